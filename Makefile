@@ -1,0 +1,27 @@
+# `make repro`: the whole study, from nothing to its reports.   `make test`: the tests.
+# Both install what they need into .venv first; a second call installs nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test clean
+
+repro: $(VENV)/.installed
+	dvc repro
+	@echo "reports: reports/<study>/index.html, and README.md beside each"
+
+test: $(VENV)/.installed-tests
+	python -m pytest
+
+$(VENV)/.installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $@
+
+$(VENV)/.installed-tests: requirements-test.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-test.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) store models data/prepared results .pytest_cache

@@ -1,0 +1,139 @@
+"""Runs a study: every arm at every seed, only what is missing, and then the projection that reports read.
+
+    python -m study.ablate --study lambda-mu-nu [--profile P] [--set key=value ...] [--seeds N] [--dry-run] [--status]
+
+Exit status: 0 when every run ended as an outcome, 1 when some did not (diverged, out of memory, killed, failed; which
+and why is printed), 2 for bad input, 130 for Ctrl-C.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from study import again, status
+from study.baseline import STORE
+from study.command import run_command
+from study.config import load_config
+from study.estimate import print_dry_run
+from study.plan import Plan
+from study.runs import DIVERGED, FINISHED, PRUNED, Store
+from study.schedule import run_arms, run_search
+from study.session import Session, open_session
+from study.spec import available
+from study.summary import summarise
+from vicreg.checkpoints import to_json, write_atomically
+from vicreg.errors import InputError
+
+RESULTS = Path("results/ablate")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    session = open_session(parse_arguments(argv))
+    arguments = session.arguments
+    plan = session.plan() if not arguments.arm else session.plan().only(arguments.arm)
+    if arguments.dry_run:
+        print_dry_run(plan, session.store, session.dataset, session.device, workers=session.workers)
+        return 0
+    if arguments.status:
+        return status.print_status(plan, session.store)
+    if arguments.again:
+        return again.run_again(plan, session)
+    with _only_one(session.store, session.study.name):
+        status.remember(plan, session.store)
+        plan = run_search(session, plan) if session.study.search else run_arms(session, plan)
+        status.remember(plan, session.store)
+    if not arguments.arm:
+        out = arguments.out or default_out(session)
+        summary = summarise(plan, session.store, session.dataset, command=session.command, overrides=session.overrides)
+        write_results(out, summary)
+        print(summary["answer"])
+        print(f"results: {out}; report: python -m study.report --results {out}/study.json --out reports/{out.name}")
+    return exit_status(plan, session.store, allow_diverged=arguments.allow_diverged)
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m study.ablate", description="Runs a study, only what is missing.")
+    parser.add_argument("--study", required=True, metavar="NAME", help=f"one of {', '.join(available())}")
+    parser.add_argument("--profile", help="of params.yaml; default: the one it names")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
+    parser.add_argument("--seeds", type=_positive, metavar="N", help="seeds 0 to N-1 in place of the configured ones")
+    parser.add_argument("--trials", type=_positive, metavar="N", help="of a search")
+    parser.add_argument("--workers", type=_positive, metavar="N", help="runs at a time")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
+    parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm; repeatable; writes no results")
+    parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
+    parser.add_argument("--out", type=Path, help="folder for results; default: results/ablate/<study>")
+    parser.add_argument("--allow-diverged", action="store_true", help="a diverged run does not make the status 1")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost")
+    what.add_argument("--status", action="store_true", help="print how each run stands, and why any is stale")
+    what.add_argument("--again", action="store_true", help="compute runs once more, elsewhere, and compare the numbers")
+    return parser.parse_args(argv)
+
+
+def default_out(session: Session) -> Path:
+    """`results/ablate/<study>` for the study as params.yaml has it, which is what DVC tracks; anything else has a folder
+    of its own beside it, so that it never stands where the tracked results should."""
+    arguments = session.arguments
+    asked = [dict(session.overrides), session.config.profile, arguments.seeds, arguments.trials]
+    if asked == [{}, load_config().profile, None, None]:
+        return RESULTS / session.study.name
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
+    return Path("results/custom") / f"{session.study.name}-{digest}"
+
+
+def write_results(out: Path, summary: Mapping[str, Any]) -> None:
+    """`study.json` for the report, and beside it what `dvc metrics` and `dvc plots` show."""
+    write_atomically(out / "study.json", to_json(summary))
+    measured = [arm for arm in summary["arms"] if arm["summary"]]
+    columns = ("knn_20", summary["primary"], "rankme_representations", "rankme_embeddings", "std_mean_embeddings")
+    metrics = {
+        arm["name"]: {"verdict": arm["verdict"]["name"]}
+        | {name: round(arm["summary"][name]["mean"], 4) for name in columns if name in arm["summary"]}
+        for arm in measured
+    }
+    write_atomically(out / "metrics.json", to_json(metrics))
+    lines = ["arm,seed,epoch,total,rankme_embeddings,std_mean_embeddings\n"]
+    for arm in measured:
+        for run in arm["runs"]:
+            for record in run["history"]:
+                trace = record["embeddings"]
+                numbers = f"{record['total']:.6g},{trace['rankme']:.6g},{trace['std_mean']:.6g}"
+                lines.append(f"{arm['name']},{run['seed']},{record['epoch']},{numbers}\n")
+    write_atomically(out / "history.csv", "".join(lines).encode())
+
+
+def exit_status(plan: Plan, store: Store, *, allow_diverged: bool) -> int:
+    """0 where every run has an outcome; 1, and a line for each that has not."""
+    fine = {FINISHED, PRUNED, DIVERGED} if allow_diverged else {FINISHED, PRUNED}
+    bad = [(cell, *store.status(cell.run)) for cell in plan.cells if store.status(cell.run)[0] not in fine]
+    for cell, state, reason in bad:
+        print(f"not finished: {cell.label}, seed {cell.seed}: {state}" + (f" ({reason})" if reason else ""))
+    return 1 if bad else 0
+
+
+def _only_one(store: Store, study: str) -> FileLock:
+    """A lock that a second call of the same study does not wait for."""
+    path = store.root / "locks" / f"{study}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"study {study!r} is being run by another command on this store; wait for it to end.") from None
+    return lock
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    run_command(main)

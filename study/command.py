@@ -1,0 +1,36 @@
+"""What every command has in common: one clear sentence for bad input, and a device to run on."""
+
+import sys
+from collections.abc import Callable
+
+import torch
+
+from vicreg.errors import InputError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Runs a command's main function and exits with its status: 2 for bad input, 130 for Ctrl-C."""
+    try:
+        status = main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = BAD_INPUT
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept, start again to go on", file=sys.stderr)
+        status = INTERRUPTED
+    sys.exit(status or 0)
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the first GPU where there is one, and the CPU where there is not.
+
+    Raises:
+        InputError: for `cuda` on a machine without one.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda needs a GPU that this build of torch can use, but there is none; use --device cpu.")
+    return torch.device(name)

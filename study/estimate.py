@@ -1,0 +1,58 @@
+"""`--dry-run`: what a study would run, and what that would cost on this machine."""
+
+import time
+
+import torch
+
+from study.config import Config
+from study.plan import Plan
+from study.progress import format_duration
+from study.runs import DIVERGED, FINISHED, Store
+from vicreg.datasets import Dataset
+from vicreg.pretrain import make_optimizer, new_model, steps_per_epoch, train_epoch
+
+# Steps that are timed after one to warm up; what a run does besides training (its look at held-out images, checkpoints,
+# probes) came to 5 to 10 % of its training on digits.
+_TIMED_STEPS, _OVERHEAD = 3, 1.1
+
+
+def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.device, *, workers: int) -> None:
+    """Prints every arm with how many of its runs are missing, then the time these would take."""
+    total = 0.0
+    measured: dict[str, float] = {}
+    for arm, cells in plan.by_arm().items():
+        missing = [cell for cell in cells if store.status(cell.run)[0] not in (FINISHED, DIVERGED)]
+        cost = 0.0
+        if missing:
+            config = missing[0].run.config
+            key = repr([config.values["pretrain"][name] for name in _DECIDES_COST])
+            if config.pretrain.epochs and key not in measured:
+                measured[key] = seconds_per_step(config, dataset, device)
+            steps = config.pretrain.epochs * steps_per_epoch(config.pretrain, len(dataset.train.images))
+            cost = measured.get(key, 0.0) * steps * len(missing) * _OVERHEAD
+        total += cost
+        print(f"{arm}: {len(cells)} runs, {len(missing)} to run" + (f", {format_duration(cost)}" if cost else ""))
+    search = plan.study.search
+    if search is not None:
+        print(f"and up to {search.trials} trials of a search, {search.batch} at a time")
+    print(f"in all about {format_duration(total / workers)} with {workers} at a time on {device} (measured on {_TIMED_STEPS} steps)")
+
+
+_DECIDES_COST = (
+    "backbone", "stem", "width", "expander", "expander_batchnorm", "image_size", "batch_size", "optimizer", "precision",
+    "threads",
+)  # fmt: skip
+
+
+def seconds_per_step(config: Config, dataset: Dataset, device: torch.device) -> float:
+    """The wall time of one training step, from a few of them."""
+    settings = config.pretrain
+    torch.set_num_threads(settings.threads)
+    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(settings, model)
+    images = dataset.train.images.to(device)
+    steps = min(_TIMED_STEPS, steps_per_epoch(settings, len(images)))
+    train_epoch(settings, dataset, model, optimizer, images, epoch=0, steps=1)
+    started = time.perf_counter()
+    train_epoch(settings, dataset, model, optimizer, images, epoch=0, steps=steps)  # reads its metrics, so it waits
+    return (time.perf_counter() - started) / steps

@@ -1,0 +1,122 @@
+"""Worker processes as the parent sees them: hand a run to a free one, hear what became of it."""
+
+import json
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from study.plan import Cell
+from study.runs import FAILED, KILLED, Store
+
+
+@dataclass
+class Event:
+    """Something a worker said: `kind` is `epoch` (with its record) or `end` (with status and reason)."""
+
+    cell: Cell
+    kind: str
+    record: dict[str, Any] = field(default_factory=dict)
+    status: str = ""
+    reason: str | None = None
+
+
+class Pool:
+    """As many worker processes as asked for, started when first needed, replaced when they die.
+
+    Use it as a context manager: on leaving it, for whatever reason, no worker is left.
+    """
+
+    def __init__(self, *, workers: int, data: Path, store: Store, device: str) -> None:
+        self._command = [
+            sys.executable, "-m", "study.worker",
+            "--data", str(data), "--store", str(store.root), "--device", device,
+        ]  # fmt: skip
+        self._store = store
+        self._size = workers
+        self._idle: list[subprocess.Popen] = []
+        self._busy: dict[int, tuple[subprocess.Popen, Cell]] = {}
+        self._messages: queue.Queue[tuple[int, str | None]] = queue.Queue()
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in (*self._idle, *(process for process, _ in self._busy.values())):
+            process.kill()
+            process.wait()
+
+    @property
+    def free(self) -> int:
+        """How many more runs can be handed out now."""
+        return self._size - len(self._busy)
+
+    @property
+    def active(self) -> list[Cell]:
+        return [cell for _, cell in self._busy.values()]
+
+    def submit(self, cell: Cell, *, prune_after: int | None = None) -> None:
+        """Hands a cell to an idle worker; call it only while `free` is positive."""
+        assert self.free > 0, "submit needs a free worker"
+        process = self._idle.pop() if self._idle else self._start()
+        self._busy[process.pid] = (process, cell)
+        job = {"values": dict(cell.run.config.values), "probes": cell.run.probes, "prune_after": prune_after}
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has died: its reader thread says so
+
+    def events(self) -> Iterator[Event]:
+        """Waits for the next message and yields what it means; ends when nothing is active."""
+        while self._busy:
+            pid, line = self._messages.get()
+            if pid not in self._busy:
+                continue
+            process, cell = self._busy[pid]
+            if line is None:
+                del self._busy[pid]
+                yield self._death(process, cell)
+                continue
+            message = json.loads(line)
+            if message["event"] == "epoch":
+                yield Event(cell=cell, kind="epoch", record=message["record"])
+                continue
+            del self._busy[pid]
+            self._idle.append(process)
+            status, reason = message["status"], message.get("reason")
+            if status == FAILED:
+                self._store.record_ending(cell.run.digest, FAILED, reason)
+            yield Event(cell=cell, kind="end", status=status, reason=reason)
+
+    def _start(self) -> subprocess.Popen:
+        self._store.root.mkdir(parents=True, exist_ok=True)
+        with open(self._store.root / "workers.log", "ab") as log:
+            process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+        return process
+
+    def _listen(self, process: subprocess.Popen) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._messages.put((process.pid, line))
+        self._messages.put((process.pid, None))
+
+    def _death(self, process: subprocess.Popen, cell: Cell) -> Event:
+        code = process.wait()
+        if code < 0:
+            name = signal.Signals(-code).name
+            hint = "; a killed worker often means that memory ran out" if code == -signal.SIGKILL else ""
+            status, reason = KILLED, f"its process was ended by {name}{hint}"
+        else:
+            status, reason = FAILED, f"its process ended with status {code}; see {self._store.root.name}/workers.log"
+        self._store.record_ending(cell.run.digest, status, reason)
+        return Event(cell=cell, kind="end", status=status, reason=reason)

@@ -1,0 +1,58 @@
+"""The stage `prepare`: a data set as uint8 tensors with labels, splits and digest, under `data/prepared`."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from study.command import run_command
+from study.config import Config, load_config
+from vicreg.checkpoints import to_json, write_atomically
+from vicreg.dataset_store import read_dataset, save_dataset
+from vicreg.datasets import Dataset, load_dataset, source_fingerprint
+
+PREPARED = Path("data/prepared")
+_SOURCE = "source.json"
+
+
+def main() -> None:
+    config = load_config()
+    dataset = prepare(config, PREPARED)
+    sizes = ", ".join(f"{len(getattr(dataset, part).images)} {part}" for part in ("train", "validation", "test"))
+    print(f"{dataset.name}: {sizes}; {dataset.digest}")
+
+
+def prepare(config: Config, folder: Path) -> Dataset:
+    """Reads the raw data the config names and writes the prepared set to `folder`."""
+    dataset = load_dataset(root=config.data_root, **dataclasses.asdict(config.prepare))
+    save_dataset(dataset, folder)
+    write_atomically(folder / _SOURCE, to_json(_source(config)))
+    return dataset
+
+
+def obtain(config: Config, *, store: Path) -> tuple[Dataset, Path]:
+    """The data set of a config and the folder it lies in.
+
+    The prepared set of the DVC stage serves where it was made from the same settings and the same raw bytes (or where
+    there are no raw data any more); otherwise the set is prepared once more, under the store.
+    """
+    wanted = _source(config)
+    key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
+    for folder in (PREPARED, store / "datasets" / key):
+        try:
+            recorded = json.loads((folder / _SOURCE).read_bytes())
+        except (OSError, ValueError):
+            continue
+        if recorded["settings"] == wanted["settings"] and wanted["raw"] in (None, recorded["raw"]):
+            return read_dataset(folder), folder
+    return prepare(config, folder), folder
+
+
+def _source(config: Config) -> dict[str, Any]:
+    settings = dataclasses.asdict(config.prepare)
+    return {"settings": settings, "raw": source_fingerprint(dataset=config.prepare.dataset, root=config.data_root)}
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,73 @@
+"""What one call of `study.ablate` works with: its study, config, data, store and device."""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from study.command import choose_device
+from study.config import Config, load_config, parse_setting
+from study.plan import Plan, make_plan
+from study.prepare import obtain
+from study.runs import Store
+from study.spec import Study, load_study
+from vicreg.datasets import Dataset
+from vicreg.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One call of the command, opened."""
+
+    arguments: argparse.Namespace
+    study: Study
+    config: Config
+    overrides: Mapping[str, Any]
+    dataset: Dataset
+    data_folder: Path
+    store: Store
+    device: torch.device
+
+    def plan(self, **changes: Any) -> Plan:
+        seeds = tuple(range(self.arguments.seeds)) if self.arguments.seeds else None
+        return make_plan(
+            self.study, self.config, data=self.dataset.digest, device=self.device, **{"seeds": seeds, **changes}
+        )
+
+    @property
+    def workers(self) -> int:
+        """Runs at a time: asked for, configured, or as many as the cores hold. A GPU is given one run at a time."""
+        asked = self.arguments.workers or self.config.ablate.workers
+        if asked:
+            return asked
+        if self.device.type != "cpu":
+            return 1
+        return max(1, len(os.sched_getaffinity(0)) // self.config.pretrain.threads)
+
+    @property
+    def command(self) -> str:
+        """The command that runs this study again, as a person would type it."""
+        parts = ["python -m study.ablate", f"--study {self.study.name}", f"--profile {self.config.profile}"]
+        parts += [f"--set {key}={json.dumps(value).replace(' ', '')}" for key, value in sorted(self.overrides.items())]
+        parts += [f"--seeds {self.arguments.seeds}"] if self.arguments.seeds else []
+        parts += [f"--trials {self.arguments.trials}"] if self.arguments.trials else []
+        return " ".join(parts)
+
+
+def open_session(arguments: argparse.Namespace) -> Session:
+    study = load_study(arguments.study)
+    if arguments.trials and not study.search:
+        raise InputError(f"--trials is for a search, but study {study.name!r} has mode {study.mode}; use --seeds.")
+    overrides = dict(parse_setting(text) for text in arguments.set)
+    config = load_config(profile=arguments.profile, settings=overrides)
+    device = choose_device(arguments.device or config.ablate.device)
+    dataset, folder = obtain(config, store=arguments.store)
+    return Session(
+        arguments=arguments, study=study, config=config, overrides=overrides,
+        dataset=dataset, data_folder=folder, store=Store(arguments.store), device=device,
+    )  # fmt: skip

@@ -1,0 +1,220 @@
+"""The projection of a study that reports read: its arms, their runs, and every number that compares them.
+
+It depends on finished runs and on nothing else: no clock times, no machine paths, sorted keys. The same runs give the
+same bytes, so a `dvc repro` that computes nothing new changes nothing.
+"""
+
+import dataclasses
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from study.config import Config, flatten
+from study.plan import Cell, Plan
+from study.runs import FINISHED, Store
+from study.spec import Study
+from study.statistics import mean, paired_difference, standard_deviation
+from vicreg.datasets import Dataset
+from vicreg.evaluation import chance_accuracy
+from vicreg.model import VICRegModel
+from vicreg.pretrain import new_model
+
+PRIMARY = "linear_cached"  # the accuracy an answer speaks of
+_COLLAPSE_COLUMNS = ("rankme", "std_mean", "rms_correlation", "normalised_std", "view_discrepancy")
+
+
+def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything a report on one study shows, as JSON values."""
+    study, config = plan.study, plan.config
+    results = {cell.run.digest: store.result(cell.run) for cell in plan.cells}
+    arms = [_arm(plan, cells, results, dataset, command) for cells in plan.by_arm().values()]
+    _compare(arms, plan)
+    finished = [result for result in results.values() if result["status"] == FINISHED]
+    identity = plan.cells[0].run.identity
+    return {
+        "study": study.name,
+        "profile": config.profile,
+        "mode": study.mode,
+        "question": study.question,
+        "hypothesis": study.hypothesis,
+        "notes": _notes(study, arms),
+        "baseline": study.baseline,
+        "overrides": dict(overrides),
+        "primary": _primary(config),
+        "published_source": study.published_source,
+        "data": describe_data(dataset),
+        "environment": {
+            "python": platform.python_version(),
+            **identity.machinery,
+            "threads": config.pretrain.threads if identity.machinery["device"].startswith("cpu") else None,
+        },
+        "commits": sorted({result["commit"] for result in finished if result["commit"]}),
+        "answer": _answer(study, arms, _primary(config)),
+        "recipe": {
+            key: value
+            for key, value in flatten({name: config.values[name] for name in ("prepare", "pretrain", "evaluate")}).items()
+            if key != "pretrain.seed"
+        },
+        "arms": arms,
+    }
+
+
+def describe_data(dataset: Dataset) -> dict[str, Any]:
+    """What a report says of a data set."""
+    return {
+        "dataset": dataset.name,
+        "digest": dataset.digest,
+        "classes": list(dataset.classes),
+        "train": len(dataset.train.images),
+        "validation": len(dataset.validation.images),
+        "test": len(dataset.test.images),
+        "shape": list(dataset.train.images.shape[1:]),
+        "note": dataset.note,
+        "chance": chance_accuracy(dataset),
+    }
+
+
+def _arm(plan: Plan, cells: Sequence[Cell], results: Mapping[str, Any], dataset: Dataset, command: str) -> dict[str, Any]:
+    first = cells[0]
+    runs = [results[cell.run.digest] for cell in cells]
+    settings = first.run.config.pretrain
+    effective = None
+    if not first.is_control:
+        model: VICRegModel = new_model(settings, dataset)
+        effective = dataclasses.asdict(settings.coefficients(model.embedding_dimension))
+    return {
+        "name": first.arm,
+        "label": first.label,
+        "is_baseline": first.arm == plan.study.baseline,
+        "is_control": first.is_control,
+        "settings": dict(first.settings),
+        "command": f"{command} --arm {first.arm} --again",
+        "control": first.control,
+        "effective": effective,
+        "published": dict(first.published) if first.published else None,
+        "verdict": _verdict(runs, first),
+        "summary": {},
+        "runs": runs,
+    }
+
+
+def _verdict(runs: Sequence[Mapping[str, Any]], cell: Cell) -> dict[str, Any]:
+    """The verdict most seeds share; of equally frequent ones the first seed's."""
+    if cell.is_control:
+        return {"name": "untrained", "reason": "Initial weights: where training starts from.", "counts": {}}
+    named = [run["verdict"] if run["verdict"] else {"name": run["status"], "reason": run["reason"] or ""} for run in runs]
+    counts = Counter(one["name"] for one in named)
+    name = counts.most_common(1)[0][0]
+    reason = next(one["reason"] for one in named if one["name"] == name)
+    return {"name": name, "reason": reason, "counts": dict(sorted(counts.items()))}
+
+
+def _compare(arms: Sequence[dict[str, Any]], plan: Plan) -> None:
+    """Fills each arm's summary: mean and sd over seeds, and paired differences from the baseline and the control."""
+    columns = {arm["name"]: {run["seed"]: _columns(run) for run in arm["runs"] if run["test"]} for arm in arms}
+    for arm in arms:
+        own = columns[arm["name"]]
+        for key in next(iter(own.values()), {}):
+            values = [row[key] for row in own.values()]
+            arm["summary"][key] = {
+                "n": len(values),
+                "mean": mean(values),
+                "sd": standard_deviation(values),
+                "difference": None if arm["is_baseline"] else _paired(own, columns.get(plan.study.baseline, {}), key),
+                "gain": None if arm["is_control"] else _paired(own, columns.get(arm["control"], {}), key),
+            }
+
+
+def _paired(own: Mapping[int, Any], reference: Mapping[int, Any], key: str) -> dict[str, Any] | None:
+    seeds = sorted(set(own) & set(reference))
+    if not seeds:
+        return None
+    interval = paired_difference([own[seed][key] for seed in seeds], [reference[seed][key] for seed in seeds])
+    return dataclasses.asdict(interval)
+
+
+def _columns(run: Mapping[str, Any]) -> dict[str, float]:
+    """One run's numbers by column: test top-1 of each probe, and collapse metrics of both spaces."""
+    row = {probe: measured["top1"] for probe, measured in run["test"].items()}
+    for space in ("representations", "embeddings"):
+        row |= {f"{name}_{space}": run["collapse"][space][name] for name in _COLLAPSE_COLUMNS}
+    return row
+
+
+def _primary(config: Config) -> str:
+    return PRIMARY if PRIMARY in config.ablate.probes else f"knn_{config.evaluate.knn[0]}"
+
+
+def _answer(study: Study, arms: Sequence[Mapping[str, Any]], primary: str) -> str:
+    """One sentence: which arm was best and how sure that is, and how many collapsed, by what name."""
+    trained = [arm for arm in arms if not arm["is_control"]]
+    measured = [arm for arm in trained if primary in arm["summary"]]
+    if not measured:
+        return "No run has finished yet, so there is no answer yet."
+    best = max(measured, key=lambda arm: arm["summary"][primary]["mean"])
+    sentence = f"Best is {best['label']} with {_percent(best['summary'][primary])} {_probe(primary)} top-1 on test"
+    if best["is_baseline"]:
+        sentence += ", which is the baseline"
+    else:
+        sentence += f", {_against(best['summary'][primary]['difference'], 'the baseline')}"
+    close = [arm for arm in measured if arm is not best and best["is_baseline"] and not _clear(arm["summary"][primary])]
+    if close:
+        sentence += f", with {len(close)} other {'arm' if len(close) == 1 else 'arms'} not told apart from it"
+    collapsed = [arm for arm in trained if arm["verdict"]["name"] not in ("healthy", "untrained")]
+    counts = Counter(arm["verdict"]["name"] for arm in collapsed)
+    if collapsed:
+        names = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+        sentence += f"; {len(collapsed)} of {len(trained)} arms did not stay healthy ({names})"
+    else:
+        sentence += f"; all {len(trained)} arms stayed healthy"
+    return sentence + "."
+
+
+def _against(interval: Mapping[str, Any] | None, reference: str) -> str:
+    if interval is None:
+        return f"with no run of {reference} to compare with"
+    points = f"{100 * interval['mean']:+.1f} points from {reference}"
+    if interval["low"] is None:
+        return f"{points} ({interval['n']} paired seeds, too few for an interval)"
+    meaning = "" if interval["low"] > 0 or interval["high"] < 0 else ", so not told apart from it"
+    bounds = f"95 % interval {100 * interval['low']:+.1f} to {100 * interval['high']:+.1f}"
+    return f"{points} ({bounds}, {interval['n']} paired seeds{meaning})"
+
+
+def _clear(summary: Mapping[str, Any]) -> bool:
+    """Whether the interval of an arm's difference from the baseline excludes zero."""
+    interval = summary["difference"]
+    return interval is not None and interval["low"] is not None and (interval["low"] > 0 or interval["high"] < 0)
+
+
+def _percent(summary: Mapping[str, Any]) -> str:
+    spread = "" if summary["sd"] is None else f" ± {100 * summary['sd']:.1f}"
+    return f"{100 * summary['mean']:.1f}{spread} %"
+
+
+def _probe(name: str) -> str:
+    return "linear (cached features)" if name == PRIMARY else name.replace("knn_", "k-NN ")
+
+
+def _notes(study: Study, arms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sentences on where these results and published ones agree, and where they do not."""
+    notes = []
+    compared = [arm for arm in arms if arm["published"] and arm["runs"] and arm["verdict"]["name"] != "missing"]
+    if compared and study.published_source:
+        differing = []
+        for arm in compared:
+            there = bool(arm["published"].get("collapse"))
+            here = arm["verdict"]["name"] != "healthy"
+            if there != here:
+                found = "collapse" if there else "no collapse"
+                differing.append(f"{arm['label']} ({found} there, {arm['verdict']['name']} here)")
+        agree = len(compared) - len(differing)
+        sentence = f"Of {len(compared)} arms with a published outcome ({study.published_source}), {agree} agree"
+        notes.append(sentence + (f"; not {'; '.join(differing)}." if differing else "."))
+    if study.mode == "search":
+        notes.append(
+            "The settings were proposed and chosen on validation; test was read once, for this report. The chosen arm's "
+            "accuracy on validation is optimistic, its accuracy on test is not."
+        )
+    return notes

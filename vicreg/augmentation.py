@@ -1,0 +1,271 @@
+"""Two random views of every image of a batch, on the device that holds the batch.
+
+Every sample has parameters of its own, and every operation equals torchvision's on the same parameters to float32
+rounding. The order of operations is the VICReg authors': crop and resize, flip, colour jitter (its four adjustments in
+a random order per sample), grayscale, blur, solarise, normalise. Two differences from the authors' code: it resizes
+with a bicubic kernel (here bilinear with antialiasing, torchvision's default), and PIL's blur there is three box
+filters (here a true Gaussian).
+
+Images inside this module lie as (n, height, C, width), so that a matrix product along either axis needs no copy.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vicreg.errors import InputError
+from vicreg.views import STRENGTHS, ViewParameters, ViewSettings, draw_parameters
+
+_GRAY = (0.2989, 0.587, 0.114)  # torchvision's rgb_to_grayscale (ITU-R 601-2); they sum to 0.9999, and so does its gray
+_BLUR_REACH = 3.0  # the kernel holds ceil(3 sigma) pixels each way: 99.7 % of the Gaussian's mass, then normalised
+_CROP_CHUNK = 2**17  # numbers cropped at a time on a CPU: 512 KiB stay in cache; whole batches cost page faults (2x)
+
+
+def apply_view(
+    images: Tensor,
+    parameters: ViewParameters,
+    *,
+    size: int,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+    solarize_threshold: float = 0.5,
+    static: bool = False,
+) -> Tensor:
+    """The view that `parameters` describe: uint8 (n, C, H, W) with C 1 or 3 to normalised float32 (n, C, size, size).
+
+    `mean` and `std` are one number a channel, on the scale [0, 1]. Of one-channel images saturation, hue and grayscale
+    are the identity. Each operation touches only the samples that drew it, whose number a GPU has to tell the host;
+    `static` computes every operation for every sample and selects, with shapes that depend on no value, so that a CUDA
+    graph can hold it (pass `mean` and `std` as tensors on the device there). A sample's view does not depend on its
+    neighbours. Products are float32 even under autocast. Raises InputError.
+    """
+    _require_images(images)
+    p = parameters.to(images.device)
+    coloured = images.shape[1] == 3
+    apply = _apply_to_all if static else _apply_to_subset
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+        x = _crop(images, p, size)  # (n, size, C, size)
+        for slot in p.order.unbind(1):
+            for code, adjust in enumerate(_ADJUSTMENTS if coloured else _ADJUSTMENTS[:2]):
+                apply(p.jitter & (slot == code), x, adjust, getattr(p, STRENGTHS[code]))
+        if coloured:
+            apply(p.grayscale, x, _to_gray)
+        apply(p.blur, x, _blur, p.blur_sigma)
+        apply(p.solarize, x, lambda chosen: torch.where(chosen >= solarize_threshold, 1.0 - chosen, chosen))
+        return _normalise(x.transpose(1, 2), mean, std)
+
+
+def two_views(
+    images: Tensor,
+    *,
+    settings: tuple[ViewSettings, ViewSettings],
+    size: int,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+    generator: torch.Generator,
+    static: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Two independent random views of uint8 images (n, C, H, W), each normalised float32 (n, C, size, size).
+
+    The first view's parameters are drawn first. `static` is apply_view's. Raises InputError.
+    """
+    _require_images(images)
+    n, _, height, width = images.shape
+    return tuple(
+        apply_view(
+            images,
+            draw_parameters(n, height=height, width=width, settings=view, generator=generator),
+            size=size,
+            mean=mean,
+            std=std,
+            solarize_threshold=view.solarize_threshold,
+            static=static,
+        )
+        for view in settings
+    )
+
+
+def crop_and_flip(
+    images: Tensor,
+    *,
+    crop_scale: tuple[float, float],
+    flip: float,
+    size: int,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """A random crop and flip alone, what linear evaluation trains on: uint8 (n, C, H, W) to (n, C, size, size)."""
+    view = ViewSettings(crop_scale=crop_scale, flip=flip, jitter=0.0, grayscale=0.0, blur=0.0, solarize=0.0)
+    _require_images(images)
+    n, _, height, width = images.shape
+    parameters = draw_parameters(n, height=height, width=width, settings=view, generator=generator)
+    return apply_view(images, parameters, size=size, mean=mean, std=std)
+
+
+def plain_view(
+    images: Tensor, *, size: int, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor
+) -> Tensor:
+    """The images unaugmented: resized (bilinear, antialiased) where their size differs, and normalised on [0, 1].
+
+    uint8 (n, C, H, W) to float32 (n, C, size, size). Raises InputError.
+    """
+    _require_images(images)
+    x = images.to(torch.float32).div_(255.0)
+    if images.shape[2:] != (size, size):
+        x = functional.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
+    return _normalise(x, mean, std)
+
+
+def _crop(images: Tensor, p: ViewParameters, size: int) -> Tensor:
+    """Crop, resize, flip and scale to [0, 1]: V X H^T for each sample and channel, returned as (n, size, C, size)."""
+    n, channels, height, width = images.shape
+    vertical = _resize_matrix(p.top, p.height, side=height, size=size).mul_(1 / 255)
+    horizontal = _resize_matrix(p.left, p.width, side=width, size=size, reverse=p.flip).mT
+    cropped = torch.empty((n, size, channels, size), device=images.device)
+    pixels = channels * max(height, size) * max(width, size)
+    chunk = max(1, n if images.is_cuda else _CROP_CHUNK // pixels)
+    for part in (slice(first, first + chunk) for first in range(0, n, chunk)):
+        rows = images[part].transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)  # (m, H, C, W)
+        rows = vertical[part] @ rows.view(-1, height, channels * width)
+        rows = rows.view(-1, size * channels, width)
+        torch.bmm(rows, horizontal[part], out=cropped[part].view(-1, size * channels, size))
+    return cropped
+
+
+def _resize_matrix(
+    start: Tensor, length: Tensor, *, side: int, size: int, reverse: Tensor | None = None
+) -> Tensor:
+    """The (n, size, side) weights that resize pixels [start, start + length) of `side` to `size`, reversed if asked.
+
+    The triangle filter of PIL's and torch's antialiased bilinear resize: it widens with the scale when it shrinks, and
+    its weights are cut at the crop's border and normalised.
+    """
+    scale = length.to(torch.float32)[:, None] / size
+    output = torch.arange(size, device=start.device).expand(len(start), size)
+    if reverse is not None:
+        output = torch.where(reverse[:, None], size - 1 - output, output)
+    centre = (output + 0.5) * scale  # (n, size), from the crop's border
+    pixel = torch.arange(side, device=start.device) - start[:, None]  # (n, side)
+    inside = (pixel >= 0) & (pixel < length[:, None])
+    reach = scale.clamp(min=1.0)
+    weights = ((pixel + 0.5) / reach)[:, None, :] - (centre / reach)[:, :, None]
+    weights = weights.abs_().neg_().add_(1.0).clamp_(min=0.0).mul_(inside[:, None, :])
+    return weights.div_(weights.sum(dim=2, keepdim=True))
+
+
+def _apply_to_subset(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> None:
+    """Apply `operation`, which may overwrite what it is given, to the samples of `x` that `mask` names, in place."""
+    rows = mask.nonzero()[:, 0]
+    if len(rows):
+        chosen = operation(x.index_select(0, rows), *(argument[rows] for argument in arguments))
+        x.index_copy_(0, rows, chosen)
+
+
+def _apply_to_all(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> None:
+    """The same with static shapes: apply `operation` to every sample, and keep it for those that `mask` names."""
+    x.copy_(torch.where(mask[:, None, None, None], operation(x.clone(), *arguments), x))
+
+
+def _adjust_brightness(x: Tensor, factor: Tensor) -> Tensor:
+    return x.mul_(factor[:, None, None, None]).clamp_(0.0, 1.0)
+
+
+def _adjust_contrast(x: Tensor, factor: Tensor) -> Tensor:
+    """f x + (1 - f) m, with m the mean of the sample's gray image: the gray of its mean colour."""
+    n, height, channels, width = x.shape
+    colour = x.view(n, height, channels * width).sum(dim=1).view(n, channels, width).sum(dim=2) / (height * width)
+    gray = sum(weight * colour[:, c] for c, weight in enumerate(_GRAY)) if channels == 3 else colour[:, 0]
+    factor, offset = factor[:, None, None, None], ((1.0 - factor) * gray)[:, None, None, None]
+    return x.mul_(factor).add_(offset).clamp_(0.0, 1.0)
+
+
+def _adjust_saturation(x: Tensor, factor: Tensor) -> Tensor:
+    gray = _gray(x).mul_((1.0 - factor)[:, None, None])
+    return x.mul_(factor[:, None, None, None]).add_(gray[:, :, None]).clamp_(0.0, 1.0)
+
+
+def _adjust_hue(x: Tensor, shift: Tensor) -> Tensor:
+    """Turn the hue by `shift` turns in HSV, in closed form.
+
+    With t the new hue in sixths of a turn and c = max - min, neither of which needs a division by max:
+    red = min + c clamp(|t - 3| - 1, 0, 1),
+    green = min + c clamp(2 - |t - 2|, 0, 1),
+    blue = min + c clamp(2 - |t - 4|, 0, 1).
+    """
+    red, green, blue = x.unbind(2)
+    largest = torch.maximum(torch.maximum(red, green), blue)
+    smallest = torch.minimum(torch.minimum(red, green), blue)
+    chroma = largest - smallest
+    numerator = torch.where(
+        largest == red,
+        green - blue,
+        torch.where(largest == green, (blue - red).add_(chroma, alpha=2), (red - green).add_(chroma, alpha=4)),
+    )
+    # Where the chroma is 0 so is the numerator, and any hue gives the same gray.
+    t = numerator.div_(chroma.clamp(min=1e-30)).add_(6.0 * shift[:, None, None])
+    t.sub_(torch.floor(t * (1 / 6)), alpha=6)  # remainder(t, 6), which is several times slower
+    above, below = smallest.add(chroma, alpha=2), smallest.sub_(chroma)
+    red = torch.addcmul(below, chroma, (t - 3).abs_().clamp_(1, 2))
+    green = torch.addcmul(above, chroma, (t - 2).abs_().clamp_(1, 2), value=-1)
+    blue = torch.addcmul(above, chroma, t.sub_(4).abs_().clamp_(1, 2), value=-1)
+    return torch.stack((red, green, blue), dim=2)
+
+
+_ADJUSTMENTS = (_adjust_brightness, _adjust_contrast, _adjust_saturation, _adjust_hue)
+
+
+def _gray(x: Tensor) -> Tensor:
+    """The luma (n, H, W) of (n, H, 3, W)."""
+    return (x[:, :, 0] * _GRAY[0]).add_(x[:, :, 1], alpha=_GRAY[1]).add_(x[:, :, 2], alpha=_GRAY[2])
+
+
+def _to_gray(x: Tensor) -> Tensor:
+    return _gray(x)[:, :, None].expand_as(x)
+
+
+def _blur(x: Tensor, sigma: Tensor) -> Tensor:
+    """K X K^T with reflected borders, for square images (n, S, C, S)."""
+    n, size, channels, _ = x.shape
+    kernel = _blur_matrix(sigma, size)
+    rows = kernel @ x.view(n, size, channels * size)
+    return (rows.view(n, size * channels, size) @ kernel.mT).view_as(x)
+
+
+def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
+    """The (n, size, size) matrices of a Gaussian blur of radius min(ceil(3 sigma), size - 1).
+
+    K[i, j] is the sum of the kernel at the distances from i at which j is seen: directly, |i - j|; in the mirror before
+    the first pixel, i + j; and in the one behind the last, 2 (size - 1) - i - j. Reflection that does not repeat the
+    border pixel reaches size - 1 far at most, as torch's does, so the radius ends there.
+    """
+    distance = torch.arange(2 * size, device=sigma.device)
+    radius = torch.ceil(_BLUR_REACH * sigma).clamp(max=size - 1)[:, None]
+    kernel = torch.exp(-0.5 * (distance / sigma[:, None]).square()) * (distance <= radius)
+    kernel /= 2 * kernel.sum(dim=1, keepdim=True) - 1  # both sides, the middle once; the middle is exp(0)
+    i, j = distance[:size, None], distance[:size]
+    nothing = torch.tensor(2 * size - 1, device=sigma.device)  # a distance beyond every radius, of weight 0
+    before = torch.where(j >= 1, i + j, nothing)
+    behind = torch.where(j <= size - 2, 2 * (size - 1) - i - j, nothing)
+    places = torch.stack(((i - j).abs(), before, behind)).flatten()
+    return kernel.index_select(1, places).view(-1, 3, size, size).sum(dim=1)
+
+
+def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
+    """(x - mean) / std of (n, C, H, W) in one pass, contiguous."""
+    mean, std = (torch.as_tensor(value, dtype=x.dtype, device=x.device).reshape(-1, 1, 1) for value in (mean, std))
+    if len(mean) != x.shape[1] or len(std) != x.shape[1]:
+        raise InputError(
+            f"mean and std must have one number a channel, {x.shape[1]} here, but got {len(mean)} and {len(std)}."
+        )
+    return torch.addcmul(-mean / std, x, 1 / std, out=torch.empty(x.shape, dtype=x.dtype, device=x.device))
+
+
+def _require_images(images: Tensor) -> None:
+    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] not in (1, 3):
+        raise InputError(
+            "images must be uint8 of shape (n, C, H, W) with C 1 or 3, "
+            f"but got {images.dtype} of shape {tuple(images.shape)}."
+        )

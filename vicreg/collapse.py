@@ -1,0 +1,306 @@
+"""How collapsed a set of features is: metrics of `(N, d)` tensors, and one word for what they say together.
+
+Everything is computed in float64 after centring (a one-pass float32 covariance can come out negative), on a fixed
+held-out set: inside a batch of n samples no rank can exceed n. Zero rows and constant dimensions give numbers, never
+NaN; what numbers, each function says. All of them raise InputError for features that are not `(N, d)` with N >= 2 and
+d >= 1, or not finite.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vicreg.errors import InputError
+
+# ---- Thresholds of the verdict. Embeddings are judged against gamma = 1, the std at which the variance term rests.
+# A tenth of gamma: the variance term then stands at 0.9 of its largest value, so nothing holds the embeddings apart.
+COMPLETE_STD = 0.1
+# Rows of unit length whose spread is a tenth of an isotropic one's: two of them have a mean cosine above 0.99. This
+# catches a constant plus noise at any scale.
+COMPLETE_NORMALISED_STD = 0.1
+# sqrt(epsilon) at the paper's epsilon = 1e-4: below it the variance term sees its own epsilon, not the dimension.
+DEAD_STD = 0.01
+# Most of the embedding serves nothing. The variance term pushes every dimension to gamma, a hundred times DEAD_STD, so
+# that a share near the threshold is rare on either side.
+DIMENSIONAL_DEAD_SHARE = 0.5
+# Fewer directions than the 4 that INFORMATIONAL_CORRELATION leaves: dimensions can be uncorrelated on average and still
+# be of so low a rank where a few carry almost all of the variance.
+DIMENSIONAL_RANK = 4.0
+# With equal variances and many dimensions the participation ratio is about 1 / rho^2, so 0.5 leaves about four
+# independent directions, whatever d is. Independent dimensions measure 1 / sqrt(N - 1): 0.08 for N = 150.
+INFORMATIONAL_CORRELATION = 0.5
+# Above chance by less than this is no evidence of information: at ten classes and N = 150 held-out samples it is four
+# standard deviations of a guess, sqrt(0.1 * 0.9 / 150) = 0.024.
+UNINFORMATIVE_MARGIN = 0.1
+# Two views of one image nine tenths as far apart as two different images: hardly anything of the image survives an
+# augmentation. Random features of easy images are far above chance (k-NN 86 % against 10 % on digits), so chance alone
+# would miss this. Measured on digits: untrained networks 0.90 to 0.93, without an invariance term 0.97, healthy arms 0.65
+# at the most.
+UNINFORMATIVE_DISCREPANCY = 0.9
+
+STD_QUANTILES = (0.05, 0.25, 0.50, 0.75, 0.95)
+
+_RANKME_EPSILON = 1e-7  # arXiv 2210.02885, Eq. 1, for float32 features; 1e-5 would make 8192 x rank 1 look like 2.57
+_UNIFORMITY_T = 2.0  # arXiv 2005.10242, Section 4.1.2
+_UNIFORMITY_ROWS = 1024  # of the N x N similarities held at a time: 80 MB at N = 10000
+
+
+class Verdict(NamedTuple):
+    """`complete`, `dimensional`, `informational`, `uninformative` or `healthy`, and a sentence that says why."""
+
+    name: str
+    reason: str
+
+
+def verdict(
+    *,
+    embeddings: dict,
+    representations: dict,
+    knn_accuracy: float | None,
+    chance: float | None,
+) -> Verdict:
+    """Name the collapse of a network from the metrics of its embeddings and of its representations.
+
+    Both are dicts of `collapse_metrics` or of `collapse_trace`; the accuracies are shares in [0, 1], and None leaves
+    the test against chance out, as metrics without `view_discrepancy` leave out the one of views. The first test that
+    fires decides. Std comes first: the other metrics are free of scale, take tiny noise around zero for isotropic and
+    a constant plus noise for decorrelated. Redundancy comes before rank: dimensions that all vary, as copies of each
+    other, are of low rank as well, and `informational` says why.
+    """
+    tests = [  # (verdict, what, value, which side is bad, threshold)
+        ("complete", "the embeddings' mean std", embeddings["std_mean"], "below", COMPLETE_STD),
+        ("complete", "the embeddings' normalised std", embeddings["normalised_std"], "below", COMPLETE_NORMALISED_STD),
+        ("dimensional", "the embeddings' dead share", embeddings["dead_share"], "above", DIMENSIONAL_DEAD_SHARE),
+        (
+            "informational",
+            "the embeddings' root-mean-square correlation",
+            embeddings["rms_correlation"],
+            "above",
+            INFORMATIONAL_CORRELATION,
+        ),
+        ("dimensional", "the embeddings' RankMe", embeddings["rankme"], "below", DIMENSIONAL_RANK),
+        ("dimensional", "the representations' RankMe", representations["rankme"], "below", DIMENSIONAL_RANK),
+    ]
+    if knn_accuracy is not None and chance is not None:
+        tests.append(("uninformative", "the k-NN accuracy", knn_accuracy, "below", chance + UNINFORMATIVE_MARGIN))
+    if "view_discrepancy" in embeddings:
+        discrepancy = embeddings["view_discrepancy"]
+        tests.append(
+            ("uninformative", "the embeddings' view discrepancy", discrepancy, "above", UNINFORMATIVE_DISCREPANCY)
+        )
+
+    for name, what, value, side, threshold in tests:
+        if value < threshold if side == "below" else value > threshold:
+            return Verdict(name, f"{what[0].upper()}{what[1:]} is {value:.3g}, {side} {threshold:.3g}.")
+    passed = ", ".join(f"{what} {value:.3g} (not {side} {threshold:.3g})" for _, what, value, side, threshold in tests)
+    return Verdict("healthy", f"All is on the good side of its threshold: {passed}.")
+
+
+def collapse_metrics(
+    features: Tensor, *, views: tuple[Tensor, Tensor] | None = None
+) -> dict[str, float | list[float]]:
+    """Every metric of features `(N, d)` under its function's name, as Python floats and lists of them.
+
+    `std_per_dimension` appears as `std_mean`, `std_min` and `std_quantiles` (at `STD_QUANTILES`). `alignment` and
+    `view_discrepancy` are there when `views`, the features of two views of the same images, are given.
+    """
+    deviations = std_per_dimension(features)
+    quantiles = torch.quantile(deviations, deviations.new_tensor(STD_QUANTILES))
+    metrics = {
+        **collapse_trace(features),
+        "std_quantiles": quantiles.tolist(),
+        "participation_ratio": participation_ratio(features),
+        "uniformity": uniformity(features),
+        "spectrum": spectrum(features).tolist(),
+    }
+    if views is not None:
+        metrics["alignment"] = alignment(*views)
+        metrics["view_discrepancy"] = view_discrepancy(*views)
+    return metrics
+
+
+def collapse_trace(features: Tensor) -> dict[str, float]:
+    """The metrics of features `(N, d)` worth following every epoch, enough for a `verdict`: some milliseconds."""
+    deviations = std_per_dimension(features)
+    return {
+        "std_mean": deviations.mean().item(),
+        "std_min": deviations.min().item(),
+        "normalised_std": normalised_std(features),
+        "dead_share": dead_share(features),
+        "rankme": rankme(features),
+        "rms_correlation": rms_correlation(features),
+    }
+
+
+def std_per_dimension(features: Tensor) -> Tensor:
+    """The unbiased standard deviation of each dimension of features `(N, d)`: `(d,)`, in the features' own units."""
+    return _std(_centred(_checked(features)))
+
+
+def normalised_std(features: Tensor) -> float:
+    """The mean std of the L2-normalised rows of features `(N, d)`, times sqrt(d): 1 is isotropic, 0 constant.
+
+    Free of scale, not of a shift: rows that share a large constant are close on the sphere. Rows of zeros stay zeros.
+    Source: the collapse measure of SimSiam, arXiv 2011.10566, Section 4.1.
+    """
+    rows = _unit_rows(_checked(features))
+    return (_std(_centred(rows)).mean() * math.sqrt(rows.shape[1])).item()
+
+
+def dead_share(features: Tensor, *, threshold: float = DEAD_STD) -> float:
+    """The share in [0, 1] of dimensions of features `(N, d)` whose std is below `threshold`."""
+    return (std_per_dimension(features) < threshold).double().mean().item()
+
+
+def rankme(features: Tensor) -> float:
+    """RankMe, the effective rank of features `(N, d)` as they are, not centred; between 1 and min(N, d).
+
+    exp(-sum_k p_k log p_k), p_k = s_k / sum(s) + 1e-7, s the singular values. A constant but for zero has 1; zeros
+    have no direction, and 0. Free of scale and rotation, not of a shift.
+
+    The singular values are taken from the smaller Gram matrix. That resolves them to about 1e-8 of the largest, below
+    RankMe's own epsilon; what lies under the rounding is set to 0. Source: arXiv 2210.02885, Eq. 1.
+    """
+    eigenvalues = _gram_eigenvalues(_checked(features))
+    rounding = max(features.shape) * torch.finfo(torch.float64).eps * eigenvalues[0]
+    singular_values = eigenvalues.where(eigenvalues > rounding, 0).sqrt()
+    if singular_values[0] == 0:
+        return 0.0
+    shares = singular_values / singular_values.sum() + _RANKME_EPSILON
+    return torch.exp(-(shares * shares.log()).sum()).item()
+
+
+def participation_ratio(features: Tensor) -> float:
+    """(sum l)^2 / sum(l^2), l the eigenvalues of the covariance of features `(N, d)`; between 1 and min(N - 1, d).
+
+    k equal eigenvalues have k. Computed from the covariance's trace and squared norm, without the eigenvalues. 0 where
+    every dimension is constant. Free of scale, shift and rotation.
+    """
+    gram = _smaller_gram(_centred(_checked(features)))
+    squared_norm = gram.square().sum()
+    return (gram.trace().square() / squared_norm).item() if squared_norm > 0 else 0.0
+
+
+def rms_correlation(features: Tensor) -> float:
+    """The root mean square of the correlations between two different dimensions of features `(N, d)`, in [0, 1].
+
+    Dimensions of zero variance are left out; with fewer than two others there is no redundancy, and it is 0. Free of
+    each dimension's scale and shift. Independent dimensions measure 1 / sqrt(N - 1), not 0.
+    """
+    centred = _centred(_checked(features))
+    norms = centred.norm(dim=0)
+    live = norms > 0
+    count = int(live.sum())
+    if count < 2:
+        return 0.0
+    gram = _smaller_gram(centred[:, live] / norms[live])  # its squared norm is that of the correlation matrix
+    mean_square = (gram.square().sum() - count) / (count * (count - 1))
+    return mean_square.clamp(0, 1).sqrt().item()
+
+
+def alignment(z: Tensor, z_prime: Tensor) -> float:
+    """The mean squared distance of the L2-normalised features of two views, both `(N, d)`: 0 is alike, 4 opposite.
+
+    Rows of zeros stay zeros. Raises InputError if the shapes differ. Source: arXiv 2005.10242, Eq. 5, alpha = 2.
+    """
+    if z.shape != z_prime.shape:
+        raise InputError(
+            f"Two views must have features of one shape, but got {tuple(z.shape)} and {tuple(z_prime.shape)}; "
+            "encode the same images with the same network."
+        )
+    return (_unit_rows(_checked(z)) - _unit_rows(_checked(z_prime))).square().sum(dim=1).mean().item()
+
+
+def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
+    """How far apart two views of one image are, next to views of two images: features of two views, both `(N, d)`.
+
+    mean_i ||z_i - z'_i||^2 / mean_{i != j} ||z_i - z'_j||^2. 0: a view says everything the features know; 1: it says
+    nothing, views of one image are as far apart as views of two. Free of scale, shift and rotation. Where nothing is
+    told apart (all features equal) it is 1. Raises InputError if the shapes differ.
+
+    Both means follow from sums over dimensions, so no N x N matrix is formed: the sum over all pairs (i, j) is
+    N sum_i ||z_i||^2 + N sum_j ||z'_j||^2 - 2 <sum_i z_i, sum_j z'_j>, of features centred together.
+    """
+    if z.shape != z_prime.shape:
+        raise InputError(
+            f"Two views must have features of one shape, but got {tuple(z.shape)} and {tuple(z_prime.shape)}; "
+            "encode the same images with the same network."
+        )
+    count = len(_checked(z))
+    first, second = _centred(torch.cat([_checked(z), _checked(z_prime)])).split(count)
+    same = (first - second).square().sum()
+    squares = count * (first.square().sum() + second.square().sum())
+    every = squares - 2 * first.sum(dim=0) @ second.sum(dim=0)
+    if not every > 0:
+        return 1.0
+    return (same / count / ((every - same) / (count * (count - 1)))).item()
+
+
+def uniformity(z: Tensor) -> float:
+    """log mean_{i < j} exp(-2 ||u_i - u_j||^2) of the L2-normalised rows u of z `(N, d)`; lower is more uniform.
+
+    Identical rows have 0, the largest value; uniform ones in many dimensions about -4. Rows of zeros stay zeros.
+    Source: arXiv 2005.10242, Eq. 6, t = 2.
+    """
+    rows = _unit_rows(_checked(z))
+    count = len(rows)
+    lengths = rows.square().sum(dim=1)  # 1, and 0 for rows of zeros
+    total = 0.0
+    for block, block_lengths in zip(rows.split(_UNIFORMITY_ROWS), lengths.split(_UNIFORMITY_ROWS), strict=True):
+        distances = block_lengths[:, None] + lengths - 2 * block @ rows.T  # (<= _UNIFORMITY_ROWS, N)
+        total += torch.exp(-_UNIFORMITY_T * distances).sum().item()
+    pairs = count * (count - 1)
+    return math.log((total - count) / pairs)  # each row's distance to itself adds exp(0)
+
+
+def spectrum(features: Tensor) -> Tensor:
+    """The eigenvalues of the covariance of features `(N, d)`, descending: `(min(N - 1, d),)`, variances.
+
+    N centred samples span at most N - 1 directions, so all further eigenvalues are 0 and are left out: the sum is the
+    total variance. Free of shift and rotation.
+    """
+    centred = _centred(_checked(features))
+    samples, d = centred.shape
+    return _gram_eigenvalues(centred)[: min(samples - 1, d)] / (samples - 1)
+
+
+def _checked(features: Tensor) -> Tensor:
+    if features.ndim != 2 or features.shape[1] < 1:
+        raise InputError(f"Features must have shape (N, d), but got {tuple(features.shape)}; flatten the rest.")
+    if len(features) < 2:
+        raise InputError(f"A variance needs at least 2 samples, but got {len(features)}; encode more images.")
+    features = features.detach().double()
+    bad = int((~torch.isfinite(features)).sum())
+    if bad:
+        raise InputError(
+            f"Features must be finite, but {bad} of {features.numel()} values are infinite or NaN; "
+            "take them from before the training diverged."
+        )
+    return features
+
+
+def _centred(features: Tensor) -> Tensor:
+    constant = (features == features[0]).all(dim=0)
+    # The mean of equal numbers is not always that number; a rounding error left here would pass for a live dimension.
+    return (features - features.mean(dim=0)).masked_fill(constant, 0)
+
+
+def _std(centred: Tensor) -> Tensor:
+    return torch.sqrt(centred.square().sum(dim=0) / (len(centred) - 1))
+
+
+def _unit_rows(features: Tensor) -> Tensor:
+    lengths = features.norm(dim=1, keepdim=True)
+    return features / lengths.where(lengths > 0, 1)
+
+
+def _smaller_gram(matrix: Tensor) -> Tensor:
+    # (N, N) or (d, d): both have the same eigenvalues but for zeros, hence the same trace and squared norm
+    samples, d = matrix.shape
+    return matrix @ matrix.T if samples < d else matrix.T @ matrix
+
+
+def _gram_eigenvalues(matrix: Tensor) -> Tensor:
+    return torch.linalg.eigvalsh(_smaller_gram(matrix)).flip(0).clamp(min=0)

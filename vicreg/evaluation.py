@@ -1,0 +1,179 @@
+"""What is measured of a finished model: its probes, its collapse metrics and the verdict on them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vicreg.augmentation import two_views
+from vicreg.collapse import collapse_metrics, verdict
+from vicreg.datasets import Dataset
+from vicreg.encoding import Encoded, encode, encode_views, held_out
+from vicreg.errors import InputError
+from vicreg.linear_protocol import LinearSettings, fit_linear
+from vicreg.model import VICRegModel
+from vicreg.probes import accuracy, choose_linear_cached, knn_scores
+from vicreg.randomness import make_generator
+from vicreg.views import ViewSettings
+
+PROBES = ("knn", "linear", "linear_cached")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """`params.yaml`'s section `evaluate`.
+
+    Raises:
+        InputError: for a value outside its range.
+    """
+
+    batch_size: int
+    knn: tuple[int, ...]
+    knn_temperature: float
+    linear: LinearSettings
+    linear_cached_weight_decay: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError(f"evaluate.batch_size must be at least 1, but got {self.batch_size}.")
+        if not self.knn or min(self.knn) < 1:
+            raise InputError(f"evaluate.knn must list neighbour counts of at least 1, but got {list(self.knn)}.")
+        if not self.knn_temperature > 0:
+            raise InputError(f"evaluate.knn_temperature must be positive, but got {self.knn_temperature}.")
+        strengths = self.linear_cached_weight_decay
+        if not strengths or not all(0 < strength < float("inf") for strength in strengths):
+            got = list(strengths)
+            raise InputError(f"evaluate.linear_cached.weight_decay must list positive numbers, but got {got}.")
+
+
+def evaluate(
+    model: VICRegModel,
+    dataset: Dataset,
+    *,
+    settings: EvaluateSettings,
+    probes: Sequence[str],
+    views: tuple[ViewSettings, ViewSettings],
+    size: int,
+    seed: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Measures a model once, on validation and on test.
+
+    Args:
+        model: to be measured.
+        dataset: probes are fitted on its `train` split, and choose between settings on `validation`.
+        settings, probes: what to measure.
+        views: the two views that alignment compares.
+        size: side of an image in pixels, as in training.
+        seed: of the linear protocol.
+        device: where the models are.
+
+    Returns:
+        `validation` and `test`: probe -> top-1, top-5 (and per class and confusion on test); `collapse`: the metrics of
+        both spaces on the held-out images; `verdict`: its name and its reason, from validation alone. Nothing measured
+        on test decides anything here.
+    """
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    labels = {name: split.labels.to(device) for name, split in splits.items()}
+    encoded = {
+        name: encode(
+            model, split.images.to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=settings.batch_size
+        ).representations
+        for name, split in splits.items()
+    }
+    results: dict[str, Any] = {"validation": {}, "test": {}}
+    for name, scorer in _scorers(model, dataset, encoded, labels, settings, probes, size, seed, device).items():
+        for split in ("validation", "test"):
+            results[split][name] = dataclasses.asdict(accuracy(scorer(encoded[split]), labels[split]))
+    for measured in results["validation"].values():
+        del measured["per_class"], measured["confusion"]
+    results["collapse"] = measure_collapse(model, dataset, settings=settings, views=views, size=size, device=device)
+    knn = knn_scores(
+        encoded["train"], labels["train"], encoded["validation"],
+        classes=len(dataset.classes), k=settings.knn[0], temperature=settings.knn_temperature,
+    )  # fmt: skip
+    named = verdict(
+        embeddings=results["collapse"]["embeddings"],
+        representations=results["collapse"]["representations"],
+        knn_accuracy=accuracy(knn, labels["validation"]).top1,
+        chance=chance_accuracy(dataset),
+    )
+    results["verdict"] = {"name": named.name, "reason": named.reason}
+    return results
+
+
+def chance_accuracy(dataset: Dataset) -> float:
+    """The top-1 accuracy of always answering the most frequent class of validation."""
+    counts = torch.bincount(dataset.validation.labels, minlength=len(dataset.classes))
+    return (counts.max() / counts.sum()).item()
+
+
+def measure_collapse(
+    model: VICRegModel,
+    dataset: Dataset,
+    *,
+    settings: EvaluateSettings,
+    views: tuple[ViewSettings, ViewSettings],
+    size: int,
+    device: torch.device,
+) -> dict[str, dict[str, Any]]:
+    """Collapse metrics of representations and embeddings on the fixed held-out images, in eval mode.
+
+    Only alignment looks at augmented images, since it compares two views; their randomness is the same for every run.
+    """
+    images = held_out(dataset).to(device)
+    mean, std = dataset.mean, dataset.std
+    plain = encode(model, images, size=size, mean=mean, std=std, batch_size=settings.batch_size)
+    generator = make_generator(0, "held-out-views", device=device)
+    pairs: list[tuple[Encoded, Encoded]] = []
+    model.eval()
+    with torch.no_grad():
+        for batch in images.split(settings.batch_size):
+            pair = two_views(batch, settings=views, size=size, mean=mean, std=std, generator=generator)
+            pairs.append((encode_views(model, pair[0]), encode_views(model, pair[1])))
+    return {
+        space: collapse_metrics(
+            getattr(plain, space),
+            views=tuple(torch.cat([getattr(pair[view], space) for pair in pairs]) for view in (0, 1)),
+        )
+        for space in ("representations", "embeddings")
+    }
+
+
+def _scorers(
+    model: VICRegModel,
+    dataset: Dataset,
+    encoded: dict[str, Tensor],
+    labels: dict[str, Tensor],
+    settings: EvaluateSettings,
+    probes: Sequence[str],
+    size: int,
+    seed: int,
+    device: torch.device,
+) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Probe name -> function from features (N, d) to class scores (N, C), each fitted on train."""
+    unknown = set(probes) - set(PROBES)
+    if unknown:
+        raise InputError(f"probes must be among {', '.join(PROBES)}, but got {', '.join(sorted(unknown))}.")
+    classes = len(dataset.classes)
+    scorers: dict[str, Callable[[Tensor], Tensor]] = {}
+    if "knn" in probes:
+        for k in settings.knn:
+            scorers[f"knn_{k}"] = lambda queries, k=k: knn_scores(
+                encoded["train"], labels["train"], queries, classes=classes, k=k, temperature=settings.knn_temperature
+            )
+    if "linear" in probes:
+        scorers["linear"] = fit_linear(
+            model, dataset, settings=settings.linear, size=size, seed=seed, device=device
+        )
+    if "linear_cached" in probes:
+        scorers["linear_cached"], _ = choose_linear_cached(
+            (encoded["train"], labels["train"]),
+            (encoded["validation"], labels["validation"]),
+            classes=classes,
+            weight_decays=settings.linear_cached_weight_decay,
+        )
+    return scorers

@@ -1,0 +1,264 @@
+"""Pretraining: the loop that turns settings and images into an encoder.
+
+    for each epoch:  a permutation of the images, cut into batches
+        for each batch:  two views -> model -> loss -> gradients -> optimiser, at the schedule's learning rate
+        a line of the log; a look at the held-out images for signs of collapse; a checkpoint
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vicreg.augmentation import two_views
+from vicreg.checkpoints import latest_checkpoint, load_checkpoint, restore_optimizer, save_checkpoint
+from vicreg.collapse import collapse_trace
+from vicreg.datasets import Dataset
+from vicreg.encoding import encode, held_out
+from vicreg.errors import InputError
+from vicreg.lars import LARS
+from vicreg.losses import vicreg_loss
+from vicreg.model import VICRegModel, build_model
+from vicreg.randomness import make_generator
+from vicreg.schedules import learning_rate, peak_learning_rate
+from vicreg.settings import PretrainSettings
+
+
+class Diverged(RuntimeError):
+    """The loss or a gradient became infinite or not a number; the message says in which epoch."""
+
+
+class Pretrained(NamedTuple):
+    """A trained model and its log, one record an epoch."""
+
+    model: VICRegModel
+    history: list[dict[str, Any]]
+
+
+def pretrain(
+    settings: PretrainSettings,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    folder: Path,
+    identity: str,
+    on_epoch: Callable[[dict[str, Any]], None] = lambda record: None,
+) -> Pretrained:
+    """Trains a model, or goes on where `folder` holds a checkpoint of the same run.
+
+    Args:
+        settings: of the run.
+        dataset: its `train` split is trained on; its `validation` split is only looked at.
+        device: where data, views and model live.
+        folder: for checkpoints.
+        identity: digest of the run; a checkpoint of another run is refused.
+        on_epoch: called with each epoch's record after its checkpoint is on disk; what it raises ends the run there.
+
+    Raises:
+        InputError: for settings that do not fit the data, an unreadable checkpoint, or a full disk.
+        Diverged: when the loss stops being finite. The last finite epoch's checkpoint is kept.
+    """
+    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+    steps = steps_per_epoch(settings, len(dataset.train.images))
+    if settings.epochs == 0:
+        return Pretrained(model, [])
+    optimizer = make_optimizer(settings, model)
+    history: list[dict[str, Any]] = []
+    checkpoint_path = latest_checkpoint(folder)
+    if checkpoint_path is not None:
+        checkpoint = load_checkpoint(checkpoint_path, identity=identity)
+        model.load_state_dict(checkpoint.weights)
+        restore_optimizer(optimizer, checkpoint.optimizer)
+        history = checkpoint.history
+    images = dataset.train.images.to(device)
+    watched = held_out(dataset).to(device)
+    for epoch in range(len(history), settings.epochs):
+        started = time.perf_counter()
+        record = train_epoch(settings, dataset, model, optimizer, images, epoch=epoch, steps=steps)
+        seen = min(steps * settings.batch_size, len(images))
+        record["images_per_second"] = seen / (time.perf_counter() - started)
+        record.update(watch(settings, dataset, model, watched, epoch=epoch))
+        history.append(record)
+        if (epoch + 1) % settings.checkpoint_every == 0 or epoch + 1 == settings.epochs:
+            save_checkpoint(folder, identity=identity, model=model, optimizer=optimizer, history=history)
+        on_epoch(record)
+    return Pretrained(model, history)
+
+
+def train_epoch(
+    settings: PretrainSettings,
+    dataset: Dataset,
+    model: VICRegModel,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    *,
+    epoch: int,
+    steps: int,
+) -> dict[str, Any]:
+    """One pass over `images` (N, C, H, W), uint8; returns the epoch's means of what `step_metrics` gives."""
+    device = images.device
+    size = view_size(settings, images)
+    coefficients = settings.coefficients(model.embedding_dimension)
+    generator = make_generator(settings.seed, "views", epoch, device=device)
+    order = torch.randperm(len(images), generator=make_generator(settings.seed, "order", epoch)).to(device)
+    schedule = _schedule(settings, steps, epoch)
+    model.train()
+    totals: Tensor | None = None
+    for indices, lr in zip(_batches(order, settings, steps), schedule, strict=True):
+        view, view_prime = two_views(
+            images[indices], settings=settings.views, size=size, mean=dataset.mean, std=dataset.std, generator=generator
+        )
+        with _autocast(settings, device):  # each view in its own forward pass, so BatchNorm sees one view at a time
+            _, z = model(_channels_last(view))
+            _, z_prime = model(_channels_last(view_prime))
+        terms = vicreg_loss(
+            z, z_prime, coefficients=coefficients, gamma=settings.gamma, epsilon=settings.epsilon, check_finite=False
+        )
+        optimizer.zero_grad(set_to_none=True)
+        terms.total.backward()
+        metrics = step_metrics(terms, z, model, gamma=settings.gamma)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
+        totals = metrics if totals is None else totals + metrics
+    assert totals is not None, "an epoch has at least one step"
+    means = dict(zip(STEP_METRICS, (totals / steps).tolist(), strict=True))  # the epoch's only wait for the device
+    if not all(math.isfinite(value) for value in means.values()):
+        raise Diverged(f"the loss stopped being finite in epoch {epoch + 1} of {settings.epochs}")
+    weighted = {
+        "weighted_invariance": coefficients.lambda_ * means["invariance"],
+        "weighted_variance": coefficients.mu * means["variance"],
+        "weighted_covariance": coefficients.nu * means["covariance"],
+    }
+    return {"epoch": epoch + 1, "learning_rate": lr, **means, **weighted}
+
+
+STEP_METRICS = (
+    "total", "invariance", "variance", "covariance", "gradient_norm",
+    "embedding_std_mean", "embedding_std_min", "embedding_share_below_gamma",
+)  # fmt: skip
+
+
+@torch.no_grad()
+def step_metrics(terms: Any, z: Tensor, model: nn.Module, *, gamma: float) -> Tensor:
+    """The numbers of `STEP_METRICS` for one step, (8,) float64, left on the device.
+
+    The three terms in the official code's units, unweighted; the L2 norm of the whole gradient; and the standard
+    deviation of each embedding dimension over this batch of the first view: its mean, its minimum, and the share of
+    dimensions below gamma, which is where the variance term acts.
+    """
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    std = z.float().std(dim=0)  # (d,)
+    below = (std < gamma).float().mean()
+    values = (terms.total, terms.invariance, terms.variance, terms.covariance, norm, std.mean(), std.min(), below)
+    return torch.stack([value.float() for value in values]).double()
+
+
+def watch(
+    settings: PretrainSettings, dataset: Dataset, model: VICRegModel, images: Tensor, *, epoch: int
+) -> dict[str, Any]:
+    """The cheap collapse metrics of a fixed held-out set, unaugmented, in eval mode, for both spaces.
+
+    Raises:
+        Diverged: where the epoch's last step left a weight or an embedding that is not finite, which no loss has seen.
+    """
+    encoded = encode(
+        model, images, size=view_size(settings, images), mean=dataset.mean, std=dataset.std, batch_size=512
+    )
+    if not all(bool(tensor.isfinite().all()) for tensor in (*encoded, *model.state_dict().values())):
+        raise Diverged(f"the network stopped being finite in epoch {epoch + 1} of {settings.epochs}")
+    return {
+        "representations": collapse_trace(encoded.representations),
+        "embeddings": collapse_trace(encoded.embeddings),
+    }
+
+
+def new_model(settings: PretrainSettings, dataset: Dataset) -> VICRegModel:
+    """The model a run starts from; its weights depend on the settings' network and seed alone."""
+    return build_model(
+        architecture=settings.backbone,
+        stem=settings.stem,
+        width=settings.width,
+        in_channels=dataset.train.images.shape[1],
+        expander=settings.expander,
+        batchnorm=settings.expander_batchnorm,
+        generator=make_generator(settings.seed, "weights"),
+    )
+
+
+def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.Optimizer:
+    """LARS, SGD or AdamW; 1-d parameters (biases, BatchNorm) are left out of weight decay unless the settings say so."""
+    if settings.optimizer == "lars":
+        return LARS(
+            model.parameters(),
+            lr=0.0,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            eta=settings.lars_eta,
+            decay_bias_and_norm=settings.decay_bias_and_norm,
+            adapt_bias_and_norm=settings.adapt_bias_and_norm,
+        )
+    decayed = [p for p in model.parameters() if p.ndim > 1 or settings.decay_bias_and_norm]
+    others = [p for p in model.parameters() if not (p.ndim > 1 or settings.decay_bias_and_norm)]
+    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, foreach=True)
+    return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), foreach=True)
+
+
+def steps_per_epoch(settings: PretrainSettings, images: int) -> int:
+    """Batches in an epoch; a short last batch counts unless `drop_last`, and a last batch of one image never does.
+
+    Raises:
+        InputError: if the training images do not fill one batch.
+    """
+    full, rest = divmod(images, settings.batch_size)
+    steps = full if settings.drop_last or rest < 2 else full + 1
+    if steps == 0 and settings.epochs > 0:
+        raise InputError(
+            f"pretrain.batch_size must not exceed the number of training images, but got {settings.batch_size} and "
+            f"{images}; lower it or set pretrain.drop_last to false."
+        )
+    return steps
+
+
+def view_size(settings: PretrainSettings, images: Tensor) -> int:
+    """The side of a view in pixels: the settings' or the images' own."""
+    return settings.image_size or images.shape[-1]
+
+
+def _schedule(settings: PretrainSettings, steps: int, epoch: int) -> list[float]:
+    peak = peak_learning_rate(base_lr=settings.base_lr, batch_size=settings.lr_batch_size or settings.batch_size)
+    return [
+        learning_rate(
+            step,
+            steps_per_epoch=steps,
+            epochs=settings.epochs,
+            warmup_epochs=settings.warmup_epochs,
+            peak_lr=peak,
+            start_lr=settings.start_lr,
+            end_lr=settings.end_lr,
+        )
+        for step in range(epoch * steps, (epoch + 1) * steps)
+    ]
+
+
+def _batches(order: Tensor, settings: PretrainSettings, steps: int) -> Iterator[Tensor]:
+    for step in range(steps):
+        yield order[step * settings.batch_size : (step + 1) * settings.batch_size]
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _autocast(settings: PretrainSettings, device: torch.device) -> Any:
+    if settings.precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -1,0 +1,117 @@
+"""Everything that decides the result of one pretraining run, named, typed and checked."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from vicreg.backbones import ARCHITECTURES, STEMS
+from vicreg.errors import InputError
+from vicreg.losses import CONVENTIONS, Coefficients, effective_coefficients
+from vicreg.views import ViewSettings
+
+OPTIMIZERS = ("lars", "sgd", "adamw")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainSettings:
+    """The settings of one run, `params.yaml`'s section `pretrain` with the presets filled in; see there for each.
+
+    Raises:
+        InputError: for a value that no run can have.
+    """
+
+    seed: int
+    backbone: str
+    stem: str
+    width: int
+    expander: tuple[int, ...]
+    expander_batchnorm: bool
+    image_size: int | None
+    convention: str
+    lambda_: float
+    mu: float
+    nu: float
+    gamma: float
+    epsilon: float
+    epochs: int
+    batch_size: int
+    drop_last: bool
+    optimizer: str
+    base_lr: float
+    lr_batch_size: int | None
+    start_lr: float
+    end_lr: float
+    warmup_epochs: float
+    weight_decay: float
+    momentum: float
+    lars_eta: float
+    decay_bias_and_norm: bool
+    adapt_bias_and_norm: bool
+    precision: str
+    threads: int
+    checkpoint_every: int
+    views: tuple[ViewSettings, ViewSettings]
+
+    def __post_init__(self) -> None:
+        _one_of("pretrain.backbone", self.backbone, tuple(ARCHITECTURES))
+        _one_of("pretrain.stem", self.stem, STEMS)
+        _one_of("pretrain.convention", self.convention, CONVENTIONS)
+        _one_of("pretrain.optimizer", self.optimizer, OPTIMIZERS)
+        _one_of("pretrain.precision", self.precision, PRECISIONS)
+        for name in ("width", "threads", "checkpoint_every"):
+            _at_least(f"pretrain.{name}", getattr(self, name), 1)
+        for size in self.expander:
+            _at_least("every size in pretrain.expander", size, 1)
+        for name in ("seed", "epochs", "lambda_", "mu", "nu", "start_lr", "end_lr", "base_lr", "weight_decay"):
+            _at_least(f"pretrain.{name.rstrip('_')}", getattr(self, name), 0)
+        for name in ("momentum", "warmup_epochs", "lars_eta"):
+            _at_least(f"pretrain.{name}", getattr(self, name), 0)
+        if self.batch_size < 2:
+            raise InputError(f"pretrain.batch_size must be at least 2 to estimate a variance, but got {self.batch_size}.")
+        if self.lr_batch_size is not None:
+            _at_least("pretrain.lr_batch_size", self.lr_batch_size, 1)
+        if self.image_size is not None:
+            _at_least("pretrain.image_size", self.image_size, 2)
+        if not self.momentum < 1:
+            raise InputError(f"pretrain.momentum must be below 1, but got {self.momentum}.")
+        if not (0 < self.gamma < float("inf") and 0 < self.epsilon < float("inf")):
+            raise InputError(f"pretrain.gamma and pretrain.epsilon must be positive, but got {self.gamma}, {self.epsilon}.")
+        if self.epochs > 0 and self.warmup_epochs >= self.epochs:
+            raise InputError(
+                f"pretrain.warmup_epochs must be below pretrain.epochs, but got {self.warmup_epochs} and {self.epochs}; "
+                "set both."
+            )
+        if self.epochs > 0 and self.lambda_ == self.mu == self.nu == 0:
+            raise InputError("one of pretrain.lambda, mu and nu must be positive, but all are 0: nothing would be trained.")
+
+    @property
+    def embedding_dimension(self) -> int | None:
+        """d of the embeddings, or None where there is no expander and the backbone decides."""
+        return self.expander[-1] if self.expander else None
+
+    def coefficients(self, embedding_dimension: int) -> Coefficients:
+        """lambda, mu and nu in the official code's units, which is what is trained with."""
+        return effective_coefficients(
+            convention=self.convention, lambda_=self.lambda_, mu=self.mu, nu=self.nu, dimension=embedding_dimension
+        )
+
+    def untrained(self) -> "PretrainSettings":
+        """The random-initialisation control of this run: the same network and seed, no epoch of training."""
+        return dataclasses.replace(self, epochs=0)
+
+
+# What an untrained network depends on; all else is left out of its identity, so that arms which differ only in how they
+# train share one control.
+UNTRAINED_FIELDS = (
+    "seed", "backbone", "stem", "width", "expander", "expander_batchnorm", "image_size", "precision", "threads", "epochs",
+)  # fmt: skip
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"{name} must be one of {', '.join(allowed)}, but got {value!r}.")
+
+
+def _at_least(name: str, value: float, bound: float) -> None:
+    if not value >= bound or value == float("inf"):
+        raise InputError(f"{name} must be a finite number of at least {bound}, but got {value}.")

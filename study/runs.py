@@ -24,12 +24,12 @@ from filelock import FileLock
 from study.config import Config
 from study.identity import Identity, evaluation_digest, run_identity
 from vicreg.checkpoints import latest_checkpoint, load_weights, save_weights, to_json, write_atomically
-from vicreg.collapse import verdict
 from vicreg.datasets import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation import evaluate
 from vicreg.model import VICRegModel
 from vicreg.pretrain import Diverged, new_model, pretrain, view_size
+from vicreg.verdicts import verdict
 
 # How a run can end. The first three are outcomes of its identity: asked again, it would end so again.
 FINISHED, DIVERGED, PRUNED = "finished", "diverged", "pruned"

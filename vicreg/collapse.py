@@ -1,4 +1,4 @@
-"""How collapsed a set of features is: metrics of `(N, d)` tensors, and one word for what they say together.
+"""How collapsed a set of features is: metrics of `(N, d)` tensors.
 
 Everything is computed in float64 after centring (a one-pass float32 covariance can come out negative), on a fixed
 held-out set: inside a batch of n samples no rank can exceed n. Zero rows and constant dimensions give numbers, never
@@ -7,95 +7,19 @@ d >= 1, or not finite.
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vicreg.errors import InputError
 
-# ---- Thresholds of the verdict. Embeddings are judged against gamma = 1, the std at which the variance term rests.
-# A tenth of gamma: the variance term then stands at 0.9 of its largest value, so nothing holds the embeddings apart.
-COMPLETE_STD = 0.1
-# Rows of unit length whose spread is a tenth of an isotropic one's: two of them have a mean cosine above 0.99. This
-# catches a constant plus noise at any scale.
-COMPLETE_NORMALISED_STD = 0.1
 # sqrt(epsilon) at the paper's epsilon = 1e-4: below it the variance term sees its own epsilon, not the dimension.
 DEAD_STD = 0.01
-# Most of the embedding serves nothing. The variance term pushes every dimension to gamma, a hundred times DEAD_STD, so
-# that a share near the threshold is rare on either side.
-DIMENSIONAL_DEAD_SHARE = 0.5
-# Fewer directions than the 4 that INFORMATIONAL_CORRELATION leaves: dimensions can be uncorrelated on average and still
-# be of so low a rank where a few carry almost all of the variance.
-DIMENSIONAL_RANK = 4.0
-# With equal variances and many dimensions the participation ratio is about 1 / rho^2, so 0.5 leaves about four
-# independent directions, whatever d is. Independent dimensions measure 1 / sqrt(N - 1): 0.08 for N = 150.
-INFORMATIONAL_CORRELATION = 0.5
-# Above chance by less than this is no evidence of information: at ten classes and N = 150 held-out samples it is four
-# standard deviations of a guess, sqrt(0.1 * 0.9 / 150) = 0.024.
-UNINFORMATIVE_MARGIN = 0.1
-# Two views of one image nine tenths as far apart as two different images: hardly anything of the image survives an
-# augmentation. Random features of easy images are far above chance (k-NN 86 % against 10 % on digits), so chance alone
-# would miss this. Measured on digits: untrained networks 0.90 to 0.93, without an invariance term 0.97, healthy arms 0.65
-# at the most.
-UNINFORMATIVE_DISCREPANCY = 0.9
-
 STD_QUANTILES = (0.05, 0.25, 0.50, 0.75, 0.95)
 
 _RANKME_EPSILON = 1e-7  # arXiv 2210.02885, Eq. 1, for float32 features; 1e-5 would make 8192 x rank 1 look like 2.57
 _UNIFORMITY_T = 2.0  # arXiv 2005.10242, Section 4.1.2
 _UNIFORMITY_ROWS = 1024  # of the N x N similarities held at a time: 80 MB at N = 10000
-
-
-class Verdict(NamedTuple):
-    """`complete`, `dimensional`, `informational`, `uninformative` or `healthy`, and a sentence that says why."""
-
-    name: str
-    reason: str
-
-
-def verdict(
-    *,
-    embeddings: dict,
-    representations: dict,
-    knn_accuracy: float | None,
-    chance: float | None,
-) -> Verdict:
-    """Name the collapse of a network from the metrics of its embeddings and of its representations.
-
-    Both are dicts of `collapse_metrics` or of `collapse_trace`; the accuracies are shares in [0, 1], and None leaves
-    the test against chance out, as metrics without `view_discrepancy` leave out the one of views. The first test that
-    fires decides. Std comes first: the other metrics are free of scale, take tiny noise around zero for isotropic and
-    a constant plus noise for decorrelated. Redundancy comes before rank: dimensions that all vary, as copies of each
-    other, are of low rank as well, and `informational` says why.
-    """
-    tests = [  # (verdict, what, value, which side is bad, threshold)
-        ("complete", "the embeddings' mean std", embeddings["std_mean"], "below", COMPLETE_STD),
-        ("complete", "the embeddings' normalised std", embeddings["normalised_std"], "below", COMPLETE_NORMALISED_STD),
-        ("dimensional", "the embeddings' dead share", embeddings["dead_share"], "above", DIMENSIONAL_DEAD_SHARE),
-        (
-            "informational",
-            "the embeddings' root-mean-square correlation",
-            embeddings["rms_correlation"],
-            "above",
-            INFORMATIONAL_CORRELATION,
-        ),
-        ("dimensional", "the embeddings' RankMe", embeddings["rankme"], "below", DIMENSIONAL_RANK),
-        ("dimensional", "the representations' RankMe", representations["rankme"], "below", DIMENSIONAL_RANK),
-    ]
-    if knn_accuracy is not None and chance is not None:
-        tests.append(("uninformative", "the k-NN accuracy", knn_accuracy, "below", chance + UNINFORMATIVE_MARGIN))
-    if "view_discrepancy" in embeddings:
-        discrepancy = embeddings["view_discrepancy"]
-        tests.append(
-            ("uninformative", "the embeddings' view discrepancy", discrepancy, "above", UNINFORMATIVE_DISCREPANCY)
-        )
-
-    for name, what, value, side, threshold in tests:
-        if value < threshold if side == "below" else value > threshold:
-            return Verdict(name, f"{what[0].upper()}{what[1:]} is {value:.3g}, {side} {threshold:.3g}.")
-    passed = ", ".join(f"{what} {value:.3g} (not {side} {threshold:.3g})" for _, what, value, side, threshold in tests)
-    return Verdict("healthy", f"All is on the good side of its threshold: {passed}.")
 
 
 def collapse_metrics(
@@ -205,11 +129,7 @@ def alignment(z: Tensor, z_prime: Tensor) -> float:
 
     Rows of zeros stay zeros. Raises InputError if the shapes differ. Source: arXiv 2005.10242, Eq. 5, alpha = 2.
     """
-    if z.shape != z_prime.shape:
-        raise InputError(
-            f"Two views must have features of one shape, but got {tuple(z.shape)} and {tuple(z_prime.shape)}; "
-            "encode the same images with the same network."
-        )
+    _check_pair(z, z_prime)
     return (_unit_rows(_checked(z)) - _unit_rows(_checked(z_prime))).square().sum(dim=1).mean().item()
 
 
@@ -223,11 +143,7 @@ def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
     Both means follow from sums over dimensions, so no N x N matrix is formed: the sum over all pairs (i, j) is
     N sum_i ||z_i||^2 + N sum_j ||z'_j||^2 - 2 <sum_i z_i, sum_j z'_j>, of features centred together.
     """
-    if z.shape != z_prime.shape:
-        raise InputError(
-            f"Two views must have features of one shape, but got {tuple(z.shape)} and {tuple(z_prime.shape)}; "
-            "encode the same images with the same network."
-        )
+    _check_pair(z, z_prime)
     count = len(_checked(z))
     first, second = _centred(torch.cat([_checked(z), _checked(z_prime)])).split(count)
     same = (first - second).square().sum()
@@ -264,6 +180,14 @@ def spectrum(features: Tensor) -> Tensor:
     centred = _centred(_checked(features))
     samples, d = centred.shape
     return _gram_eigenvalues(centred)[: min(samples - 1, d)] / (samples - 1)
+
+
+def _check_pair(z: Tensor, z_prime: Tensor) -> None:
+    if z.shape != z_prime.shape:
+        raise InputError(
+            f"Two views must have features of one shape, but got {tuple(z.shape)} and {tuple(z_prime.shape)}; "
+            "encode the same images with the same network."
+        )
 
 
 def _checked(features: Tensor) -> Tensor:

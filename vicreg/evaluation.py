@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vicreg.augmentation import two_views
-from vicreg.collapse import collapse_metrics, verdict
+from vicreg.collapse import collapse_metrics
 from vicreg.datasets import Dataset
 from vicreg.encoding import Encoded, encode, encode_views, held_out
 from vicreg.errors import InputError
@@ -17,6 +17,7 @@ from vicreg.linear_protocol import LinearSettings, fit_linear
 from vicreg.model import VICRegModel
 from vicreg.probes import accuracy, choose_linear_cached, knn_scores
 from vicreg.randomness import make_generator
+from vicreg.verdicts import verdict
 from vicreg.views import ViewSettings
 
 PROBES = ("knn", "linear", "linear_cached")

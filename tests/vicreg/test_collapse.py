@@ -18,7 +18,7 @@ from vicreg.collapse import (
     spectrum,
     std_per_dimension,
     uniformity,
-    verdict,
+    view_discrepancy,
 )
 from vicreg.errors import InputError
 
@@ -199,7 +199,7 @@ def test_independent_dimensions_measure_one_over_the_root_of_the_samples():
     assert rms_correlation(gaussian(101, 400)) == pytest.approx(0.1, abs=0.002)
 
 
-# ---- alignment and uniformity
+# ---- alignment, view discrepancy and uniformity
 
 
 def test_alignment_is_zero_for_equal_two_for_orthogonal_and_four_for_opposite_rows():
@@ -207,6 +207,38 @@ def test_alignment_is_zero_for_equal_two_for_orthogonal_and_four_for_opposite_ro
     assert alignment(rows, 5 * rows) == 0
     assert alignment(rows, rows.roll(1, dims=0)) == pytest.approx(2)
     assert alignment(rows, -rows) == pytest.approx(4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_view_discrepancy_equals_the_one_over_all_pairs(shape):
+    z, z_prime = uneven(*shape), uneven(*shape) + 3 * gaussian(*shape, seed=5) + 1
+    squares = torch.cdist(z, z_prime).square()
+    same = torch.eye(len(z), dtype=torch.bool)
+    assert view_discrepancy(z, z_prime) == pytest.approx((squares[same].mean() / squares[~same].mean()).item(), rel=1e-10)
+
+
+def test_view_discrepancy_is_zero_for_equal_views_and_one_for_unrelated_ones():
+    features = uneven(400, 12)
+    assert view_discrepancy(features, features) == 0
+    assert view_discrepancy(gaussian(2000, 16), gaussian(2000, 16, seed=5)) == pytest.approx(1, abs=0.03)
+
+
+def test_view_discrepancy_of_noise_beside_a_signal_is_the_noise_share_of_the_variance():
+    signal = gaussian(4000, 16)
+    views = [signal + 0.5 * gaussian(4000, 16, seed=seed) for seed in (1, 2)]
+    assert view_discrepancy(*views) == pytest.approx(0.25 / (1 + 0.25), rel=0.03)
+
+
+def test_view_discrepancy_is_one_where_nothing_is_told_apart():
+    constant = torch.full((30, 4), 0.1)
+    assert view_discrepancy(constant, constant) == 1
+    assert view_discrepancy(torch.zeros(2, 1), torch.zeros(2, 1)) == 1
+    assert view_discrepancy(constant, constant + 5) == 1  # each view a constant of its own: as far apart as any two
+
+
+def test_view_discrepancy_survives_a_large_mean_in_float32():
+    z, z_prime = uneven(30, 6).round(), uneven(30, 6, seed=3).round()  # whole numbers: exact in float32, shifted or not
+    assert view_discrepancy((z + 2**20).float(), (z_prime + 2**20).float()) == view_discrepancy(z, z_prime)
 
 
 def test_uniformity_of_a_square_on_the_circle():
@@ -263,6 +295,22 @@ def test_spectrum_and_alignment_do_not_see_a_rotation():
     assert alignment(features @ turn, other @ turn) == pytest.approx(alignment(features, other))
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("change", ["rotate", "shift", "scale", "swap", "shuffle"])
+def test_view_discrepancy_does_not_see_a_rotation_a_shift_a_scale_or_the_order(change, shape):
+    views = uneven(*shape), uneven(*shape) + gaussian(*shape, seed=7)
+    n, d = shape
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(4))
+    changed = {
+        "rotate": [view @ rotation(d) for view in views],
+        "shift": [view + 10 * torch.arange(d) for view in views],
+        "scale": [1e-3 * view for view in views],
+        "swap": views[::-1],
+        "shuffle": [view[order] for view in views],
+    }[change]
+    assert view_discrepancy(*changed) == pytest.approx(view_discrepancy(*views), rel=1e-9)
+
+
 # ---- all together
 
 
@@ -271,7 +319,7 @@ def test_collapse_metrics_are_plain_numbers_under_the_names_of_their_functions()
     metrics = collapse_metrics(features, views=(features, 2 * features))
     assert list(metrics) == [
         "std_mean", "std_min", "normalised_std", "dead_share", "rankme", "rms_correlation",
-        "std_quantiles", "participation_ratio", "uniformity", "spectrum", "alignment",
+        "std_quantiles", "participation_ratio", "uniformity", "spectrum", "alignment", "view_discrepancy",
     ]  # fmt: skip
     deviations = std_per_dimension(features).numpy()
     assert metrics["std_mean"] == pytest.approx(deviations.mean())
@@ -279,17 +327,18 @@ def test_collapse_metrics_are_plain_numbers_under_the_names_of_their_functions()
     assert metrics["std_quantiles"] == pytest.approx(np.percentile(deviations, [5, 25, 50, 75, 95]).tolist())
     assert metrics["spectrum"] == spectrum(features).tolist()
     assert metrics["alignment"] == pytest.approx(0, abs=1e-12)
+    assert metrics["view_discrepancy"] == view_discrepancy(features, 2 * features) > 0
     for name in ("normalised_std", "dead_share", "rankme", "rms_correlation", "participation_ratio", "uniformity"):
         assert metrics[name] == getattr(collapse, name)(features)
     numbers = [x for value in metrics.values() for x in (value if isinstance(value, list) else [value])]
     assert all(type(x) is float for x in numbers)
 
 
-def test_the_trace_is_a_part_of_the_metrics_and_alignment_needs_views():
+def test_the_trace_is_a_part_of_the_metrics_and_two_of_them_need_views():
     features = uneven(40, 12)
     metrics = collapse_metrics(features)
     assert collapse_trace(features).items() <= metrics.items()
-    assert "alignment" not in metrics
+    assert not {"alignment", "view_discrepancy"} & set(metrics)
 
 
 @pytest.mark.parametrize(
@@ -331,77 +380,7 @@ def test_features_that_cannot_be_measured_are_refused(features, message):
             metric(features)
 
 
-def test_views_of_different_shapes_are_refused():
+@pytest.mark.parametrize("metric", [alignment, view_discrepancy])
+def test_views_of_different_shapes_are_refused(metric):
     with pytest.raises(InputError, match=r"\(4, 3\) and \(4, 2\)"):
-        alignment(torch.ones(4, 3), torch.ones(4, 2))
-
-
-# ---- the verdict
-
-HEALTHY = gaussian(150, 64)
-
-
-def judge(embeddings, representations=HEALTHY, *, knn_accuracy=0.9, chance=0.1, measure=collapse_trace):
-    return verdict(
-        embeddings=measure(embeddings),
-        representations=measure(representations),
-        knn_accuracy=knn_accuracy,
-        chance=chance,
-    )
-
-
-def partly_dead(share):
-    features = gaussian(150, 100)
-    features[:, : round(100 * share)] = 0.3
-    return features
-
-
-@pytest.mark.parametrize(
-    ("name", "embeddings", "representations"),
-    [
-        ("complete", torch.full((150, 64), 0.7), HEALTHY),
-        ("complete", 1e-3 * gaussian(150, 64), HEALTHY),  # isotropic, in directions without length
-        ("complete", gaussian(150, 64) + 100, HEALTHY),  # of std 1, yet all rows alike
-        ("dimensional", partly_dead(0.6), HEALTHY),
-        ("dimensional", gaussian(150, 1) @ gaussian(1, 64, seed=5), HEALTHY),
-        ("dimensional", HEALTHY, gaussian(150, 1) @ gaussian(1, 64, seed=5)),
-        ("informational", equicorrelated(150, 100, 0.6), HEALTHY),
-        ("healthy", equicorrelated(150, 100, 0.4), HEALTHY),
-        ("healthy", partly_dead(0.4), HEALTHY),
-        ("healthy", HEALTHY, HEALTHY),
-    ],
-)
-def test_the_verdict_names_each_collapse(name, embeddings, representations):
-    assert judge(embeddings, representations).name == name
-    assert judge(embeddings, representations, measure=collapse_metrics).name == name
-
-
-def test_scale_free_metrics_alone_would_call_tiny_noise_healthy():
-    tiny = collapse_trace(1e-3 * gaussian(150, 64))
-    fair = collapse_trace(gaussian(150, 64))
-    for name in ("normalised_std", "rankme", "rms_correlation"):
-        assert tiny[name] == pytest.approx(fair[name])
-
-
-def test_healthy_geometry_with_chance_accuracy_is_uninformative_and_without_a_probe_healthy():
-    assert judge(HEALTHY, knn_accuracy=0.15).name == "uninformative"
-    assert judge(HEALTHY, knn_accuracy=0.15, chance=0.01).name == "healthy"
-    assert judge(HEALTHY, knn_accuracy=None).name == "healthy"
-    assert judge(HEALTHY, chance=None).name == "healthy"
-
-
-def test_the_first_collapse_in_order_is_the_one_named():
-    redundant = equicorrelated(150, 100, 0.9)
-    assert judge(redundant, knn_accuracy=0.1).name == "informational"
-    redundant[:, :60] = 0
-    assert judge(redundant, knn_accuracy=0.1).name == "dimensional"
-    assert judge(1e-3 * redundant, knn_accuracy=0.1).name == "complete"
-
-
-def test_the_reason_gives_the_value_and_the_threshold():
-    assert judge(torch.full((150, 64), 0.7)).reason == "The embeddings' mean std is 0, below 0.1."
-    assert judge(partly_dead(0.6)).reason == "The embeddings' dead share is 0.6, above 0.5."
-    assert judge(HEALTHY, knn_accuracy=0.15).reason == "The k-NN accuracy is 0.15, below 0.2."
-    healthy = judge(HEALTHY).reason
-    assert "the k-NN accuracy 0.9 (not below 0.2)" in healthy
-    assert "the embeddings' normalised std" in healthy
+        metric(torch.ones(4, 3), torch.ones(4, 2))

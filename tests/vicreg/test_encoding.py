@@ -1,6 +1,7 @@
 """Features of images: a frozen model, in eval mode, whatever the batches."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -101,5 +102,5 @@ def test_of_a_large_validation_split_evenly_spread_images_are_held_out(digits, n
     kept = numbers_of(held_out(with_validation_of(n, digits)))
     assert len(set(kept)) == len(kept) == HELD_OUT_IMAGES
     assert (kept[0], kept[-1]) == (0, n - 1)
-    gaps = {after - before for before, after in zip(kept, kept[1:], strict=False)}
+    gaps = {after - before for before, after in itertools.pairwise(kept)}
     assert max(gaps) - min(gaps) <= 1

@@ -38,8 +38,8 @@ def measure(config, model, digits):
 
     def run(dataset: Dataset = digits, *, network: VICRegModel = model, probes=("knn", "linear_cached")) -> dict:
         return evaluate(
-            network, dataset, control=new_model(config.pretrain, digits), settings=config.evaluate, probes=probes,
-            views=config.pretrain.views, size=8, seed=0, device=CPU,
+            network, dataset, settings=config.evaluate, probes=probes, views=config.pretrain.views, size=8, seed=0,
+            device=CPU,
         )  # fmt: skip
 
     return run
@@ -165,9 +165,7 @@ def test_views_that_do_not_differ_are_aligned(model, digits, config):
     still = ViewSettings(
         crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0, jitter=0, grayscale=0, blur=0, solarize=0
     )
-    collapse = measure_collapse(
-        model, digits, settings=config.evaluate, views=(still, still), size=8, device=CPU
-    )
+    collapse = measure_collapse(model, digits, settings=config.evaluate, views=(still, still), size=8, device=CPU)
     assert collapse["embeddings"]["alignment"] == pytest.approx(0, abs=1e-10)
 
 

@@ -158,9 +158,9 @@ def _answer(study: Study, arms: Sequence[Mapping[str, Any]], primary: str) -> st
         sentence += ", which is the baseline"
     else:
         sentence += f", {_against(best['summary'][primary]['difference'], 'the baseline')}"
-    close = [arm for arm in measured if arm is not best and best["is_baseline"] and not _clear(arm["summary"][primary])]
-    if close:
-        sentence += f", with {len(close)} other {'arm' if len(close) == 1 else 'arms'} not told apart from it"
+    close = [arm for arm in measured if arm["verdict"]["name"] == "healthy" and _undecided(arm["summary"][primary])]
+    if close and best["is_baseline"]:
+        sentence += f", with {len(close)} other healthy {'arm' if len(close) == 1 else 'arms'} not told apart from it"
     collapsed = [arm for arm in trained if arm["verdict"]["name"] not in ("healthy", "untrained")]
     counts = Counter(arm["verdict"]["name"] for arm in collapsed)
     if collapsed:
@@ -182,10 +182,10 @@ def _against(interval: Mapping[str, Any] | None, reference: str) -> str:
     return f"{points} ({bounds}, {interval['n']} paired seeds{meaning})"
 
 
-def _clear(summary: Mapping[str, Any]) -> bool:
-    """Whether the interval of an arm's difference from the baseline excludes zero."""
+def _undecided(summary: Mapping[str, Any]) -> bool:
+    """Whether there is an interval of an arm's difference from the baseline, and zero lies in it."""
     interval = summary["difference"]
-    return interval is not None and interval["low"] is not None and (interval["low"] > 0 or interval["high"] < 0)
+    return interval is not None and interval["low"] is not None and interval["low"] <= 0 <= interval["high"]
 
 
 def _percent(summary: Mapping[str, Any]) -> str:

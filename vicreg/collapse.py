@@ -137,8 +137,8 @@ def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
     """How far apart two views of one image are, next to views of two images: features of two views, both `(N, d)`.
 
     mean_i ||z_i - z'_i||^2 / mean_{i != j} ||z_i - z'_j||^2. 0: a view says everything the features know; 1: it says
-    nothing, views of one image are as far apart as views of two. Free of scale, shift and rotation. Where nothing is
-    told apart (all features equal) it is 1. Raises InputError if the shapes differ.
+    nothing, views of one image are as far apart as views of two. Free of scale, shift and rotation. Where views
+    of two images are all equal it is 1. Raises InputError if the shapes differ.
 
     Both means follow from sums over dimensions, so no N x N matrix is formed: the sum over all pairs (i, j) is
     N sum_i ||z_i||^2 + N sum_j ||z'_j||^2 - 2 <sum_i z_i, sum_j z'_j>, of features centred together.
@@ -149,9 +149,10 @@ def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
     same = (first - second).square().sum()
     squares = count * (first.square().sum() + second.square().sum())
     every = squares - 2 * first.sum(dim=0) @ second.sum(dim=0)
-    if not every > 0:
+    different = every - same
+    if not different > 0:
         return 1.0
-    return (same / count / ((every - same) / (count * (count - 1)))).item()
+    return (same / count / (different / (count * (count - 1)))).item()
 
 
 def uniformity(z: Tensor) -> float:

@@ -214,7 +214,8 @@ def test_view_discrepancy_equals_the_one_over_all_pairs(shape):
     z, z_prime = uneven(*shape), uneven(*shape) + 3 * gaussian(*shape, seed=5) + 1
     squares = torch.cdist(z, z_prime).square()
     same = torch.eye(len(z), dtype=torch.bool)
-    assert view_discrepancy(z, z_prime) == pytest.approx((squares[same].mean() / squares[~same].mean()).item(), rel=1e-10)
+    expected = squares[same].mean() / squares[~same].mean()
+    assert view_discrepancy(z, z_prime) == pytest.approx(expected.item(), rel=1e-10)
 
 
 def test_view_discrepancy_is_zero_for_equal_views_and_one_for_unrelated_ones():
@@ -233,6 +234,7 @@ def test_view_discrepancy_is_one_where_nothing_is_told_apart():
     constant = torch.full((30, 4), 0.1)
     assert view_discrepancy(constant, constant) == 1
     assert view_discrepancy(torch.zeros(2, 1), torch.zeros(2, 1)) == 1
+    assert view_discrepancy(torch.eye(2), torch.eye(2).flip(0)) == 1  # views of two images equal, of one apart: not inf
     assert view_discrepancy(constant, constant + 5) == 1  # each view a constant of its own: as far apart as any two
 
 

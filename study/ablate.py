@@ -9,7 +9,8 @@ and why is printed), 2 for bad input, 130 for Ctrl-C.
 import argparse
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return again.run_again(plan, session)
     with _only_one(session.store, session.study.name):
         status.remember(plan, session.store)
-        plan = run_search(session, plan) if session.study.search else run_arms(session, plan)
+        plan = run_search(session, plan) if session.study.search and not arguments.arm else run_arms(session, plan)
         status.remember(plan, session.store)
     if not arguments.arm:
         out = arguments.out or default_out(session)
@@ -117,16 +118,22 @@ def exit_status(plan: Plan, store: Store, *, allow_diverged: bool) -> int:
     return 1 if bad else 0
 
 
-def _only_one(store: Store, study: str) -> FileLock:
-    """A lock that a second call of the same study does not wait for."""
+@contextmanager
+def _only_one(store: Store, study: str) -> Iterator[None]:
+    """Keeps a second call of the same study out, which does not wait."""
     path = store.root / "locks" / f"{study}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, timeout=0)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise InputError(f"study {study!r} is being run by another command on this store; wait for it to end.") from None
-    return lock
+    except OSError as error:
+        raise InputError(f"the store {store.root} cannot be written ({error.strerror}); choose another.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _positive(text: str) -> int:

@@ -90,6 +90,12 @@ class Config:
     ablate: AblateSettings
     values: Mapping[str, Any]
 
+    @property
+    def primary(self) -> str:
+        """The key of the accuracy that a study's answer speaks of and that Optuna sees: a linear probe's if there is one."""
+        linear = [probe for probe in ("linear_cached", "linear") if probe in self.ablate.probes]
+        return linear[0] if linear else f"knn_{self.evaluate.knn[0]}"
+
     def with_settings(self, settings: Mapping[str, Any]) -> "Config":
         """This config with dotted keys replaced.
 
@@ -112,6 +118,8 @@ def load_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
         params = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist here; run the command in the project's folder.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); make it a readable file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(params, dict):
@@ -138,6 +146,8 @@ def load_config(
     profiles = params["profiles"] or {}
     if profile not in profiles:
         raise InputError(f"profile must be one of {', '.join(profiles)}, but got {profile!r}.")
+    if not isinstance(profiles[profile], dict):
+        raise InputError(f"profile {profile!r} must hold named sections, but holds {profiles[profile]!r}.")
     values = {section: copy.deepcopy(params[section]) for section in SECTIONS}
     values["data"] = copy.deepcopy(params["data"])
     values["profile"] = profile

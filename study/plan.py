@@ -39,14 +39,15 @@ class Plan:
     cells: tuple[Cell, ...]
 
     def by_arm(self) -> dict[str, list[Cell]]:
-        """Arm -> its cells, the study's arms in its own order first, then the controls."""
+        """Arm -> its cells: the study's arms in its own order, then those a search proposed, then the controls."""
+        order = {arm.name: index for index, arm in enumerate(self.study.arms)}
         grouped: dict[str, list[Cell]] = {}
-        for cell in sorted(self.cells, key=lambda cell: cell.is_control):
+        for cell in sorted(self.cells, key=lambda cell: (cell.is_control, order.get(cell.arm, len(order)))):
             grouped.setdefault(cell.arm, []).append(cell)
         return grouped
 
     def only(self, arms: Sequence[str]) -> "Plan":
-        """The plan of some arms, and of the baseline and the controls that these are compared with.
+        """The plan of some arms alone.
 
         Raises:
             InputError: for an arm the study does not have.

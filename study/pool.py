@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,11 @@ class Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for process in (*self._idle, *(process for process, _ in self._busy.values())):
+        processes = (*self._idle, *(process for process, _ in self._busy.values()))
+        for process in processes:
             process.kill()
-            process.wait()
+        for process in processes:
+            _bury(process)
 
     @property
     def free(self) -> int:
@@ -77,7 +80,10 @@ class Pool:
         """Waits for the next message and yields what it means; ends when nothing is active."""
         while self._busy:
             pid, line = self._messages.get()
-            if pid not in self._busy:
+            if pid not in self._busy:  # one that died with nothing to do
+                for process in [one for one in self._idle if one.pid == pid]:
+                    self._idle.remove(process)
+                    _bury(process)
                 continue
             process, cell = self._busy[pid]
             if line is None:
@@ -92,7 +98,7 @@ class Pool:
             self._idle.append(process)
             status, reason = message["status"], message.get("reason")
             if status == FAILED:
-                self._store.record_ending(cell.run.digest, FAILED, reason)
+                self._store.record_ending(cell.run, FAILED, reason)
             yield Event(cell=cell, kind="end", status=status, reason=reason)
 
     def _start(self) -> subprocess.Popen:
@@ -106,17 +112,27 @@ class Pool:
 
     def _listen(self, process: subprocess.Popen) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self._messages.put((process.pid, line))
+        with process.stdout as lines:
+            for line in lines:
+                self._messages.put((process.pid, line))
         self._messages.put((process.pid, None))
 
     def _death(self, process: subprocess.Popen, cell: Cell) -> Event:
-        code = process.wait()
+        code = _bury(process)
         if code < 0:
             name = signal.Signals(-code).name
             hint = "; a killed worker often means that memory ran out" if code == -signal.SIGKILL else ""
             status, reason = KILLED, f"its process was ended by {name}{hint}"
         else:
             status, reason = FAILED, f"its process ended with status {code}; see {self._store.root.name}/workers.log"
-        self._store.record_ending(cell.run.digest, status, reason)
+        self._store.record_ending(cell.run, status, reason)
         return Event(cell=cell, kind="end", status=status, reason=reason)
+
+
+def _bury(process: subprocess.Popen) -> int:
+    """Waits for the end of a process and returns its exit status."""
+    code = process.wait()
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # a job that it no longer read
+        process.stdin.close()
+    return code

@@ -26,6 +26,7 @@ def main() -> None:
 def prepare(config: Config, folder: Path) -> Dataset:
     """Reads the raw data the config names and writes the prepared set to `folder`."""
     dataset = load_dataset(root=config.data_root, **dataclasses.asdict(config.prepare))
+    (folder / _SOURCE).unlink(missing_ok=True)  # so that it never stands beside data it does not speak of
     save_dataset(dataset, folder)
     write_atomically(folder / _SOURCE, to_json(_source(config)))
     return dataset
@@ -42,9 +43,10 @@ def obtain(config: Config, *, store: Path) -> tuple[Dataset, Path]:
     for folder in (PREPARED, store / "datasets" / key):
         try:
             recorded = json.loads((folder / _SOURCE).read_bytes())
-        except (OSError, ValueError):
+            settings, raw = recorded["settings"], recorded["raw"]
+        except (OSError, ValueError, KeyError, TypeError):
             continue
-        if recorded["settings"] == wanted["settings"] and wanted["raw"] in (None, recorded["raw"]):
+        if settings == wanted["settings"] and wanted["raw"] in (None, raw):
             return read_dataset(folder), folder
     return prepare(config, folder), folder
 

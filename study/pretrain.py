@@ -7,8 +7,9 @@ from pathlib import Path
 from study.baseline import MODEL, baseline_run
 from study.command import run_command
 from study.config import flatten
-from study.runs import execute
+from study.runs import FINISHED, execute
 from vicreg.checkpoints import to_json, write_atomically
+from vicreg.errors import InputError
 
 RESULTS = Path("results/pretrain")
 
@@ -17,6 +18,8 @@ def main() -> None:
     run, store, dataset, device = baseline_run()
     execute(run, store=store, dataset=dataset, device=device, on_epoch=lambda record: print(describe(record), flush=True))
     result = store.result(run)
+    if result["status"] != FINISHED:
+        raise InputError(f"the baseline must train to its end, but ended as {result['status']} ({result['reason']}).")
     MODEL.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(store.folder(run.digest) / "model.safetensors", MODEL / "model.safetensors")
     write_atomically(MODEL / "run.json", to_json({"digest": run.digest, "settings": dict(run.identity.settings)}))

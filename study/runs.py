@@ -4,6 +4,7 @@
                         checkpoint-00007/    while it trains
                         model.safetensors, history.json, status.json     once it has ended
                         evaluation-<digest>.json                         what was measured of it
+                        unmeasured-<digest>.json                         or why it could not be, till tried again
 
 A run that has ended is never computed again, whichever study asks for it.
 """
@@ -81,6 +82,9 @@ class Store:
         """
         status, reason = self.ending(run.digest)
         if status == FINISHED and not self.evaluation_path(run).exists():
+            failed = _read_json(self._unmeasured_path(run))
+            if failed is not None:
+                return failed["status"], failed["reason"]
             return PARTIAL, "trained, but not yet measured with these probes"
         if status is not None:
             return status, reason
@@ -122,8 +126,14 @@ class Store:
             if recorded is not None:
                 yield path.parent.name, Identity(**recorded)
 
-    def record_ending(self, digest: str, status: str, reason: str | None) -> None:
-        write_atomically(self.folder(digest) / "status.json", to_json({"status": status, "reason": reason}))
+    def record_ending(self, run: Run, status: str, reason: str | None) -> None:
+        """Notes how a run ended. What ends after the training has finished is a measurement, and the training stays."""
+        trained = self.ending(run.digest)[0] == FINISHED
+        path = self._unmeasured_path(run) if trained else self.folder(run.digest) / "status.json"
+        write_atomically(path, to_json({"status": status, "reason": reason}))
+
+    def _unmeasured_path(self, run: Run) -> Path:
+        return self.folder(run.digest) / f"unmeasured-{run.evaluation}.json"
 
     @contextmanager
     def lock(self, digest: str) -> Iterator[None]:
@@ -209,28 +219,36 @@ def _train(
     write_atomically(folder / "identity.json", to_json(dataclasses.asdict(run.identity)))
     write_atomically(folder / "provenance.json", to_json({"commit": current_commit(), "values": run.config.values}))
     (folder / "status.json").unlink(missing_ok=True)
-    collapsed_for = 0
+    checkpoint = latest_checkpoint(folder)
+    history = [] if checkpoint is None else _read_json(checkpoint / "history.json") or []
 
     def watch_epoch(record: dict[str, Any]) -> None:
-        nonlocal collapsed_for
         on_epoch(record)
-        if prune_after is None:
-            return
-        named = verdict(
-            embeddings=record["embeddings"], representations=record["representations"], knn_accuracy=None, chance=None
-        )
-        collapsed_for = collapsed_for + 1 if named.name == "complete" else 0
-        if collapsed_for >= prune_after and record["epoch"] > run.config.pretrain.warmup_epochs + prune_after:
-            raise Pruned(f"complete collapse for {collapsed_for} epochs, at epoch {record['epoch']}: {named.reason}")
+        history.append(record)
+        _prune(history, run, prune_after)
 
+    _prune(history, run, prune_after)
     trained = pretrain(
         run.config.pretrain, dataset, device=device, folder=folder, identity=run.digest, on_epoch=watch_epoch
     )
     save_weights(folder / "model.safetensors", trained.model)
     write_atomically(folder / "history.json", to_json(trained.history))
-    store.record_ending(run.digest, FINISHED, None)
+    store.record_ending(run, FINISHED, None)
     for checkpoint in folder.glob("checkpoint-*"):  # the ending is on disk: nothing will be resumed from it
         shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _prune(history: list[dict[str, Any]], run: Run, prune_after: int | None) -> None:
+    """Raises `Pruned` where the last epochs of a log have collapsed; by the log alone, so that a run which was
+    interrupted is pruned where it would have been otherwise."""
+    if prune_after is None or len(history) <= run.config.pretrain.warmup_epochs + prune_after:
+        return
+    named = [
+        verdict(embeddings=one["embeddings"], representations=one["representations"], knn_accuracy=None, chance=None)
+        for one in history[-prune_after:]
+    ]
+    if all(one.name == "complete" for one in named):
+        raise Pruned(f"complete collapse for {prune_after} epochs, at epoch {len(history)}: {named[-1].reason}")
 
 
 def measure(run: Run, model: VICRegModel, dataset: Dataset, device: torch.device) -> dict[str, Any]:
@@ -253,7 +271,7 @@ def _end(store: Store, run: Run, status: str, reason: str) -> str:
     checkpoint = latest_checkpoint(store.folder(run.digest))
     if checkpoint is not None:  # the log up to the last good epoch is worth showing
         write_atomically(store.folder(run.digest) / "history.json", (checkpoint / "history.json").read_bytes())
-    store.record_ending(run.digest, status, reason)
+    store.record_ending(run, status, reason)
     return status
 
 

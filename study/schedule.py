@@ -9,15 +9,16 @@ from study.pool import Pool
 from study.progress import Progress
 from study.runs import DIVERGED, FINISHED, PRUNED
 from study.session import Session
-from study.spec import Arm
+from study.spec import CHOSEN, Arm
 from study.trials import Trials
+from vicreg.errors import InputError
 
 OPTUNA = "optuna.db"
 
 
 def run_arms(session: Session, plan: Plan) -> Plan:
     """Runs every cell of a designed study that has no outcome yet, each a trial of Optuna's queue."""
-    trials = Trials(path=session.store.root / OPTUNA, plan=plan, objective=objective_of(session))
+    trials = Trials(path=session.store.root / OPTUNA, plan=plan, objective=session.config.primary)
     waiting = []
     for cell in plan.cells:
         status, _ = session.store.status(cell.run)
@@ -25,9 +26,9 @@ def run_arms(session: Session, plan: Plan) -> Plan:
             trials.add_finished(cell, session.store.result(cell.run))
         else:
             waiting.append(cell)
-    waiting = _once_each(waiting)
-    trials.enqueue(waiting)
-    by_digest = {cell.run.digest: cell for cell in waiting}
+    different = _once_each(waiting)
+    trials.enqueue(different)
+    by_digest = {cell.run.digest: cell for cell in different}
     asked: dict[str, Any] = {}
 
     def next_cell() -> Cell:
@@ -38,7 +39,10 @@ def run_arms(session: Session, plan: Plan) -> Plan:
     def told(cell: Cell, result: Mapping[str, Any]) -> None:
         trials.tell(asked[cell.run.digest], cell, result)
 
-    run_cells(session, count=len(waiting), total=len(plan.cells), next_cell=next_cell, told=told, cells=waiting)
+    run_cells(session, count=len(different), total=len(plan.cells), next_cell=next_cell, told=told, cells=different)
+    for cell in waiting:
+        if cell not in different:
+            trials.add_finished(cell, session.store.result(cell.run))
     return plan
 
 
@@ -50,6 +54,10 @@ def run_search(session: Session, plan: Plan) -> Plan:
     """
     search = session.study.search
     assert search is not None
+    probes, counts = session.config.ablate.probes, session.config.evaluate.knn
+    measured = [*(f"knn_{k}" for k in counts if "knn" in probes), *(probe for probe in probes if probe != "knn")]
+    if search.objective not in measured:
+        raise InputError(f"search.objective must be one of {', '.join(measured)}, but got {search.objective!r}.")
     trials = Trials(path=session.store.root / OPTUNA, plan=plan, objective=search.objective)
     first_seed = plan.cells[0].seed
     proposed: list[Cell] = []
@@ -68,7 +76,7 @@ def run_search(session: Session, plan: Plan) -> Plan:
     if scores:
         best = max(scores, key=lambda arm: scores[arm])
         settings = next(cell.settings for cell in proposed if cell.arm == best)
-        confirmed = [Arm(name="best", settings=settings)]
+        confirmed = [Arm(name=CHOSEN, settings=settings)]
     full = session.plan(arms=[*session.study.arms, *confirmed])
     run_listed(session, full.cells, total=len(full.cells), done=0)
     return replace(full, cells=(*full.cells, *proposed))
@@ -128,12 +136,6 @@ def run_cells(
             told(event.cell, result)
             progress.ended(event.cell, result["status"], result["reason"])
             fill()
-
-
-def objective_of(session: Session) -> str:
-    """The probe whose validation accuracy Optuna sees."""
-    probes = session.config.ablate.probes
-    return "linear_cached" if "linear_cached" in probes else f"knn_{session.config.evaluate.knn[0]}"
 
 
 def _once_each(cells: Sequence[Cell]) -> list[Cell]:

@@ -14,6 +14,7 @@ from vicreg.errors import InputError
 
 STUDIES = Path(__file__).parent / "studies"
 MODES = ("arms", "grid", "search")
+CHOSEN = "best"  # the arm of a search's best trial, run at every seed beside the study's own arms
 _KEYS = ("question", "hypothesis", "mode", "baseline", "set", "arms", "grid", "search", "seeds", "published")
 _SYMBOLS = {"lambda": "λ", "mu": "μ", "nu": "ν", "gamma": "γ"}
 
@@ -83,7 +84,7 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         raise InputError(f"there is no study {name!r}; {hint}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise InputError(f"{path.name} must hold named entries, but holds {type(content).__name__}.")
@@ -96,8 +97,8 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
     for key in ("question", "hypothesis", "baseline"):
         if not isinstance(content.get(key), str):
             raise InputError(f"{path.name} must give {key} as text, but gives {content.get(key)!r}.")
-    published = content.get("published") or {}
-    arms = _arms(path, content, mode, published.get("arms") or {})
+    published = _named(path, "published", content.get("published"))
+    arms = _arms(path, content, mode, _named(path, "published.arms", published.get("arms")))
     if content["baseline"] not in [arm.name for arm in arms]:
         names = ", ".join(arm.name for arm in arms)
         raise InputError(f"{path.name}: baseline must be one of the arms {names}, but got {content['baseline']!r}.")
@@ -107,12 +108,30 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         hypothesis=" ".join(content["hypothesis"].split()),
         mode=mode,
         baseline=content["baseline"],
-        settings=flatten(content.get("set") or {}),
+        settings=flatten(_named(path, "set", content.get("set"))),
         arms=arms,
         search=_search(path, content) if mode == "search" else None,
-        seeds=tuple(content["seeds"]) if content.get("seeds") else None,
+        seeds=_seeds(path, content.get("seeds")),
         published_source=published.get("source"),
     )
+
+
+def _named(path: Path, key: str, given: Any) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise InputError(f"{path.name}: {key} must hold named values, but holds {given!r}.")
+    return given
+
+
+def _seeds(path: Path, given: Any) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or not given or not all(type(seed) is int and seed >= 0 for seed in given):
+        raise InputError(f"{path.name}: seeds must list whole numbers of at least 0, but got {given!r}.")
+    if len(set(given)) < len(given):
+        raise InputError(f"{path.name}: seeds must differ from one another, but got {given!r}.")
+    return tuple(given)
 
 
 def _arms(path: Path, content: Mapping[str, Any], mode: str, published: Mapping[str, Any]) -> tuple[Arm, ...]:
@@ -131,13 +150,14 @@ def _arms(path: Path, content: Mapping[str, Any], mode: str, published: Mapping[
         raise InputError(f"{path.name}: published names arms that are not in the study: {', '.join(sorted(unknown))}.")
     made = []
     for name, settings in arms.items():
-        settings = flatten(settings or {})
+        settings = flatten(_named(path, f"arm {name!r}", settings))
         if "pretrain.seed" in settings:
             raise InputError(f"{path.name}: arm {name!r} may not set pretrain.seed; list seeds instead.")
         outside = [key for key in settings if key.partition(".")[0] not in ("pretrain",)]
         if outside:
             raise InputError(f"{path.name}: arm {name!r} may set keys of pretrain alone, but sets {', '.join(outside)}.")
-        made.append(Arm(name=str(name), settings=settings, published=published.get(str(name))))
+        outcome = _named(path, f"published.arms.{name}", published.get(str(name)))
+        made.append(Arm(name=str(name), settings=settings, published=outcome or None))
     return tuple(made)
 
 
@@ -146,14 +166,22 @@ def _search(path: Path, content: Mapping[str, Any]) -> Search:
     known = {"parameters", "trials", "batch", "seed", "objective", "prune_after"}
     if not isinstance(given, dict) or set(given) != known:
         raise InputError(f"{path.name}: search must give exactly {', '.join(sorted(known))}.")
-    for key, value_range in given["parameters"].items():
+    parameters = _named(path, "search.parameters", given["parameters"])
+    if not parameters:
+        raise InputError(f"{path.name}: search.parameters must name at least one parameter, but names none.")
+    for key, value_range in parameters.items():
+        value_range = _named(path, f"search.parameters.{key}", value_range)
         low, high = value_range.get("low"), value_range.get("high")
-        if set(value_range) - {"low", "high", "log"} or low is None or high is None or not low < high:
+        numbers = all(type(bound) in (int, float) for bound in (low, high))
+        if set(value_range) - {"low", "high", "log"} or not numbers or not low < high:
             raise InputError(f"{path.name}: search.parameters.{key} must give low < high and perhaps log.")
         if value_range.get("log") and low <= 0:
             raise InputError(f"{path.name}: search.parameters.{key}.low must be positive on a log scale, but got {low}.")
-    if given["trials"] < 1 or given["batch"] < 1:
-        raise InputError(f"{path.name}: search.trials and search.batch must be at least 1.")
+    for key, least in (("trials", 1), ("batch", 1), ("seed", 0)):
+        if type(given[key]) is not int or given[key] < least:
+            raise InputError(f"{path.name}: search.{key} must be a whole number of at least {least}, but got {given[key]!r}.")
+    if given["prune_after"] is not None and (type(given["prune_after"]) is not int or given["prune_after"] < 1):
+        raise InputError(f"{path.name}: search.prune_after must be null or at least 1, but got {given['prune_after']!r}.")
     return Search(**given)
 
 

@@ -14,7 +14,7 @@ from vicreg.checkpoints import to_json, write_atomically
 
 
 def print_status(plan: Plan, store: Store) -> int:
-    """Prints a line for each run; 0 where nothing is missing."""
+    """Prints a line for each run and how many are finished; always 0, for it is a question."""
     known = dict(store.identities())
     remembered = _remembered(plan, store)
     table = Table(title=f"{plan.study.name} on profile {plan.config.profile}", title_justify="left")

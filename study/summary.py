@@ -10,17 +10,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.config import Config, flatten
+from study.config import flatten
 from study.plan import Cell, Plan
-from study.runs import FINISHED, Store
-from study.spec import Study
+from study.runs import FAILED, FINISHED, KILLED, MISSING, OUT_OF_MEMORY, PARTIAL, Store
+from study.spec import CHOSEN, Study
 from study.statistics import mean, paired_difference, standard_deviation
 from vicreg.datasets import Dataset
 from vicreg.evaluation import chance_accuracy
 from vicreg.model import VICRegModel
 from vicreg.pretrain import new_model
 
-PRIMARY = "linear_cached"  # the accuracy an answer speaks of
+_SAYS_NOTHING = (MISSING, PARTIAL, KILLED, FAILED, OUT_OF_MEMORY)  # of the settings, where a run ended or stands so
 _COLLAPSE_COLUMNS = ("rankme", "std_mean", "rms_correlation", "normalised_std", "view_discrepancy")
 
 
@@ -41,7 +41,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
         "notes": _notes(study, arms),
         "baseline": study.baseline,
         "overrides": dict(overrides),
-        "primary": _primary(config),
+        "primary": config.primary,
         "published_source": study.published_source,
         "data": describe_data(dataset),
         "environment": {
@@ -50,7 +50,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
             "threads": config.pretrain.threads if identity.machinery["device"].startswith("cpu") else None,
         },
         "commits": sorted({result["commit"] for result in finished if result["commit"]}),
-        "answer": _answer(study, arms, _primary(config)),
+        "answer": _answer(study, arms, config.primary),
         "recipe": {
             key: value
             for key, value in flatten({name: config.values[name] for name in ("prepare", "pretrain", "evaluate")}).items()
@@ -142,14 +142,12 @@ def _columns(run: Mapping[str, Any]) -> dict[str, float]:
     return row
 
 
-def _primary(config: Config) -> str:
-    return PRIMARY if PRIMARY in config.ablate.probes else f"knn_{config.evaluate.knn[0]}"
-
-
 def _answer(study: Study, arms: Sequence[Mapping[str, Any]], primary: str) -> str:
     """One sentence: which arm was best and how sure that is, and how many collapsed, by what name."""
     trained = [arm for arm in arms if not arm["is_control"]]
-    measured = [arm for arm in trained if primary in arm["summary"]]
+    # A search's own trials were compared on validation, one seed each; test must not choose among them once more.
+    candidates = {arm.name for arm in study.arms} | {CHOSEN}
+    measured = [arm for arm in trained if arm["name"] in candidates and primary in arm["summary"]]
     if not measured:
         return "No run has finished yet, so there is no answer yet."
     best = max(measured, key=lambda arm: arm["summary"][primary]["mean"])
@@ -194,13 +192,13 @@ def _percent(summary: Mapping[str, Any]) -> str:
 
 
 def _probe(name: str) -> str:
-    return "linear (cached features)" if name == PRIMARY else name.replace("knn_", "k-NN ")
+    return "linear (cached features)" if name == "linear_cached" else name.replace("knn_", "k-NN ")
 
 
 def _notes(study: Study, arms: Sequence[Mapping[str, Any]]) -> list[str]:
     """Sentences on where these results and published ones agree, and where they do not."""
     notes = []
-    compared = [arm for arm in arms if arm["published"] and arm["runs"] and arm["verdict"]["name"] != "missing"]
+    compared = [arm for arm in arms if arm["published"] and arm["verdict"]["name"] not in _SAYS_NOTHING]
     if compared and study.published_source:
         differing = []
         for arm in compared:

@@ -50,6 +50,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _flush_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -111,6 +112,7 @@ def save_checkpoint(
         if target.exists():  # only where a run is trained again from before this epoch
             shutil.rmtree(target)
         os.rename(temporary, target)
+        _flush_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise _disk_error(target, error) from error
@@ -192,6 +194,15 @@ def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"{_PREFIX}*"))
+
+
+def _flush_folder(folder: Path) -> None:
+    """Makes a rename in `folder` outlast a power cut, not only the end of the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _disk_error(path: Path, error: OSError) -> InputError:

@@ -73,7 +73,8 @@ def evaluate(
         device: where the models are.
 
     Returns:
-        `validation` and `test`: probe -> top-1, top-5 (and per class and confusion on test); `collapse`: the metrics of
+        `validation` and `test`: probe -> top-1, top-5 (on test per class and confusion too, on validation what was chosen
+        there); `collapse`: the metrics of
         both spaces on the held-out images; `verdict`: its name and its reason, from validation alone. Nothing measured
         on test decides anything here.
     """
@@ -86,11 +87,13 @@ def evaluate(
         for name, split in splits.items()
     }
     results: dict[str, Any] = {"validation": {}, "test": {}}
-    for name, scorer in _scorers(model, dataset, encoded, labels, settings, probes, size, seed, device).items():
+    scorers, chosen = _scorers(model, dataset, encoded, labels, settings, probes, size, seed, device)
+    for name, scorer in scorers.items():
         for split in ("validation", "test"):
             results[split][name] = dataclasses.asdict(accuracy(scorer(encoded[split]), labels[split]))
-    for measured in results["validation"].values():
+    for name, measured in results["validation"].items():
         del measured["per_class"], measured["confusion"]
+        measured |= chosen.get(name, {})
     results["collapse"] = measure_collapse(model, dataset, settings=settings, views=views, size=size, device=device)
     knn = knn_scores(
         encoded["train"], labels["train"], encoded["validation"],
@@ -154,13 +157,15 @@ def _scorers(
     size: int,
     seed: int,
     device: torch.device,
-) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Probe name -> function from features (N, d) to class scores (N, C), each fitted on train."""
+) -> tuple[dict[str, Callable[[Tensor], Tensor]], dict[str, dict[str, float]]]:
+    """Probe name -> function from features (N, d) to class scores (N, C), each fitted on train; and what was chosen for
+    it on validation."""
     unknown = set(probes) - set(PROBES)
     if unknown:
         raise InputError(f"probes must be among {', '.join(PROBES)}, but got {', '.join(sorted(unknown))}.")
     classes = len(dataset.classes)
     scorers: dict[str, Callable[[Tensor], Tensor]] = {}
+    chosen: dict[str, dict[str, float]] = {}
     if "knn" in probes:
         for k in settings.knn:
             scorers[f"knn_{k}"] = lambda queries, k=k: knn_scores(
@@ -171,10 +176,11 @@ def _scorers(
             model, dataset, settings=settings.linear, size=size, seed=seed, device=device
         )
     if "linear_cached" in probes:
-        scorers["linear_cached"], _ = choose_linear_cached(
+        scorers["linear_cached"], weight_decay = choose_linear_cached(
             (encoded["train"], labels["train"]),
             (encoded["validation"], labels["validation"]),
             classes=classes,
             weight_decays=settings.linear_cached_weight_decay,
         )
-    return scorers
+        chosen["linear_cached"] = {"weight_decay": weight_decay}
+    return scorers, chosen

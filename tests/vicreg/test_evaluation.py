@@ -52,23 +52,51 @@ def without_test(results: dict[str, Any]) -> dict[str, Any]:
 # ---- test decides nothing
 
 
+@pytest.fixture
+def watch(monkeypatch):
+    """`watch(name)`: the (arguments, named arguments, result) of every call of one of the module's functions."""
+
+    def start(name: str) -> list[tuple]:
+        calls, original = [], getattr(evaluation, name)
+
+        def watched(*arguments, **named):
+            calls.append((arguments, named, original(*arguments, **named)))
+            return calls[-1][-1]
+
+        monkeypatch.setattr(evaluation, name, watched)
+        return calls
+
+    return start
+
+
+@pytest.fixture
+def with_wrong_test(digits) -> Dataset:
+    return dataclasses.replace(digits, test=Split(images=digits.test.images, labels=(digits.test.labels + 1) % 10))
+
+
 @pytest.mark.parametrize("probes", [("knn", "linear_cached"), ("linear",)])
-def test_shuffled_test_labels_change_the_test_results_alone(measure, digits, monkeypatch, probes):
-    chosen, original = [], evaluation.choose_linear_cached
+def test_wrong_test_labels_change_the_test_results_alone(measure, with_wrong_test, probes):
+    before, after = measure(probes=probes), measure(with_wrong_test, probes=probes)
+    assert without_test(before) == without_test(after) and before["test"] != after["test"]
 
-    def watched(*arguments, **named):
-        chosen.append(original(*arguments, **named))
-        return chosen[-1]
 
-    monkeypatch.setattr(evaluation, "choose_linear_cached", watched)
-    shuffled = Split(images=digits.test.images, labels=(digits.test.labels + 1) % 10)
-    before = measure(probes=probes)
-    after = measure(dataclasses.replace(digits, test=shuffled), probes=probes)
-    assert without_test(before) == without_test(after)
-    assert before["test"] != after["test"]
-    if "linear_cached" in probes:
-        (first, first_decay), (second, second_decay) = chosen
-        assert first_decay == second_decay and torch.equal(first.weight, second.weight)
+def test_the_weight_decay_is_chosen_on_validation(measure, watch, digits, with_wrong_test):
+    calls = watch("choose_linear_cached")
+    measure(), measure(with_wrong_test)
+    for (train, validation), _, _ in calls:
+        assert torch.equal(train[1], digits.train.labels) and torch.equal(validation[1], digits.validation.labels)
+        assert torch.equal(validation[0], calls[0][0][1][0])
+    (first, first_decay), (second, second_decay) = (result for _, _, result in calls)
+    assert first_decay == second_decay and torch.equal(first.weight, second.weight)
+
+
+def test_the_verdict_is_read_from_validation(measure, watch, with_wrong_test):
+    calls = watch("verdict")
+    results = measure()
+    measure(with_wrong_test)
+    (_, first, _), (_, second, _) = calls
+    assert first == second
+    assert first["knn_accuracy"] == results["validation"]["knn_5"]["top1"] != results["test"]["knn_5"]["top1"]
 
 
 def test_other_test_images_change_the_test_results_alone(measure, digits):
@@ -77,9 +105,9 @@ def test_other_test_images_change_the_test_results_alone(measure, digits):
     assert without_test(before) == without_test(after) and before["test"] != after["test"]
 
 
-def test_shuffled_validation_labels_do_change_what_is_chosen_by(measure, digits):
-    shuffled = Split(images=digits.validation.images, labels=(digits.validation.labels + 1) % 10)
-    before, after = measure(), measure(dataclasses.replace(digits, validation=shuffled))
+def test_wrong_validation_labels_do_change_what_is_measured_on_validation(measure, digits):
+    wrong = Split(images=digits.validation.images, labels=(digits.validation.labels + 1) % 10)
+    before, after = measure(), measure(dataclasses.replace(digits, validation=wrong))
     assert before["validation"] != after["validation"]
     assert before["test"]["knn_5"] == after["test"]["knn_5"] and before["collapse"] == after["collapse"]
 
@@ -100,7 +128,8 @@ def test_every_probe_is_reported_under_its_own_name(measure):
 def test_classes_and_confusion_are_reported_on_test_alone(measure, digits):
     results = measure()
     for name, measured in results["test"].items():
-        assert results["validation"][name].keys() == {"top1", "top5"}
+        chosen = {"weight_decay"} if name == "linear_cached" else set()
+        assert results["validation"][name].keys() == {"top1", "top5", *chosen}
         assert measured.keys() == {"top1", "top5", "per_class", "confusion"}
         assert len(measured["per_class"]) == 10
         confusion = torch.tensor(measured["confusion"])

@@ -95,11 +95,12 @@ def test_validation_and_test_are_not_looked_at(model, toy):
 
 
 def test_images_are_augmented_anew_each_epoch_and_each_is_seen_once(model, toy, monkeypatch):
-    batches, original = [], linear_protocol.crop_and_flip
+    batches, streams, original = [], [], linear_protocol.crop_and_flip
 
-    def watched(images, **arguments):
-        views = original(images, **arguments)
+    def watched(images, **named):
+        views = original(images, **named)
         batches.append((images, views))
+        streams.append(named["generator"].initial_seed())
         return views
 
     monkeypatch.setattr(linear_protocol, "crop_and_flip", watched)
@@ -113,6 +114,7 @@ def test_images_are_augmented_anew_each_epoch_and_each_is_seen_once(model, toy, 
     originals = {image.numpy().tobytes() for image in toy.train.images}
     assert epoch(0, 0).keys() == epoch(1, 0).keys() == originals
     assert list(epoch(0, 0)) != list(epoch(1, 0))  # another order
+    assert streams == [streams[0]] * 3 + [streams[3]] * 3 and streams[0] != streams[3]  # and other draws
     changed = [epoch(0, 1)[image] != epoch(1, 1)[image] for image in originals]
     assert sum(changed) > len(changed) / 2  # a full crop without a flip can come twice
 

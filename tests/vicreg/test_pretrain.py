@@ -195,14 +195,15 @@ def test_a_short_last_batch_counts_unless_dropped_and_one_image_never_does(setti
 
 
 @pytest.mark.parametrize(("drop_last", "sizes"), [(True, [64, 64]), (False, [64, 64, 32])])
-def test_an_epoch_sees_each_image_once_and_in_another_order_each_time(
+def test_an_epoch_sees_each_image_once_in_an_order_and_with_views_of_its_own(
     settings, train, digits, monkeypatch, drop_last, sizes
 ):
-    batches, original = [], loop.two_views
+    batches, streams, original = [], [], loop.two_views
 
-    def watched(images, **arguments):
+    def watched(images, **named):
         batches.append(images)
-        return original(images, **arguments)
+        streams.append(named["generator"].initial_seed())
+        return original(images, **named)
 
     monkeypatch.setattr(loop, "two_views", watched)
     train(settings(epochs=2, batch_size=64, drop_last=drop_last))
@@ -213,6 +214,7 @@ def test_an_epoch_sees_each_image_once_and_in_another_order_each_time(
     for epoch in epochs:
         assert len(set(epoch)) == len(epoch) == sum(sizes) and set(epoch) <= known
     assert epochs[0] != epochs[1]
+    assert len(set(streams[:half])) == len(set(streams[half:])) == 1 and streams[0] != streams[-1]
 
 
 @pytest.mark.parametrize("batch_size", [32, 160])  # five steps an epoch, or one, after which no loss is seen

@@ -90,8 +90,8 @@ def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformati
 
     assert named(10.0).name == "uninformative"
     assert named(10.0).reason == "The embeddings' view discrepancy is 0.976, above 0.9."
-    assert named(1.0).name == "healthy"  # half of the variance is the image's: a discrepancy of a half
-    assert "the embeddings' view discrepancy 0.5" in named(1.0).reason
+    assert named(1.0).name == "healthy"  # half of the variance is the image's, so the discrepancy is a half
+    assert "the embeddings' view discrepancy 0.487 (not above 0.9)" in named(1.0).reason
 
 
 def test_representations_may_see_the_view_as_long_as_the_embeddings_do_not():

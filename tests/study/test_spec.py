@@ -1,0 +1,248 @@
+"""A study's file: what the shipped ones say, what files may say, and the sentence for those that may not."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from study.config import load_config
+from study.plan import make_plan
+from study.spec import Arm, available, load_study
+from vicreg.errors import InputError
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+PROFILES = list(yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["profiles"])
+
+GOOD = """
+question: Does it matter?
+hypothesis: It does not.
+mode: arms
+baseline: one
+arms:
+  one: {pretrain.nu: 1}
+  two: {pretrain.nu: 2}
+"""
+SEARCH = """
+search:
+  parameters:
+    pretrain.nu: {low: 0.1, high: 10, log: true}
+  trials: 4
+  batch: 2
+  seed: 0
+  objective: linear_cached
+  prune_after: 2
+"""
+
+
+@pytest.fixture
+def study_of(tmp_path):
+    """`study_of(text)`: the study that a file `mine.yaml` of this text states."""
+
+    def load(text: str):
+        (tmp_path / "mine.yaml").write_text(textwrap.dedent(text), encoding="utf-8")
+        return load_study("mine", folder=tmp_path)
+
+    return load
+
+
+def refusal(call, *arguments) -> str:
+    """The one sentence that a call is refused with."""
+    with pytest.raises(InputError) as raised:
+        call(*arguments)
+    message = str(raised.value)
+    assert "\n" not in message and message.endswith((".", "?")), message
+    return message
+
+
+# ---- the shipped studies
+
+
+def test_the_studies_that_were_asked_for_are_shipped():
+    asked = {"lambda-mu-nu", "backbone", "batch-size", "epochs", "expander", "convention", "augmentation"}
+    assert asked < set(available())
+    assert [load_study(name).mode for name in asked] == ["arms"] * 7
+    assert "search" in [load_study(name).mode for name in available()]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", available())
+def test_every_shipped_study_resolves_on_every_profile(name, profile):
+    study = load_study(name)
+    config = load_config(path=PARAMS, profile=profile)
+    plan = make_plan(study, config, data="sha256:0", device=torch.device("cpu"))
+    arms = [arm for arm, cells in plan.by_arm().items() if not cells[0].is_control]
+    assert arms == [arm.name for arm in study.arms]
+    assert study.question.endswith("?") and study.hypothesis.endswith(".")
+
+
+@pytest.mark.parametrize("name", [name for name in available() if name not in ("expander", "backbone")])
+def test_the_arms_of_a_shipped_study_are_different_runs(name):
+    config = load_config(path=PARAMS, profile="digits")
+    plan = make_plan(load_study(name), config, data="sha256:0", device=torch.device("cpu"), seeds=[0])
+    assert len({cell.run.digest for cell in plan.cells}) == len(plan.cells)
+
+
+def test_lambda_mu_nu_is_table_7_of_the_vicreg_paper():
+    study = load_study("lambda-mu-nu")
+    names = ("pretrain.lambda", "pretrain.mu", "pretrain.nu")
+    rows = {tuple(arm.settings[name] for name in names): arm.published for arm in study.arms}
+    assert rows == {  # (lambda, mu, nu): linear top-1 on ImageNet, or collapse
+        (1, 0, 0): {"collapse": True},
+        (25, 0, 1): {"collapse": True},
+        (0, 25, 1): {"collapse": True},
+        (1, 1, 0): {"linear": 57.5},
+        (1, 1, 1): {"collapse": True},
+        (1, 10, 1): {"collapse": True},
+        (10, 1, 1): {"collapse": True},
+        (5, 5, 1): {"linear": 68.1},
+        (10, 10, 1): {"linear": 68.2},
+        (25, 25, 1): {"linear": 68.6},
+        (50, 50, 1): {"linear": 68.3},
+    }
+    assert len(study.arms) == 11 and study.baseline == "25-25-1"
+    assert "Table 7" in study.published_source
+
+
+def test_the_learning_rate_rule_is_on_and_off_in_batch_size():
+    study = load_study("batch-size")
+    sizes = {arm.name: arm.settings["pretrain.batch_size"] for arm in study.arms}
+    rules = {arm.name: arm.settings.get("pretrain.lr_batch_size") for arm in study.arms}
+    assert all(size == int(name.split("-")[1]) for name, size in sizes.items())
+    assert {name for name, fixed in rules.items() if fixed is None} == {f"rule-{size}" for size in (32, 64, 128, 256)}
+    assert all(fixed == sizes[study.baseline] for fixed in rules.values() if fixed is not None)
+
+
+def test_convention_and_epochs_cross_what_they_say():
+    convention = load_study("convention")
+    assert [arm.settings for arm in convention.arms] == [{"pretrain.convention": arm.name} for arm in convention.arms]
+    assert {arm.name for arm in convention.arms} == {"equation", "algorithm", "official"}
+    for arm in load_study("epochs").arms:
+        assert arm.settings["pretrain.epochs"] == 10 * arm.settings["pretrain.warmup_epochs"]
+
+
+def test_the_shipped_search_ranges_over_the_coefficients_and_looks_at_validation():
+    (study,) = [load_study(name) for name in available() if load_study(name).mode == "search"]
+    assert set(study.search.parameters) == {"pretrain.lambda", "pretrain.mu", "pretrain.nu"}
+    assert all(given["log"] for given in study.search.parameters.values())
+    assert study.search.prune_after is not None
+
+
+# ---- what a file may say
+
+
+def test_a_file_becomes_a_question_and_arms_in_the_order_they_are_written(study_of):
+    study = study_of(GOOD)
+    assert (study.name, study.question, study.hypothesis) == ("mine", "Does it matter?", "It does not.")
+    assert study.arms == (
+        Arm(name="one", settings={"pretrain.nu": 1}), Arm(name="two", settings={"pretrain.nu": 2}),
+    )  # fmt: skip
+    assert (study.mode, study.baseline, study.settings, study.seeds, study.search) == ("arms", "one", {}, None, None)
+
+
+def test_sections_nested_and_dotted_keys_say_the_same(study_of):
+    nested = study_of(GOOD.replace("{pretrain.nu: 2}", "{pretrain: {nu: 2, augmentation: {flip: 0}}}"))
+    assert nested.arms[1].settings == {"pretrain.nu": 2, "pretrain.augmentation.flip": 0}
+
+
+def test_a_grid_is_every_combination(study_of):
+    study = study_of("""
+        question: Does it matter?
+        hypothesis: It does not.
+        mode: grid
+        baseline: ν1-width8
+        grid: {pretrain.nu: [1, 2], pretrain.width: [4, 8, 16]}
+    """)
+    assert [tuple(arm.settings.values()) for arm in study.arms] == [(n, w) for n in (1, 2) for w in (4, 8, 16)]
+    assert len({arm.name for arm in study.arms}) == 6
+
+
+def test_a_label_gives_the_settings_in_the_papers_symbols():
+    labels = {
+        "λ 25, μ 1, ν 0.5": {"pretrain.lambda": 25, "pretrain.mu": 1, "pretrain.nu": 0.5},
+        "expander 512 x 512": {"pretrain.expander": [512, 512]},
+        "expander none": {"pretrain.expander": []},
+        "flip 0": {"pretrain.augmentation.flip": 0.0},
+        "expander batchnorm off": {"pretrain.expander_batchnorm": False},
+        "lr batch size rule": {"pretrain.lr_batch_size": None},
+        "mine": {},
+    }
+    for label, settings in labels.items():
+        assert Arm(name="mine", settings=settings).label == label
+
+
+# ---- what it may not
+
+
+def test_an_unknown_study_suggests_the_nearest_name():
+    assert refusal(load_study, "lamda-mu-nu") == "there is no study 'lamda-mu-nu'; did you mean 'lambda-mu-nu'?"
+    message = refusal(load_study, "zzz")
+    assert all(name in message for name in available())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("mode: arms", "mode: armz", "mode must be one of arms, grid, search, but got 'armz'"),
+        ("question:", "qestion:", "but holds 'qestion'"),
+        ("question: Does it matter?", "question: 5", "must give question as text, but gives 5"),
+        ("hypothesis: It does not.", "", "must give hypothesis as text, but gives None"),
+        ("baseline: one", "baseline: three", "baseline must be one of the arms one, two, but got 'three'"),
+        ("{pretrain.nu: 2}", "{pretrain.seed: 2}", "arm 'two' may not set pretrain.seed; list seeds instead"),
+        ("{pretrain.nu: 2}", "{evaluate.batch_size: 2}", "may set keys of pretrain alone, but sets evaluate.batch_size"),
+        ("{pretrain.nu: 2}", "5", "arm 'two' must hold named values, but holds 5"),
+        ("mode: arms", "mode: arms\nseeds: 3", "seeds must list whole numbers of at least 0, but got 3"),
+        ("mode: arms", "mode: arms\nseeds: [0, a]", "seeds must list whole numbers"),
+        ("mode: arms", "mode: arms\nseeds: [-1]", "seeds must list whole numbers"),
+        ("mode: arms", "mode: arms\nseeds: [1, 1]", "seeds must differ from one another, but got [1, 1]"),
+        ("mode: arms", "mode: arms\nset: 5", "set must hold named values, but holds 5"),
+        ("mode: arms", "mode: arms\npublished: [one]", "published must hold named values"),
+        ("mode: arms", "mode: arms\npublished: {arms: {five: {linear: 1}}}", "arms that are not in the study: five"),
+        ("mode: arms", "mode: arms\npublished: {arms: {one: 60}}", "published.arms.one must hold named values, but holds 60"),
+        ("mode: arms", "mode: grid", "grid must list values for each key, but got None"),
+        ("mode: arms", "mode: grid\ngrid: {pretrain.nu: 1}", "grid must list values for each key"),
+        ("mode: arms", "mode: search", "search must give exactly batch, objective"),
+        ("arms:\n  one", "arms: {}\nset:\n  one", "arms must name at least one arm, but got {}"),
+        ("arms:", "arms: [", "is not valid YAML"),
+    ],
+)  # fmt: skip
+def test_a_file_that_breaks_a_rule_is_refused_in_one_sentence(study_of, old, new, said):
+    assert old in GOOD
+    message = refusal(study_of, GOOD.replace(old, new, 1))
+    assert "mine.yaml" in message and said in message
+
+
+@pytest.mark.parametrize("text", ["", "5", "- a", "a: [", "\t"])
+def test_a_file_that_is_no_mapping_is_refused(study_of, text):
+    assert "mine.yaml" in refusal(study_of, text)
+
+
+def test_a_file_that_is_not_text_is_refused(study_of, tmp_path):
+    (tmp_path / "bytes.yaml").write_bytes(b"question: \xff\xfe")
+    assert "bytes.yaml is not valid YAML" in refusal(lambda: load_study("bytes", folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("low: 0.1", "low: 20", "search.parameters.pretrain.nu must give low < high"),
+        ("low: 0.1", "low: 0", "pretrain.nu.low must be positive on a log scale, but got 0"),
+        ("low: 0.1", "low: a", "search.parameters.pretrain.nu must give low < high"),
+        ("low: 0.1, ", "", "search.parameters.pretrain.nu must give low < high"),
+        ("log: true", "step: 2", "search.parameters.pretrain.nu must give low < high and perhaps log"),
+        ("{low: 0.1, high: 10, log: true}", "5", "search.parameters.pretrain.nu must hold named values, but holds 5"),
+        ("trials: 4", "trials: 0", "search.trials must be a whole number of at least 1, but got 0"),
+        ("batch: 2", "batch: 2.5", "search.batch must be a whole number of at least 1, but got 2.5"),
+        ("seed: 0", "seed: -1", "search.seed must be a whole number of at least 0, but got -1"),
+        ("prune_after: 2", "prune_after: 0", "search.prune_after must be null or at least 1, but got 0"),
+        ("  trials: 4\n", "", "search must give exactly batch, objective, parameters, prune_after, seed, trials"),
+        ("  seed: 0", "  seed: 0\n  sampler: random", "search must give exactly"),
+    ],
+)
+def test_a_search_with_an_impossible_range_or_number_is_refused(study_of, old, new, said):
+    assert old in SEARCH
+    text = GOOD.replace("mode: arms", "mode: search")
+    assert study_of(text + SEARCH).search.trials == 4
+    message = refusal(study_of, text + SEARCH.replace(old, new, 1))
+    assert "mine.yaml" in message and said in message

@@ -36,9 +36,11 @@ RESULTS = Path("results/ablate")
 def main(argv: Sequence[str] | None = None) -> int:
     session = open_session(parse_arguments(argv))
     arguments = session.arguments
-    plan = session.plan() if not arguments.arm else session.plan().only(arguments.arm)
+    plan = session.plan_of_arms(arguments.arm) if arguments.arm else session.plan()
     if arguments.dry_run:
-        print_dry_run(plan, session.store, session.dataset, session.device, workers=session.workers)
+        print_dry_run(
+            plan, session.store, session.dataset, session.device, workers=session.workers, trials=arguments.trials
+        )
         return 0
     if arguments.status:
         return status.print_status(plan, session.store)
@@ -63,10 +65,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--profile", help="of params.yaml; default: the one it names")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
     parser.add_argument("--seeds", type=_positive, metavar="N", help="seeds 0 to N-1 in place of the configured ones")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="the first of --seeds; default: 0")
     parser.add_argument("--trials", type=_positive, metavar="N", help="of a search")
     parser.add_argument("--workers", type=_positive, metavar="N", help="runs at a time")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
-    parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm; repeatable; writes no results")
+    parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one given as KEY=VALUE,...; no results")
     parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
     parser.add_argument("--out", type=Path, help="folder for results; default: results/ablate/<study>")
     parser.add_argument("--allow-diverged", action="store_true", help="a diverged run does not make the status 1")
@@ -81,8 +84,11 @@ def default_out(session: Session) -> Path:
     """`results/ablate/<study>` for the study as params.yaml has it, which is what DVC tracks; anything else has a folder
     of its own beside it, so that it never stands where the tracked results should."""
     arguments = session.arguments
-    asked = [dict(session.overrides), session.config.profile, arguments.seeds, arguments.trials]
-    if asked == [{}, load_config().profile, None, None]:
+    asked = [
+        dict(session.overrides), session.config.profile, arguments.seeds, arguments.first_seed, arguments.trials,
+        arguments.device, str(arguments.store),
+    ]  # fmt: skip
+    if asked == [{}, load_config().profile, None, 0, None, None, str(STORE)]:
         return RESULTS / session.study.name
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
     return Path("results/custom") / f"{session.study.name}-{digest}"

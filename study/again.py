@@ -13,7 +13,7 @@ from study.session import Session
 
 
 def run_again(plan: Plan, session: Session) -> int:
-    """Runs every cell of the plan from nothing; 0 where all numbers are the very same, 1 where any differs."""
+    """Runs every cell of the plan from nothing; 0 where all finish, with the very numbers there were, 1 otherwise."""
     differing = 0
     with tempfile.TemporaryDirectory(prefix="again-") as folder:
         fresh = replace(session, store=Store(Path(folder)))
@@ -21,7 +21,8 @@ def run_again(plan: Plan, session: Session) -> int:
         for cell in plan.cells:
             before, after = session.store.result(cell.run), fresh.store.result(cell.run)
             if before["status"] != FINISHED:
-                verdict = f"now {after['status']}; there was no finished run to compare with ({before['status']})"
+                verdict = f"now {after['status']}; this store has no finished run to compare with ({before['status']})"
+                differing += after["status"] != FINISHED
             else:
                 differences = compare(before, after)
                 verdict = "identical" if not differences else "DIFFERS in " + ", ".join(differences[:3])

@@ -1,6 +1,7 @@
 """The baseline run that the stages `pretrain`, `evaluate` and `project` share."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import torch
@@ -8,9 +9,12 @@ import torch
 from study.command import choose_device
 from study.config import load_config
 from study.prepare import obtain
-from study.runs import Run, Store, make_run
+from study.runs import Run, Store, make_run, model_from
 from vicreg.datasets import Dataset
+from vicreg.errors import InputError
 from vicreg.evaluation import PROBES
+from vicreg.model import VICRegModel
+from vicreg.pretrain import exact_arithmetic
 
 STORE = Path("store")
 MODEL = Path("models/baseline")
@@ -23,6 +27,24 @@ def baseline_run() -> tuple[Run, Store, Dataset, torch.device]:
     dataset, _ = obtain(config, store=store.root)
     device = choose_device(config.ablate.device)
     return make_run(config, data=dataset.digest, device=device, probes=config.ablate.probes), store, dataset, device
+
+
+def baseline_model(run: Run, *, dataset: Dataset, device: torch.device) -> VICRegModel:
+    """The weights that the stage `pretrain` left.
+
+    Raises:
+        InputError: if they are missing, or another run's than `run`, the one the parameters now describe.
+    """
+    try:
+        trained = json.loads((MODEL / "run.json").read_bytes())["digest"]
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"{MODEL} holds no trained baseline; run `dvc repro pretrain` first.") from None
+    if trained != run.digest:
+        raise InputError(
+            f"{MODEL} holds run {trained}, but the parameters now describe run {run.digest}; run `dvc repro pretrain` first."
+        )
+    exact_arithmetic(run.config.pretrain)
+    return model_from(MODEL / "model.safetensors", run, dataset=dataset, device=device)
 
 
 def with_all_probes(run: Run) -> Run:

@@ -44,6 +44,7 @@ class ProjectSettings:
     perplexity: float
     iterations: int
     seed: int
+    features: str
     max_images: int
 
     def __post_init__(self) -> None:
@@ -53,6 +54,8 @@ class ProjectSettings:
             raise InputError(f"project.iterations must be at least 250, scikit-learn's bound, but got {self.iterations}.")
         if self.seed < 0:
             raise InputError(f"project.seed must be at least 0, but got {self.seed}.")
+        if self.features not in ("embeddings", "representations"):
+            raise InputError(f"project.features must be embeddings or representations, but got {self.features!r}.")
         if self.max_images < 4:
             raise InputError(f"project.max_images must be at least 4, but got {self.max_images}.")
 

@@ -5,7 +5,7 @@ import time
 import torch
 
 from study.config import Config
-from study.plan import Plan
+from study.plan import Cell, Plan
 from study.progress import format_duration
 from study.runs import DIVERGED, FINISHED, Store
 from vicreg.datasets import Dataset
@@ -16,26 +16,37 @@ from vicreg.pretrain import make_optimizer, new_model, steps_per_epoch, train_ep
 _TIMED_STEPS, _OVERHEAD = 3, 1.1
 
 
-def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.device, *, workers: int) -> None:
+def print_dry_run(
+    plan: Plan, store: Store, dataset: Dataset, device: torch.device, *, workers: int, trials: int | None
+) -> None:
     """Prints every arm with how many of its runs are missing, then the time these would take."""
-    total = 0.0
     measured: dict[str, float] = {}
+
+    def cost(cell: Cell) -> float:
+        config = cell.run.config
+        if not config.pretrain.epochs:
+            return 0.0
+        key = repr([config.values["pretrain"][name] for name in _DECIDES_COST])
+        if key not in measured:
+            measured[key] = seconds_per_step(config, dataset, device)
+        steps = config.pretrain.epochs * steps_per_epoch(config.pretrain, len(dataset.train.images))
+        return measured[key] * steps * _OVERHEAD
+
+    total = 0.0
     for arm, cells in plan.by_arm().items():
         missing = [cell for cell in cells if store.status(cell.run)[0] not in (FINISHED, DIVERGED)]
-        cost = 0.0
-        if missing:
-            config = missing[0].run.config
-            key = repr([config.values["pretrain"][name] for name in _DECIDES_COST])
-            if config.pretrain.epochs and key not in measured:
-                measured[key] = seconds_per_step(config, dataset, device)
-            steps = config.pretrain.epochs * steps_per_epoch(config.pretrain, len(dataset.train.images))
-            cost = measured.get(key, 0.0) * steps * len(missing) * _OVERHEAD
-        total += cost
-        print(f"{arm}: {len(cells)} runs, {len(missing)} to run" + (f", {format_duration(cost)}" if cost else ""))
+        seconds = sum(cost(cell) for cell in missing)
+        total += seconds
+        print(f"{arm}: {len(cells)} runs, {len(missing)} to run" + (f", {format_duration(seconds)}" if seconds else ""))
     search = plan.study.search
     if search is not None:
-        print(f"and up to {search.trials} trials of a search, {search.batch} at a time")
-    print(f"in all about {format_duration(total / workers)} with {workers} at a time on {device} (measured on {_TIMED_STEPS} steps)")
+        baseline = [cell for cell in plan.cells if not cell.is_control]
+        count = (trials or search.trials) + len({cell.seed for cell in baseline})
+        seconds = count * cost(baseline[0])
+        total += seconds
+        print(f"search: {count} runs at most, with those that confirm its best, {format_duration(seconds)}")
+    each = f"with {workers} at a time on {device}, from {_TIMED_STEPS} timed steps"
+    print(f"in all about {format_duration(total / workers)} {each}")
 
 
 _DECIDES_COST = (

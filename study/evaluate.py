@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from study.baseline import MODEL, baseline_run, untrained, with_all_probes
+from study.baseline import baseline_model, baseline_run, untrained, with_all_probes
 from study.command import run_command
-from study.runs import execute, measure, model_from
+from study.runs import FINISHED, execute, measure
 from vicreg.checkpoints import to_json, write_atomically
+from vicreg.errors import InputError
 
 RESULTS = Path("results/evaluate")
 
@@ -15,9 +16,9 @@ def main() -> None:
     run, store, dataset, device = baseline_run()
     run = with_all_probes(run)
     control = untrained(run, dataset=dataset, device=device)
-    execute(control, store=store, dataset=dataset, device=device)
-    model = model_from(MODEL / "model.safetensors", run, dataset=dataset, device=device)
-    trained = measure(run, model, dataset, device)
+    trained = measure(run, baseline_model(run, dataset=dataset, device=device), dataset, device)
+    if (status := execute(control, store=store, dataset=dataset, device=device)) != FINISHED:
+        raise InputError(f"the untrained control must be measured, but ended as {status}; run the stage again.")
     metrics = {
         "digest": run.digest,
         "verdict": trained["verdict"]["name"],

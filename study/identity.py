@@ -16,6 +16,7 @@ import torch
 from study.config import Config
 from vicreg.settings import UNTRAINED_FIELDS
 from vicreg.torchvision_compat import torchvision
+from vicreg.views import ViewSettings
 
 TRAINING = "vicreg.pretrain"  # the code that decides a run: this module and every module of ours it imports
 EVALUATION = "vicreg.evaluation"  # the code that decides what is measured of it
@@ -76,12 +77,14 @@ def run_identity(config: Config, *, data: str, device: torch.device) -> Identity
     return Identity(settings=settings, data=data, code=code_digests(TRAINING), machinery=machinery(device))
 
 
-def evaluation_digest(run: str, config: Config, *, probes: tuple[str, ...]) -> str:
+def evaluation_digest(
+    run: str, config: Config, *, probes: tuple[str, ...], views: tuple[ViewSettings, ViewSettings]
+) -> str:
     """Digest of one evaluation of one run: its settings, its probes and the code that measures."""
     return _digest({
         "run": run,
         "settings": _plain(dataclasses.asdict(config.evaluate)),
-        "views": _plain([dataclasses.asdict(view) for view in config.pretrain.views]),  # alignment looks at them
+        "views": _plain([dataclasses.asdict(view) for view in views]),
         "probes": sorted(probes),
         "code": code_digests(EVALUATION),
     })  # fmt: skip
@@ -107,7 +110,7 @@ def code_digests(module: str) -> dict[str, str]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or name in _COVERED_BY_DATA:
+        if name in found or (name in _COVERED_BY_DATA and name != module):
             continue
         tree = ast.parse(module_path(name).read_bytes())
         waiting += [imported for imported in _imports(tree) if imported.partition(".")[0] == package]

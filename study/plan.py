@@ -11,6 +11,7 @@ from study.config import Config
 from study.runs import Run, make_run
 from study.spec import Arm, Study
 from vicreg.errors import InputError
+from vicreg.views import ViewSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Plan:
         return grouped
 
     def only(self, arms: Sequence[str]) -> "Plan":
-        """The plan of some arms alone.
+        """The plan of some of its arms alone.
 
         Raises:
             InputError: for an arm the study does not have.
@@ -81,6 +82,8 @@ def make_plan(
         InputError: for settings no run can have; the sentence names the arm.
     """
     config = config.with_settings(study.settings)
+    # Verdicts and alignment compare two views: the baseline's for every arm, or arms would differ by what they are asked.
+    views = config.with_settings(next(arm for arm in study.arms if arm.name == study.baseline).settings).pretrain.views
     seeds = tuple(seeds or study.seeds or config.ablate.seeds)
     cells: list[Cell] = []
     controls: dict[str, str] = {}  # architecture -> name of its control
@@ -95,7 +98,7 @@ def make_plan(
         architectures.setdefault(key, untrained)
         controls.setdefault(key, _control_name(untrained, config))
         for seed in seeds:
-            run = _run(own, seed, data, device)
+            run = _run(own, seed, data, device, views)
             cells.append(Cell(
                 arm=arm.name, label=arm.label, settings=arm.settings, published=arm.published,
                 is_control=False, control=controls[key], run=run,
@@ -104,7 +107,7 @@ def make_plan(
     return Plan(
         study=study,
         config=config,
-        cells=(*_control_cells(architectures, controls, seeds, data, device), *baseline_first),
+        cells=(*_control_cells(architectures, controls, seeds, data, device, views), *baseline_first),
     )
 
 
@@ -114,24 +117,28 @@ def _control_cells(
     seeds: Sequence[int],
     data: str,
     device: torch.device,
+    views: tuple[ViewSettings, ViewSettings],
 ) -> list[Cell]:
     return [
         Cell(
             arm=controls[key], label=controls[key].replace("-", " "), settings={"pretrain.epochs": 0}, published=None,
-            is_control=True, control=None, run=_run(untrained, seed, data, device),
+            is_control=True, control=None, run=_run(untrained, seed, data, device, views),
         )
         for key, untrained in architectures.items()
         for seed in seeds
     ]  # fmt: skip
 
 
-def _run(config: Config, seed: int, data: str, device: torch.device) -> Run:
-    return make_run(config.with_settings({"pretrain.seed": seed}), data=data, device=device, probes=config.ablate.probes)
+def _run(
+    config: Config, seed: int, data: str, device: torch.device, views: tuple[ViewSettings, ViewSettings]
+) -> Run:
+    seeded = config.with_settings({"pretrain.seed": seed})
+    return make_run(seeded, data=data, device=device, probes=config.ablate.probes, views=views)
 
 
 def _architecture(untrained: Config) -> str:
     settings = untrained.values["pretrain"]
-    names = ("backbone", "stem", "width", "expander", "expander_batchnorm", "image_size", "precision")
+    names = ("backbone", "stem", "width", "zero_init_residual", "expander", "expander_batchnorm", "image_size", "precision")
     return json.dumps([settings[name] for name in names])
 
 
@@ -143,6 +150,8 @@ def _control_name(untrained: Config, baseline: Config) -> str:
         for name in ("backbone", "stem", "width", "expander", "image_size", "precision")
         if own[name] != usual[name]
     ]
+    if own["zero_init_residual"] != usual["zero_init_residual"]:
+        parts.append("zero-init" if own["zero_init_residual"] else "no-zero-init")
     if own["expander_batchnorm"] != usual["expander_batchnorm"]:
         parts.append("batchnorm" if own["expander_batchnorm"] else "no-batchnorm")
     return "-".join(["untrained", *parts])

@@ -1,5 +1,6 @@
 """Worker processes as the parent sees them: hand a run to a free one, hear what became of it."""
 
+import dataclasses
 import json
 import queue
 import signal
@@ -68,7 +69,12 @@ class Pool:
         assert self.free > 0, "submit needs a free worker"
         process = self._idle.pop() if self._idle else self._start()
         self._busy[process.pid] = (process, cell)
-        job = {"values": dict(cell.run.config.values), "probes": cell.run.probes, "prune_after": prune_after}
+        job = {
+            "values": dict(cell.run.config.values),
+            "probes": cell.run.probes,
+            "views": [dataclasses.asdict(view) for view in cell.run.views],
+            "prune_after": prune_after,
+        }
         assert process.stdin is not None
         try:
             process.stdin.write(json.dumps(job) + "\n")

@@ -22,7 +22,8 @@ def main() -> None:
         raise InputError(f"the baseline must train to its end, but ended as {result['status']} ({result['reason']}).")
     MODEL.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(store.folder(run.digest) / "model.safetensors", MODEL / "model.safetensors")
-    write_atomically(MODEL / "run.json", to_json({"digest": run.digest, "settings": dict(run.identity.settings)}))
+    described = {"settings": dict(run.identity.settings), "effective_coefficients": result["effective_coefficients"]}
+    write_atomically(MODEL / "run.json", to_json({"digest": run.digest, **described}))
     rows = [flatten(record) for record in result["history"]]
     RESULTS.mkdir(parents=True, exist_ok=True)
     with open(RESULTS / "history.csv", "w", newline="") as file:

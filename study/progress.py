@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from study.plan import Cell
-from study.runs import FINISHED
+from study.runs import DIVERGED, FINISHED, PRUNED
 
 
 class Progress:
@@ -50,7 +50,7 @@ class Progress:
 
     def ended(self, cell: Cell, status: str, reason: str | None) -> None:
         _, record = self._active.pop(cell.run.digest, (cell, None))
-        self._done += status == FINISHED
+        self._done += status in (FINISHED, DIVERGED, PRUNED)  # the others have to be run again
         what = f"{cell.label}, seed {cell.seed}: {status}" + (f" ({reason})" if reason else "")
         numbers = "" if record is None else f"; {_numbers(record)}"
         self._console.print(

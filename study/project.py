@@ -1,4 +1,4 @@
-"""The stage `project`: t-SNE of the baseline's test representations, in two and three dimensions."""
+"""The stage `project`: t-SNE of the baseline's features of test images, in two and three dimensions."""
 
 from pathlib import Path
 
@@ -6,10 +6,9 @@ import numpy as np
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from study.baseline import MODEL, baseline_run
+from study.baseline import baseline_model, baseline_run
 from study.command import run_command
 from study.config import ProjectSettings
-from study.runs import model_from
 from vicreg.checkpoints import to_json, write_atomically
 from vicreg.encoding import encode
 from vicreg.errors import InputError
@@ -24,18 +23,18 @@ def main() -> None:
     images, labels = dataset.test.images, dataset.test.labels
     chosen = np.linspace(0, len(images) - 1, min(len(images), settings.max_images)).astype(int)  # sorted by class, so even
     chosen = np.argsort(labels.numpy(), kind="stable")[chosen]
-    model = model_from(MODEL / "model.safetensors", run, dataset=dataset, device=device)
+    model = baseline_model(run, dataset=dataset, device=device)
     size = view_size(run.config.pretrain, images)
     encoded = encode(
         model, images[chosen].to(device), size=size, mean=dataset.mean, std=dataset.std,
         batch_size=run.config.evaluate.batch_size,
     )  # fmt: skip
-    features = encoded.representations.cpu().double().numpy()
+    features = getattr(encoded, settings.features).cpu().double().numpy()
     content = {
         "digest": run.digest,
         "dataset": dataset.name,
         "classes": list(dataset.classes),
-        "features": "representations",
+        "features": settings.features,
         "perplexity": settings.perplexity,
         "points_2d": tsne(features, dimensions=2, settings=settings),
         "points_3d": tsne(features, dimensions=3, settings=settings),

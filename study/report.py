@@ -38,7 +38,12 @@ MEASURES = {
     "knn_20": "k-NN, k = 20", "knn_200": "k-NN, k = 200", "linear": "Linear, augmented",
     "linear_cached": "Linear, cached features", "rankme_representations": "RankMe, repr.",
     "rankme_embeddings": "RankMe, emb.", "std_mean_embeddings": "std, emb.",
-    "rms_correlation_embeddings": "rms correlation, emb.",
+    "rms_correlation_embeddings": "rms correlation, emb.", "rms_correlation_representations": "rms correlation, repr.",
+    "std_mean_representations": "std, repr.", "normalised_std_embeddings": "normalised std, emb.",
+    "normalised_std_representations": "normalised std, repr.", "view_discrepancy_embeddings": "view discrepancy, emb.",
+    "view_discrepancy_representations": "view discrepancy, repr.", "validation_knn_20": "validation: k-NN, k = 20",
+    "validation_knn_200": "validation: k-NN, k = 200", "validation_linear_cached": "validation: linear, cached features",
+    "validation_linear": "validation: linear, augmented",
 }  # fmt: skip
 COLOURS = {"healthy": "green", "uninformative": "orange", "informational": "blue", "dimensional": "pink",
            "complete": "vermillion"}  # fmt: skip
@@ -47,19 +52,21 @@ VERDICT_GLOSSARY = [
     ("complete", "Every image is mapped to nearly the same point: the standard deviation has gone to zero."),
     ("dimensional", "The features vary, but only within few of their dimensions: the rank has fallen."),
     ("informational", "The dimensions vary but repeat one another: they are strongly correlated."),
-    ("uninformative", "The geometry looks healthy, yet a nearest-neighbour vote is near chance: what varies is not the class."),
+    ("uninformative", "The geometry looks healthy, yet says nothing about the image: a nearest-neighbour vote is near chance, or "
+                      "two views of one image are no closer together, next to views of two images, than in the untrained network."),
 ]
 GLOSSARY = [
     ("λ, μ, ν", "Weights of the invariance, variance and covariance terms of the loss."),
     ("Representations Y, embeddings Z", "Output of the encoder, on which accuracy is measured; output of the expander, on which the loss acts."),
     ("k-NN, k = 20", "Share of test images whose class a weighted vote of their 20 nearest training images finds; nothing is trained."),
     ("Linear, cached features", "Test accuracy of a linear classifier on the frozen encoder's features, encoded once without augmentation; its strength of regularisation is chosen on validation."),
-    ("Linear, augmented", "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, its images augmented anew each epoch."),
+    ("Linear, augmented", "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, its images augmented anew each epoch. It trains at one learning rate on features as they are, so it also measures their scale: small ones, such as an untrained network's, learn slowly."),
     ("Untrained control", "The same network with random weights, measured in the same way: what pretraining has to beat."),
     ("RankMe", "Effective number of dimensions in use: the exponential of the entropy of the normalised singular values."),
     ("std, emb.", "Standard deviation of an embedding dimension, averaged over dimensions; VICReg's hinge pulls it up to γ."),
     ("rms correlation", "Root mean square of the correlations between different dimensions; 0 is none, 1 is all alike."),
     ("Invariance, variance, covariance term", "Distance between the two views; how far dimensions fall short of a standard deviation of γ; squared covariances between dimensions."),
+    ("View discrepancy", "Mean squared distance of two views of one image, over that of views of two images: 0 is all alike, 1 says nothing about the image."),
     ("± and difference", "Standard deviation over seeds; mean over seeds of (this arm − baseline), each seed with itself."),
 ]  # fmt: skip
 
@@ -129,7 +136,7 @@ def figure_of(value, spec=".3g", scale=1):
 
 def is_accuracy(name):
     """Whether a measure is a share, shown in percent."""
-    return name.startswith(("knn", "linear"))
+    return name.removeprefix("validation_").startswith(("knn", "linear"))
 
 
 def measure_name(name):
@@ -278,13 +285,12 @@ def _arm_view(arm, measures, primary, *, units):
 
 def _published(arm):
     """The published outcome and whether it came out alike: an accuracy there and healthy here, or a collapse in both."""
-    published, verdict = arm.get("published"), arm.get("verdict") or {}
+    published = arm.get("published")
     if not published:
         return {"text": "", "agreement": ""}
     collapsed = bool(published.get("collapse"))
     text = "collapse" if collapsed else ", ".join(f"{figure_of(v, '.1f')} % {k}" for k, v in published.items())
-    name = verdict.get("name")
-    agreement = "" if not name else "agrees" if collapsed == (name != "healthy") else "differs"
+    agreement = {True: "agrees", False: "differs", None: ""}[arm.get("agrees")]
     return {"text": text, "agreement": agreement}
 
 
@@ -314,7 +320,8 @@ def _certainty(study):
         return [f"Each arm has two finished seeds at most ({seeds}). {told} With two seeds no interval is given, and a "
                 "difference may be chance."]  # fmt: skip
     return [f"Seeds {seeds}. {told} Its 95 % interval is a paired t interval with n the number of pairs; * marks one that "
-            "excludes zero. An interval that includes zero says that this study cannot tell, not that there is no effect.",
+            "excludes zero. An interval that includes zero says that this study cannot tell, not that there is no effect. Each "
+            "interval stands for itself, uncorrected for their number, and covers the choice of seeds, not that of the test images.",
             *(["Where n is 2 or less, no interval is given."] if min(counts) <= 2 else [])]  # fmt: skip
 
 

@@ -29,8 +29,9 @@ from vicreg.datasets import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation import evaluate
 from vicreg.model import VICRegModel
-from vicreg.pretrain import Diverged, new_model, pretrain, view_size
+from vicreg.pretrain import Diverged, exact_arithmetic, new_model, pretrain, view_size
 from vicreg.verdicts import verdict
+from vicreg.views import ViewSettings
 
 # How a run can end. The first three are outcomes of its identity: asked again, it would end so again.
 FINISHED, DIVERGED, PRUNED = "finished", "diverged", "pruned"
@@ -50,6 +51,7 @@ class Run:
     config: Config
     identity: Identity
     probes: tuple[str, ...]
+    views: tuple[ViewSettings, ViewSettings]  # that alignment compares: one pair for a whole study, or arms differ by it
 
     @property
     def digest(self) -> str:
@@ -57,12 +59,20 @@ class Run:
 
     @property
     def evaluation(self) -> str:
-        return evaluation_digest(self.digest, self.config, probes=self.probes)
+        return evaluation_digest(self.digest, self.config, probes=self.probes, views=self.views)
 
 
-def make_run(config: Config, *, data: str, device: torch.device, probes: tuple[str, ...]) -> Run:
-    """The run `config` describes on data of digest `data`."""
-    return Run(config=config, identity=run_identity(config, data=data, device=device), probes=probes)
+def make_run(
+    config: Config,
+    *,
+    data: str,
+    device: torch.device,
+    probes: tuple[str, ...],
+    views: tuple[ViewSettings, ViewSettings] | None = None,
+) -> Run:
+    """The run `config` describes on data of digest `data`; measured under `views`, or else those it trains on."""
+    identity = run_identity(config, data=data, device=device)
+    return Run(config=config, identity=identity, probes=probes, views=views or config.pretrain.views)
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,7 @@ class Store:
             "status": status,
             "reason": reason,
             "commit": provenance.get("commit"),
+            "effective_coefficients": provenance.get("effective_coefficients"),
             "history": [{key: record[key] for key in record if key != "images_per_second"} for record in history],
             **(measured or empty),
         }
@@ -166,11 +177,9 @@ def execute(
         InputError: for input that cannot be worked with; what was computed before is kept.
     """
     assert run.identity.data == dataset.digest, "a run is executed on the data it names"
-    torch.set_num_threads(run.config.pretrain.threads)
-    torch.backends.cuda.matmul.allow_tf32 = False  # views and statistics are exact only without it
     with store.lock(run.digest):
         status, _ = store.ending(run.digest)
-        if status == DIVERGED or (status == PRUNED and prune_after is not None):
+        if status == DIVERGED:
             return status
         try:
             if status != FINISHED:
@@ -217,7 +226,14 @@ def _train(
 ) -> None:
     folder = store.folder(run.digest)
     write_atomically(folder / "identity.json", to_json(dataclasses.asdict(run.identity)))
-    write_atomically(folder / "provenance.json", to_json({"commit": current_commit(), "values": run.config.values}))
+    coefficients = run.config.pretrain.coefficients(new_model(run.config.pretrain, dataset).embedding_dimension)
+    provenance = {
+        "commit": current_commit(),
+        "convention": run.config.pretrain.convention,
+        "effective_coefficients": dataclasses.asdict(coefficients),  # in the official code's units
+        "values": run.config.values,
+    }
+    write_atomically(folder / "provenance.json", to_json(provenance))
     (folder / "status.json").unlink(missing_ok=True)
     checkpoint = latest_checkpoint(folder)
     history = [] if checkpoint is None else _read_json(checkpoint / "history.json") or []
@@ -254,13 +270,15 @@ def _prune(history: list[dict[str, Any]], run: Run, prune_after: int | None) -> 
 def measure(run: Run, model: VICRegModel, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """What `run` asks to be measured, of `model`."""
     settings = run.config.pretrain
-    torch.set_num_threads(settings.threads)
+    exact_arithmetic(settings)
     return evaluate(
         model,
         dataset,
+        control=new_model(settings, dataset).to(device=device, memory_format=torch.channels_last),
         settings=run.config.evaluate,
         probes=run.probes,
-        views=settings.views,
+        views=run.views,
+        gamma=settings.gamma,
         size=view_size(settings, dataset.train.images),
         seed=settings.seed,
         device=device,

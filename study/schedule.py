@@ -7,13 +7,14 @@ from typing import Any
 from study.plan import Cell, Plan
 from study.pool import Pool
 from study.progress import Progress
-from study.runs import DIVERGED, FINISHED, PRUNED
+from study.runs import DIVERGED, FINISHED
 from study.session import Session
 from study.spec import CHOSEN, Arm
 from study.trials import Trials
 from vicreg.errors import InputError
 
 OPTUNA = "optuna.db"
+TRIAL_SEED = 1000  # far from the seeds a study lists
 
 
 def run_arms(session: Session, plan: Plan) -> Plan:
@@ -49,7 +50,8 @@ def run_arms(session: Session, plan: Plan) -> Plan:
 def run_search(session: Session, plan: Plan) -> Plan:
     """Runs a search on validation, then the best of it at every seed beside the baseline, and returns that whole plan.
 
-    Trials run at the first seed. They are proposed a batch at a time and told in the order they were proposed, so the
+    Trials run at a seed of their own, which is none of those the best is then run at: the luck that made a trial the best
+    of many is not counted in its favour. They are proposed a batch at a time and told in the order they were proposed, so the
     search takes the same path with any number of workers, and again after an interruption.
     """
     search = session.study.search
@@ -59,13 +61,12 @@ def run_search(session: Session, plan: Plan) -> Plan:
     if search.objective not in measured:
         raise InputError(f"search.objective must be one of {', '.join(measured)}, but got {search.objective!r}.")
     trials = Trials(path=session.store.root / OPTUNA, plan=plan, objective=search.objective)
-    first_seed = plan.cells[0].seed
     proposed: list[Cell] = []
     count = session.arguments.trials or search.trials
     for batch, start in enumerate(range(0, count, search.batch)):
         pairs = trials.propose(search, count=min(search.batch, count - start), batch=batch)
         arms = [arm for _, arm in pairs]
-        cells = [cell for cell in session.plan(arms=arms, seeds=(first_seed,)).cells if not cell.is_control]
+        cells = [cell for cell in session.plan(arms=arms, seeds=(TRIAL_SEED + search.seed,)).cells if not cell.is_control]
         run_listed(session, cells, total=count, done=start, prune_after=search.prune_after)
         for (trial, _), cell in zip(pairs, cells, strict=True):
             trials.tell(trial, cell, session.store.result(cell.run))
@@ -86,7 +87,7 @@ def run_listed(
     session: Session, cells: Sequence[Cell], *, total: int, done: int, prune_after: int | None = None
 ) -> None:
     """Runs those of some cells that have no outcome yet, in order."""
-    keep = (FINISHED, DIVERGED) if prune_after is None else (FINISHED, DIVERGED, PRUNED)
+    keep = (FINISHED, DIVERGED)  # a pruned run is judged again, by today's rule: from its log, which takes no time
     waiting = _once_each([cell for cell in cells if session.store.status(cell.run)[0] not in keep])
     queue = iter(waiting)
     run_cells(

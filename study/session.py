@@ -3,7 +3,8 @@
 import argparse
 import json
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from study.config import Config, load_config, parse_setting
 from study.plan import Plan, make_plan
 from study.prepare import obtain
 from study.runs import Store
-from study.spec import Study, load_study
+from study.spec import Arm, Study, load_study
 from vicreg.datasets import Dataset
 from vicreg.errors import InputError
 
@@ -34,10 +35,18 @@ class Session:
     device: torch.device
 
     def plan(self, **changes: Any) -> Plan:
-        seeds = tuple(range(self.arguments.seeds)) if self.arguments.seeds else None
+        """The study's plan; `changes` are arguments of `make_plan` in place of the command's."""
+        first = self.arguments.first_seed
+        seeds = tuple(range(first, first + self.arguments.seeds)) if self.arguments.seeds else None
         return make_plan(
             self.study, self.config, data=self.dataset.digest, device=self.device, **{"seeds": seeds, **changes}
         )
+
+    def plan_of_arms(self, names: Sequence[str]) -> Plan:
+        """The plan of some arms: by the study's names, or as settings (`pretrain.mu=10,pretrain.nu=2`), which is how an
+        arm that a search found is named on the command line."""
+        given = [Arm(name=name, settings=dict(map(parse_setting, name.split(",")))) for name in names if "=" in name]
+        return self.plan(arms=[*self.study.arms, *given]).only(names)
 
     @property
     def workers(self) -> int:
@@ -53,8 +62,10 @@ class Session:
     def command(self) -> str:
         """The command that runs this study again, as a person would type it."""
         parts = ["python -m study.ablate", f"--study {self.study.name}", f"--profile {self.config.profile}"]
-        parts += [f"--set {key}={json.dumps(value).replace(' ', '')}" for key, value in sorted(self.overrides.items())]
+        parts += [f"--set {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in sorted(self.overrides.items())]
+        parts += [f"--device {self.arguments.device}"] if self.arguments.device else []
         parts += [f"--seeds {self.arguments.seeds}"] if self.arguments.seeds else []
+        parts += [f"--first-seed {self.arguments.first_seed}"] if self.arguments.first_seed else []
         parts += [f"--trials {self.arguments.trials}"] if self.arguments.trials else []
         return " ".join(parts)
 

@@ -89,14 +89,25 @@ def _arm(plan: Plan, cells: Sequence[Cell], results: Mapping[str, Any], dataset:
         "is_baseline": first.arm == plan.study.baseline,
         "is_control": first.is_control,
         "settings": dict(first.settings),
-        "command": f"{command} --arm {first.arm} --again",
+        "command": _again_command(command, plan, cells),
         "control": first.control,
         "effective": effective,
         "published": dict(first.published) if first.published else None,
-        "verdict": _verdict(runs, first),
+        "verdict": (named := _verdict(runs, first)),
+        "agrees": _agrees(first.published, named["name"]),
         "summary": {},
         "runs": runs,
     }
+
+
+def _again_command(command: str, plan: Plan, cells: Sequence[Cell]) -> str:
+    """What runs an arm again. One that a search found is not in the study's file, so its settings are spelled out."""
+    first = cells[0]
+    if first.is_control or first.arm in [arm.name for arm in plan.study.arms]:
+        return f"{command} --arm {first.arm} --again"
+    settings = ",".join(f"{key}={value!r}" for key, value in first.settings.items())
+    seeds = "" if first.arm == CHOSEN else f" --first-seed {first.seed} --seeds 1"
+    return f"{command.partition(' --trials')[0]}{seeds} --arm {settings} --again"
 
 
 def _verdict(runs: Sequence[Mapping[str, Any]], cell: Cell) -> dict[str, Any]:
@@ -108,6 +119,14 @@ def _verdict(runs: Sequence[Mapping[str, Any]], cell: Cell) -> dict[str, Any]:
     name = counts.most_common(1)[0][0]
     reason = next(one["reason"] for one in named if one["name"] == name)
     return {"name": name, "reason": reason, "counts": dict(sorted(counts.items()))}
+
+
+def _agrees(published: Mapping[str, Any] | None, verdict: str) -> bool | None:
+    """Whether a published outcome and ours are alike: an accuracy there and healthy here, or a collapse in both. None
+    where there is nothing to compare."""
+    if not published or verdict in _SAYS_NOTHING:
+        return None
+    return bool(published.get("collapse")) == (verdict != "healthy")
 
 
 def _compare(arms: Sequence[dict[str, Any]], plan: Plan) -> None:
@@ -137,6 +156,7 @@ def _paired(own: Mapping[int, Any], reference: Mapping[int, Any], key: str) -> d
 def _columns(run: Mapping[str, Any]) -> dict[str, float]:
     """One run's numbers by column: test top-1 of each probe, and collapse metrics of both spaces."""
     row = {probe: measured["top1"] for probe, measured in run["test"].items()}
+    row |= {f"validation_{probe}": measured["top1"] for probe, measured in run["validation"].items()}
     for space in ("representations", "embeddings"):
         row |= {f"{name}_{space}": run["collapse"][space][name] for name in _COLLAPSE_COLUMNS}
     return row
@@ -150,22 +170,22 @@ def _answer(study: Study, arms: Sequence[Mapping[str, Any]], primary: str) -> st
     measured = [arm for arm in trained if arm["name"] in candidates and primary in arm["summary"]]
     if not measured:
         return "No run has finished yet, so there is no answer yet."
-    best = max(measured, key=lambda arm: arm["summary"][primary]["mean"])
-    sentence = f"Best is {best['label']} with {_percent(best['summary'][primary])} {_probe(primary)} top-1 on test"
+    best = max(measured, key=lambda arm: arm["summary"][f"validation_{primary}"]["mean"])
+    sentence = f"Best on validation is {best['label']}; on test it has {_percent(best['summary'][primary])} {_probe(primary)} top-1"
     if best["is_baseline"]:
-        sentence += ", which is the baseline"
+        sentence += ". It is the baseline"
     else:
         sentence += f", {_against(best['summary'][primary]['difference'], 'the baseline')}"
     close = [arm for arm in measured if arm["verdict"]["name"] == "healthy" and _undecided(arm["summary"][primary])]
     if close and best["is_baseline"]:
-        sentence += f", with {len(close)} other healthy {'arm' if len(close) == 1 else 'arms'} not told apart from it"
-    collapsed = [arm for arm in trained if arm["verdict"]["name"] not in ("healthy", "untrained")]
-    counts = Counter(arm["verdict"]["name"] for arm in collapsed)
-    if collapsed:
+        sentence += f", and {len(close)} other healthy {'arm is' if len(close) == 1 else 'arms are'} not told apart from it"
+    judged = [arm for arm in trained if arm["verdict"]["name"] not in _SAYS_NOTHING]
+    counts = Counter(arm["verdict"]["name"] for arm in judged if arm["verdict"]["name"] != "healthy")
+    if counts:
         names = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-        sentence += f"; {len(collapsed)} of {len(trained)} arms did not stay healthy ({names})"
-    else:
-        sentence += f"; all {len(trained)} arms stayed healthy"
+        sentence += f". Of {len(judged)} arms, {counts.total()} collapsed ({names})"
+    elif len(judged) > 1:
+        sentence += f". None of {len(judged)} arms collapsed"
     return sentence + "."
 
 
@@ -197,22 +217,33 @@ def _probe(name: str) -> str:
 
 def _notes(study: Study, arms: Sequence[Mapping[str, Any]]) -> list[str]:
     """Sentences on where these results and published ones agree, and where they do not."""
-    notes = []
+    notes = [*_hinge_note(arms)]
     compared = [arm for arm in arms if arm["published"] and arm["verdict"]["name"] not in _SAYS_NOTHING]
     if compared and study.published_source:
         differing = []
         for arm in compared:
-            there = bool(arm["published"].get("collapse"))
-            here = arm["verdict"]["name"] != "healthy"
-            if there != here:
-                found = "collapse" if there else "no collapse"
+            if arm["agrees"] is False:
+                found = "collapse" if arm["published"].get("collapse") else "no collapse"
                 differing.append(f"{arm['label']} ({found} there, {arm['verdict']['name']} here)")
         agree = len(compared) - len(differing)
         sentence = f"Of {len(compared)} arms with a published outcome ({study.published_source}), {agree} agree"
         notes.append(sentence + (f"; not {'; '.join(differing)}." if differing else "."))
     if study.mode == "search":
         notes.append(
-            "The settings were proposed and chosen on validation; test was read once, for this report. The chosen arm's "
-            "accuracy on validation is optimistic, its accuracy on test is not."
+            "The settings were proposed and chosen on validation at one seed; the chosen arm was then run at other seeds and "
+            "read on test, so that its lead is not the luck of the best of many."
         )
     return notes
+
+
+def _hinge_note(arms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How far the variance term got with the baseline: a std at gamma means that it is satisfied."""
+    last = [run["history"][-1] for arm in arms if arm["is_baseline"] for run in arm["runs"] if run["history"]]
+    if not last:
+        return []
+    std = mean([record["embedding_std_mean"] for record in last])
+    below = mean([record["embedding_share_below_gamma"] for record in last])
+    return [
+        f"At the baseline's last epoch the embeddings' std within a batch is {std:.2f} on average, and {100 * below:.0f} % of "
+        "dimensions are below gamma, where the variance term still pulls."
+    ]

@@ -14,10 +14,12 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
+from sqlalchemy.exc import DatabaseError
 
 from study.plan import Cell, Plan
 from study.runs import FINISHED, PRUNED
 from study.spec import Arm, Search
+from vicreg.errors import InputError
 
 _STATES = {FINISHED: TrialState.COMPLETE, PRUNED: TrialState.PRUNED}
 
@@ -29,12 +31,11 @@ class Trials:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._objective = objective
-        # A different design, code or data is another Optuna study: no dashboard then mixes them.
+        # Other runs (by design, settings, code or data) are another Optuna study: no dashboard then mixes them.
         design = [sorted({cell.arm for cell in plan.cells}), sorted({cell.seed for cell in plan.cells})]
-        identity = plan.cells[0].run.identity
-        version = json.dumps([design, identity.data, dict(identity.code), dict(identity.machinery)], sort_keys=True)
+        version = json.dumps([design, sorted(cell.run.digest for cell in plan.cells)])
         self.name = f"{plan.study.name}@{plan.config.profile}-{hashlib.sha256(version.encode()).hexdigest()[:8]}"
-        self._storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+        self._storage = _open(path)
         if self.name in optuna.get_all_study_names(self._storage):
             optuna.delete_study(study_name=self.name, storage=self._storage)
         self._study = optuna.create_study(study_name=self.name, storage=self._storage, direction="maximize")
@@ -93,6 +94,18 @@ class Trials:
 
     def _value(self, result: Mapping[str, Any]) -> float:
         return result["validation"][self._objective]["top1"]
+
+
+def _open(path: Path) -> optuna.storages.RDBStorage:
+    """The storage at `path`; a damaged one is set aside and begun anew, since it holds nothing the store does not."""
+    try:
+        return optuna.storages.RDBStorage(f"sqlite:///{path}")
+    except DatabaseError as error:
+        try:
+            path.replace(path.with_suffix(".damaged"))
+            return optuna.storages.RDBStorage(f"sqlite:///{path}")
+        except (OSError, DatabaseError):
+            raise InputError(f"{path} cannot be used ({str(error.orig)}); free some space or delete it.") from None
 
 
 def _attributes(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:

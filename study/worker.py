@@ -23,6 +23,7 @@ from study.runs import FAILED, Store, execute, make_run
 from vicreg.checkpoints import write_atomically
 from vicreg.dataset_store import read_dataset
 from vicreg.errors import InputError
+from vicreg.views import ViewSettings
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
 
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
-    dataset, store, device = read_dataset(arguments.data), Store(arguments.store), torch.device(arguments.device)
+    store, device = Store(arguments.store), torch.device(arguments.device)
 
     def emit(**event: Any) -> None:
         try:
@@ -45,10 +46,20 @@ def main() -> None:
         except BrokenPipeError:
             os._exit(1)
 
+    try:
+        dataset = read_dataset(arguments.data)
+    except InputError as error:
+        jobs.get()
+        emit(event="end", status=FAILED, reason=str(error))
+        return
     while True:
         job = jobs.get()
         run = make_run(
-            config_from_values(job["values"]), data=dataset.digest, device=device, probes=tuple(job["probes"])
+            config_from_values(job["values"]),
+            data=dataset.digest,
+            device=device,
+            probes=tuple(job["probes"]),
+            views=tuple(_view(fields) for fields in job["views"]),
         )
         try:
             status = execute(
@@ -65,6 +76,11 @@ def main() -> None:
         except Exception as error:  # a defect in one run must not stop the others; its traceback is kept beside it
             write_atomically(store.folder(run.digest) / "error.txt", traceback.format_exc().encode())
             emit(event="end", status=FAILED, reason=f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def _view(fields: dict[str, Any]) -> ViewSettings:
+    """A view's settings back from JSON, which has lists for tuples."""
+    return ViewSettings(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
 
 
 def _read_jobs(jobs: queue.Queue) -> None:

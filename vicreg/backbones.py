@@ -80,12 +80,13 @@ def _stage(block: Callable[..., nn.Module], channels: int, planes: int, depth: i
     return nn.Sequential(*blocks)
 
 
-def initialise(module: nn.Module, generator: torch.Generator) -> None:
+def initialise(module: nn.Module, generator: torch.Generator, *, zero_init_residual: bool = False) -> None:
     """Draws every parameter anew from `generator`, by torchvision's rule for convolutions and torch's for the rest.
 
     Convolutions: normal with variance 2 / fan_out (arXiv 1502.01852). Linear layers: uniform within 1 / sqrt(fan_in),
     torch's default. BatchNorm: scale 1, shift 0, running mean 0, running variance 1. Layers are visited in the order of
-    `modules()`, so one generator state gives one set of weights.
+    `modules()`, so one generator state gives one set of weights. With `zero_init_residual` the last BatchNorm of each
+    residual branch has scale 0, so that every block starts as the identity (arXiv 1706.02677, Section 5.1).
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
@@ -97,3 +98,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
                 nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
         elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             layer.reset_parameters()
+    if zero_init_residual:
+        for block in module.modules():
+            if isinstance(block, (BasicBlock, Bottleneck)):
+                nn.init.zeros_((block.bn3 if isinstance(block, Bottleneck) else block.bn2).weight)

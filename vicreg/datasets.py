@@ -55,10 +55,13 @@ class Dataset:
 
     @functools.cached_property
     def digest(self) -> str:
-        """`sha256:...` of all that can influence a result: class names, and each split's shape, pixels and labels."""
+        """`sha256:...` of all that can influence a result: class names, what images are normalised by, and each split's
+        shape, pixels and labels."""
         splits = {part: getattr(self, part) for part in PARTS}
         shapes = {part: list(split.images.shape) for part, split in splits.items()}
-        header = json.dumps({"classes": list(self.classes), "shapes": shapes}, sort_keys=True).encode("ascii")
+        normalised = [value.hex() for value in (*self.mean, *self.std)]
+        about = {"classes": list(self.classes), "normalised_by": normalised, "shapes": shapes}
+        header = json.dumps(about, sort_keys=True).encode("ascii")
         digest = hashlib.sha256(len(header).to_bytes(8, "big") + header)  # the length keeps header and pixels apart
         for split in splits.values():
             digest.update(split.images.contiguous().numpy())

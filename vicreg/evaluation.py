@@ -54,9 +54,11 @@ def evaluate(
     model: VICRegModel,
     dataset: Dataset,
     *,
+    control: VICRegModel,
     settings: EvaluateSettings,
     probes: Sequence[str],
     views: tuple[ViewSettings, ViewSettings],
+    gamma: float,
     size: int,
     seed: int,
     device: torch.device,
@@ -66,8 +68,10 @@ def evaluate(
     Args:
         model: to be measured.
         dataset: probes are fitted on its `train` split, and choose between settings on `validation`.
+        control: the same network before training.
         settings, probes: what to measure.
-        views: the two views that alignment compares.
+        views: of the held-out images that alignment and view discrepancy compare; the same for all runs of a study.
+        gamma: of the variance term.
         size: side of an image in pixels, as in training.
         seed: of the linear protocol.
         device: where the models are.
@@ -104,6 +108,8 @@ def evaluate(
         representations=results["collapse"]["representations"],
         knn_accuracy=accuracy(knn, labels["validation"]).top1,
         chance=chance_accuracy(dataset),
+        untrained=measure_collapse(control, dataset, settings=settings, views=views, size=size, device=device)["embeddings"],
+        gamma=gamma,
     )
     results["verdict"] = {"name": named.name, "reason": named.reason}
     return results

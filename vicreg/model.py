@@ -61,11 +61,12 @@ def build_model(
     expander: Sequence[int],
     batchnorm: bool,
     generator: torch.Generator,
+    zero_init_residual: bool = False,
 ) -> VICRegModel:
     """A model on the CPU with weights drawn from `generator`; building it draws nothing from torch's global state."""
     with torch.device("meta"):
         backbone = ResNet(architecture=architecture, stem=stem, width=width, in_channels=in_channels)
         model = VICRegModel(backbone=backbone, expander=expander, batchnorm=batchnorm)
     model = model.to_empty(device="cpu")
-    initialise(model, generator)
+    initialise(model, generator, zero_init_residual=zero_init_residual)
     return model

@@ -57,12 +57,14 @@ def pretrain(
         device: where data, views and model live.
         folder: for checkpoints.
         identity: digest of the run; a checkpoint of another run is refused.
-        on_epoch: called with each epoch's record after its checkpoint is on disk; what it raises ends the run there.
+        on_epoch: called with each epoch's record, after its checkpoint is on disk where it has one (`checkpoint_every`);
+            what it raises ends the run there.
 
     Raises:
         InputError: for settings that do not fit the data, an unreadable checkpoint, or a full disk.
         Diverged: when the loss stops being finite. The last finite epoch's checkpoint is kept.
     """
+    exact_arithmetic(settings)
     model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
     steps = steps_per_epoch(settings, len(dataset.train.images))
     if settings.epochs == 0:
@@ -189,6 +191,7 @@ def new_model(settings: PretrainSettings, dataset: Dataset) -> VICRegModel:
         expander=settings.expander,
         batchnorm=settings.expander_batchnorm,
         generator=make_generator(settings.seed, "weights"),
+        zero_init_residual=settings.zero_init_residual,
     )
 
 
@@ -210,6 +213,16 @@ def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, foreach=True)
     return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), foreach=True)
+
+
+def exact_arithmetic(settings: PretrainSettings) -> None:
+    """Makes sums independent of everything but the settings: the CPU's threads, and on a GPU neither TF32 under the name
+    of float32 (views and statistics are exact only without it) nor convolutions chosen by a race between kernels."""
+    torch.set_num_threads(settings.threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
 
 
 def steps_per_epoch(settings: PretrainSettings, images: int) -> int:

@@ -24,6 +24,7 @@ class PretrainSettings:
     backbone: str
     stem: str
     width: int
+    zero_init_residual: bool
     expander: tuple[int, ...]
     expander_batchnorm: bool
     image_size: int | None
@@ -103,7 +104,7 @@ class PretrainSettings:
 # What an untrained network depends on; all else is left out of its identity, so that arms which differ only in how they
 # train share one control.
 UNTRAINED_FIELDS = (
-    "seed", "backbone", "stem", "width", "expander", "expander_batchnorm", "image_size", "precision", "threads", "epochs",
+    "seed", "backbone", "stem", "width", "zero_init_residual", "expander", "expander_batchnorm", "image_size", "precision", "threads", "epochs",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ OTHER = {
     "pretrain.backbone": "resnet34",
     "pretrain.stem": "imagenet",
     "pretrain.width": 8,
+    "pretrain.zero_init_residual": True,
     "pretrain.expander": [16, 16],
     "pretrain.expander_batchnorm": False,
     "pretrain.image_size": 12,
@@ -64,6 +65,10 @@ OTHER = {
     "pretrain.augmentation.solarize_threshold": 0.6,
 }
 WITHOUT_EFFECT = {"pretrain.checkpoint_every": 2}
+
+
+def evaluation(config, *, run="run", probes=("knn", "linear_cached")) -> str:
+    return evaluation_digest(run, config, probes=probes, views=config.pretrain.views)
 
 
 def identify(config, *, data=DATA, device=CPU) -> Identity:
@@ -132,7 +137,10 @@ def untrained(config):
     return config.with_settings({"pretrain.epochs": 0, "pretrain.warmup_epochs": 0})
 
 
-NETWORK = ("seed", "backbone", "stem", "width", "expander", "expander_batchnorm", "image_size", "precision", "threads")
+NETWORK = (
+    "seed", "backbone", "stem", "width", "zero_init_residual", "expander", "expander_batchnorm", "image_size", "precision",
+    "threads",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("key", [key for key in OTHER if key.removeprefix("pretrain.") not in ("epochs", "warmup_epochs")])
@@ -177,13 +185,13 @@ def test_the_number_of_threads_counts_on_a_cpu_alone(tiny_config, monkeypatch):
 
 
 def test_a_change_of_what_the_code_does_makes_another_run(tiny_config, edited):
-    before, measured = identify(tiny_config()), evaluation_digest("run", tiny_config(), probes=("knn",))
+    before, measured = identify(tiny_config()), evaluation(tiny_config())
     edited("vicreg.losses", "return ", "return 1 * ")
     after = identify(tiny_config())
     assert after.digest != before.digest
     assert after.differences(before) == ["code changed in vicreg/losses.py"]
     # evaluation looks at augmented images, and so imports what training does, but it computes no loss
-    assert evaluation_digest("run", tiny_config(), probes=("knn",)) == measured
+    assert evaluation(tiny_config()) == measured
 
 
 @pytest.mark.parametrize(
@@ -230,21 +238,20 @@ def test_the_code_of_a_run_is_all_that_the_standard_librarys_module_finder_finds
 # ---- evaluation
 
 
-def test_an_evaluation_is_decided_by_its_run_its_settings_its_probes_and_its_code(tiny_config, edited):
-    def digest(run="run", settings=None, probes=("knn", "linear_cached")):
-        return evaluation_digest(run, tiny_config(settings), probes=probes)
-
-    before = digest()
-    assert digest(probes=("linear_cached", "knn")) == before
+def test_an_evaluation_is_decided_by_its_run_its_settings_its_views_its_probes_and_its_code(tiny_config, edited):
+    before = evaluation(tiny_config())
+    assert evaluation(tiny_config(), probes=("linear_cached", "knn")) == before
+    assert evaluation(tiny_config({"ablate.seeds": [9]})) == before
     others = {
-        digest("another"),
-        digest(settings={"evaluate.knn": [3]}),
-        digest(settings={"evaluate.linear.lr": 0.5}),
-        digest(probes=("knn",)),
+        evaluation(tiny_config(), run="another"),
+        evaluation(tiny_config({"evaluate.knn": [3]})),
+        evaluation(tiny_config({"evaluate.linear.lr": 0.5})),
+        evaluation(tiny_config({"pretrain.augmentation.blur": 0.9})),
+        evaluation(tiny_config(), probes=("knn",)),
     }
     edited("vicreg.verdicts", "COMPLETE_STD = 0.1", "COMPLETE_STD = 0.2")
-    others.add(digest())
-    assert before not in others and len(others) == 5
+    others.add(evaluation(tiny_config()))
+    assert before not in others and len(others) == 6
 
 
 # ---- on disk

@@ -30,6 +30,8 @@ DECIDE_NOTHING = {
 # Followed no further: what it imports are the settings classes of all stages, to check values with. What a stage makes of
 # its settings it imports itself.
 NOT_FOLLOWED = {"study.config"}
+# Of study.identity this stage uses the digest of code alone, which knows no settings.
+NOT_FOLLOWED_FROM = {"prepare": {"study.identity"}}
 # The data set is a dependency by its bytes, so how it is read, decoded or downloaded decides nothing more.
 MAKE_THE_DATA = {"vicreg.dataset_store", "vicreg.datasets", "vicreg.image_folder", "vicreg.published_copies"}
 # The outs of these stages hold no measurement, so the code that measures, which study.runs imports too, is not theirs.
@@ -71,7 +73,7 @@ def needed(name) -> set[str]:
         if module in found or module in skipped:
             continue
         found.add(module)
-        if module not in NOT_FOLLOWED:
+        if module not in NOT_FOLLOWED | NOT_FOLLOWED_FROM.get(name, set()):
             waiting += imported(module)
     return found
 

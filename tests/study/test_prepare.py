@@ -94,8 +94,23 @@ def test_where_the_raw_data_lie_is_no_part_of_the_data(config, folder):
     for name in ("raw", "elsewhere"):
         write_images(folder / name, seed=0)
     settings = {"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "raw"}
+    made = prepare.prepare(config.with_settings(settings), PREPARED)
+    assert obtain(config.with_settings({**settings, "data.root": "elsewhere"}), store=STORE)[0].digest == made.digest
+
+
+def test_data_of_one_place_do_not_serve_for_another_where_there_are_none(config, folder):
+    write_images(folder / "raw", seed=0)
+    settings = {"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "raw"}
     prepare.prepare(config.with_settings(settings), PREPARED)
-    assert obtain(config.with_settings({**settings, "data.root": "elsewhere"}), store=STORE)[1] == PREPARED
+    with pytest.raises(InputError, match="elsewhere"):
+        obtain(config.with_settings({**settings, "data.root": "elsewhere"}), store=STORE)
+
+
+def test_data_read_by_other_code_are_prepared_anew(config, monkeypatch):
+    prepare.prepare(config, PREPARED)
+    real = prepare.code_digests
+    monkeypatch.setattr(prepare, "code_digests", lambda module: {**real(module), module: "edited"})
+    assert obtain(config, store=STORE)[1] != PREPARED
 
 
 def test_a_preparation_that_was_cut_short_leaves_no_data_under_a_false_name(config, monkeypatch):

@@ -91,7 +91,9 @@ def summarise(runs, *, baseline, control):
 def make_arm(name, label, settings, runs, verdict, *, baseline=False, control=False, published=None, effective=None):
     return {"name": name, "label": label, "is_baseline": baseline, "is_control": control, "settings": settings,
             "command": f"python -m study.ablate --study lambda-mu-nu --arm {name} --again", "effective": effective,
-            "published": published, "verdict": {"name": verdict, "reason": f"{verdict}, by its thresholds", "counts": {verdict: len(runs)}},
+            "published": published,
+            "agrees": bool(published.get("collapse")) == (verdict != "healthy") if published else None,
+            "verdict": {"name": verdict, "reason": f"{verdict}, by its thresholds", "counts": {verdict: len(runs)}},
             "summary": summarise(runs, baseline=baseline, control=control), "runs": runs}  # fmt: skip
 
 

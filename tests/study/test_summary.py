@@ -101,7 +101,8 @@ def test_every_column_is_summarised_collapse_metrics_of_both_spaces_among_them(s
     results = {**by_seed("base", [0.5] * 3), **{("other", s): finished(0.5, rankme=r, knn=0.7) for s, r in enumerate((4, 5, 9))}}
     columns = arm_of(summary_of(results), "other")["summary"]
     assert set(columns) == {
-        "knn_5", "linear_cached", *(f"{name}_{space}" for name in SPACE for space in ("representations", "embeddings")),
+        "knn_5", "linear_cached", "validation_knn_5", "validation_linear_cached",
+        *(f"{name}_{space}" for name in SPACE for space in ("representations", "embeddings")),
     }  # fmt: skip
     assert columns["rankme_embeddings"]["mean"] == 6
     assert columns["rankme_embeddings"]["difference"]["mean"] == -4
@@ -189,19 +190,19 @@ def test_a_control_is_untrained_whatever_its_metrics_say(summary_of):
 def test_the_answer_names_the_best_arm_and_how_sure_that_is(summary_of):
     results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73])}
     assert summary_of(results)["answer"] == (
-        "Best is ν 2 with 62.0 ± 11.0 % linear (cached features) top-1 on test, +2.0 points from the baseline (95 % interval "
-        "-0.5 to +4.5, 3 paired seeds, so not told apart from it); 1 of 3 arms did not stay healthy (1 missing)."
+        "Best on validation is ν 2; on test it has 62.0 ± 11.0 % linear (cached features) top-1, +2.0 points from the baseline "
+        "(95 % interval -0.5 to +4.5, 3 paired seeds, so not told apart from it). None of 2 arms collapsed."
     )
     results |= {**by_seed("other", [0.6, 0.7, 0.8]), **by_seed("third", [0.5] * 3, verdict="complete")}
     assert "+10.0 points from the baseline (95 % interval +10.0 to +10.0, 3 paired seeds)" in summary_of(results)["answer"]
-    assert summary_of(results)["answer"].endswith("1 of 3 arms did not stay healthy (1 complete).")
+    assert summary_of(results)["answer"].endswith(". Of 3 arms, 1 collapsed (1 complete).")
 
 
 def test_the_answer_counts_the_arms_that_a_best_baseline_is_not_told_apart_from(summary_of):
     results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.49, 0.61, 0.69]), **by_seed("third", [0.1, 0.2, 0.3])}
     answer = summary_of(results)["answer"]
-    assert "which is the baseline, with 1 other healthy arm not told apart from it" in answer
-    assert answer.endswith("all 3 arms stayed healthy.")
+    assert ". It is the baseline, and 1 other healthy arm is not told apart from it" in answer
+    assert answer.endswith("None of 3 arms collapsed.")
 
 
 def test_two_seeds_are_said_to_be_too_few_for_an_interval(summary_of):
@@ -225,7 +226,7 @@ def test_a_searchs_answer_is_what_validation_chose_and_not_the_luckiest_trial_on
     arms = (*ARMS[:1], Arm(name="best", settings={"pretrain.nu": 0.5}), Arm(name="trial-000", settings={"pretrain.nu": 4}))
     results = {**by_seed("base", [0.5] * 3), **by_seed("best", [0.6] * 3), **by_seed("trial-000", [0.9] * 3)}
     summary = summary_of(results, asked=study(ARMS[:1], mode="search"), arms=arms)
-    assert summary["answer"].startswith("Best is ν 0.5 with 60.0")
+    assert summary["answer"].startswith("Best on validation is ν 0.5; on test it has 60.0")
     assert any("chosen on validation" in note for note in summary["notes"])
 
 

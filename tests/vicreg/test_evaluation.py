@@ -38,8 +38,8 @@ def measure(config, model, digits):
 
     def run(dataset: Dataset = digits, *, network: VICRegModel = model, probes=("knn", "linear_cached")) -> dict:
         return evaluate(
-            network, dataset, settings=config.evaluate, probes=probes, views=config.pretrain.views, size=8, seed=0,
-            device=CPU,
+            network, dataset, control=new_model(config.pretrain, dataset), settings=config.evaluate, probes=probes,
+            views=config.pretrain.views, gamma=1.0, size=8, seed=0, device=CPU,
         )  # fmt: skip
 
     return run

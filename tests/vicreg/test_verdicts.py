@@ -86,19 +86,29 @@ def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformati
         views = [HEALTHY + noise * gaussian(150, 64, seed=seed) for seed in (1, 2)]
         metrics = collapse_metrics(HEALTHY, views=(views[0], views[1]))
         trace = collapse_trace(HEALTHY)
-        return verdict(embeddings=metrics, representations=trace, knn_accuracy=0.99, chance=0.1)
+        untrained = {"view_discrepancy": 0.9}
+        return verdict(embeddings=metrics, representations=trace, knn_accuracy=0.99, chance=0.1, untrained=untrained)
 
     assert named(10.0).name == "uninformative"
-    assert named(10.0).reason == "The embeddings' view discrepancy is 0.976, above 0.9."
+    expected = "The embeddings' view discrepancy, next to the untrained network's, is 0.976, above 0.9."
+    assert named(10.0).reason == expected
     assert named(1.0).name == "healthy"  # half of the variance is the image's, so the discrepancy is a half
-    assert "the embeddings' view discrepancy 0.487 (not above 0.9)" in named(1.0).reason
+    assert "the embeddings' view discrepancy, next to the untrained network's, 0.487 (not above 0.9)" in named(1.0).reason
+
+
+def test_complete_collapse_is_judged_in_units_of_gamma():
+    small = collapse_metrics(0.05 * HEALTHY)
+    judged = dict(embeddings=small, representations=small, knn_accuracy=None, chance=None)
+    assert verdict(**judged).name == "complete"
+    assert verdict(**judged, gamma=0.05).name == "healthy"
 
 
 def test_representations_may_see_the_view_as_long_as_the_embeddings_do_not():
     strangers = collapse_metrics(HEALTHY, views=(HEALTHY, gaussian(150, 64, seed=3)))
     alike = collapse_metrics(HEALTHY, views=(HEALTHY, HEALTHY))
-    assert verdict(embeddings=alike, representations=strangers, knn_accuracy=0.9, chance=0.1).name == "healthy"
-    assert verdict(embeddings=strangers, representations=alike, knn_accuracy=0.9, chance=0.1).name == "uninformative"
+    given = {"knn_accuracy": 0.9, "chance": 0.1, "untrained": {"view_discrepancy": 0.9}}
+    assert verdict(embeddings=alike, representations=strangers, **given).name == "healthy"
+    assert verdict(embeddings=strangers, representations=alike, **given).name == "uninformative"
 
 
 def test_the_first_collapse_in_order_is_the_one_named():

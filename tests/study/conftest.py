@@ -1,0 +1,272 @@
+"""A project folder to run commands in, and workers that start at once."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from study import ablate, pool, runs, session, worker
+from study.command import run_command
+from study.config import SECTIONS, Config, load_params
+from study.runs import Store
+from study.spec import load_study
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+STUDIES = {
+    "tiny": """
+        question: Does the weight of the covariance matter?
+        hypothesis: It does not.
+        baseline: nu-1
+        arms:
+          nu-1: {pretrain.nu: 1}
+          nu-2: {pretrain.nu: 2}
+        published: {source: nobody, arms: {nu-2: {collapse: true}}}
+    """,
+    "rough": """
+        question: Does a learning rate beyond all measure diverge?
+        hypothesis: It does.
+        baseline: calm
+        arms:
+          wild: {pretrain.optimizer: sgd, pretrain.base_lr: 1.0e+30}
+          calm: {pretrain.nu: 1}
+    """,
+    "quest": """
+        question: Which weights are right?
+        hypothesis: The published ones.
+        mode: search
+        baseline: published
+        arms:
+          published: {pretrain.lambda: 25, pretrain.mu: 25}
+        search:
+          parameters:
+            pretrain.lambda: {low: 0.1, high: 100, log: true}
+            pretrain.mu: {low: 1, high: 1000, log: true}
+          trials: 4
+          batch: 2
+          seed: 0
+          objective: knn_5
+          prune_after: 1
+    """,
+}
+
+
+class ForkedWorker:
+    """What `subprocess.Popen` is to a pool, but a copy of this process in place of a new one: a worker that has its
+    imports behind it, and whatever a test has replaced."""
+
+    def __init__(self, command, *, stdin, stdout, stderr, text):
+        assert command[1:3] == ["-m", "study.worker"] and text
+        child_in, own_out = os.pipe()
+        own_in, child_out = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on forks beside threads; these hold no lock
+            self.pid = os.fork()
+        if self.pid == 0:
+            self._work(command[2:], child_in, child_out, stderr.fileno())
+        os.close(child_in)
+        os.close(child_out)
+        self.stdin, self.stdout = os.fdopen(own_out, "w"), os.fdopen(own_in)
+        self.returncode: int | None = None
+
+    @staticmethod
+    def _work(argv, stdin, stdout, stderr):
+        try:
+            for target, source in enumerate((stdin, stdout, stderr)):
+                os.dup2(source, target)
+            os.closerange(3, 4096)  # the ends of other workers' pipes among them
+            sys.stdin, sys.stdout, sys.stderr = (open(fd, mode, closefd=False) for fd, mode in enumerate("rww"))
+            sys.argv = argv
+            worker.main()
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+        finally:
+            os._exit(1)
+
+    def kill(self):
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self):
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+
+class ForkedCommand:
+    """`python -m study.ablate` with these arguments, as a copy of this process that can be sent signals."""
+
+    def __init__(self, folder: Path, argv: list[str]) -> None:
+        self._output, self._errors = folder / "output.txt", folder / "errors.txt"
+        self.ended = False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
+        if self.pid == 0:
+            self._work(argv)
+
+    def _work(self, argv):
+        status = 1
+        try:
+            for target, path in ((1, self._output), (2, self._errors)):
+                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), target)
+            sys.stdout, sys.stderr = (open(fd, "w", closefd=False) for fd in (1, 2))
+            run_command(lambda: ablate.main(argv))
+        except SystemExit as error:
+            status = error.code
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def send(self, signal_number: int) -> None:
+        os.kill(self.pid, signal_number)
+
+    def wait(self) -> SimpleNamespace:
+        self.ended = True
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return SimpleNamespace(status=status, output=self._output.read_text(), errors=self._errors.read_text())
+
+
+# Laid over what is tiny in any test: runs of half a second.
+QUICK = {
+    "prepare.per_class": 20,
+    "pretrain.epochs": 3,
+    "pretrain.batch_size": 80,
+    "ablate.seeds": [0],
+    "ablate.probes": ["knn"],
+    "ablate.workers": 1,
+    "ablate.device": "cpu",
+}
+
+
+class Project:
+    """A folder with a `params.yaml` whose profile `tiny` is the digits one made tiny, and the studies above."""
+
+    def __init__(self, folder: Path, tiny: Config) -> None:
+        self.folder, self.studies, self.store = folder, folder / "studies", Store(folder / "store")
+        self.studies.mkdir()
+        self._started: list[ForkedCommand] = []
+        for name, text in STUDIES.items():
+            (self.studies / f"{name}.yaml").write_text(textwrap.dedent(text), encoding="utf-8")
+        params = load_params(PARAMS)
+        params["profile"] = "tiny"
+        params["profiles"]["tiny"] = {section: tiny.values[section] for section in SECTIONS}
+        self._write(params)
+
+    def set(self, settings: dict[str, Any]) -> None:
+        """Edits `params.yaml`: dotted settings of the profile."""
+        params = load_params(self.folder / "params.yaml")
+        for key, value in settings.items():
+            *sections, name = key.split(".")
+            target = params["profiles"]["tiny"]
+            for section in sections:
+                target = target[section]
+            target[name] = value
+        self._write(params)
+
+    def _write(self, params: dict[str, Any]) -> None:
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+    def start(self, *argv: str) -> ForkedCommand:
+        """Starts `python -m study.ablate` with these arguments."""
+        self._started.append(ForkedCommand(self.folder, list(argv)))
+        return self._started[-1]
+
+    def stop(self) -> None:
+        """Kills what a test that failed has left running."""
+        for command in self._started:
+            if not command.ended:
+                command.send(signal.SIGKILL)
+                command.wait()
+
+    def checkpoints(self) -> list[Path]:
+        return sorted((self.folder / "store" / "runs").glob("*/checkpoint-*"))
+
+    def results(self, name: str, *, folder: str = "results/ablate") -> bytes:
+        return (self.folder / folder / name / "study.json").read_bytes()
+
+
+def enter(project: Project, patch: pytest.MonkeyPatch) -> None:
+    patch.chdir(project.folder)
+    patch.setenv("COLUMNS", "200")  # so that no line of a table is broken
+    patch.setenv("GIT_CEILING_DIRECTORIES", str(project.folder.parent))
+    patch.setattr(session, "load_study", lambda name: load_study(name, folder=project.studies))
+    patch.setattr(pool, "subprocess", SimpleNamespace(Popen=ForkedWorker, PIPE=subprocess.PIPE))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, tiny_config) -> Iterator[Project]:
+    """A project that is the current folder, with nothing run yet; its workers are copies of this process."""
+    project = Project(tmp_path, tiny_config(QUICK))
+    enter(project, monkeypatch)
+    yield project
+    project.stop()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, tiny_config) -> Project:
+    """A project in which the studies `tiny` and `quest` were run by one worker, in one go. To be looked at alone."""
+    project = Project(tmp_path_factory.mktemp("undisturbed"), tiny_config(QUICK))
+    with pytest.MonkeyPatch.context() as patch:
+        enter(project, patch)
+        torch.set_num_threads(1)
+        for name in ("tiny", "quest"):
+            assert ablate.main(["--study", name]) == 0
+    return project
+
+
+@pytest.fixture
+def finished(project, undisturbed) -> Project:
+    """A project of one's own in which the studies `tiny` and `quest` have been run."""
+    for name in ("store", "results"):
+        shutil.copytree(undisturbed.folder / name, project.folder / name)
+    return project
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch) -> Callable[[], list[tuple[str, int]]]:
+    """What has been trained since, in any process: (digest, process), one each time training began."""
+    log = tmp_path / "trained.log"
+    train = runs.pretrain
+
+    def logged(*args, identity, **named):
+        with open(log, "a") as file:
+            file.write(f"{identity} {os.getpid()}\n")
+        return train(*args, identity=identity, **named)
+
+    monkeypatch.setattr(runs, "pretrain", logged)
+
+    def entries() -> list[tuple[str, int]]:
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [(line.split()[0], int(line.split()[1])) for line in lines]
+
+    return entries
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """Waits until something holds, and fails where it never does."""
+
+    def wait(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.01)
+
+    return wait

@@ -1,5 +1,6 @@
 """A project folder to run commands in, and workers that start at once."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,11 +10,12 @@ import textwrap
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
 import torch
 import yaml
@@ -64,67 +66,27 @@ STUDIES = {
 }
 
 
-class ForkedWorker:
-    """What `subprocess.Popen` is to a pool, but a copy of this process in place of a new one: a worker that has its
-    imports behind it, and whatever a test has replaced."""
+class Forked:
+    """What `subprocess.Popen` is to its caller, but a copy of this process in place of a new one: it has its imports
+    behind it, and whatever a test has replaced. It runs `body` on three file descriptors and ends."""
 
-    def __init__(self, command, *, stdin, stdout, stderr, text):
-        assert command[1:3] == ["-m", "study.worker"] and text
-        child_in, own_out = os.pipe()
-        own_in, child_out = os.pipe()
+    def __init__(self, body: Callable[[], int | None], *, stdin: int, stdout: int, stderr: int) -> None:
+        self.returncode: int | None = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on forks beside threads; these hold no lock
             self.pid = os.fork()
         if self.pid == 0:
-            self._work(command[2:], child_in, child_out, stderr.fileno())
-        os.close(child_in)
-        os.close(child_out)
-        self.stdin, self.stdout = os.fdopen(own_out, "w"), os.fdopen(own_in)
-        self.returncode: int | None = None
+            self._run(body, (stdin, stdout, stderr))
 
     @staticmethod
-    def _work(argv, stdin, stdout, stderr):
+    def _run(body, descriptors):
+        status: Any = 1
         try:
-            for target, source in enumerate((stdin, stdout, stderr)):
+            for target, source in enumerate(descriptors):
                 os.dup2(source, target)
-            os.closerange(3, 4096)  # the ends of other workers' pipes among them
+            os.closerange(3, 4096)  # the ends of other processes' pipes among them
             sys.stdin, sys.stdout, sys.stderr = (open(fd, mode, closefd=False) for fd, mode in enumerate("rww"))
-            sys.argv = argv
-            worker.main()
-        except BaseException as error:
-            print(repr(error), file=sys.stderr, flush=True)
-        finally:
-            os._exit(1)
-
-    def kill(self):
-        if self.returncode is None:
-            os.kill(self.pid, signal.SIGKILL)
-
-    def wait(self):
-        if self.returncode is None:
-            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self.returncode
-
-
-class ForkedCommand:
-    """`python -m study.ablate` with these arguments, as a copy of this process that can be sent signals."""
-
-    def __init__(self, folder: Path, argv: list[str]) -> None:
-        self._output, self._errors = folder / "output.txt", folder / "errors.txt"
-        self.ended = False
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.pid = os.fork()
-        if self.pid == 0:
-            self._work(argv)
-
-    def _work(self, argv):
-        status = 1
-        try:
-            for target, path in ((1, self._output), (2, self._errors)):
-                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), target)
-            sys.stdout, sys.stderr = (open(fd, "w", closefd=False) for fd in (1, 2))
-            run_command(lambda: ablate.main(argv))
+            status = body()
         except SystemExit as error:
             status = error.code
         except BaseException:
@@ -132,15 +94,55 @@ class ForkedCommand:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(status)
+            os._exit(status or 0)
 
-    def send(self, signal_number: int) -> None:
-        os.kill(self.pid, signal_number)
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
 
-    def wait(self) -> SimpleNamespace:
-        self.ended = True
-        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return SimpleNamespace(status=status, output=self._output.read_text(), errors=self._errors.read_text())
+    def wait(self, timeout: float | None = None) -> int:
+        deadline = time.monotonic() + (timeout if timeout is not None else 300)
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("a copy of this process", deadline)
+            time.sleep(0.005)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkedWorker(Forked):
+    """`python -m study.worker`, as a pool starts it."""
+
+    def __init__(self, command, *, stdin, stdout, stderr, text) -> None:
+        assert command[1:3] == ["-m", "study.worker"] and text and stdin == stdout == subprocess.PIPE
+
+        def body():
+            sys.argv = command[2:]
+            worker.main()
+
+        (child_in, own_out), (own_in, child_out) = os.pipe(), os.pipe()
+        super().__init__(body, stdin=child_in, stdout=child_out, stderr=stderr.fileno())
+        os.close(child_in)
+        os.close(child_out)
+        self.stdin, self.stdout = os.fdopen(own_out, "w"), os.fdopen(own_in)
+
+
+class ForkedCommand(Forked):
+    """`python -m study.ablate` with these arguments, in this process's folder."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        with open("output.txt", "w+") as output, open("errors.txt", "w+") as errors, open(os.devnull) as nothing:
+            descriptors = {"stdin": nothing.fileno(), "stdout": output.fileno(), "stderr": errors.fileno()}
+            super().__init__(lambda: run_command(lambda: ablate.main(list(argv))), **descriptors)
 
 
 # Laid over what is tiny in any test: runs of half a second.
@@ -185,21 +187,41 @@ class Project:
 
     def start(self, *argv: str) -> ForkedCommand:
         """Starts `python -m study.ablate` with these arguments."""
-        self._started.append(ForkedCommand(self.folder, list(argv)))
+        self._started.append(ForkedCommand(argv))
         return self._started[-1]
+
+    def said(self) -> tuple[str, str]:
+        """What the last command that was started has written: output, errors."""
+        return (self.folder / "output.txt").read_text(), (self.folder / "errors.txt").read_text()
 
     def stop(self) -> None:
         """Kills what a test that failed has left running."""
         for command in self._started:
-            if not command.ended:
-                command.send(signal.SIGKILL)
-                command.wait()
+            command.kill()
+            command.wait()
 
     def checkpoints(self) -> list[Path]:
         return sorted((self.folder / "store" / "runs").glob("*/checkpoint-*"))
 
     def results(self, name: str, *, folder: str = "results/ablate") -> bytes:
         return (self.folder / folder / name / "study.json").read_bytes()
+
+    def summary(self, name: str) -> dict[str, Any]:
+        return json.loads(self.results(name))
+
+    def arm(self, name: str, arm: str) -> dict[str, Any]:
+        (found,) = [one for one in self.summary(name)["arms"] if one["name"] == arm]
+        return found
+
+    def statuses(self, name: str) -> dict[str, list[str]]:
+        """Arm -> how each of its runs stands in the results."""
+        return {arm["name"]: [run["status"] for run in arm["runs"]] for arm in self.summary(name)["arms"]}
+
+    def trials(self, name: str) -> list[optuna.trial.FrozenTrial]:
+        """The trials of the one Optuna study of this study."""
+        storage = f"sqlite:///{self.folder / 'store' / 'optuna.db'}"
+        (found,) = [one for one in optuna.get_all_study_names(storage) if one.startswith(f"{name}@")]
+        return optuna.load_study(study_name=found, storage=storage).trials
 
 
 def enter(project: Project, patch: pytest.MonkeyPatch) -> None:
@@ -270,3 +292,38 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def command(capsys) -> Callable[..., tuple[int, str, str]]:
+    """`command(main, *argv)`: exit status, output and errors of a command."""
+
+    def run(main: Callable[..., Any], *argv: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run_command(lambda: main(list(argv)) if argv else main())
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def befall(project, monkeypatch) -> Callable[..., None]:
+    """`befall(what, nu=1)`: something happens to the run of this nu at the end of its second epoch, once."""
+
+    def arrange(what: Callable[[], None], *, nu: float) -> None:
+        train, flag = runs.pretrain, project.folder / "it-has-happened"
+
+        def fateful(settings, *args, on_epoch, **named):
+            def watch(record):
+                on_epoch(record)
+                if settings.nu == nu and settings.epochs and record["epoch"] == 2 and not flag.exists():
+                    flag.touch()
+                    what()
+
+            return train(settings, *args, on_epoch=watch, **named)
+
+        monkeypatch.setattr(runs, "pretrain", fateful)
+
+    return arrange

@@ -177,7 +177,9 @@ def test_datasets_and_weights_are_outs_and_numbers_are_metrics_and_plots():
 
 def test_no_out_turns_off_the_cache_or_survives_what_it_was_made_from():
     for name in STAGES:
-        options = [out for kind in ("outs", "metrics", "plots") for out in stage(name).get(kind, []) if isinstance(out, dict)]
+        options = [
+            out for kind in ("outs", "metrics", "plots") for out in stage(name).get(kind, []) if isinstance(out, dict)
+        ]
         assert not [one for one in options if {"cache", "persist"} & set(next(iter(one.values())))]
         assert "always_changed" not in stage(name) and "frozen" not in stage(name)
 

@@ -31,7 +31,9 @@ def plan_of(config, asked=None, **changes):
 
 def test_every_arm_is_run_at_every_seed(tiny_config):
     trained = [cell for cell in plan_of(tiny_config()).cells if not cell.is_control]
-    assert sorted((cell.arm, cell.seed) for cell in trained) == sorted((arm.name, seed) for arm in ARMS for seed in (0, 1, 2))
+    assert sorted((cell.arm, cell.seed) for cell in trained) == sorted(
+        (arm.name, seed) for arm in ARMS for seed in (0, 1, 2)
+    )
     for cell in trained:
         settings = {arm.name: arm.settings for arm in ARMS}[cell.arm]
         assert cell.run.config == tiny_config({**settings, "pretrain.seed": cell.seed})

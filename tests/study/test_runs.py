@@ -198,7 +198,9 @@ def test_running_out_of_memory_is_an_ending_that_is_tried_again(store, go, run_o
 
 
 @pytest.mark.parametrize(("error", "ending"), [(MemoryError(), "out-of-memory"), (None, "killed")])
-def test_what_goes_wrong_while_measuring_does_not_cost_the_training(store, go, run_of, undisturbed, monkeypatch, error, ending):
+def test_what_goes_wrong_while_measuring_does_not_cost_the_training(
+    store, go, run_of, undisturbed, monkeypatch, error, ending
+):
     run = run_of()
     with monkeypatch.context() as patch:
 
@@ -388,5 +390,5 @@ def test_outside_of_git_the_commit_is_unknown(tmp_path, monkeypatch):
 def test_all_that_a_store_writes_is_json_any_program_can_read(undisturbed):
     store, run = undisturbed
     for path in store.folder(run.digest).glob("*.json"):
-        json.loads(path.read_bytes(), parse_constant=lambda name: pytest.fail(f"{path.name} holds {name}"))
+        json.loads(path.read_bytes(), parse_constant=pytest.fail)  # which is called for NaN and Infinity
     assert all(math.isfinite(value) for value in store.result(run)["history"][-1]["embeddings"].values())

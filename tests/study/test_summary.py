@@ -25,7 +25,9 @@ ARMS = (
 
 def finished(linear, *, verdict="healthy", rankme=10.0, knn=0.5):
     accuracies = {"knn_5": knn, "linear_cached": linear}
-    measured = {name: {"top1": value, "top5": 1.0, "per_class": [value], "confusion": [[1]]} for name, value in accuracies.items()}
+    measured = {
+        name: {"top1": value, "top5": 1.0, "per_class": [value], "confusion": [[1]]} for name, value in accuracies.items()
+    }
     collapse = {space: {**SPACE, "rankme": rankme} for space in ("representations", "embeddings")}
     return {
         "status": "finished", "reason": None, "commit": "abc", "history": [], "validation": measured, "test": measured,
@@ -44,9 +46,7 @@ class Shelf:
     """A store that holds what it is given: (arm, seed) -> what a run came to."""
 
     def __init__(self, plan, results):
-        self._results = {
-            cell.run.digest: results.get((cell.arm, cell.seed)) or unfinished("missing") for cell in plan.cells
-        }
+        self._results = {cell.run.digest: results.get((cell.arm, cell.seed)) or unfinished("missing") for cell in plan.cells}
 
     def result(self, run):
         return {"seed": run.config.pretrain.seed, "digest": run.digest, **self._results[run.digest]}
@@ -98,7 +98,10 @@ def test_means_differences_and_gains_are_those_computed_by_hand(summary_of):
 
 
 def test_every_column_is_summarised_collapse_metrics_of_both_spaces_among_them(summary_of):
-    results = {**by_seed("base", [0.5] * 3), **{("other", s): finished(0.5, rankme=r, knn=0.7) for s, r in enumerate((4, 5, 9))}}
+    results = {
+        **by_seed("base", [0.5] * 3),
+        **{("other", s): finished(0.5, rankme=r, knn=0.7) for s, r in enumerate((4, 5, 9))},
+    }
     columns = arm_of(summary_of(results), "other")["summary"]
     assert set(columns) == {
         "knn_5", "linear_cached", "validation_knn_5", "validation_linear_cached",
@@ -181,7 +184,8 @@ def test_a_run_without_a_verdict_counts_as_what_became_of_it(summary_of):
 
 
 def test_a_control_is_untrained_whatever_its_metrics_say(summary_of):
-    assert arm_of(summary_of(by_seed("untrained", [0.4] * 3, verdict="uninformative")), "untrained")["verdict"]["name"] == "untrained"
+    summary = summary_of(by_seed("untrained", [0.4] * 3, verdict="uninformative"))
+    assert arm_of(summary, "untrained")["verdict"]["name"] == "untrained"
 
 
 # ---- sentences
@@ -190,16 +194,28 @@ def test_a_control_is_untrained_whatever_its_metrics_say(summary_of):
 def test_the_answer_names_the_best_arm_and_how_sure_that_is(summary_of):
     results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73])}
     assert summary_of(results)["answer"] == (
-        "Best on validation is ν 2; on test it has 62.0 ± 11.0 % linear (cached features) top-1, +2.0 points from the baseline "
-        "(95 % interval -0.5 to +4.5, 3 paired seeds, so not told apart from it). None of 2 arms collapsed."
+        "Best on validation is ν 2; on test it has 62.0 ± 11.0 % linear (cached features) top-1, +2.0 points from the "
+        "baseline (95 % interval -0.5 to +4.5, 3 paired seeds, so not told apart from it). None of 2 arms collapsed."
     )
     results |= {**by_seed("other", [0.6, 0.7, 0.8]), **by_seed("third", [0.5] * 3, verdict="complete")}
     assert "+10.0 points from the baseline (95 % interval +10.0 to +10.0, 3 paired seeds)" in summary_of(results)["answer"]
     assert summary_of(results)["answer"].endswith(". Of 3 arms, 1 collapsed (1 complete).")
 
 
+def test_the_best_arm_is_chosen_on_validation_and_its_accuracy_read_on_test(summary_of):
+    results = {**by_seed("base", [0.5] * 3), **by_seed("other", [0.9] * 3)}
+    for seed in range(3):
+        results["base", seed]["validation"] = finished(0.7)["validation"]
+        results["other", seed]["validation"] = finished(0.6)["validation"]
+    assert summary_of(results)["answer"].startswith("Best on validation is ν 1; on test it has 50.0 ± 0.0 %")
+
+
 def test_the_answer_counts_the_arms_that_a_best_baseline_is_not_told_apart_from(summary_of):
-    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.49, 0.61, 0.69]), **by_seed("third", [0.1, 0.2, 0.3])}
+    results = {
+        **by_seed("base", [0.5, 0.6, 0.7]),
+        **by_seed("other", [0.49, 0.61, 0.69]),
+        **by_seed("third", [0.1, 0.2, 0.3]),
+    }
     answer = summary_of(results)["answer"]
     assert ". It is the baseline, and 1 other healthy arm is not told apart from it" in answer
     assert answer.endswith("None of 3 arms collapsed.")
@@ -231,7 +247,11 @@ def test_a_searchs_answer_is_what_validation_chose_and_not_the_luckiest_trial_on
 
 
 def test_a_note_says_where_published_outcomes_came_out_otherwise(summary_of):
-    results = {**by_seed("base", [0.5] * 3, verdict="dimensional"), **by_seed("other", [0.5] * 3), **by_seed("third", [0.5] * 3)}
+    results = {
+        **by_seed("base", [0.5] * 3, verdict="dimensional"),
+        **by_seed("other", [0.5] * 3),
+        **by_seed("third", [0.5] * 3),
+    }
     assert summary_of(results)["notes"] == [
         "Of 2 arms with a published outcome (a paper), 0 agree; not ν 1 (no collapse there, dimensional here); "
         "ν 2 (collapse there, healthy here)."
@@ -249,6 +269,22 @@ def test_a_run_that_says_nothing_of_its_settings_agrees_with_no_published_outcom
 def test_a_diverged_arm_agrees_with_a_published_collapse(summary_of):
     results = {**by_seed("base", [0.5] * 3), **{("other", seed): unfinished("diverged") for seed in range(3)}}
     assert summary_of(results)["notes"] == ["Of 2 arms with a published outcome (a paper), 2 agree."]
+
+
+def test_each_arm_says_whether_it_agrees_with_its_published_outcome(summary_of):
+    results = {**by_seed("base", [0.5] * 3, verdict="dimensional"), **by_seed("other", [0.5] * 3, verdict="complete")}
+    agrees = {arm["name"]: arm["agrees"] for arm in summary_of(results)["arms"]}
+    assert agrees == {"base": False, "other": True, "third": None, "untrained": None}
+    assert arm_of(summary_of({}), "base")["agrees"] is None
+
+
+def test_a_note_says_how_far_the_variance_term_of_the_baseline_got(summary_of):
+    results = by_seed("base", [0.5] * 2)
+    for seed, (std, below) in enumerate([(0.8, 0.9), (0.6, 0.7)]):
+        early = {"embedding_std_mean": 0.0, "embedding_share_below_gamma": 1.0}
+        results["base", seed]["history"] = [early, {"embedding_std_mean": std, "embedding_share_below_gamma": below}]
+    (note,) = [note for note in summary_of(results)["notes"] if "gamma" in note]
+    assert "std within a batch is 0.70 on average" in note and "80 % of dimensions are below gamma" in note
 
 
 def test_without_published_outcomes_there_is_no_note(summary_of):

@@ -1,0 +1,1 @@
+"""What backs this project's claims of speed and robustness, runnable by anyone."""

@@ -1,0 +1,116 @@
+"""Bad input: one sentence, an exit status that says so, and nothing lost."""
+
+import os
+import re
+import signal
+
+import pytest
+
+from study import ablate, pretrain
+
+# ---- bad input: one sentence, exit status 2, and nothing trained
+
+
+def write(name, content):
+    def do(project):
+        path = project.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    return do
+
+
+def spoil_data(project):
+    ablate.main(["--study", "tiny", "--status"])  # prepares them
+    (path,) = (project.folder / "store" / "datasets").glob("*/dataset.safetensors")
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def nothing(project):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("argv", "prepare", "said"),
+    [
+        (["--study", "tinny"], nothing, "there is no study 'tinny'; did you mean 'tiny'?"),
+        (["--set", "pretrain.lamda=1"], nothing, "'pretrain.lamda' is not a parameter; did you mean 'pretrain.lambda'?"),
+        (["--set", "pretrain.nu=-1"], nothing, "pretrain.nu must be a finite number of at least 0, but got -1"),
+        (["--set", "pretrain.width=wide"], nothing, "pretrain.width must be a whole number, but got 'wide'"),
+        (["--set", "pretrain.nu"], nothing, "--set takes key=value"),
+        (["--profile", "tony"], nothing, "profile must be one of"),
+        (["--arm", "nu-3"], nothing, "study 'tiny' has no arm 'nu-3'; it has nu-1, nu-2, untrained"),
+        (["--trials", "3"], nothing, "--trials is for a search, but study 'tiny' has mode arms; use --seeds"),
+        (["--device", "cuda"], nothing, "device cuda needs a GPU"),
+        (["--store", "a-file"], write("a-file", b""), "a-file"),
+        ([], write("params.yaml", b"profile: ["), "params.yaml is not valid YAML"),
+        ([], lambda project: (project.folder / "params.yaml").unlink(), "params.yaml does not exist here"),
+        ([], write("studies/tiny.yaml", b"question: 5"), "tiny.yaml must give question as text"),
+        ([], spoil_data, "is damaged"),
+        (["--set", "prepare.dataset=imagefolder"], nothing, "data/raw"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence_and_status_2(project, command, trained, monkeypatch, argv, prepare, said):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    prepare(project)
+    argv = argv if "--study" in argv else ["--study", "tiny", *argv]
+    status, _, errors = command(ablate.main, *argv)
+    assert (status, trained()) == (2, []), errors
+    assert errors.startswith("error: ") and errors.count("\n") == 1 and said in errors
+
+
+def test_settings_that_do_not_fit_the_data_fail_their_runs_in_one_sentence(project, command):
+    status, output, _ = command(ablate.main, "--study", "tiny", "--set", "pretrain.batch_size=4000")
+    said = "failed (pretrain.batch_size must not exceed the number of training images, but got 4000 and 160"
+    assert status == 1 and output.count(f"not finished: ν 1, seed 0: {said}") == 1
+
+
+@pytest.mark.parametrize("name", ["status.json", "history.json"])
+def test_a_damaged_run_is_one_sentence_and_costs_no_other(finished, command, name):
+    digest = finished.arm("tiny", "nu-1")["runs"][0]["digest"]
+    (finished.store.folder(digest) / name).write_text("{")
+    status, _, errors = command(ablate.main, "--study", "tiny")
+    assert status == 2 and errors.count("\n") == 1
+    assert errors.startswith(f"error: store/runs/{digest}/{name} is damaged") and "delete its folder" in errors
+
+
+def test_a_corrupt_checkpoint_fails_its_run_alone_and_says_what_to_do(project, undisturbed, command, befall):
+    befall(lambda: os.kill(os.getpid(), signal.SIGKILL), nu=1)
+    ablate.main(["--study", "tiny"])
+    (path,) = project.folder.glob("store/runs/*/checkpoint-*/model.safetensors")
+    good = path.read_bytes()
+    path.write_bytes(good[:-1])
+    status, output, errors = command(ablate.main, "--study", "tiny")
+    assert (status, errors) == (1, "") and re.search(r"failed \(.*model.safetensors is corrupt.*delete .*\)", output)
+    path.write_bytes(good)  # nothing was lost
+    assert ablate.main(["--study", "tiny"]) == 0
+    assert project.results("tiny") == undisturbed.results("tiny")
+
+
+@pytest.mark.parametrize(
+    "argv", [["--workers", "0"], ["--seeds", "x"], ["--trials", "-1"], ["--status", "--again"], ["--nonsense"]]
+)
+def test_arguments_that_mean_nothing_are_refused(project, command, argv):
+    status, _, errors = command(ablate.main, "--study", "tiny", *argv)
+    assert status == 2 and "error: " in errors.splitlines()[-1]
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_a_stage_ends_in_one_sentence_where_its_checkpoint_is_corrupt(project, command, befall):
+    befall(interrupt, nu=1)
+    status, _, errors = command(pretrain.main)
+    assert (status, errors) == (130, "stopped; what was finished is kept, start again to go on\n")
+    (path,) = project.folder.glob("store/runs/*/checkpoint-*/manifest.json")
+    path.write_text("{")
+    status, _, errors = command(pretrain.main)
+    assert status == 2 and errors.startswith("error: the checkpoint store/runs/") and errors.count("\n") == 1
+
+
+def test_a_stage_ends_in_one_sentence_where_the_baseline_diverges(project, command):
+    project.set({"pretrain.base_lr": 1e30, "pretrain.optimizer": "sgd"})
+    status, _, errors = command(pretrain.main)
+    assert status == 2 and errors.startswith("error: the baseline must train to its end, but ended as diverged")
+    assert not (project.folder / "models").exists()

@@ -1,0 +1,79 @@
+"""The stages before a study: one run of the baseline that three of them share, and files that say the same every time."""
+
+import csv
+import json
+
+import pytest
+
+from study import evaluate, prepare, pretrain
+from study import project as projection
+from vicreg.errors import InputError
+
+STAGES = (prepare.main, pretrain.main, evaluate.main, projection.main)
+
+
+@pytest.fixture
+def small(project):
+    """Of this folder's profile, only as much as shows that the stages fit together."""
+    project.set({
+        "evaluate.linear.epochs": 1, "project.iterations": 250, "project.perplexity": 5, "project.max_images": 20,
+    })  # fmt: skip
+    return project
+
+
+def written(project) -> dict[str, bytes]:
+    folders = [project.folder / name for name in ("data", "models", "results")]
+    return {str(path.relative_to(project.folder)): path.read_bytes() for root in folders for path in root.rglob("*.*")}
+
+
+def test_the_stages_one_after_the_other_write_what_dvc_expects_and_the_same_bytes_again(small, trained, capsys):
+    for stage in STAGES:
+        stage()
+    first = written(small)
+    assert {
+        "data/prepared/dataset.safetensors", "models/baseline/model.safetensors", "models/baseline/run.json",
+        "results/pretrain/metrics.json", "results/pretrain/history.csv", "results/evaluate/metrics.json",
+        "results/evaluate/confusion.csv", "results/project/tsne.json", "results/project/tsne.csv",
+    } <= set(first)  # fmt: skip
+    assert len(trained()) == 2  # the baseline and its untrained control
+    digest = json.loads(first["models/baseline/run.json"])["digest"]
+    assert digest in {digest for digest, _ in trained()}
+    assert json.loads(first["results/evaluate/metrics.json"])["digest"] == digest
+    assert json.loads(first["results/project/tsne.json"])["digest"] == digest
+    for stage in STAGES:
+        stage()
+    assert written(small) == first and len(trained()) == 2
+    assert not [name for name, content in first.items() if str(small.folder).encode() in content]
+
+
+def test_the_numbers_of_each_stage_are_of_the_right_shape(small, capsys):
+    for stage in STAGES:
+        stage()
+    results = small.folder / "results"
+    rows = list(csv.DictReader((results / "pretrain/history.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"] and "images_per_second" not in rows[0]
+    metrics = json.loads((results / "evaluate/metrics.json").read_bytes())
+    assert set(metrics["trained"]) == set(metrics["control"]) == {"knn_5", "knn_20", "linear", "linear_cached"}
+    pairs = list(csv.DictReader((results / "evaluate/confusion.csv").read_text().splitlines()))
+    right = sum(pair["actual"] == pair["predicted"] for pair in pairs)
+    assert right / len(pairs) == pytest.approx(metrics["trained"]["linear"]) and len(pairs) == 40
+    points = json.loads((results / "project/tsne.json").read_bytes())
+    assert len(points["points_2d"]) == len(points["points_3d"]) == len(points["labels"]) == 20
+    assert {len(point) for point in points["points_3d"]} == {3} and len(set(points["labels"])) == 10
+
+
+def test_weights_of_another_run_than_the_parameters_describe_are_refused(small, capsys):
+    with pytest.raises(InputError, match="holds no trained baseline; run `dvc repro pretrain` first"):
+        evaluate.main()
+    pretrain.main()
+    small.set({"pretrain.nu": 3})
+    for stage in (evaluate.main, projection.main):
+        with pytest.raises(InputError, match="but the parameters now describe run .*; run `dvc repro pretrain` first"):
+            stage()
+
+
+def test_a_perplexity_that_the_test_set_is_too_small_for_is_refused(small, capsys):
+    small.set({"project.perplexity": 30})
+    pretrain.main()
+    with pytest.raises(InputError, match="project.perplexity must be below the number of test images, but got 30"):
+        projection.main()

@@ -96,8 +96,8 @@ def torture(
     for number in range(1, kills + 1):
         if number % 4 == 0:
             begin, wait = False, moments.uniform(0, startup)
-        else:  # on average an attempt gets as far as its share of the work, so that the last kill still finds some
-            begin, wait = True, moments.uniform(0, 2 * work / (kills + 1))
+        else:  # at most 1.4 times its share of the work each, so that the last kill still finds some
+            begin, wait = True, moments.uniform(0, 1.4 * work / (kills + 1))
         what, orphans = start_and_kill(tortured, begin=begin, wait=wait)
         since = "its first epoch" if begin else "its start"
         say(f"kill {number}, {wait:.2f} s after {since}: {what}; {len(tortured.weights())} runs trained so far")

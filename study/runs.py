@@ -134,7 +134,8 @@ class Store:
         """Every run that was ever started, by digest."""
         for path in sorted((self.root / "runs").glob("*/identity.json")):
             recorded = _read_json(path)
-            if recorded is not None:
+            fields = {field.name for field in dataclasses.fields(Identity)}
+            if recorded is not None and set(recorded) == fields:  # other fields: written by another version of this module
                 yield path.parent.name, Identity(**recorded)
 
     def record_ending(self, run: Run, status: str, reason: str | None) -> None:

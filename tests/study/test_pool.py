@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -124,6 +125,17 @@ def assert_nothing_is_duplicated(project):
     for folder in (project.folder / "store" / "runs").iterdir():
         assert not list(folder.glob("checkpoint-*")) and len(list(folder.glob("evaluation-*.json"))) == 1
     assert len(list((project.folder / "store" / "runs").iterdir())) == 3
+
+
+def test_a_worker_in_the_middle_of_a_long_epoch_does_not_outlive_the_command(project, befall, trained, wait_until):
+    befall(lambda: time.sleep(60), nu=1)
+    started = project.start("--study", "tiny", "--arm", "nu-1")
+    wait_until(lambda: (project.folder / "it-has-happened").exists())
+    ((_, process),) = trained()
+    assert torture.is_alive(process)
+    started.kill()
+    started.wait()
+    wait_until(lambda: not torture.is_alive(process), seconds=10)
 
 
 def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(project, monkeypatch):

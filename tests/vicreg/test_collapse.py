@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import vicreg.collapse as collapse
+from tests.vicreg.features import equicorrelated, gaussian, orthonormal
 from vicreg.collapse import (
     alignment,
     collapse_metrics,
@@ -25,25 +26,9 @@ from vicreg.errors import InputError
 SHAPES = [(40, 12), (12, 40), (12, 12)]
 
 
-def gaussian(n, d, *, seed=0):
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
 def uneven(n, d, *, seed=0):
     """Features with no symmetry left: correlated, of unequal variances, off centre."""
     return gaussian(n, d, seed=seed) @ (gaussian(d, d, seed=seed + 1) + torch.diag(torch.arange(1.0, d + 1))) + 2.0
-
-
-def orthonormal(n, k):
-    """k columns in n samples, each of mean 0 and unbiased variance 1, exactly uncorrelated."""
-    centred = gaussian(n, k) - gaussian(n, k).mean(dim=0)
-    return torch.linalg.qr(centred).Q * math.sqrt(n - 1)
-
-
-def equicorrelated(n, d, rho):
-    """d dimensions of variance 1, each pair with a correlation of exactly rho."""
-    factors = orthonormal(n, d + 1)
-    return math.sqrt(rho) * factors[:, :1] + math.sqrt(1 - rho) * factors[:, 1:]
 
 
 def rotation(d):

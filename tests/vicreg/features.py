@@ -1,0 +1,21 @@
+"""Features of known geometry, for the tests of collapse metrics and of verdicts."""
+
+import math
+
+import torch
+
+
+def gaussian(n, d, *, seed=0):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def orthonormal(n, k):
+    """k columns in n samples, each of mean 0 and unbiased variance 1, exactly uncorrelated."""
+    centred = gaussian(n, k) - gaussian(n, k).mean(dim=0)
+    return torch.linalg.qr(centred).Q * math.sqrt(n - 1)
+
+
+def equicorrelated(n, d, rho):
+    """d dimensions of variance 1, each pair with a correlation of exactly rho."""
+    factors = orthonormal(n, d + 1)
+    return math.sqrt(rho) * factors[:, :1] + math.sqrt(1 - rho) * factors[:, 1:]

@@ -1,12 +1,21 @@
-"""One script for a machine with a GPU: does it agree with the CPU, where does a step's time go, and then studies.
+"""One script for a machine with a GPU: checks, then where a step's time goes, then how fast whole runs are, then studies.
 
-    python -m benchmarks.gpu --out OUT [--data FOLDER] [--profile source] [--study lambda-mu-nu] [--minutes 9]
+    python -m benchmarks.gpu --out OUT [--previous OUT/gpu.json] [--minutes 9] [--data FOLDER|ARCHIVE] [--study lambda-mu-nu]
 
-1. agreement: views from the same parameters, loss and gradient, and one whole step, on the CPU and on the device;
-2. parts: milliseconds of views, encoder, loss and optimiser, beside a floor from the device's own measured rates;
-3. a study, stopped at the deadline by Ctrl-C: called again, it goes on where it stopped.
+It does its sections one after the other and writes `gpu.json` after each, until the minutes are over; called again with
+`--previous` it goes on with the section that is next, so it can be run in pieces of ten minutes.
 
-Writes `gpu.json` to OUT. `--device cpu` runs all of it without a GPU, which is how it is tested.
+    agreement   the device against the CPU; a captured graph against the eager step; live taps against plain convolutions;
+                one pass for both views against two; and a run that was stopped against one that was not
+    ceilings    what the device reaches: large matrix products in float32 and bfloat16, and copies in memory
+    parts       milliseconds of views, network, loss, metrics and optimiser, beside their floors at those ceilings
+    steps       images a second of the whole step: eager and as a graph, float32 and bfloat16, both stems, ResNet-18 and 34
+    recipe      the source paper's pretraining from its first image to its last: all epochs, in seconds
+    packing     images a second against the number of runs side by side
+    peers       our loop against lightly's (benchmarks.peers), where lightly is installed
+    study       a study on real images, stopped at the deadline; a second call goes on from its store
+
+`--device cpu` with smaller settings (`--set pretrain.width=8 ...`) runs all of it without a GPU, which is how it is tested.
 """
 
 import argparse
@@ -14,192 +23,383 @@ import json
 import signal
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.measure import machine, median_of, noise_images
 from study.command import choose_device, run_command
-from study.config import Config, load_config
-from study.identity import machinery
-from study.runs import current_commit
-from vicreg.augmentation import apply_view, two_views
+from study.config import Config, load_config, parse_setting
+from study.packing import best_number, pace
+from study.prepare import obtain
+from vicreg.augmentation import apply_view
 from vicreg.checkpoints import to_json, write_atomically
-from vicreg.datasets import Dataset, Split, channel_statistics
+from vicreg.errors import InputError
+from vicreg.feed import epoch_of_views
+from vicreg.live_taps import LiveTapConv2d
 from vicreg.losses import vicreg_loss
-from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model
+from vicreg.memory import keep_freed_memory, place
+from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model, pretrain, train_epoch, watch
 from vicreg.randomness import make_generator
+from vicreg.rehearsal import rehearse
+from vicreg.step import GraphedStep, TrainStep, step_metrics
 from vicreg.views import draw_parameters
 
-# Relative error of float32 against float32 on another device: sums in another order. A real difference (TF32, another
-# order of operations) is a thousand times larger.
-AGREEMENT = 1e-3
-REPEATS = 7
+# Relative error of float32 against float32 in another order of sums; a real difference (TF32, another order of operations)
+# is a thousand times larger. Steps amplify it: a weight's sign of rounding decides which ReLU is open.
+AGREEMENT, AFTER_STEPS = 1e-3, 1e-2
+
+
+class Bench:
+    """What the sections share: the device, the config, random images of its size, and the deadline."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.arguments = arguments
+        self.deadline = time.monotonic() + 60 * arguments.minutes
+        self.device = choose_device(arguments.device)
+        self.overrides = dict(map(parse_setting, arguments.set))
+        self.config = load_config(profile=arguments.profile, settings=self.overrides)
+        self.dataset = noise_images(arguments.side, count=8 * self.config.pretrain.batch_size)
+        exact_arithmetic(self.config.pretrain)
+        keep_freed_memory()
+
+    def settings(self, **changes: Any) -> Config:
+        return self.config.with_settings({f"pretrain.{name}": value for name, value in changes.items()})
+
+    def step(self, config: Config, device: torch.device | None = None) -> TrainStep:
+        device = device or self.device
+        model = new_model(config.pretrain, self.dataset).to(device=device, memory_format=torch.channels_last)
+        return TrainStep(config.pretrain, model, make_optimizer(config.pretrain, model), device=device)
+
+    def views(self, config: Config, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+        device = device or self.device
+        images = place(self.dataset.train.images, device)
+        return next(epoch_of_views(
+            config.pretrain, self.dataset, images, device=device, size=self.arguments.side, epoch=0, steps=8
+        ))  # fmt: skip
 
 
 def main() -> int:
     arguments = parse_arguments()
-    deadline = time.monotonic() + 60 * arguments.minutes
-    device = choose_device(arguments.device)
-    config = load_config(profile=arguments.profile)
-    exact_arithmetic(config.pretrain)
-    dataset = noise_images(arguments.side, count=4 * config.pretrain.batch_size)
-    results: dict[str, Any] = {"commit": current_commit(), "machine": machinery(device), "profile": config.profile}
-    results["agreement"] = agreement(config, dataset, device)
-    results["parts"] = parts(config, dataset, device)
-    write_atomically(arguments.out / "gpu.json", to_json(results))
-    print(to_json(results).decode())
-    bad = [name for name, error in results["agreement"].items() if not error < AGREEMENT]
-    if bad:
-        print(f"{device} and the CPU disagree on {', '.join(bad)}; no study is run", file=sys.stderr)
-        return 1
-    if arguments.study:
-        return run_study(arguments, deadline)
+    bench = Bench(arguments)
+    done = json.loads(arguments.previous.read_bytes()) if arguments.previous else {}
+    done |= {"machine": machine(bench.device), "profile": bench.config.profile, "settings": bench.overrides}
+    for name in arguments.only or SECTIONS:
+        if name in done and name != "study":
+            continue
+        if time.monotonic() > bench.deadline - 60 * arguments.reserve:
+            print(f"the time is over before {name}; call again with --previous {arguments.out / 'gpu.json'} to go on")
+            break
+        started = time.monotonic()
+        done[name] = SECTIONS[name](bench)
+        done.setdefault("seconds", {})[name] = time.monotonic() - started
+        write_atomically(arguments.out / "gpu.json", to_json(done))
+        print(name, to_json(done[name]).decode(), flush=True)
+        if name == "agreement" and not all(check["agrees"] for check in done[name].values()):
+            print("something does not agree, so nothing is timed", file=sys.stderr)
+            return 1
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for gpu.json and the study's results")
+    parser.add_argument("--previous", type=Path, help="gpu.json of an earlier call, whose sections are not done again")
+    parser.add_argument("--only", action="append", choices=tuple(SECTIONS), help="this section; repeatable; default: all")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--profile", default="source")
-    parser.add_argument("--study", help="run this study until the deadline; called again it goes on")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for the study")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
+    parser.add_argument("--data", type=Path, help="images for the study: a folder or a tar archive with train/ and test/")
+    parser.add_argument("--study", default="lambda-mu-nu")
     parser.add_argument("--store", type=Path, default=Path("store"))
-    parser.add_argument("--side", type=int, default=32, help="side of the images that are timed, pixels")
+    parser.add_argument("--side", type=int, default=32, help="side of the random images that are timed, pixels")
     parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--reserve", type=float, default=0.5, help="minutes that must be left for a section to begin")
     return parser.parse_args()
 
 
-def noise_images(side: int, *, count: int) -> Dataset:
-    """Random images: timings and agreement do not depend on what is in them, and zeros would flatter both."""
-    generator = make_generator(0, "benchmark")
-    images = torch.randint(256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
-    split = Split(images=images, labels=torch.arange(count) % 10)
-    mean, std = channel_statistics(images)
-    names = tuple(map(str, range(10)))
-    return Dataset(
-        name="noise", classes=names, train=split, validation=split, test=split, mean=mean, std=std, note=None
-    )
+# ---- agreement
 
 
-def agreement(config: Config, dataset: Dataset, device: torch.device) -> dict[str, float]:
-    """Relative errors ||device - cpu|| / ||cpu|| of views, loss, gradient and updated weights."""
-    settings = config.pretrain
+def agreement(bench: Bench) -> dict[str, Any]:
+    """Relative errors ||a - b|| / ||b|| of pairs that must agree, and whether they do."""
+    found = {f"device against CPU: {name}": (error, AGREEMENT) for name, error in against_cpu(bench).items()}
+    found["live taps against plain convolutions: gradient"] = (live_against_plain(bench), AGREEMENT)
+    separate, together = (some_steps(bench, bench.settings(view_passes=one)) for one in ("separate", "together"))
+    found["both views in one pass against two: weights after 4 steps"] = (relative(together, separate), AFTER_STEPS)
+    if bench.device.type == "cuda":
+        eager, graphed = (some_steps(bench, bench.settings(graph=one)) for one in (False, True))
+        found["graph against eager: weights after 4 steps"] = (relative(graphed, eager), 0.0)
+    found["stopped and resumed against whole: weights"] = (relative(*stopped_and_whole(bench)), 0.0)
+    return {name: {"error": error, "bound": bound, "agrees": error <= bound} for name, (error, bound) in found.items()}
+
+
+def against_cpu(bench: Bench) -> dict[str, float]:
+    """Views of the same parameters, loss, gradient, and weights after one step, on the device and on the CPU."""
+    settings, dataset = bench.config.pretrain, bench.dataset
     images = dataset.train.images[: settings.batch_size]
     side = images.shape[-1]
-    parameters = draw_parameters(
-        len(images), height=side, width=side, settings=settings.views[0], generator=make_generator(0, "agreement")
-    )
+    generator = make_generator(0, "agreement")
+    parameters = draw_parameters(len(images), height=side, width=side, settings=settings.views[0], generator=generator)
 
-    def on(place: torch.device) -> dict[str, Tensor]:
-        view = apply_view(
-            images.to(place), parameters.to(place), size=side, mean=dataset.mean, std=dataset.std,
-            solarize_threshold=settings.views[0].solarize_threshold,
-        )  # fmt: skip
-        model = new_model(settings, dataset).to(device=place, memory_format=torch.channels_last)
-        optimizer = make_optimizer(settings, model)
-        loss = step(config, model, view, view.flip(3))
-        loss.backward()
-        gradient = torch.cat([p.grad.flatten() for p in model.parameters()])
-        for group in optimizer.param_groups:
-            group["lr"] = settings.base_lr
-        optimizer.step()
-        weights = torch.cat([p.detach().flatten() for p in model.parameters()])
-        return {"views": view, "loss": loss.detach()[None], "gradient": gradient, "weights": weights}
+    def on(device: torch.device) -> dict[str, Tensor]:
+        view = apply_view(images.to(device), parameters, size=side, mean=dataset.mean, std=dataset.std)
+        step = bench.step(bench.config, device)
+        step.reset()
+        step(view, view.flip(3), learning_rate=settings.base_lr)
+        gradient, weights = gradient_of(step.model), weights_of(step.model)
+        return {"views": view, "loss": step.totals[:1], "gradient": gradient, "weights": weights}
 
-    reference, measured = on(torch.device("cpu")), on(device)
-    return {
-        name: ((measured[name].cpu().double() - value.double()).norm() / value.double().norm()).item()
-        for name, value in reference.items()
-    }
+    reference, measured = on(torch.device("cpu")), on(bench.device)
+    return {name: relative(measured[name], value) for name, value in reference.items()}
 
 
-def step(config: Config, model: torch.nn.Module, view: Tensor, view_prime: Tensor) -> Tensor:
-    """The loss of one step, each view in its own forward pass."""
-    settings = config.pretrain
-    _, z = model(view.contiguous(memory_format=torch.channels_last))
-    _, z_prime = model(view_prime.contiguous(memory_format=torch.channels_last))
-    coefficients = settings.coefficients(z.shape[1])
-    return vicreg_loss(
-        z, z_prime, coefficients=coefficients, gamma=settings.gamma, epsilon=settings.epsilon, check_finite=False
-    ).total
+def live_against_plain(bench: Bench) -> float:
+    """The gradient of a step with live taps against that of the same network with torch's convolutions, float64."""
+    gradients = []
+    for plain in (False, True):
+        step = bench.step(bench.config)
+        if plain:
+            with_plain_convolutions(step.model)
+        step.model.double().train()
+        view, view_prime = (view.double() for view in bench.views(bench.config))
+        z, z_prime = step.model.embed_views(view, view_prime, passes="separate")
+        vicreg_loss(z, z_prime, coefficients=bench.config.pretrain.coefficients).total.backward()
+        gradients.append(gradient_of(step.model))
+    return relative(*gradients)
 
 
-def parts(config: Config, dataset: Dataset, device: torch.device) -> dict[str, float]:
-    """Milliseconds of each part of a step at the profile's batch size; medians of several."""
-    settings = config.pretrain
-    images = dataset.train.images[: settings.batch_size].to(device)
-    side = images.shape[-1]
-    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(settings, model)
-    generator = make_generator(0, "parts", device=device)
+def with_plain_convolutions(model: nn.Module) -> nn.Module:
+    """The same network without `LiveTapConv2d`'s shortcut."""
+    for layer in model.modules():
+        if isinstance(layer, LiveTapConv2d):
+            layer.__class__ = nn.Conv2d
+    return model
 
-    def views() -> tuple[Tensor, Tensor]:
-        return two_views(
-            images, settings=settings.views, size=side, mean=dataset.mean, std=dataset.std, generator=generator
+
+def some_steps(bench: Bench, config: Config) -> Tensor:
+    """The weights after an epoch of 4 steps."""
+    step: TrainStep | GraphedStep = bench.step(config)
+    images = place(bench.dataset.train.images, bench.device)
+    _, step = train_epoch(config.pretrain, bench.dataset, step, images, device=bench.device, epoch=0, steps=4)
+    return weights_of(step.model)
+
+
+def stopped_and_whole(bench: Bench) -> tuple[Tensor, Tensor]:
+    """The weights of a run of two epochs that was stopped after the first and resumed, and of one that was not."""
+    config = bench.settings(epochs=2, warmup_epochs=1)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(record: dict[str, Any]) -> None:
+        if record["epoch"] == 1:
+            raise Stopped
+
+    def run(folder: str, **named: Any) -> Tensor:
+        trained = pretrain(
+            config.pretrain, bench.dataset, device=bench.device, folder=Path(folder), identity="benchmark", **named
         )
+        return weights_of(trained.model)
 
-    pair = views()
-    z, z_prime = (
-        torch.randn(settings.batch_size, model.embedding_dimension, device=device, requires_grad=True) for _ in range(2)
-    )
-    coefficients = settings.coefficients(model.embedding_dimension)
+    with tempfile.TemporaryDirectory() as stopped, tempfile.TemporaryDirectory() as whole:
+        try:
+            run(stopped, on_epoch=stop)
+        except Stopped:
+            pass
+        return run(stopped), run(whole)
+
+
+def weights_of(model: nn.Module) -> Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def gradient_of(model: nn.Module) -> Tensor:
+    return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+
+
+def relative(found: Tensor, reference: Tensor) -> float:
+    found, reference = found.detach().cpu().double(), reference.detach().cpu().double()
+    return ((found - reference).norm() / reference.norm()).item()
+
+
+# ---- speed
+
+
+def ceilings(bench: Bench) -> dict[str, float]:
+    """TFLOP/s of large products of random numbers, and GB/s of a large copy (bytes read plus bytes written)."""
+    large = bench.device.type == "cuda"
+    n = 8192 if large else 1024
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        left, right = (torch.randn(n, n, device=bench.device).to(dtype) for _ in range(2))
+        seconds = median_of(lambda left=left, right=right: left @ right, device=bench.device)
+        found[f"{str(dtype).removeprefix('torch.')}_tflops"] = 2 * n**3 / seconds / 1e12
+    source = torch.randn(2**28 if large else 2**24, device=bench.device)
+    target = torch.empty_like(source)
+    found["copy_gb_per_second"] = 2 * source.nbytes / median_of(lambda: target.copy_(source), device=bench.device) / 1e9
+    return found
+
+
+def parts(bench: Bench) -> dict[str, Any]:
+    """Milliseconds of each part of a step at the profile's batch size, and floors where they can be counted."""
+    config, device = bench.config, bench.device
+    settings = config.pretrain
+    step, (view, view_prime) = bench.step(config), bench.views(config)
+    step.reset()
+    step(view, view_prime, learning_rate=0.0)
+    images = place(bench.dataset.train.images, device)
+    z, z_prime = (torch.randn(len(view), settings.embedding_dimension, device=device, requires_grad=True) for _ in range(2))
+    terms = vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False)
+
+    def all_views() -> None:
+        for _ in epoch_of_views(
+            settings, bench.dataset, images, device=device, size=bench.arguments.side, epoch=0, steps=8
+        ):
+            pass
+
+    def network() -> None:
+        step.optimizer.zero_grad(set_to_none=True)
+        pair = step.model.embed_views(view, view_prime, passes=settings.view_passes)
+        torch.autograd.backward(pair, [torch.ones_like(one) for one in pair])
 
     def loss() -> None:
-        vicreg_loss(
-            z, z_prime, coefficients=coefficients, gamma=settings.gamma, epsilon=settings.epsilon, check_finite=False
-        ).total.backward()
+        vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False).total.backward()
 
-    measured = {
-        "views": milliseconds(views, device),
-        "forward_and_backward": milliseconds(lambda: step(config, model, *pair).backward(), device),
-        "loss": milliseconds(loss, device),
-        "optimizer": milliseconds(optimizer.step, device),
-        "matmul_tflops": matmul_tflops(device),
-    }
-    whole = measured["views"] + measured["forward_and_backward"] + measured["optimizer"]
-    return {**measured, "images_per_second": 1000 * settings.batch_size / whole}
-
-
-def matmul_tflops(device: torch.device) -> float:
-    """What the device reaches on a large float32 product of random numbers: the floor's denominator."""
-    n = 8192 if device.type == "cuda" else 1024
-    left, right = torch.randn(n, n, device=device), torch.randn(n, n, device=device)
-    return 2 * n**3 / milliseconds(lambda: left @ right, device) / 1e9
+    with FlopCounterMode(display=False) as counter:
+        network()
+    flops = counter.get_total_flops()
+    rate = ceilings(bench)["float32_tflops"]
+    milliseconds = {
+        "views": 1000 * median_of(all_views, device=device) / 8,
+        "network": 1000 * median_of(network, device=device),
+        "loss": 1000 * median_of(loss, device=device),
+        "metrics": 1000 * median_of(lambda: step_metrics(terms, z.detach(), step.model, gamma=1.0), device=device),
+        "optimizer": 1000 * median_of(step.optimizer.step, device=device),
+        "watch, once an epoch": 1000 * median_of(
+            lambda: watch(settings, bench.dataset, step.model, images, epoch=0), device=device
+        ),
+    }  # fmt: skip
+    return {"milliseconds": milliseconds, "network_gflop": flops / 1e9, "network_floor_milliseconds": flops / rate / 1e9}
 
 
-def milliseconds(function: Callable[[], Any], device: torch.device) -> float:
-    """The median wall time of some calls after one to warm up, the device waited for."""
-    times = []
-    for _ in range(REPEATS + 1):
-        started = time.perf_counter()
-        function()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(1000 * (time.perf_counter() - started))
-    return median(times[1:])
+def steps(bench: Bench) -> dict[str, float]:
+    """Images a second of whole steps, views included."""
+    found = {}
+    on_gpu = bench.device.type == "cuda"
+    for stem in ("imagenet", "cifar"):
+        for backbone in ("resnet18", "resnet34"):
+            for passes in ("separate", "together"):
+                for precision in ("float32", "bfloat16") if on_gpu else ("float32",):
+                    for graph in (True, False) if on_gpu else (False,):
+                        config = bench.settings(
+                            stem=stem, backbone=backbone, view_passes=passes, precision=precision, graph=graph
+                        )
+                        key = f"{backbone}, {stem} stem, {precision}, views {passes}, {'graph' if graph else 'eager'}"
+                        found[key] = rehearse(config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=1.0)
+    return found
 
 
-def run_study(arguments: argparse.Namespace, deadline: float) -> int:
-    """Runs a study until it is done or the time is up; 0 in both cases, since nothing finished is lost."""
+def recipe(bench: Bench) -> dict[str, float]:
+    """Seconds of the profile's whole pretraining on images as many as CIFAR-10's, from first to last, with its looks at
+    held-out images and its checkpoints; for ResNet-34 and ResNet-18, with separate passes and one."""
+    count = 45_000 if bench.device.type == "cuda" else 4 * bench.config.pretrain.batch_size
+    dataset = noise_images(bench.arguments.side, count=count)
+    found = {}
+    for backbone in ("resnet34", "resnet18"):
+        for passes in ("separate", "together"):
+            config = bench.settings(backbone=backbone, view_passes=passes, checkpoint_every=10)
+            with tempfile.TemporaryDirectory() as folder:
+                started = time.perf_counter()
+                pretrain(config.pretrain, dataset, device=bench.device, folder=Path(folder), identity="benchmark")
+                found[f"{backbone}, {config.pretrain.epochs} epochs, views {passes}"] = time.perf_counter() - started
+    return found
+
+
+def packing(bench: Bench) -> dict[str, Any]:
+    """Runs side by side: how many pay, and runs an hour at each number (by images, looks and checkpoints left out)."""
+    from vicreg.dataset_store import save_dataset
+
+    settings = bench.config.pretrain
+    with tempfile.TemporaryDirectory() as folder:
+        save_dataset(bench.dataset, Path(folder))
+        found = best_number(
+            lambda number: pace(bench.config, number=number, data=Path(folder), device=bench.device),
+            most=16 if bench.device.type == "cuda" else 2,
+        )
+    images = 45_000 * settings.epochs
+    found["runs_an_hour"] = {number: 3600 * pace_ / images for number, pace_ in found["measured"].items()}
+    return found
+
+
+def peers(bench: Bench) -> dict[str, Any]:
+    """benchmarks.peers for both stems, as a process of its own."""
+    found = {}
+    for stem in ("imagenet", "cifar"):
+        out = bench.arguments.out / f"peers-{stem}.json"
+        command = [
+            sys.executable, "-m", "benchmarks.peers", "--stem", stem, "--device", bench.device.type, "--out", str(out),
+            "--batch", str(bench.config.pretrain.batch_size),
+        ]  # fmt: skip
+        ended = subprocess.run(command, capture_output=True, text=True)
+        last = (ended.stderr.strip().splitlines() or [""])[-1]
+        found[stem] = json.loads(out.read_bytes()) if ended.returncode == 0 else {"failed": last}
+    return found
+
+
+def study(bench: Bench) -> dict[str, Any]:
+    """Runs a study until it is done or the time is up; nothing finished is lost."""
+    arguments = bench.arguments
+    if arguments.data is None:
+        return {"status": "not run: no --data"}
+    overrides = [*arguments.set, "prepare.dataset=imagefolder", f"data.root={images_in(arguments.data, arguments.store)}"]
+    obtain(load_config(profile=arguments.profile, settings=dict(map(parse_setting, overrides))), store=arguments.store)
     command = [
         sys.executable, "-m", "study.ablate", "--study", arguments.study, "--profile", arguments.profile,
         "--device", arguments.device, "--store", str(arguments.store), "--out", str(arguments.out / arguments.study),
-        "--allow-diverged", *[part for setting in arguments.set for part in ("--set", setting)],
+        "--allow-diverged", *[part for setting in overrides for part in ("--set", setting)],
     ]  # fmt: skip
     process = subprocess.Popen(command)
     try:
-        return process.wait(timeout=max(1.0, deadline - time.monotonic()))
+        return {"status": "ended", "exit": process.wait(timeout=max(1.0, bench.deadline - time.monotonic()))}
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
         process.wait()
-        print(json.dumps({"study": arguments.study, "status": "stopped at the deadline; call again to go on"}))
-        return 0
+        return {"status": "stopped at the deadline; called again it goes on"}
+
+
+def images_in(data: Path, store: Path) -> Path:
+    """A folder with train/ and test/; a tar archive is unpacked beside the store once.
+
+    Raises:
+        InputError: where there is neither.
+    """
+    if data.is_dir():
+        return data
+    if not data.is_file():
+        raise InputError(f"--data must be a folder or a tar archive with train/ and test/, but {data} is neither.")
+    folder = store / "images"
+    if not folder.is_dir():
+        with tarfile.open(data) as archive:
+            archive.extractall(folder, filter="data")
+    inside = [path.parent for path in folder.rglob("train") if path.is_dir()]
+    if not inside:
+        raise InputError(f"--data must hold train/ and test/, but {data} has no train/ in it.")
+    return inside[0]
+
+
+SECTIONS: dict[str, Callable[[Bench], dict[str, Any]]] = {
+    one.__name__: one for one in (agreement, ceilings, parts, steps, recipe, packing, peers, study)
+}
 
 
 if __name__ == "__main__":

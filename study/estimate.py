@@ -1,7 +1,5 @@
 """`--dry-run`: what a study would run, and what that would cost on this machine."""
 
-import time
-
 import torch
 
 from study.config import Config
@@ -9,9 +7,10 @@ from study.plan import Cell, Plan
 from study.progress import format_duration
 from study.runs import DIVERGED, FINISHED, Store
 from vicreg.datasets import Dataset
-from vicreg.pretrain import make_optimizer, new_model, steps_per_epoch, train_epoch
+from vicreg.pretrain import steps_per_epoch
+from vicreg.rehearsal import rehearse
 
-# Steps that are timed after one to warm up; what a run does besides training (its look at held-out images, checkpoints,
+# Steps that are timed after two to warm up; what a run does besides training (its look at held-out images, checkpoints,
 # probes) came to 5 to 10 % of its training on digits.
 _TIMED_STEPS, _OVERHEAD = 3, 1.1
 
@@ -51,19 +50,10 @@ def print_dry_run(
 
 _DECIDES_COST = (
     "backbone", "stem", "width", "expander", "expander_batchnorm", "image_size", "batch_size", "optimizer", "precision",
-    "threads",
+    "view_passes", "compile", "threads",
 )  # fmt: skip
 
 
 def seconds_per_step(config: Config, dataset: Dataset, device: torch.device) -> float:
     """The wall time of one training step, from a few of them."""
-    settings = config.pretrain
-    torch.set_num_threads(settings.threads)
-    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(settings, model)
-    images = dataset.train.images.to(device)
-    steps = min(_TIMED_STEPS, steps_per_epoch(settings, len(images)))
-    train_epoch(settings, dataset, model, optimizer, images, epoch=0, steps=1)
-    started = time.perf_counter()
-    train_epoch(settings, dataset, model, optimizer, images, epoch=0, steps=steps)  # reads its metrics, so it waits
-    return (time.perf_counter() - started) / steps
+    return config.pretrain.batch_size / rehearse(config.pretrain, dataset, device=device, steps=_TIMED_STEPS)

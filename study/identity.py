@@ -65,15 +65,14 @@ def run_identity(config: Config, *, data: str, device: torch.device) -> Identity
     """The identity of the run `config` describes, on data of digest `data`.
 
     An untrained network (0 epochs) is decided by its architecture and seed alone, so all arms that share these share
-    it. `threads` counts on a CPU only, where it decides the order of sums.
+    it. `threads` counts on a CPU only, where it decides the order of sums, and `graph` on a GPU only.
     """
     settings = _plain(dataclasses.asdict(config.pretrain))
     if config.pretrain.epochs == 0:
         settings = {name: settings[name] for name in UNTRAINED_FIELDS}
     for name in _WITHOUT_EFFECT:
         settings.pop(name, None)
-    if device.type != "cpu":
-        del settings["threads"]
+    settings.pop("graph" if device.type == "cpu" else "threads", None)
     return Identity(settings=settings, data=data, code=code_digests(TRAINING), machinery=machinery(device))
 
 

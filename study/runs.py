@@ -227,7 +227,7 @@ def _train(
 ) -> None:
     folder = store.folder(run.digest)
     write_atomically(folder / "identity.json", to_json(dataclasses.asdict(run.identity)))
-    coefficients = run.config.pretrain.coefficients(new_model(run.config.pretrain, dataset).embedding_dimension)
+    coefficients = run.config.pretrain.coefficients
     provenance = {
         "commit": current_commit(),
         "convention": run.config.pretrain.convention,

@@ -1,8 +1,8 @@
 """What one call of `study.ablate` works with: its study, config, data, store and device."""
 
 import argparse
+import functools
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import torch
 
 from study.command import choose_device
 from study.config import Config, load_config, parse_setting
+from study.packing import choose_workers
 from study.plan import Plan, make_plan
 from study.prepare import obtain
 from study.runs import Store
@@ -48,15 +49,13 @@ class Session:
         given = [Arm(name=name, settings=dict(map(parse_setting, name.split(",")))) for name in names if "=" in name]
         return self.plan(arms=[*self.study.arms, *given]).only(names)
 
-    @property
+    @functools.cached_property
     def workers(self) -> int:
-        """Runs at a time: asked for, configured, or as many as the cores hold. A GPU is given one run at a time."""
+        """Runs at a time: asked for, configured, or as many as the device holds (`choose_workers`)."""
         asked = self.arguments.workers or self.config.ablate.workers
-        if asked:
-            return asked
-        if self.device.type != "cpu":
-            return 1
-        return max(1, len(os.sched_getaffinity(0)) // self.config.pretrain.threads)
+        return asked or choose_workers(
+            self.config, self.dataset, data=self.data_folder, store=self.store, device=self.device
+        )
 
     @property
     def command(self) -> str:

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from study.config import flatten
 from study.plan import Cell, Plan
 from study.runs import FAILED, FINISHED, KILLED, MISSING, OUT_OF_MEMORY, PARTIAL, Store
@@ -17,8 +19,8 @@ from study.spec import CHOSEN, Study
 from study.statistics import mean, paired_difference, standard_deviation
 from vicreg.datasets import Dataset
 from vicreg.evaluation import chance_accuracy
-from vicreg.model import VICRegModel
-from vicreg.pretrain import new_model
+from vicreg.live_taps import parameters_without_gradient
+from vicreg.pretrain import new_model, view_size
 
 _SAYS_NOTHING = (MISSING, PARTIAL, KILLED, FAILED, OUT_OF_MEMORY)  # of the settings, where a run ended or stands so
 _COLLAPSE_COLUMNS = ("rankme", "std_mean", "rms_correlation", "normalised_std", "view_discrepancy")
@@ -38,7 +40,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
         "mode": study.mode,
         "question": study.question,
         "hypothesis": study.hypothesis,
-        "notes": _notes(study, arms),
+        "notes": [*_notes(study, arms), *_dead_taps_note(plan, dataset)],
         "baseline": study.baseline,
         "overrides": dict(overrides),
         "primary": config.primary,
@@ -79,10 +81,6 @@ def _arm(plan: Plan, cells: Sequence[Cell], results: Mapping[str, Any], dataset:
     first = cells[0]
     runs = [results[cell.run.digest] for cell in cells]
     settings = first.run.config.pretrain
-    effective = None
-    if not first.is_control:
-        model: VICRegModel = new_model(settings, dataset)
-        effective = dataclasses.asdict(settings.coefficients(model.embedding_dimension))
     return {
         "name": first.arm,
         "label": first.label,
@@ -91,7 +89,7 @@ def _arm(plan: Plan, cells: Sequence[Cell], results: Mapping[str, Any], dataset:
         "settings": dict(first.settings),
         "command": _again_command(command, plan, cells),
         "control": first.control,
-        "effective": effective,
+        "effective": None if first.is_control else dataclasses.asdict(settings.coefficients),
         "published": dict(first.published) if first.published else None,
         "verdict": (named := _verdict(runs, first)),
         "agrees": _agrees(first.published, named["name"]),
@@ -218,7 +216,7 @@ def _probe(name: str) -> str:
 def _notes(study: Study, arms: Sequence[Mapping[str, Any]]) -> list[str]:
     """Sentences on where these results and published ones agree, and where they do not."""
     notes = [*_hinge_note(arms)]
-    compared = [arm for arm in arms if arm["published"] and arm["verdict"]["name"] not in _SAYS_NOTHING]
+    compared = [arm for arm in arms if arm["agrees"] is not None]
     if compared and study.published_source:
         differing = []
         for arm in compared:
@@ -234,6 +232,21 @@ def _notes(study: Study, arms: Sequence[Mapping[str, Any]]) -> list[str]:
             "read on test, so that its lead is not the luck of the best of many."
         )
     return notes
+
+
+def _dead_taps_note(plan: Plan, dataset: Dataset) -> list[str]:
+    """How much of the baseline's backbone can never learn, where images are too small for its kernels."""
+    settings = next(cell for cell in plan.cells if not cell.is_control).run.config.pretrain
+    size = view_size(settings, dataset.train.images)
+    image = torch.zeros(1, dataset.train.images.shape[1], size, size)
+    dead, every = parameters_without_gradient(new_model(settings, dataset).backbone, image)
+    if dead == 0:
+        return []
+    return [
+        f"At {size} x {size} pixels with the {settings.stem} stem {100 * dead / every:.0f} % of the parameters of the "
+        f"{settings.backbone} never receive a gradient: the last feature maps are smaller than the kernels, whose outer taps "
+        "see only padding."
+    ]
 
 
 def _hinge_note(arms: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -39,6 +39,8 @@ def main() -> None:
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
     store, device = Store(arguments.store), torch.device(arguments.device)
+    # One cache for all workers: what the first run compiles (`pretrain.compile`) the others load.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((store.root / "compiled").absolute()))
 
     def emit(**event: Any) -> None:
         try:

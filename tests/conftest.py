@@ -40,6 +40,8 @@ TINY = {
     "pretrain.momentum": 0.9,
     "pretrain.weight_decay": 0.001,
     "pretrain.precision": "float32",
+    "pretrain.view_passes": "separate",
+    "pretrain.compile": False,
     "pretrain.threads": 1,
     "pretrain.checkpoint_every": 1,
     "pretrain.augmentation.preset": "source",

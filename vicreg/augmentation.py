@@ -6,9 +6,12 @@ a random order per sample), grayscale, blur, solarise, normalise. Two difference
 with a bicubic kernel (here bilinear with antialiasing, torchvision's default), and PIL's blur there is three box
 filters (here a true Gaussian).
 
-Images inside this module lie as (n, height, C, width), so that a matrix product along either axis needs no copy.
+Parameters may be drawn on the host for images on a device: which samples an operation is for is then known without
+waiting for the device. Images inside this module lie as (n, height, C, width), so that a matrix product along either
+axis needs no copy; views lie with channels last, which is how convolutions want them.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -36,25 +39,67 @@ def apply_view(
     """The view that `parameters` describe: uint8 (n, C, H, W) with C 1 or 3 to normalised float32 (n, C, size, size).
 
     `mean` and `std` are one number a channel, on the scale [0, 1]. Of one-channel images saturation, hue and grayscale
-    are the identity. Each operation touches only the samples that drew it, whose number a GPU has to tell the host;
-    `static` computes every operation for every sample and selects, with shapes that depend on no value, so that a CUDA
-    graph can hold it (pass `mean` and `std` as tensors on the device there). A sample's view does not depend on its
-    neighbours. Products are float32 even under autocast. Raises InputError.
+    are the identity. Each operation touches only the samples that drew it; `static` computes every operation for every
+    sample and selects, with shapes that depend on no value, which is what a compiler wants (`compiled_view`). A
+    sample's view does not depend on its neighbours. Products are float32 even under autocast. Raises InputError.
     """
     _require_images(images)
-    p = parameters.to(images.device)
-    coloured = images.shape[1] == 3
-    apply = _apply_to_all if static else _apply_to_subset
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-        x = _crop(images, p, size)  # (n, size, C, size)
-        for slot in p.order.unbind(1):
-            for code, adjust in enumerate(_ADJUSTMENTS if coloured else _ADJUSTMENTS[:2]):
-                apply(p.jitter & (slot == code), x, adjust, getattr(p, STRENGTHS[code]))
-        if coloured:
-            apply(p.grayscale, x, _to_gray)
-        apply(p.blur, x, _blur, p.blur_sigma)
-        apply(p.solarize, x, lambda chosen: torch.where(chosen >= solarize_threshold, 1.0 - chosen, chosen))
+        if static:
+            x = _all_operations(images, parameters.to(images.device), size, solarize_threshold)
+        else:
+            x = _drawn_operations(images, parameters, size, solarize_threshold)
         return _normalise(x.transpose(1, 2), mean, std)
+
+
+def _drawn_operations(images: Tensor, p: ViewParameters, size: int, solarize_threshold: float) -> Tensor:
+    """The view (n, size, C, size) on [0, 1], each operation for those samples that drew it."""
+    coloured = images.shape[1] == 3
+    x = _crop(images, p, size)
+    for slot in p.order.unbind(1):
+        for code, adjust in enumerate(_ADJUSTMENTS if coloured else _ADJUSTMENTS[:2]):
+            _apply_to_subset(p.jitter & (slot == code), x, adjust, getattr(p, STRENGTHS[code]))
+    if coloured:
+        _apply_to_subset(p.grayscale, x, _to_gray)
+    _apply_to_subset(p.blur, x, _blur, p.blur_sigma)
+    _apply_to_subset(p.solarize, x, lambda chosen: torch.where(chosen >= solarize_threshold, 1.0 - chosen, chosen))
+    return x
+
+
+def _all_operations(images: Tensor, p: ViewParameters, size: int, solarize_threshold: float) -> Tensor:
+    """The same with shapes that depend on no value: every operation for every sample, with the parameters that make it
+    the identity where it was not drawn.
+
+    Brightness, contrast and saturation are one map, a x + b gray(x) + c on [0, 1] with three numbers a sample.
+    """
+    coloured = images.shape[1] == 3
+    planes = list(_crop(images, p, size).unbind(2))  # C of (n, size, size)
+    for slot in p.order.unbind(1):
+        brightness, contrast, saturation, hue = (
+            torch.where(p.jitter & (slot == code), getattr(p, name), 0.0 if name == "hue" else 1.0)[:, None, None]
+            for code, name in enumerate(STRENGTHS)
+        )
+        gray = _gray_of(planes)
+        factor, offset = brightness * contrast, (1.0 - contrast) * gray.mean(dim=(1, 2), keepdim=True)
+        if coloured:
+            factor, offset = factor * saturation, offset + (1.0 - saturation) * gray
+        planes = [(factor * plane + offset).clamp(0.0, 1.0) for plane in planes]
+        if coloured:
+            planes = _turn_hue(*planes, hue)
+    if coloured:
+        gray = _gray_of(planes)
+        planes = [torch.where(p.grayscale[:, None, None], gray, plane) for plane in planes]
+    x = torch.stack(planes, dim=2)
+    kernel = torch.where(p.blur[:, None, None], _blur_matrix(p.blur_sigma, size), torch.eye(size, device=x.device))
+    x = _separable(x, kernel)
+    return torch.where(p.solarize[:, None, None, None] & (x >= solarize_threshold), 1.0 - x, x)
+
+
+@functools.cache
+def compiled_view() -> Callable[..., Tensor]:
+    """`apply_view` in its static form, compiled: a few fused loops in place of some hundred operations. It takes up to half
+    a minute to compile, for each number of images; views are the same to rounding."""
+    return torch.compile(functools.partial(apply_view, static=True), dynamic=False)
 
 
 def two_views(
@@ -122,11 +167,13 @@ def plain_view(
 def _crop(images: Tensor, p: ViewParameters, size: int) -> Tensor:
     """Crop, resize, flip and scale to [0, 1]: V X H^T for each sample and channel, returned as (n, size, C, size)."""
     n, channels, height, width = images.shape
-    vertical = _resize_matrix(p.top, p.height, side=height, size=size).mul_(1 / 255)
-    horizontal = _resize_matrix(p.left, p.width, side=width, size=size, reverse=p.flip).mT
+    top, rows, left, columns, flip = (one.to(images.device) for one in (p.top, p.height, p.left, p.width, p.flip))
+    vertical = _resize_matrix(top, rows, side=height, size=size).mul_(1 / 255)
+    horizontal = _resize_matrix(left, columns, side=width, size=size, reverse=flip).mT
     cropped = torch.empty((n, size, channels, size), device=images.device)
     pixels = channels * max(height, size) * max(width, size)
-    chunk = max(1, n if images.is_cuda else _CROP_CHUNK // pixels)
+    whole = images.is_cuda or torch.compiler.is_compiling()
+    chunk = n if whole else max(1, _CROP_CHUNK // pixels)
     for part in (slice(first, first + chunk) for first in range(0, n, chunk)):
         rows = images[part].transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)  # (m, H, C, W)
         rows = vertical[part] @ rows.view(-1, height, channels * width)
@@ -160,13 +207,9 @@ def _apply_to_subset(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], 
     """Apply `operation`, which may overwrite what it is given, to the samples of `x` that `mask` names, in place."""
     rows = mask.nonzero()[:, 0]
     if len(rows):
-        chosen = operation(x.index_select(0, rows), *(argument[rows] for argument in arguments))
-        x.index_copy_(0, rows, chosen)
-
-
-def _apply_to_all(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> None:
-    """The same with static shapes: apply `operation` to every sample, and keep it for those that `mask` names."""
-    x.copy_(torch.where(mask[:, None, None, None], operation(x.clone(), *arguments), x))
+        of_rows = (argument[rows].to(x.device) for argument in arguments)
+        rows = rows.to(x.device)
+        x.index_copy_(0, rows, operation(x.index_select(0, rows), *of_rows))
 
 
 def _adjust_brightness(x: Tensor, factor: Tensor) -> Tensor:
@@ -188,6 +231,10 @@ def _adjust_saturation(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def _adjust_hue(x: Tensor, shift: Tensor) -> Tensor:
+    return torch.stack(_turn_hue(*x.unbind(2), shift[:, None, None]), dim=2)
+
+
+def _turn_hue(red: Tensor, green: Tensor, blue: Tensor, shift: Tensor) -> list[Tensor]:
     """Turn the hue by `shift` turns in HSV, in closed form.
 
     With t the new hue in sixths of a turn and c = max - min, neither of which needs a division by max:
@@ -195,7 +242,6 @@ def _adjust_hue(x: Tensor, shift: Tensor) -> Tensor:
     green = min + c clamp(2 - |t - 2|, 0, 1),
     blue = min + c clamp(2 - |t - 4|, 0, 1).
     """
-    red, green, blue = x.unbind(2)
     largest = torch.maximum(torch.maximum(red, green), blue)
     smallest = torch.minimum(torch.minimum(red, green), blue)
     chroma = largest - smallest
@@ -205,16 +251,21 @@ def _adjust_hue(x: Tensor, shift: Tensor) -> Tensor:
         torch.where(largest == green, (blue - red).add_(chroma, alpha=2), (red - green).add_(chroma, alpha=4)),
     )
     # Where the chroma is 0 so is the numerator, and any hue gives the same gray.
-    t = numerator.div_(chroma.clamp(min=1e-30)).add_(6.0 * shift[:, None, None])
+    t = numerator.div_(chroma.clamp(min=1e-30)).add_(6.0 * shift)
     t.sub_(torch.floor(t * (1 / 6)), alpha=6)  # remainder(t, 6), which is several times slower
     above, below = smallest.add(chroma, alpha=2), smallest.sub_(chroma)
     red = torch.addcmul(below, chroma, (t - 3).abs_().clamp_(1, 2))
     green = torch.addcmul(above, chroma, (t - 2).abs_().clamp_(1, 2), value=-1)
     blue = torch.addcmul(above, chroma, t.sub_(4).abs_().clamp_(1, 2), value=-1)
-    return torch.stack((red, green, blue), dim=2)
+    return [red, green, blue]
 
 
 _ADJUSTMENTS = (_adjust_brightness, _adjust_contrast, _adjust_saturation, _adjust_hue)
+
+
+def _gray_of(planes: list[Tensor]) -> Tensor:
+    """The luma of three planes; of one plane, itself."""
+    return planes[0] if len(planes) == 1 else sum(weight * plane for weight, plane in zip(_GRAY, planes, strict=True))
 
 
 def _gray(x: Tensor) -> Tensor:
@@ -227,15 +278,18 @@ def _to_gray(x: Tensor) -> Tensor:
 
 
 def _blur(x: Tensor, sigma: Tensor) -> Tensor:
-    """K X K^T with reflected borders, for square images (n, S, C, S)."""
+    return _separable(x, _blur_matrix(sigma, x.shape[1]))
+
+
+def _separable(x: Tensor, kernel: Tensor) -> Tensor:
+    """K X K^T of each sample and channel: square images (n, S, C, S), kernels (n, S, S)."""
     n, size, channels, _ = x.shape
-    kernel = _blur_matrix(sigma, size)
     rows = kernel @ x.view(n, size, channels * size)
     return (rows.view(n, size * channels, size) @ kernel.mT).view_as(x)
 
 
 def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
-    """The (n, size, size) matrices of a Gaussian blur of radius min(ceil(3 sigma), size - 1).
+    """The (n, size, size) matrices of a Gaussian blur with reflected borders, of radius min(ceil(3 sigma), size - 1).
 
     K[i, j] is the sum of the kernel at the distances from i at which j is seen: directly, |i - j|; in the mirror before
     the first pixel, i + j; and in the one behind the last, 2 (size - 1) - i - j. Reflection that does not repeat the
@@ -254,13 +308,16 @@ def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
 
 
 def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
-    """(x - mean) / std of (n, C, H, W) in one pass, contiguous."""
+    """(x - mean) / std of (n, C, H, W) in one pass, with channels last."""
     mean, std = (torch.as_tensor(value, dtype=x.dtype, device=x.device).reshape(-1, 1, 1) for value in (mean, std))
     if len(mean) != x.shape[1] or len(std) != x.shape[1]:
         raise InputError(
             f"mean and std must have one number a channel, {x.shape[1]} here, but got {len(mean)} and {len(std)}."
         )
-    return torch.addcmul(-mean / std, x, 1 / std, out=torch.empty(x.shape, dtype=x.dtype, device=x.device))
+    if torch.compiler.is_compiling():  # it fuses these, and does not support an `out`
+        return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+    out = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    return torch.addcmul(-mean / std, x, 1 / std, out=out)
 
 
 def _require_images(images: Tensor) -> None:

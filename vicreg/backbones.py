@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from vicreg.errors import InputError
+from vicreg.live_taps import LiveTapConv2d
 from vicreg.torchvision_compat import torchvision
+from vicreg.view_batchnorm import ViewBatchNorm2d
 
 BasicBlock, Bottleneck = torchvision.models.resnet.BasicBlock, torchvision.models.resnet.Bottleneck
 
@@ -17,6 +19,11 @@ ARCHITECTURES: dict[str, tuple[Callable[..., nn.Module], tuple[int, int, int, in
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
 }
 STEMS = ("imagenet", "cifar")
+
+
+def feature_dimension(architecture: str, *, width: int) -> int:
+    """Width of the representations: 8 x `width`, or 32 x `width` for ResNet-50."""
+    return 8 * width * ARCHITECTURES[architecture][0].expansion
 
 
 class ResNet(nn.Module):
@@ -47,12 +54,12 @@ class ResNet(nn.Module):
             raise InputError(f"width must be at least 1 channel, but got {width}.")
         block, depths = ARCHITECTURES[architecture]
         if stem == "imagenet":
-            self.conv1 = nn.Conv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=False)
+            self.conv1 = LiveTapConv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=False)
             self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         else:
-            self.conv1 = nn.Conv2d(in_channels, width, kernel_size=3, stride=1, padding=1, bias=False)
+            self.conv1 = LiveTapConv2d(in_channels, width, kernel_size=3, stride=1, padding=1, bias=False)
             self.maxpool = nn.Identity()
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = ViewBatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         channels = width
         for stage, depth in enumerate(depths):
@@ -73,11 +80,15 @@ def _stage(block: Callable[..., nn.Module], channels: int, planes: int, depth: i
     if stride != 1 or channels != planes * block.expansion:
         downsample = nn.Sequential(
             nn.Conv2d(channels, planes * block.expansion, kernel_size=1, stride=stride, bias=False),
-            nn.BatchNorm2d(planes * block.expansion),
+            ViewBatchNorm2d(planes * block.expansion),
         )
-    blocks = [block(channels, planes, stride, downsample)]
-    blocks += [block(planes * block.expansion, planes) for _ in range(depth - 1)]
-    return nn.Sequential(*blocks)
+    blocks = [block(channels, planes, stride, downsample, norm_layer=ViewBatchNorm2d)]
+    blocks += [block(planes * block.expansion, planes, norm_layer=ViewBatchNorm2d) for _ in range(depth - 1)]
+    stage = nn.Sequential(*blocks)
+    for layer in stage.modules():
+        if type(layer) is nn.Conv2d:  # torchvision's blocks build their own
+            layer.__class__ = LiveTapConv2d
+    return stage
 
 
 def initialise(module: nn.Module, generator: torch.Generator, *, zero_init_residual: bool = False) -> None:

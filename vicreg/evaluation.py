@@ -1,7 +1,7 @@
 """What is measured of a finished model: its probes, its collapse metrics and the verdict on them."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from vicreg.augmentation import two_views
-from vicreg.collapse import collapse_metrics
+from vicreg.collapse import collapse_metrics, view_discrepancy
 from vicreg.datasets import Dataset
 from vicreg.encoding import Encoded, encode, encode_views, held_out
 from vicreg.errors import InputError
 from vicreg.linear_protocol import LinearSettings, fit_linear
 from vicreg.model import VICRegModel
-from vicreg.probes import accuracy, choose_linear_cached, knn_scores
+from vicreg.probes import LinearClassifier, accuracy, choose_linear_cached, knn_scores
 from vicreg.randomness import make_generator
 from vicreg.verdicts import verdict
 from vicreg.views import ViewSettings
@@ -99,6 +99,9 @@ def evaluate(
         del measured["per_class"], measured["confusion"]
         measured |= chosen.get(name, {})
     results["collapse"] = measure_collapse(model, dataset, settings=settings, views=views, size=size, device=device)
+    before, before_prime = encode_held_out_views(
+        control, dataset, settings=settings, views=views, size=size, device=device
+    )
     knn = knn_scores(
         encoded["train"], labels["train"], encoded["validation"],
         classes=len(dataset.classes), k=settings.knn[0], temperature=settings.knn_temperature,
@@ -108,11 +111,16 @@ def evaluate(
         representations=results["collapse"]["representations"],
         knn_accuracy=accuracy(knn, labels["validation"]).top1,
         chance=chance_accuracy(dataset),
-        untrained=measure_collapse(control, dataset, settings=settings, views=views, size=size, device=device)["embeddings"],
+        untrained={"view_discrepancy": view_discrepancy(before.embeddings, before_prime.embeddings)},
         gamma=gamma,
     )
     results["verdict"] = {"name": named.name, "reason": named.reason}
     return results
+
+
+def best_on_validation(layers: Mapping[float, LinearClassifier], features: Tensor, labels: Tensor) -> float:
+    """The learning rate whose layer does best on validation features (N, d) with labels (N,); of equals the smallest."""
+    return max(sorted(layers), key=lambda lr: accuracy(layers[lr](features), labels).top1)
 
 
 def chance_accuracy(dataset: Dataset) -> float:
@@ -134,23 +142,35 @@ def measure_collapse(
 
     Only alignment looks at augmented images, since it compares two views; their randomness is the same for every run.
     """
-    images = held_out(dataset).to(device)
-    mean, std = dataset.mean, dataset.std
-    plain = encode(model, images, size=size, mean=mean, std=std, batch_size=settings.batch_size)
-    generator = make_generator(0, "held-out-views", device=device)
-    pairs: list[tuple[Encoded, Encoded]] = []
-    model.eval()
-    with torch.no_grad():
-        for batch in images.split(settings.batch_size):
-            pair = two_views(batch, settings=views, size=size, mean=mean, std=std, generator=generator)
-            pairs.append((encode_views(model, pair[0]), encode_views(model, pair[1])))
+    plain = encode(
+        model, held_out(dataset).to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=settings.batch_size
+    )
+    pair = encode_held_out_views(model, dataset, settings=settings, views=views, size=size, device=device)
     return {
-        space: collapse_metrics(
-            getattr(plain, space),
-            views=tuple(torch.cat([getattr(pair[view], space) for pair in pairs]) for view in (0, 1)),
-        )
+        space: collapse_metrics(getattr(plain, space), views=tuple(getattr(view, space) for view in pair))
         for space in ("representations", "embeddings")
     }
+
+
+@torch.no_grad()
+def encode_held_out_views(
+    model: VICRegModel,
+    dataset: Dataset,
+    *,
+    settings: EvaluateSettings,
+    views: tuple[ViewSettings, ViewSettings],
+    size: int,
+    device: torch.device,
+) -> tuple[Encoded, Encoded]:
+    """Two views of the fixed held-out images, encoded in eval mode; their randomness is the same for every run."""
+    generator = make_generator(0, "held-out-views")
+    model.eval()
+    pairs = []
+    for batch in held_out(dataset).to(device).split(settings.batch_size):
+        pair = two_views(batch, settings=views, size=size, mean=dataset.mean, std=dataset.std, generator=generator)
+        pairs.append([encode_views(model, view) for view in pair])
+    first, second = (Encoded(*(torch.cat(parts) for parts in zip(*view, strict=True))) for view in zip(*pairs, strict=True))
+    return first, second
 
 
 def _scorers(
@@ -178,9 +198,9 @@ def _scorers(
                 encoded["train"], labels["train"], queries, classes=classes, k=k, temperature=settings.knn_temperature
             )
     if "linear" in probes:
-        scorers["linear"] = fit_linear(
-            model, dataset, settings=settings.linear, size=size, seed=seed, device=device
-        )
+        layers = fit_linear(model, dataset, settings=settings.linear, size=size, seed=seed, device=device)
+        lr = best_on_validation(layers, encoded["validation"], labels["validation"])
+        scorers["linear"], chosen["linear"] = layers[lr], {"lr": lr}
     if "linear_cached" in probes:
         scorers["linear_cached"], weight_decay = choose_linear_cached(
             (encoded["train"], labels["train"]),

@@ -1,32 +1,42 @@
-"""The source paper's linear evaluation: a linear layer on a frozen encoder, images augmented anew each epoch."""
+"""The source paper's linear evaluation: a linear layer on a frozen encoder, images augmented anew each epoch.
 
+The encoder is frozen and in eval mode, so what it makes of an image depends on no other: an epoch's images are encoded
+many batches at a time, and several learning rates are trained on the same features at once.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from vicreg.augmentation import crop_and_flip
 from vicreg.datasets import Dataset
 from vicreg.encoding import encode_views
 from vicreg.errors import InputError
+from vicreg.memory import place
 from vicreg.model import VICRegModel
 from vicreg.probes import LinearClassifier
 from vicreg.randomness import make_generator
 from vicreg.schedules import learning_rate
 from vicreg.views import ViewSettings
 
+_ENCODED_AT_ONCE = 512  # images: from there on larger batches are encoded no faster, on two cores
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinearSettings:
     """The protocol's settings: SGD at 0.01 with a cosine to zero over 100 epochs in the source paper.
+
+    Of several learning rates in `lr` the one that does best on validation is reported.
 
     Raises:
         InputError: for a value outside its range.
     """
 
     epochs: int
-    lr: float
+    lr: tuple[float, ...]
     batch_size: int
     momentum: float
     weight_decay: float
@@ -37,65 +47,78 @@ class LinearSettings:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"evaluate.linear.{name} must be at least 1, but got {getattr(self, name)}.")
-        for name in ("lr", "momentum", "weight_decay"):
+        if not self.lr or not all(0 <= lr < float("inf") for lr in self.lr):
+            raise InputError(f"evaluate.linear.lr must list finite numbers of at least 0, but got {list(self.lr)}.")
+        for name in ("momentum", "weight_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"evaluate.linear.{name} must be at least 0, but got {getattr(self, name)}.")
         ViewSettings(crop_scale=self.crop_scale, flip=self.flip)  # says now what it would say after pretraining
 
 
+@torch.no_grad()
 def fit_linear(
     model: VICRegModel, dataset: Dataset, *, settings: LinearSettings, size: int, seed: int, device: torch.device
-) -> LinearClassifier:
-    """Trains the linear layer on `dataset.train`; the encoder stays frozen in eval mode.
+) -> dict[float, LinearClassifier]:
+    """Trains a linear layer on `dataset.train` for each learning rate: learning rate -> the layer after the last epoch.
 
-    The layer after the last epoch is returned: no epoch is chosen, so neither validation nor test is looked at.
+    No epoch is chosen, so neither validation nor test is looked at. Cross-entropy and SGD with momentum as torch's
+    (`cross_entropy`, `optim.SGD`), with the gradient in closed form: all L layers start from the same weights and take
+    their steps together.
     """
-    images, labels = dataset.train.images.to(device), dataset.train.labels.to(device)
-    # Without torch's own initialisation, which would draw from its global state.
-    layer = nn.utils.skip_init(nn.Linear, model.backbone.dimension, len(dataset.classes), device=device)
-    nn.init.normal_(layer.weight, std=0.01, generator=make_generator(seed, "linear", device=device))
-    nn.init.zeros_(layer.bias)
-    optimizer = torch.optim.SGD(
-        layer.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
-    )
+    images, labels = place(dataset.train.images, device), dataset.train.labels.to(device)
+    rates = torch.tensor(settings.lr, device=device)[:, None, None]  # (L, 1, 1)
+    shape = (len(dataset.classes), model.backbone.dimension)
+    start = torch.empty(shape).normal_(std=0.01, generator=make_generator(seed, "linear")).to(device)
+    # The bias is the weight of a feature that is always 1, in the last column.
+    weight = functional.pad(start, (0, 1)).repeat(len(settings.lr), 1, 1)  # (L, C, d + 1)
+    momentum = torch.zeros_like(weight)
     steps = -(-len(images) // settings.batch_size)
     model.eval()
     for epoch in range(settings.epochs):
-        order = torch.randperm(len(images), generator=make_generator(seed, "linear-order", epoch)).to(device)
-        generator = make_generator(seed, "linear-views", epoch, device=device)
-        for step, indices in enumerate(order.split(settings.batch_size)):
-            features = _augmented_features(model, images[indices], dataset, settings, size, generator)
-            loss = functional.cross_entropy(layer(features), labels[indices])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(
-                    epoch * steps + step, steps_per_epoch=steps, epochs=settings.epochs, warmup_epochs=0,
-                    peak_lr=settings.lr, start_lr=settings.lr, end_lr=0.0,
-                )  # fmt: skip
-            optimizer.step()
-    weight, bias = layer.weight.detach(), layer.bias.detach()
-    return LinearClassifier(
-        weight=weight, bias=bias, shift=torch.zeros(weight.shape[1], device=device), scale=torch.ones((), device=device)
-    )
+        batches = _epoch_of_features(model, dataset, images, settings, size=size, seed=seed, epoch=epoch, device=device)
+        for step, (features, indices) in enumerate(batches):
+            share = learning_rate(
+                epoch * steps + step, steps_per_epoch=steps, epochs=settings.epochs, warmup_epochs=0,
+                peak_lr=1.0, start_lr=1.0, end_lr=0.0,
+            )  # fmt: skip
+            gradient = cross_entropy_gradient(weight, features, labels[indices]).add_(weight, alpha=settings.weight_decay)
+            momentum.mul_(settings.momentum).add_(gradient)
+            weight -= rates * share * momentum
+    nothing, one = torch.zeros(shape[1], device=device), torch.ones((), device=device)
+    return {
+        lr: LinearClassifier(weight=layer[:, :-1].contiguous(), bias=layer[:, -1].contiguous(), shift=nothing, scale=one)
+        for lr, layer in zip(settings.lr, weight, strict=True)
+    }
 
 
-@torch.no_grad()
-def _augmented_features(
+def cross_entropy_gradient(weight: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    """The gradient (L, C, d) of the mean cross-entropy of L linear layers (L, C, d) on features (n, d), labels (n,):
+    (softmax(X W^T) - one-hot labels)^T X / n."""
+    error = (features @ weight.mT).softmax(dim=2)  # (L, n, C)
+    error[:, torch.arange(len(labels), device=labels.device), labels] -= 1.0
+    return error.mT @ features / len(labels)
+
+
+def _epoch_of_features(
     model: VICRegModel,
-    images: Tensor,
     dataset: Dataset,
+    images: Tensor,
     settings: LinearSettings,
+    *,
     size: int,
-    generator: torch.Generator,
-) -> Tensor:
-    views = crop_and_flip(
-        images,
-        crop_scale=settings.crop_scale,
-        flip=settings.flip,
-        size=size,
-        mean=dataset.mean,
-        std=dataset.std,
-        generator=generator,
-    )
-    return encode_views(model, views).representations
+    seed: int,
+    epoch: int,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The epoch's batches of features (n, d + 1), the last of them 1, with the indices (n,) of their images."""
+    order = torch.randperm(len(images), generator=make_generator(seed, "linear-order", epoch))
+    generator = make_generator(seed, "linear-views", epoch)
+    for many in order.split(settings.batch_size * max(1, _ENCODED_AT_ONCE // settings.batch_size)):
+        views = crop_and_flip(
+            images[many.to(images.device)].to(device, non_blocking=True),
+            crop_scale=settings.crop_scale, flip=settings.flip, size=size,
+            mean=dataset.mean, std=dataset.std, generator=generator,
+        )  # fmt: skip
+        features = functional.pad(encode_views(model, views).representations, (0, 1), value=1.0)
+        many = many.to(device)
+        yield from zip(features.split(settings.batch_size), many.split(settings.batch_size), strict=True)

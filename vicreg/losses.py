@@ -6,12 +6,12 @@ into the coefficients of the official code's terms, and `vicreg_loss` knows thos
 """
 
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from vicreg.errors import InputError
 
@@ -84,8 +84,9 @@ def vicreg_loss(
 
     total = lambda * invariance + mu * (v(Z) + v(Z')) / 2 + nu * (c(Z) + c(Z'))
 
-    Computed in float32 at least, whatever autocast says. A term whose coefficient is 0 is computed for the record and
-    kept out of the total and of its graph, for 0 * inf would make both NaN. `check_finite` costs a wait for the
+    Computed in float32 at least, whatever autocast says; `total` has a closed-form gradient of its own, the terms have none.
+    A term whose coefficient is 0 is computed for the record and kept out of the total and of its gradient, for 0 * inf
+    would make both NaN. `check_finite` costs a wait for the
     device; a captured loop passes False and looks at the total itself.
 
     Raises InputError for other shapes than two equal `(n, d)`, n < 2, epsilon <= 0, and non-finite embeddings.
@@ -93,24 +94,81 @@ def vicreg_loss(
     """
     _require_batch(z, check_finite=check_finite)
     _require_batch(z_prime, check_finite=check_finite)
+    _require_one_shape(z, z_prime)
+    _require_positive(epsilon)
+    return LossTerms(*_Loss.apply(z, z_prime, coefficients, gamma, epsilon))
 
-    with _recorded_only(coefficients.lambda_):
-        similarity = invariance(z, z_prime)
-    with _recorded_only(coefficients.mu):
-        spread = (
-            variance(z, gamma=gamma, epsilon=epsilon, check_finite=False)
-            + variance(z_prime, gamma=gamma, epsilon=epsilon, check_finite=False)
-        ) / 2
-    with _recorded_only(coefficients.nu):
-        redundancy = covariance(z, check_finite=False) + covariance(z_prime, check_finite=False)
 
-    weighted = (
-        (coefficients.lambda_, similarity),
-        (coefficients.mu, spread),
-        (coefficients.nu, redundancy),
-    )
-    total = sum(weight * term for weight, term in weighted if weight != 0)
-    return LossTerms(total=total, invariance=similarity, variance=spread, covariance=redundancy)
+class _Loss(torch.autograd.Function):
+    """Terms and gradient in one go: the gradient needs what the terms are computed from, and two matrix products of an
+    (n, d) batch where automatic differentiation takes three."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, z: Tensor, z_prime: Tensor, coefficients: Coefficients, gamma: float, epsilon: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        with _full_precision(z):
+            difference = _at_least_float32(z) - _at_least_float32(z_prime)
+            similarity = difference.square().mean()
+            views = [_spread_and_redundancy(view, coefficients, gamma, epsilon) for view in (z, z_prime)]
+            if any(ctx.needs_input_grad):
+                pull = difference.mul_(2 * coefficients.lambda_ / difference.numel()) if coefficients.lambda_ else 0.0
+                gradients = (views[0].gradient + pull, views[1].gradient - pull)
+                ctx.save_for_backward(*(gradient.to(z.dtype) for gradient in gradients))
+            spread = (views[0].variance + views[1].variance) / 2
+            redundancy = views[0].covariance + views[1].covariance
+        weighted = ((coefficients.lambda_, similarity), (coefficients.mu, spread), (coefficients.nu, redundancy))
+        total = sum(weight * term for weight, term in weighted if weight != 0)
+        ctx.mark_non_differentiable(similarity, spread, redundancy)
+        return total, similarity, spread, redundancy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        return (*(of_total * gradient for gradient in ctx.saved_tensors), None, None, None)
+
+
+class _View(NamedTuple):
+    """One view's v(Z), c(Z), and the gradient (n, d) of mu / 2 * v(Z) + nu * c(Z)."""
+
+    variance: Tensor
+    covariance: Tensor
+    gradient: Tensor
+
+
+def _spread_and_redundancy(z: Tensor, coefficients: Coefficients, gamma: float, epsilon: float) -> _View:
+    """`variance` and `covariance` of one view, and what they add to the gradient.
+
+    With X the centred embeddings, s_j = sqrt(Var_j + epsilon) and G = X X^T:
+
+        d v / d X_ij = -X_ij / (d (n - 1) s_j) where s_j < gamma, else 0
+        d c / d X = 4 / (d (n - 1)) * X C', with C' the covariance without its diagonal
+                  = 4 / (d (n - 1)) * (G X / (n - 1) - X diag(Var)), which is the cheaper for n < d
+
+    Every column of either sums to 0 over the batch, so the gradient by X is the gradient by Z.
+    """
+    n, d = z.shape
+    centred = _centred(z)
+    variances = _variances(centred)
+    deviation = torch.sqrt(variances + epsilon)  # (d,)
+    spread = torch.relu(gamma - deviation).mean()
+    pull = torch.zeros_like(deviation)  # (d,), a column's factor in the gradient
+    if coefficients.mu:
+        pull = torch.where(deviation < gamma, -coefficients.mu / (2 * d * (n - 1)) / deviation, pull)
+    of_covariance = 4 * coefficients.nu / (d * (n - 1))
+    if n < d:
+        gram = centred @ centred.T  # (n, n)
+        redundancy = (gram.square().sum() / (n - 1) ** 2 - variances.square().sum()) / d
+        if coefficients.nu == 0:
+            return _View(spread, redundancy, centred.mul_(pull))
+        own = centred * (pull - of_covariance * variances)
+        return _View(spread, redundancy, torch.addmm(own, gram, centred, alpha=of_covariance / (n - 1)))
+    matrix = centred.T @ centred / (n - 1)  # (d, d)
+    matrix.fill_diagonal_(0)
+    redundancy = matrix.square().sum() / d
+    if coefficients.nu == 0:
+        return _View(spread, redundancy, centred.mul_(pull))
+    return _View(spread, redundancy, centred @ matrix.mul_(of_covariance).diagonal_scatter(pull))
 
 
 def invariance(z: Tensor, z_prime: Tensor) -> Tensor:
@@ -119,11 +177,7 @@ def invariance(z: Tensor, z_prime: Tensor) -> Tensor:
     s = (1 / (n d)) sum_ij (z_ij - z'_ij)^2. Eq. 5 of arXiv 2105.04906 sums over d where the authors' code, as here,
     averages. Raises InputError if the shapes differ.
     """
-    if z.shape != z_prime.shape:
-        raise InputError(
-            f"Two views must have embeddings of one shape, but got {tuple(z.shape)} and {tuple(z_prime.shape)}; "
-            "embed the same images with the same expander."
-        )
+    _require_one_shape(z, z_prime)
     with _full_precision(z):
         return (_at_least_float32(z) - _at_least_float32(z_prime)).square().mean()
 
@@ -135,11 +189,7 @@ def variance(z: Tensor, *, gamma: float = 1.0, epsilon: float = 1e-4, check_fini
     Source: arXiv 2105.04906, Eqs. 1-2. Raises InputError for n < 2, non-finite z, and epsilon <= 0.
     """
     _require_batch(z, check_finite=check_finite)
-    if not epsilon > 0:
-        raise InputError(
-            f"epsilon must be above 0 to keep the gradient of a constant dimension finite, but got {epsilon}; "
-            "the paper uses 0.0001."
-        )
+    _require_positive(epsilon)
     with _full_precision(z):
         centred = _centred(z)
         deviation = torch.sqrt(_variances(centred) + epsilon)  # (d,)
@@ -167,6 +217,22 @@ def covariance(z: Tensor, *, check_finite: bool = True) -> Tensor:
         matrix = centred.T @ centred / (n - 1)  # (d, d)
         diagonal = torch.eye(d, dtype=torch.bool, device=z.device)
         return matrix.masked_fill(diagonal, 0).square().sum() / d
+
+
+def _require_one_shape(z: Tensor, z_prime: Tensor) -> None:
+    if z.shape != z_prime.shape:
+        raise InputError(
+            f"Two views must have embeddings of one shape, but got {tuple(z.shape)} and {tuple(z_prime.shape)}; "
+            "embed the same images with the same expander."
+        )
+
+
+def _require_positive(epsilon: float) -> None:
+    if not epsilon > 0:
+        raise InputError(
+            f"epsilon must be above 0 to keep the gradient of a constant dimension finite, but got {epsilon}; "
+            "the paper uses 0.0001."
+        )
 
 
 def _require_batch(z: Tensor, *, check_finite: bool) -> None:
@@ -203,6 +269,3 @@ def _full_precision(z: Tensor) -> torch.autocast:
     # Under autocast a product of two float32 matrices is computed in bfloat16; sums of squares need more than 8 bits.
     return torch.autocast(device_type=z.device.type, enabled=False)
 
-
-def _recorded_only(coefficient: float) -> torch.no_grad | nullcontext:
-    return torch.no_grad() if coefficient == 0 else nullcontext()

@@ -7,6 +7,14 @@ from torch import Tensor, nn
 
 from vicreg.backbones import ResNet, initialise
 from vicreg.errors import InputError
+from vicreg.live_taps import shared_live_taps
+from vicreg.view_batchnorm import ViewBatchNorm1d, normalised_per_view
+
+# How the two views of a training batch go through the network:
+# separate  each in a forward pass of its own, as the authors do;
+# together  both in one pass, BatchNorm still normalising each view by itself: the same to rounding, in fewer operations;
+# joint     both in one pass and normalised together: statistics of twice as many samples, which is another experiment.
+VIEW_PASSES = ("separate", "together", "joint")
 
 
 class VICRegModel(nn.Module):
@@ -24,6 +32,17 @@ class VICRegModel(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         representations = self.backbone(images)
         return representations, self.expander(representations)
+
+    def embed_views(self, view: Tensor, view_prime: Tensor, *, passes: str) -> tuple[Tensor, Tensor]:
+        """The embeddings (N, d_z) of two views (N, C, H, W) of the same images; `passes` is one of `VIEW_PASSES`."""
+        if passes == "separate":
+            with shared_live_taps(self):
+                return self(view)[1], self(view_prime)[1]
+        assert passes in VIEW_PASSES, passes
+        with normalised_per_view(self, views=2 if passes == "together" else 1):
+            _, embeddings = self(torch.cat((view, view_prime)))
+        z, z_prime = embeddings.chunk(2)
+        return z, z_prime
 
 
 def build_expander(dimension: int, sizes: Sequence[int], *, batchnorm: bool = True) -> nn.Sequential:
@@ -44,7 +63,7 @@ def build_expander(dimension: int, sizes: Sequence[int], *, batchnorm: bool = Tr
     for size in sizes[:-1]:
         layers.append(nn.Linear(dimension, size))
         if batchnorm:
-            layers.append(nn.BatchNorm1d(size))
+            layers.append(ViewBatchNorm1d(size))
         layers.append(nn.ReLU(inplace=True))
         dimension = size
     if sizes:

@@ -1,32 +1,32 @@
 """Pretraining: the loop that turns settings and images into an encoder.
 
-    for each epoch:  a permutation of the images, cut into batches
-        for each batch:  two views -> model -> loss -> gradients -> optimiser, at the schedule's learning rate
+    for each epoch:  a permutation of the images, cut into batches, two views of each (feed.py)
+        for each batch:  views -> model -> loss -> gradients -> optimiser (step.py), at the schedule's learning rate
         a line of the log; a look at the held-out images for signs of collapse; a checkpoint
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vicreg.augmentation import two_views
 from vicreg.checkpoints import latest_checkpoint, load_checkpoint, restore_optimizer, save_checkpoint
 from vicreg.collapse import collapse_trace
 from vicreg.datasets import Dataset
 from vicreg.encoding import encode, held_out
 from vicreg.errors import InputError
+from vicreg.feed import epoch_of_views
 from vicreg.lars import LARS
-from vicreg.losses import vicreg_loss
+from vicreg.memory import keep_freed_memory, place
 from vicreg.model import VICRegModel, build_model
 from vicreg.randomness import make_generator
 from vicreg.schedules import learning_rate, peak_learning_rate
 from vicreg.settings import PretrainSettings
+from vicreg.step import STEP_METRICS, GraphedStep, TrainStep
 
 
 class Diverged(RuntimeError):
@@ -65,6 +65,7 @@ def pretrain(
         Diverged: when the loss stops being finite. The last finite epoch's checkpoint is kept.
     """
     exact_arithmetic(settings)
+    keep_freed_memory()
     model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
     steps = steps_per_epoch(settings, len(dataset.train.images))
     if settings.epochs == 0:
@@ -77,11 +78,12 @@ def pretrain(
         model.load_state_dict(checkpoint.weights)
         restore_optimizer(optimizer, checkpoint.optimizer)
         history = checkpoint.history
-    images = dataset.train.images.to(device)
+    step = TrainStep(settings, model, optimizer, device=device)
+    images = place(dataset.train.images, device)
     watched = held_out(dataset).to(device)
     for epoch in range(len(history), settings.epochs):
         started = time.perf_counter()
-        record = train_epoch(settings, dataset, model, optimizer, images, epoch=epoch, steps=steps)
+        record, step = train_epoch(settings, dataset, step, images, device=device, epoch=epoch, steps=steps)
         seen = min(steps * settings.batch_size, len(images))
         record["images_per_second"] = seen / (time.perf_counter() - started)
         record.update(watch(settings, dataset, model, watched, epoch=epoch))
@@ -95,71 +97,33 @@ def pretrain(
 def train_epoch(
     settings: PretrainSettings,
     dataset: Dataset,
-    model: VICRegModel,
-    optimizer: torch.optim.Optimizer,
+    step: TrainStep | GraphedStep,
     images: Tensor,
     *,
+    device: torch.device,
     epoch: int,
     steps: int,
-) -> dict[str, Any]:
-    """One pass over `images` (N, C, H, W), uint8; returns the epoch's means of what `step_metrics` gives."""
-    device = images.device
-    size = view_size(settings, images)
-    coefficients = settings.coefficients(model.embedding_dimension)
-    generator = make_generator(settings.seed, "views", epoch, device=device)
-    order = torch.randperm(len(images), generator=make_generator(settings.seed, "order", epoch)).to(device)
-    schedule = _schedule(settings, steps, epoch)
-    model.train()
-    totals: Tensor | None = None
-    for indices, lr in zip(_batches(order, settings, steps), schedule, strict=True):
-        view, view_prime = two_views(
-            images[indices], settings=settings.views, size=size, mean=dataset.mean, std=dataset.std, generator=generator
-        )
-        with _autocast(settings, device):  # each view in its own forward pass, so BatchNorm sees one view at a time
-            _, z = model(_channels_last(view))
-            _, z_prime = model(_channels_last(view_prime))
-        terms = vicreg_loss(
-            z, z_prime, coefficients=coefficients, gamma=settings.gamma, epsilon=settings.epsilon, check_finite=False
-        )
-        optimizer.zero_grad(set_to_none=True)
-        terms.total.backward()
-        metrics = step_metrics(terms, z, model, gamma=settings.gamma)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        optimizer.step()
-        totals = metrics if totals is None else totals + metrics
-    assert totals is not None, "an epoch has at least one step"
-    means = dict(zip(STEP_METRICS, (totals / steps).tolist(), strict=True))  # the epoch's only wait for the device
+) -> tuple[dict[str, Any], TrainStep | GraphedStep]:
+    """One pass over `images` (N, C, H, W), uint8: the epoch's means of `STEP_METRICS`, and the step to go on with, which
+    on a GPU is captured as a graph at the first full batch."""
+    step.reset()
+    views = epoch_of_views(
+        settings, dataset, images, device=device, size=view_size(settings, images), epoch=epoch, steps=steps
+    )
+    for (view, view_prime), lr in zip(views, _schedule(settings, steps, epoch), strict=True):
+        if device.type == "cuda" and settings.graph and isinstance(step, TrainStep) and len(view) == settings.batch_size:
+            step = GraphedStep(step, view, view_prime)
+        step(view, view_prime, learning_rate=lr)
+    means = dict(zip(STEP_METRICS, (step.totals / steps).tolist(), strict=True))  # the epoch's only wait for the device
     if not all(math.isfinite(value) for value in means.values()):
         raise Diverged(f"the loss stopped being finite in epoch {epoch + 1} of {settings.epochs}")
+    coefficients = settings.coefficients
     weighted = {
         "weighted_invariance": coefficients.lambda_ * means["invariance"],
         "weighted_variance": coefficients.mu * means["variance"],
         "weighted_covariance": coefficients.nu * means["covariance"],
     }
-    return {"epoch": epoch + 1, "learning_rate": lr, **means, **weighted}
-
-
-STEP_METRICS = (
-    "total", "invariance", "variance", "covariance", "gradient_norm",
-    "embedding_std_mean", "embedding_std_min", "embedding_share_below_gamma",
-)  # fmt: skip
-
-
-@torch.no_grad()
-def step_metrics(terms: Any, z: Tensor, model: nn.Module, *, gamma: float) -> Tensor:
-    """The numbers of `STEP_METRICS` for one step, (8,) float64, left on the device.
-
-    The three terms in the official code's units, unweighted; the L2 norm of the whole gradient; and the standard
-    deviation of each embedding dimension over this batch of the first view: its mean, its minimum, and the share of
-    dimensions below gamma, which is where the variance term acts.
-    """
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    norm = torch.stack(torch._foreach_norm(gradients)).norm()
-    std = z.float().std(dim=0)  # (d,)
-    below = (std < gamma).float().mean()
-    values = (terms.total, terms.invariance, terms.variance, terms.covariance, norm, std.mean(), std.min(), below)
-    return torch.stack([value.float() for value in values]).double()
+    return {"epoch": epoch + 1, "learning_rate": lr, **means, **weighted}, step
 
 
 def watch(
@@ -196,7 +160,9 @@ def new_model(settings: PretrainSettings, dataset: Dataset) -> VICRegModel:
 
 
 def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.Optimizer:
-    """LARS, SGD or AdamW; 1-d parameters (biases, BatchNorm) are left out of weight decay unless the settings say so."""
+    """LARS, SGD or AdamW; 1-d parameters (biases, BatchNorm) are left out of weight decay unless the settings say so.
+
+    All three take their learning rate from a tensor without waiting for the device, so a graph can hold them."""
     if settings.optimizer == "lars":
         return LARS(
             model.parameters(),
@@ -211,8 +177,9 @@ def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.
     others = [p for p in model.parameters() if not (p.ndim > 1 or settings.decay_bias_and_norm)]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, foreach=True)
-    return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), foreach=True)
+        return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, fused=True)
+    on_gpu = any(parameter.is_cuda for parameter in model.parameters())
+    return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), fused=True, capturable=on_gpu)
 
 
 def exact_arithmetic(settings: PretrainSettings) -> None:
@@ -260,18 +227,3 @@ def _schedule(settings: PretrainSettings, steps: int, epoch: int) -> list[float]
         )
         for step in range(epoch * steps, (epoch + 1) * steps)
     ]
-
-
-def _batches(order: Tensor, settings: PretrainSettings, steps: int) -> Iterator[Tensor]:
-    for step in range(steps):
-        yield order[step * settings.batch_size : (step + 1) * settings.batch_size]
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    return images.contiguous(memory_format=torch.channels_last)
-
-
-def _autocast(settings: PretrainSettings, device: torch.device) -> Any:
-    if settings.precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)

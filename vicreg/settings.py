@@ -3,9 +3,10 @@
 import dataclasses
 from dataclasses import dataclass
 
-from vicreg.backbones import ARCHITECTURES, STEMS
+from vicreg.backbones import ARCHITECTURES, STEMS, feature_dimension
 from vicreg.errors import InputError
 from vicreg.losses import CONVENTIONS, Coefficients, effective_coefficients
+from vicreg.model import VIEW_PASSES
 from vicreg.views import ViewSettings
 
 OPTIMIZERS = ("lars", "sgd", "adamw")
@@ -49,6 +50,9 @@ class PretrainSettings:
     decay_bias_and_norm: bool
     adapt_bias_and_norm: bool
     precision: str
+    view_passes: str
+    compile: bool
+    graph: bool
     threads: int
     checkpoint_every: int
     views: tuple[ViewSettings, ViewSettings]
@@ -59,6 +63,7 @@ class PretrainSettings:
         _one_of("pretrain.convention", self.convention, CONVENTIONS)
         _one_of("pretrain.optimizer", self.optimizer, OPTIMIZERS)
         _one_of("pretrain.precision", self.precision, PRECISIONS)
+        _one_of("pretrain.view_passes", self.view_passes, VIEW_PASSES)
         for name in ("width", "threads", "checkpoint_every"):
             _at_least(f"pretrain.{name}", getattr(self, name), 1)
         for size in self.expander:
@@ -86,14 +91,15 @@ class PretrainSettings:
             raise InputError("one of pretrain.lambda, mu and nu must be positive, but all are 0: nothing would be trained.")
 
     @property
-    def embedding_dimension(self) -> int | None:
-        """d of the embeddings, or None where there is no expander and the backbone decides."""
-        return self.expander[-1] if self.expander else None
+    def embedding_dimension(self) -> int:
+        """d of the embeddings: the expander's, or the backbone's where there is none."""
+        return self.expander[-1] if self.expander else feature_dimension(self.backbone, width=self.width)
 
-    def coefficients(self, embedding_dimension: int) -> Coefficients:
+    @property
+    def coefficients(self) -> Coefficients:
         """lambda, mu and nu in the official code's units, which is what is trained with."""
         return effective_coefficients(
-            convention=self.convention, lambda_=self.lambda_, mu=self.mu, nu=self.nu, dimension=embedding_dimension
+            convention=self.convention, lambda_=self.lambda_, mu=self.mu, nu=self.nu, dimension=self.embedding_dimension
         )
 
     def untrained(self) -> "PretrainSettings":
@@ -104,7 +110,8 @@ class PretrainSettings:
 # What an untrained network depends on; all else is left out of its identity, so that arms which differ only in how they
 # train share one control.
 UNTRAINED_FIELDS = (
-    "seed", "backbone", "stem", "width", "zero_init_residual", "expander", "expander_batchnorm", "image_size", "precision", "threads", "epochs",
+    "seed", "backbone", "stem", "width", "zero_init_residual", "expander", "expander_batchnorm", "image_size", "precision",
+    "threads", "epochs",
 )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def test_the_source_profile_is_the_source_papers_recipe(source):
 
 def test_the_source_profiles_linear_probe_is_the_source_papers(source):
     linear = source.evaluate.linear
-    assert (linear.epochs, linear.lr, linear.crop_scale, linear.flip) == (100, 0.01, (0.2, 1.0), 0.5)
+    assert (linear.epochs, linear.lr, linear.crop_scale, linear.flip) == (100, (0.01,), (0.2, 1.0), 0.5)
     assert source.evaluate.knn == (20, 200) and source.evaluate.knn_temperature == 0.07
 
 
@@ -69,6 +69,7 @@ def test_where_the_paper_is_silent_the_authors_values_stand(source):
     assert (recipe.convention, recipe.gamma, recipe.epsilon) == ("official", 1.0, 1e-4)
     assert (recipe.momentum, recipe.lars_eta, recipe.drop_last) == (0.9, 0.001, True)
     assert (recipe.decay_bias_and_norm, recipe.adapt_bias_and_norm) == (False, False)
+    assert recipe.view_passes == "separate"
 
 
 def test_the_source_profile_changes_nothing_of_the_baseline(source):
@@ -100,17 +101,17 @@ def test_settings_lie_over_the_profile_which_lies_over_the_baseline(edited):
     def change(params):
         params["pretrain"].update(mu=1, nu=1, epochs=30)
         params["profiles"]["source"]["pretrain"].update(nu=2, epochs=30)
-        params["profiles"]["source"]["evaluate"] = {"linear": {"lr": 0.5}}
+        params["profiles"]["source"]["evaluate"] = {"linear": {"lr": [0.5]}}
 
     config = load_config(path=edited(change), profile="source", settings={"pretrain.epochs": 40})
     assert (config.pretrain.mu, config.pretrain.nu, config.pretrain.epochs) == (1, 2, 40)
-    assert (config.evaluate.linear.lr, config.evaluate.linear.momentum) == (0.5, 0.9)
+    assert (config.evaluate.linear.lr, config.evaluate.linear.momentum) == ((0.5,), 0.9)
 
 
 def test_with_settings_leaves_the_original_as_it_was(source):
     before = copy.deepcopy(source)
-    changed = source.with_settings({"pretrain.nu": 7, "evaluate.linear.lr": 0.3, "pretrain.expander": [8]})
-    assert (changed.pretrain.nu, changed.evaluate.linear.lr, changed.pretrain.expander) == (7, 0.3, (8,))
+    changed = source.with_settings({"pretrain.nu": 7, "evaluate.linear.lr": [0.3], "pretrain.expander": [8]})
+    assert (changed.pretrain.nu, changed.evaluate.linear.lr, changed.pretrain.expander) == (7, (0.3,), (8,))
     assert source == before and source.values == before.values
     changed.values["pretrain"]["augmentation"]["blur"] = 0.123
     assert source.values == before.values
@@ -271,6 +272,9 @@ def test_a_mistake_in_the_file_is_named(edited, change, sentence):
         ("pretrain.nu", True, "pretrain.nu must be a number, but got True."),
         ("pretrain.nu", -1, "pretrain.nu must be a finite number of at least 0, but got -1.0."),
         ("pretrain.drop_last", 1, "pretrain.drop_last must be true or false, but got 1."),
+        ("pretrain.compile", "auto", "pretrain.compile must be true or false, but got 'auto'."),
+        ("pretrain.graph", 1, "pretrain.graph must be true or false, but got 1."),
+        ("pretrain.view_passes", True, "pretrain.view_passes must be a word, but got True."),
         ("pretrain.optimizer", 3, "pretrain.optimizer must be a word, but got 3."),
         ("pretrain.expander", 512, "pretrain.expander must be a list, but got 512."),
         ("pretrain.expander", [512, "x"], "every value in pretrain.expander must be a whole number, but got 'x'."),

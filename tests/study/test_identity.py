@@ -48,6 +48,8 @@ OTHER = {
     "pretrain.decay_bias_and_norm": True,
     "pretrain.adapt_bias_and_norm": True,
     "pretrain.precision": "bfloat16",
+    "pretrain.view_passes": "together",
+    "pretrain.compile": True,
     "pretrain.threads": 2,
     "pretrain.augmentation.preset": "official",
     "pretrain.augmentation.crop_scale": [0.3, 1.0],
@@ -64,7 +66,7 @@ OTHER = {
     "pretrain.augmentation.solarize": 0.3,
     "pretrain.augmentation.solarize_threshold": 0.6,
 }
-WITHOUT_EFFECT = {"pretrain.checkpoint_every": 2}
+WITHOUT_EFFECT = {"pretrain.checkpoint_every": 2, "pretrain.graph": False}  # on a CPU, which has no graphs
 
 
 def evaluation(config, *, run="run", probes=("knn", "linear_cached")) -> str:
@@ -108,7 +110,8 @@ def test_every_setting_that_has_an_effect_makes_another_run(tiny_config, key):
 
 
 @pytest.mark.parametrize("key", WITHOUT_EFFECT)
-def test_how_often_a_run_is_saved_does_not_make_another(tiny_config, key):
+def test_what_has_no_effect_does_not_make_another_run(tiny_config, key):
+    assert tiny_config({key: WITHOUT_EFFECT[key]}).pretrain != tiny_config().pretrain
     assert identify(tiny_config({key: WITHOUT_EFFECT[key]})).digest == identify(tiny_config()).digest
 
 
@@ -181,6 +184,18 @@ def test_the_number_of_threads_counts_on_a_cpu_alone(tiny_config, monkeypatch):
     assert identify(one, device=gpu).digest != identify(one).digest
 
 
+def test_a_graph_counts_on_a_gpu_alone_and_for_no_untrained_network(tiny_config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    graphed, eager = tiny_config({"pretrain.graph": True}), tiny_config({"pretrain.graph": False})
+    gpu = torch.device("cuda")
+    assert identify(graphed).digest == identify(eager).digest
+    assert identify(graphed, device=gpu).digest != identify(eager, device=gpu).digest
+    assert identify(graphed, device=gpu).differences(identify(eager, device=gpu)) == [
+        "setting graph changed from False to True"
+    ]
+    assert identify(untrained(graphed), device=gpu).digest == identify(untrained(eager), device=gpu).digest
+
+
 # ---- code
 
 
@@ -219,7 +234,8 @@ def test_a_module_that_training_comes_to_import_is_part_of_it_from_then_on(edite
 def test_what_trains_and_what_measures_are_told_apart():
     training, evaluation = code_digests("vicreg.pretrain"), code_digests("vicreg.evaluation")
     trains = "pretrain losses lars schedules augmentation views model backbones settings checkpoints randomness collapse"
-    assert {f"vicreg.{name}" for name in trains.split()} <= set(training)
+    steps = "feed step live_taps view_batchnorm"
+    assert {f"vicreg.{name}" for name in (trains + " " + steps).split()} <= set(training)
     # a moved threshold or a new probe must not train anything again
     assert not {"vicreg.verdicts", "vicreg.probes", "vicreg.linear_protocol", "vicreg.evaluation"} & set(training)
     assert {"vicreg.verdicts", "vicreg.probes", "vicreg.linear_protocol", "vicreg.collapse"} <= set(evaluation)
@@ -245,7 +261,7 @@ def test_an_evaluation_is_decided_by_its_run_its_settings_its_views_its_probes_a
     others = {
         evaluation(tiny_config(), run="another"),
         evaluation(tiny_config({"evaluate.knn": [3]})),
-        evaluation(tiny_config({"evaluate.linear.lr": 0.5})),
+        evaluation(tiny_config({"evaluate.linear.lr": [0.5]})),
         evaluation(tiny_config({"pretrain.augmentation.blur": 0.9})),
         evaluation(tiny_config(), probes=("knn",)),
     }

@@ -246,29 +246,40 @@ def test_a_searchs_answer_is_what_validation_chose_and_not_the_luckiest_trial_on
     assert any("chosen on validation" in note for note in summary["notes"])
 
 
+def notes_on_outcomes(summary: dict) -> list[str]:
+    """All notes but the one on the network's dead taps, which has a test of its own."""
+    return [note for note in summary["notes"] if "never receive a gradient" not in note]
+
+
+def test_a_note_says_how_much_of_the_network_can_never_learn(summary_of, tiny_config):
+    small = [note for note in summary_of(by_seed("base", [0.5] * 3))["notes"] if "never receive" in note]
+    # Width 4 at 8 x 8 with the cifar stem: 1 x 1 in the last stage and 2 x 2 before it, as torchvision's network at 32 x 32.
+    assert len(small) == 1 and small[0].startswith("At 8 x 8 pixels with the cifar stem 61 % of the parameters of the resnet18")
+
+
 def test_a_note_says_where_published_outcomes_came_out_otherwise(summary_of):
     results = {
         **by_seed("base", [0.5] * 3, verdict="dimensional"),
         **by_seed("other", [0.5] * 3),
         **by_seed("third", [0.5] * 3),
     }
-    assert summary_of(results)["notes"] == [
+    assert notes_on_outcomes(summary_of(results)) == [
         "Of 2 arms with a published outcome (a paper), 0 agree; not ν 1 (no collapse there, dimensional here); "
         "ν 2 (collapse there, healthy here)."
     ]
     results |= {**by_seed("base", [0.5] * 3), **by_seed("other", [0.5] * 3, verdict="complete")}
-    assert summary_of(results)["notes"] == ["Of 2 arms with a published outcome (a paper), 2 agree."]
+    assert notes_on_outcomes(summary_of(results)) == ["Of 2 arms with a published outcome (a paper), 2 agree."]
 
 
 @pytest.mark.parametrize("status", ["missing", "partial", "killed", "failed", "out-of-memory"])
 def test_a_run_that_says_nothing_of_its_settings_agrees_with_no_published_outcome(summary_of, status):
     results = {**by_seed("base", [0.5] * 3), **{("other", seed): unfinished(status) for seed in range(3)}}
-    assert summary_of(results)["notes"] == ["Of 1 arms with a published outcome (a paper), 1 agree."]
+    assert notes_on_outcomes(summary_of(results)) == ["Of 1 arms with a published outcome (a paper), 1 agree."]
 
 
 def test_a_diverged_arm_agrees_with_a_published_collapse(summary_of):
     results = {**by_seed("base", [0.5] * 3), **{("other", seed): unfinished("diverged") for seed in range(3)}}
-    assert summary_of(results)["notes"] == ["Of 2 arms with a published outcome (a paper), 2 agree."]
+    assert notes_on_outcomes(summary_of(results)) == ["Of 2 arms with a published outcome (a paper), 2 agree."]
 
 
 def test_each_arm_says_whether_it_agrees_with_its_published_outcome(summary_of):
@@ -289,7 +300,7 @@ def test_a_note_says_how_far_the_variance_term_of_the_baseline_got(summary_of):
 
 def test_without_published_outcomes_there_is_no_note(summary_of):
     arms = tuple(Arm(name=arm.name, settings=arm.settings) for arm in ARMS)
-    assert summary_of(by_seed("base", [0.5] * 3), asked=study(arms, source=None))["notes"] == []
+    assert notes_on_outcomes(summary_of(by_seed("base", [0.5] * 3), asked=study(arms, source=None))) == []
 
 
 # ---- the whole

@@ -1,6 +1,7 @@
 """Views against torchvision's operations, one after the other, on the same parameters."""
 
 import math
+import shutil
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 import vicreg.torchvision_compat  # noqa: F401  (before torchvision)
 from torchvision.transforms.v2 import functional as reference
-from vicreg.augmentation import apply_view, crop_and_flip, plain_view, two_views
+from vicreg.augmentation import apply_view, compiled_view, crop_and_flip, plain_view, two_views
 from vicreg.errors import InputError
 from vicreg.views import ViewParameters, ViewSettings, draw_parameters, view_settings
 
@@ -68,7 +69,7 @@ def assert_as_torchvision(images: Tensor, p: ViewParameters, size: int, threshol
     channels = images.shape[1]
     view = apply_view(images, p, size=size, mean=(0,) * channels, std=(1,) * channels, solarize_threshold=threshold)
     expected = torch.stack([reference_view(x / 255, p, i, size, threshold) for i, x in enumerate(images)])
-    assert view.dtype == torch.float32 and view.is_contiguous()
+    assert view.dtype == torch.float32 and view.is_contiguous(memory_format=torch.channels_last)
     assert (view - expected).abs().max() < BOUND
 
 
@@ -170,14 +171,31 @@ def test_a_samples_view_does_not_depend_on_its_neighbours() -> None:
         assert (alone[0] - together[i]).abs().max() < 1e-6  # a matrix product may sum in another order
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_static_shapes_give_the_same_views(channels: int) -> None:
-    images, p = noise(32, channels), parameters(32, STRONG)
+@pytest.mark.parametrize("side", [1, 5, 32])
+@pytest.mark.parametrize(
+    "settings", [*view_settings(preset="official"), STRONG, NOTHING], ids=["first", "second", "strong", "none"]
+)
+@pytest.mark.parametrize("images", [noise(64, 1), noise(64), photographs(64)], ids=["gray", "noise", "photographs"])
+def test_static_shapes_give_the_same_views(images: Tensor, settings: ViewSettings, side: int) -> None:
+    p, channels = parameters(64, settings), images.shape[1]
     subset, static = (
-        apply_view(images, p, size=32, mean=[0.5] * channels, std=[0.25] * channels, static=static)
+        apply_view(images, p, size=side, mean=[0.5] * channels, std=[0.25] * channels, static=static)
         for static in (False, True)
     )
-    assert (subset - static).abs().max() < 1e-5
+    assert static.is_contiguous(memory_format=torch.channels_last)
+    assert (subset - static).abs().max() < 4 * BOUND  # 1 / std times
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own import
+def test_compiled_views_are_the_same_to_rounding() -> None:
+    images, mean, std = photographs(64, side=8), torch.full((3,), 0.5), torch.full((3,), 0.25)
+    for settings in (*view_settings(preset="official"), STRONG):  # compiled once: it depends on shapes alone
+        p = parameters(64, settings, 8, 8)
+        expected = apply_view(images, p, size=8, mean=mean, std=std)
+        view = compiled_view()(images, p, size=8, mean=mean, std=std)
+        assert view.dtype == torch.float32 and view.is_contiguous(memory_format=torch.channels_last)
+        assert (view - expected).abs().max() < 4 * BOUND  # 1 / std times; measured 4e-6
 
 
 def test_views_are_normalised_last_and_plain_views_resized_as_torchvision_does() -> None:

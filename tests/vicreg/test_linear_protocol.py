@@ -1,9 +1,12 @@
 """The source paper's linear evaluation: it learns, it repeats itself, and it leaves the encoder alone."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from vicreg import linear_protocol
 from vicreg.datasets import Dataset, Split
@@ -18,7 +21,7 @@ CPU = torch.device("cpu")
 
 def settings(**changes) -> LinearSettings:
     given = {
-        "epochs": 3, "lr": 0.1, "batch_size": 16, "momentum": 0.9, "weight_decay": 0.0,
+        "epochs": 3, "lr": (0.1,), "batch_size": 16, "momentum": 0.9, "weight_decay": 0.0,
         "crop_scale": (0.5, 1.0), "flip": 0.5,
     }  # fmt: skip
     return LinearSettings(**(given | changes))
@@ -53,7 +56,8 @@ def model() -> VICRegModel:
 
 
 def fit(model: VICRegModel, dataset: Dataset, *, seed: int = 0, **changes) -> LinearClassifier:
-    return fit_linear(model, dataset, settings=settings(**changes), size=8, seed=seed, device=CPU)
+    (layer,) = fit_linear(model, dataset, settings=settings(**changes), size=8, seed=seed, device=CPU).values()
+    return layer
 
 
 def top1(model: VICRegModel, dataset: Dataset, classifier: LinearClassifier) -> float:
@@ -62,7 +66,7 @@ def top1(model: VICRegModel, dataset: Dataset, classifier: LinearClassifier) -> 
 
 
 def test_a_separable_toy_is_learned(model, toy):
-    assert top1(model, toy, fit(model, toy, lr=0.0)) < 0.7
+    assert top1(model, toy, fit(model, toy, lr=(0.0,))) < 0.7
     assert top1(model, toy, fit(model, toy, epochs=8)) > 0.9
 
 
@@ -105,30 +109,75 @@ def test_images_are_augmented_anew_each_epoch_and_each_is_seen_once(model, toy, 
 
     monkeypatch.setattr(linear_protocol, "crop_and_flip", watched)
     fit(model, toy, epochs=2, batch_size=40)
-    assert [len(images) for images, _ in batches] == [40, 40, 10] * 2
+    assert [len(images) for images, _ in batches] == [90] * 2  # encoded at once, whatever the batch of a step
 
     def epoch(which: int, part: int) -> dict[bytes, bytes]:
-        pairs = [pair for batch in batches[3 * which : 3 * which + 3] for pair in zip(*batch, strict=True)]
+        pairs = [pair for batch in batches[which : which + 1] for pair in zip(*batch, strict=True)]
         return {pair[0].numpy().tobytes(): pair[part].numpy().tobytes() for pair in pairs}
 
     originals = {image.numpy().tobytes() for image in toy.train.images}
     assert epoch(0, 0).keys() == epoch(1, 0).keys() == originals
     assert list(epoch(0, 0)) != list(epoch(1, 0))  # another order
-    assert streams == [streams[0]] * 3 + [streams[3]] * 3 and streams[0] != streams[3]  # and other draws
+    assert streams[0] != streams[1]  # and other draws
     changed = [epoch(0, 1)[image] != epoch(1, 1)[image] for image in originals]
     assert sum(changed) > len(changed) / 2  # a full crop without a flip can come twice
 
 
-def test_the_learning_rate_falls_from_its_value_to_zero_along_a_cosine(model, toy, monkeypatch):
-    rates, original = [], torch.optim.SGD.step
+def reference(model: VICRegModel, dataset: Dataset, given: LinearSettings, start: torch.Tensor, monkeypatch) -> nn.Linear:
+    """The protocol by torch's own layer, loss and SGD, on the features of each step."""
+    steps, original = [], linear_protocol._epoch_of_features
 
-    def watched(optimizer, *arguments, **named):
-        rates.append(optimizer.param_groups[0]["lr"])
-        return original(optimizer, *arguments, **named)
+    def kept(*arguments, **named):
+        for features, indices in original(*arguments, **named):
+            steps.append((features[:, :-1], dataset.train.labels[indices]))
+            yield features, indices
 
-    monkeypatch.setattr(torch.optim.SGD, "step", watched)
-    fit(model, toy, epochs=5, batch_size=90, lr=0.01)
-    assert rates == pytest.approx([0.01, 0.01 * (1 + 0.5**0.5) / 2, 0.005, 0.01 * (1 - 0.5**0.5) / 2, 0.0])
+    with monkeypatch.context() as patch:
+        patch.setattr(linear_protocol, "_epoch_of_features", kept)
+        fit_linear(model, dataset, settings=given, size=8, seed=0, device=CPU)
+    layer = nn.Linear(start.shape[1], start.shape[0])
+    with torch.no_grad():
+        layer.weight.copy_(start)
+        layer.bias.zero_()
+    (lr,) = given.lr
+    optimizer = torch.optim.SGD(layer.parameters(), lr=lr, momentum=given.momentum, weight_decay=given.weight_decay)
+    for step, (features, labels) in enumerate(steps):
+        optimizer.zero_grad()
+        functional.cross_entropy(layer(features), labels).backward()
+        optimizer.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * step / (len(steps) - 1))) / 2
+        optimizer.step()
+    return layer
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+def test_a_layer_is_trained_as_torchs_own_sgd_and_cross_entropy_train_it_along_a_cosine(
+    model, toy, monkeypatch, weight_decay
+):
+    given = settings(epochs=4, batch_size=20, weight_decay=weight_decay)
+    start = fit(model, toy, lr=(0.0,)).weight
+    expected = reference(model, toy, given, start, monkeypatch)
+    found = fit_linear(model, toy, settings=given, size=8, seed=0, device=CPU)[0.1]
+    torch.testing.assert_close(found.weight, expected.weight.detach(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.bias, expected.bias.detach(), rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(found.weight, start, atol=1e-2)
+
+
+def test_several_learning_rates_are_trained_as_each_is_by_itself(model, toy):
+    rates = (0.01, 0.1, 1.0)
+    together = fit_linear(model, toy, settings=settings(lr=rates), size=8, seed=0, device=CPU)
+    assert tuple(together) == rates
+    for lr, layer in together.items():
+        torch.testing.assert_close(layer.weight, fit(model, toy, lr=(lr,)).weight, rtol=1e-4, atol=1e-6)
+
+
+def test_the_gradient_is_that_of_the_mean_cross_entropy():
+    draw = torch.Generator().manual_seed(0)
+    weight = torch.randn(2, 3, 5, generator=draw, dtype=torch.float64).requires_grad_()
+    features = torch.randn(7, 5, generator=draw, dtype=torch.float64)
+    labels = torch.arange(7) % 3
+    sum(functional.cross_entropy(features @ layer.T, labels) for layer in weight).backward()
+    found = linear_protocol.cross_entropy_gradient(weight.detach(), features, labels)
+    torch.testing.assert_close(found, weight.grad, rtol=1e-12, atol=1e-12)
 
 
 def test_decay_shrinks_the_layer(model, toy):
@@ -140,8 +189,9 @@ def test_decay_shrinks_the_layer(model, toy):
     [
         ({"epochs": 0}, "evaluate.linear.epochs must be at least 1, but got 0."),
         ({"batch_size": 0}, "evaluate.linear.batch_size must be at least 1, but got 0."),
-        ({"lr": -0.1}, "evaluate.linear.lr must be at least 0, but got -0.1."),
-        ({"lr": float("inf")}, "evaluate.linear.lr must be at least 0, but got inf."),
+        ({"lr": (-0.1,)}, "evaluate.linear.lr must list finite numbers of at least 0, but got [-0.1]."),
+        ({"lr": (0.1, float("inf"))}, "evaluate.linear.lr must list finite numbers of at least 0, but got [0.1, inf]."),
+        ({"lr": ()}, "evaluate.linear.lr must list finite numbers of at least 0, but got []."),
         ({"momentum": float("nan")}, "evaluate.linear.momentum must be at least 0, but got nan."),
         ({"weight_decay": -1.0}, "evaluate.linear.weight_decay must be at least 0, but got -1.0."),
         ({"flip": 1.5}, "flip must be a number between 0 and 1, but got 1.5."),

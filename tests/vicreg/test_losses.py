@@ -183,8 +183,38 @@ def test_a_term_of_coefficient_zero_is_recorded_and_leaves_no_gradient(zeroed):
     name = {"lambda_": "invariance", "mu": "variance", "nu": "covariance"}[zeroed]
     assert terms[1:] == complete[1:]
     assert not getattr(terms, name).requires_grad
-    expected = torch.autograd.grad(complete.total - getattr(complete, name), z)[0]
+    left = {
+        "lambda_": lambda: invariance(z, z_prime),
+        "mu": lambda: (variance(z) + variance(z_prime)) / 2,
+        "nu": lambda: covariance(z) + covariance(z_prime),
+    }
+    expected = torch.autograd.grad(sum(term() for name, term in left.items() if name != zeroed), z)[0]
     torch.testing.assert_close(torch.autograd.grad(terms.total, z)[0], expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "d"), [(6, 10), (10, 6), (8, 8)])
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 3.0])
+def test_the_closed_form_gradient_is_that_of_the_terms(n, d, gamma):
+    z, z_prime = (embeddings(n, d, seed=s).requires_grad_() for s in (1, 2))
+    weights = Coefficients(lambda_=25, mu=10, nu=2)
+    total = vicreg_loss(z, z_prime, coefficients=weights, gamma=gamma).total
+    automatic = (
+        25 * invariance(z, z_prime)
+        + 10 * (variance(z, gamma=gamma) + variance(z_prime, gamma=gamma)) / 2
+        + 2 * (covariance(z) + covariance(z_prime))
+    )
+    torch.testing.assert_close(total, automatic, rtol=1e-12, atol=1e-12)
+    pairs = zip(torch.autograd.grad(3 * total, (z, z_prime)), torch.autograd.grad(3 * automatic, (z, z_prime)))
+    for found, expected in pairs:
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_one_view_can_be_held_fixed():
+    z, z_prime = embeddings(6, 10, seed=1).requires_grad_(), embeddings(6, 10, seed=2)
+    weights = Coefficients(lambda_=1, mu=1, nu=1)
+    fixed = torch.autograd.grad(vicreg_loss(z, z_prime, coefficients=weights).total, z)[0]
+    both = torch.autograd.grad(vicreg_loss(z, z_prime.requires_grad_(), coefficients=weights).total, z)[0]
+    assert torch.equal(fixed, both)
 
 
 def test_a_covariance_that_overflows_harms_nothing_where_its_coefficient_is_zero():

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from vicreg import feed
 from vicreg import pretrain as loop
 from vicreg.checkpoints import latest_checkpoint, load_checkpoint
 from vicreg.datasets import Dataset, Split
@@ -19,16 +20,6 @@ from vicreg.settings import PretrainSettings
 
 IDENTITY = "0123456789abcdef" * 4
 OPTIMIZERS = {"lars": 1.0, "sgd": 0.1, "adamw": 0.05}  # name -> a base learning rate it trains well with
-
-
-@pytest.fixture
-def settings(tiny_config):
-    """`settings(nu=2, ...)`: tiny settings with some changed; `lambda_` is params.yaml's `lambda`."""
-
-    def build(**changes) -> PretrainSettings:
-        return tiny_config({f"pretrain.{name.rstrip('_')}": value for name, value in changes.items()}).pretrain
-
-    return build
 
 
 @pytest.fixture
@@ -87,6 +78,16 @@ def test_a_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(settings,
         resumed = train(given, folder=folder)
         assert same_weights(whole, resumed)
         assert timeless(whole.history) == timeless(resumed.history)
+
+
+@pytest.mark.parametrize("view_passes", ["together", "joint"])
+def test_a_stopped_run_with_one_pass_for_both_views_and_a_short_last_batch_ends_with_the_same_bits(
+    settings, train, tmp_path, view_passes
+):
+    given = settings(view_passes=view_passes, batch_size=64, drop_last=False, epochs=3)
+    with pytest.raises(Stopped):
+        train(given, folder=tmp_path / "run", on_epoch=stop_after(1))
+    assert same_weights(train(given), train(given, folder=tmp_path / "run"))
 
 
 def test_a_run_stopped_after_every_epoch_ends_as_if_never_stopped(settings, train, tmp_path):
@@ -198,15 +199,22 @@ def test_a_short_last_batch_counts_unless_dropped_and_one_image_never_does(setti
 def test_an_epoch_sees_each_image_once_in_an_order_and_with_views_of_its_own(
     settings, train, digits, monkeypatch, drop_last, sizes
 ):
-    batches, streams, original = [], [], loop.two_views
+    batches, streams, (apply, draw) = [], [], (feed.apply_view, feed.draw_parameters)
 
-    def watched(images, **named):
+    def watched(images, *rest, **named):
         batches.append(images)
-        streams.append(named["generator"].initial_seed())
-        return original(images, **named)
+        return apply(images, *rest, **named)
 
-    monkeypatch.setattr(loop, "two_views", watched)
+    def watched_draw(n, *, generator, **named):
+        streams.append(generator.initial_seed())
+        return draw(n, generator=generator, **named)
+
+    monkeypatch.setattr(feed, "apply_view", watched)
+    monkeypatch.setattr(feed, "draw_parameters", watched_draw)
+    monkeypatch.setitem(feed._AT_ONCE, "cpu", 1)  # a batch at a time
     train(settings(epochs=2, batch_size=64, drop_last=drop_last))
+    assert all(torch.equal(one, other) for one, other in zip(batches[::2], batches[1::2], strict=True))  # both views
+    batches = batches[::2]
     assert [len(batch) for batch in batches] == sizes * 2
     half = len(sizes)
     epochs = [[image.numpy().tobytes() for image in torch.cat(part)] for part in (batches[:half], batches[half:])]
@@ -214,7 +222,8 @@ def test_an_epoch_sees_each_image_once_in_an_order_and_with_views_of_its_own(
     for epoch in epochs:
         assert len(set(epoch)) == len(epoch) == sum(sizes) and set(epoch) <= known
     assert epochs[0] != epochs[1]
-    assert len(set(streams[:half])) == len(set(streams[half:])) == 1 and streams[0] != streams[-1]
+    # a stream a view and an epoch
+    assert len(set(streams)) == 4 and streams == streams[:2] * half + streams[-2:] * half
 
 
 @pytest.mark.parametrize("batch_size", [32, 160])  # five steps an epoch, or one, after which no loss is seen
@@ -254,19 +263,6 @@ def test_the_log_holds_every_term_weighted_and_unweighted_and_both_spaces_geomet
         assert 0 <= record["embedding_share_below_gamma"] <= 1
         assert record["representations"].keys() == record["embeddings"].keys() > {"std_mean", "rankme"}
     assert json.loads(json.dumps(history)) == history
-
-
-def test_step_metrics_of_a_batch_worked_by_hand(settings):
-    z = torch.tensor([[0.0, 0.0, 1.0], [2.0, 6.0, 1.0]])  # stds of sqrt(2), sqrt(18) and 0
-    model = torch.nn.Linear(2, 1)
-    model.weight.grad, model.bias.grad = torch.tensor([[2.0, 3.0]]), torch.tensor([6.0])
-    terms = loop.vicreg_loss(z, z, coefficients=settings().coefficients(3))
-    measured = dict(zip(STEP_METRICS, loop.step_metrics(terms, z, model, gamma=1.5).tolist(), strict=True))
-    assert measured["gradient_norm"] == pytest.approx(7)
-    assert measured["embedding_std_mean"] == pytest.approx((2**0.5 + 18**0.5) / 3)
-    assert measured["embedding_std_min"] == 0
-    assert measured["embedding_share_below_gamma"] == pytest.approx(2 / 3)
-    assert measured["total"] == pytest.approx(terms.total.item())
 
 
 def test_speed_counts_the_images_that_were_seen(settings, train, monkeypatch):

@@ -24,6 +24,7 @@ def settings(tiny_config) -> PretrainSettings:
         ({"convention": "mine"}, "pretrain.convention must be one of equation, algorithm, official, but got 'mine'."),
         ({"optimizer": "adam"}, "pretrain.optimizer must be one of lars, sgd, adamw, but got 'adam'."),
         ({"precision": "float16"}, "pretrain.precision must be one of float32, bfloat16, but got 'float16'."),
+        ({"view_passes": "both"}, "pretrain.view_passes must be one of separate, together, joint, but got 'both'."),
         ({"width": 0}, "pretrain.width must be a finite number of at least 1, but got 0."),
         ({"threads": 0}, "pretrain.threads must be a finite number of at least 1, but got 0."),
         ({"checkpoint_every": 0}, "pretrain.checkpoint_every must be a finite number of at least 1, but got 0."),
@@ -84,13 +85,19 @@ def test_settings_cannot_be_changed(settings):
     [("official", (25, 20, 1)), ("algorithm", (25, 40, 1)), ("equation", (25 * 16, 40, 1))],
 )
 def test_coefficients_are_in_the_official_codes_units(settings, convention, expected):
-    changed = dataclasses.replace(settings, convention=convention, lambda_=25.0, mu=20.0, nu=1.0)
-    assert changed.coefficients(16) == Coefficients(lambda_=expected[0], mu=expected[1], nu=expected[2])
+    changed = dataclasses.replace(
+        settings, convention=convention, lambda_=25.0, mu=20.0, nu=1.0, expander=(8, 16)
+    )
+    assert changed.coefficients == Coefficients(lambda_=expected[0], mu=expected[1], nu=expected[2])
 
 
-def test_the_embeddings_dimension_is_the_expanders_last_size_or_the_backbones_affair(settings):
-    assert dataclasses.replace(settings, expander=(32, 8)).embedding_dimension == 8
-    assert dataclasses.replace(settings, expander=()).embedding_dimension is None
+@pytest.mark.parametrize(
+    ("backbone", "width", "dimension"), [("resnet18", 4, 32), ("resnet34", 64, 512), ("resnet50", 64, 2048)]
+)
+def test_the_embeddings_dimension_is_the_expanders_last_size_or_the_backbones(settings, backbone, width, dimension):
+    changed = dataclasses.replace(settings, backbone=backbone, width=width)
+    assert dataclasses.replace(changed, expander=(32, 8)).embedding_dimension == 8
+    assert dataclasses.replace(changed, expander=()).embedding_dimension == dimension
 
 
 def test_the_untrained_control_differs_in_its_epochs_alone(settings):

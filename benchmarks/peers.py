@@ -1,0 +1,211 @@
+"""Training: images a second of our loop against lightly's with the same network, batch, arithmetic and images.
+
+    python -m benchmarks.peers [--stem imagenet|cifar] [--batch 256] [--backbone resnet18] [--threads 2] [--out FILE]
+
+lightly's loop is that of its documentation (docs.lightly.ai, "VICReg"), with its transform, head, loss and LARS. Ours is
+`vicreg.pretrain.train_epoch` with the settings of params.yaml. Both train on random 32 x 32 images in float32 without TF32,
+in torch's deterministic kernels, with views of the paper's kind and BatchNorm of each view by itself.
+
+A round is one epoch of `--steps` steps of each loop, and holds all of the epoch's work: lightly's workers are kept, but
+begin with the epoch and have nothing left to do at its end. So lightly waits for its first batch as it does in every epoch;
+with few steps that weighs more than in a long one, which is why the ratio without that wait is given too (it flatters
+lightly by the batches made meanwhile). Steps are best a multiple of the workers.
+"""
+
+import dataclasses
+import os
+import time
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.augment import as_pil, loader_of
+from benchmarks.gpu import noise_images
+from benchmarks.measure import RESULTS, ROOT, Measured, alternate, arguments_of, installed, machine, table, write
+from study.command import choose_device, run_command
+from study.config import load_config
+from vicreg.datasets import Dataset
+from vicreg.errors import InputError
+from vicreg.memory import keep_freed_memory, place
+from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model, train_epoch
+from vicreg.schedules import peak_learning_rate
+from vicreg.settings import PretrainSettings
+from vicreg.step import TrainStep
+from vicreg.torchvision_compat import torchvision
+
+SIDE = 32  # pixels
+EXPANDER = (2048, 2048, 2048)  # the source paper's
+STEPS = {"imagenet": 4, "cifar": 2}  # on a CPU, where a step of the cifar stem takes several times as long
+WORKERS = 2  # of lightly's loader on a CPU, beside torch's threads; on a GPU the CPU has nothing else to do
+OURS, LIGHTLY = "ours", "lightly"
+
+
+def main() -> int:
+    parser = arguments_of("peers", __doc__)
+    parser.add_argument("--stem", default="imagenet", choices=tuple(STEPS))
+    parser.add_argument("--backbone", default="resnet18", choices=("resnet18", "resnet34", "resnet50"))
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--steps", type=int, help="in a round; by default 4 (cifar: 2), on a GPU 4 for each worker")
+    parser.add_argument("--workers", type=int, help="of lightly's loader; by default 2, on a GPU one for each core")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)  # of lightly's weights and views; they are drawn from torch's global state
+    device = choose_device(arguments.device)
+    on_gpu = device.type == "cuda"
+    workers = arguments.workers or (os.cpu_count() if on_gpu else WORKERS)
+    steps = arguments.steps or (4 * workers if on_gpu else STEPS[arguments.stem])
+    results = compare(
+        stem=arguments.stem, backbone=arguments.backbone, batch=arguments.batch, steps=steps, rounds=arguments.rounds,
+        threads=arguments.threads, workers=workers, device=device,
+    )  # fmt: skip
+    write(arguments.out or RESULTS / f"peers-{arguments.stem}.json", results)
+    print(table(results["rows"]))
+    wait, ratio = results["lightly_first_batch_seconds"], results["times_lightly_without_its_first_wait"]
+    print(f"lightly waits {wait:.2f} s a round for its first batch; without that wait ours is {ratio:.2f} times as fast")
+    return 0
+
+
+def compare(
+    *, stem: str, backbone: str, batch: int, steps: int, rounds: int, threads: int, workers: int, device: torch.device
+) -> dict[str, Any]:
+    """Times both loops in alternating rounds.
+
+    Raises:
+        InputError: where lightly is not installed.
+    """
+    if not installed("lightly"):
+        raise InputError("lightly is not installed; install benchmarks/requirements.txt, or time ours by benchmarks.gpu.")
+    settings = settings_of(stem=stem, backbone=backbone, batch=batch, epochs=rounds + 1, threads=threads)
+    exact_arithmetic(settings)
+    keep_freed_memory()  # as `pretrain` does; lightly's loop shares the process and has the benefit too
+    dataset = noise_images(SIDE, count=batch * steps)
+    ours = OurLoop(settings, dataset, steps=steps, device=device)
+    lightlys = LightlyLoop(settings, dataset, workers=workers, device=device)
+    measured = alternate({OURS: ours, LIGHTLY: lightlys}, reference=LIGHTLY, repeats=rounds, device=device)
+    waits = lightlys.first_waits[1:]  # the first is that of the round that warms up, and holds the workers' start
+    images = batch * steps
+    return {
+        "machine": machine(device, packages=("torchvision", "lightly", "pillow")),
+        "settings": {"steps": steps, "workers": workers, "pretrain": dataclasses.asdict(settings)},
+        "parameters": {OURS: parameters_of(ours.step.model), LIGHTLY: parameters_of(lightlys.model)},
+        "images_per_second": {name: images / measured.median(name) for name in (OURS, LIGHTLY)},
+        "lightly_first_batch_seconds": median(waits),
+        "times_lightly_without_its_first_wait": ratio_without(waits, measured),
+        "measured": measured.to_dict(),
+        "rows": measured.rows(work=images, unit="images"),
+    }
+
+
+def ratio_without(waits: list[float], measured: Measured) -> float:
+    """How many times as fast ours is where lightly is spared its wait for the first batch: the median over rounds."""
+    both = zip(measured.seconds[OURS], measured.seconds[LIGHTLY], waits, strict=True)
+    return median((lightlys - wait) / ours for ours, lightlys, wait in both)
+
+
+def settings_of(*, stem: str, backbone: str, batch: int, epochs: int, threads: int) -> PretrainSettings:
+    """params.yaml's recipe with the network, the batch and the views that both loops have."""
+    return load_config(
+        path=ROOT / "params.yaml",
+        profile="source",
+        settings={
+            "pretrain.backbone": backbone,
+            "pretrain.stem": stem,
+            "pretrain.width": 64,
+            "pretrain.expander": list(EXPANDER),
+            "pretrain.image_size": None,
+            "pretrain.batch_size": batch,
+            "pretrain.epochs": epochs,
+            "pretrain.warmup_epochs": 0,
+            "pretrain.precision": "float32",
+            "pretrain.threads": threads,
+            "pretrain.augmentation.preset": "paper",
+        },
+    ).pretrain
+
+
+def parameters_of(model: nn.Module) -> int:
+    """How many numbers a network learns."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+class OurLoop:
+    """An epoch of ours at each call, as `vicreg.pretrain.pretrain` trains it."""
+
+    def __init__(self, settings: PretrainSettings, dataset: Dataset, *, steps: int, device: torch.device) -> None:
+        model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+        self.step = TrainStep(settings, model, make_optimizer(settings, model), device=device)
+        self.images = place(dataset.train.images, device)
+        self.settings, self.dataset, self.steps, self.device = settings, dataset, steps, device
+        self.epoch = 0
+
+    def __call__(self) -> None:
+        _, self.step = train_epoch(
+            self.settings, self.dataset, self.step, self.images, device=self.device, epoch=self.epoch, steps=self.steps
+        )
+        self.epoch += 1
+
+
+class LightlyModel(nn.Module):
+    """The network of lightly's documentation, with our expander's three layers: the batch's embeddings (N, 2048)."""
+
+    def __init__(self, backbone: str, stem: str) -> None:
+        super().__init__()
+        from lightly.models.modules.heads import VICRegProjectionHead
+
+        resnet = getattr(torchvision.models, backbone)()
+        if stem == "cifar":
+            resnet.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
+            resnet.maxpool = nn.Identity()
+        self.backbone = nn.Sequential(*list(resnet.children())[:-1])
+        self.projection_head = VICRegProjectionHead(
+            input_dim=resnet.fc.in_features, hidden_dim=EXPANDER[0], output_dim=EXPANDER[-1], num_layers=len(EXPANDER)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.backbone(x).flatten(start_dim=1)
+        return self.projection_head(x)
+
+
+class LightlyLoop:
+    """An epoch of lightly's loop at each call; `first_waits` are the seconds until each epoch's first batch."""
+
+    def __init__(self, settings: PretrainSettings, dataset: Dataset, *, workers: int, device: torch.device) -> None:
+        from lightly.loss import VICRegLoss
+        from lightly.models.utils import get_weight_decay_parameters
+        from lightly.transforms import VICRegTransform
+        from lightly.utils.lars import LARS
+
+        self.model, self.device = LightlyModel(settings.backbone, settings.stem).to(device), device
+        transform = VICRegTransform(input_size=SIDE)
+        images = as_pil(dataset.train.images)
+        self.loader = loader_of(images, transform, batch=settings.batch_size, workers=workers)
+        self.criterion = VICRegLoss(lambda_param=settings.lambda_, mu_param=settings.mu, nu_param=settings.nu)
+        # As lightly's own benchmark of VICReg has it; the same parameters are left out of decay and adaptation as in ours.
+        decayed, others = get_weight_decay_parameters([self.model.backbone, self.model.projection_head])
+        self.optimizer = LARS(
+            [{"params": decayed}, {"params": others, "weight_decay": 0.0}],
+            lr=peak_learning_rate(base_lr=settings.base_lr, batch_size=settings.batch_size),
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        self.first_waits: list[float] = []
+
+    def __call__(self) -> None:
+        started = time.perf_counter()
+        total_loss = 0.0
+        for number, ((x0, x1), _) in enumerate(self.loader):
+            if number == 0:
+                self.first_waits.append(time.perf_counter() - started)
+            x0, x1 = x0.to(self.device), x1.to(self.device)
+            z0 = self.model(x0)
+            z1 = self.model(x1)
+            loss = self.criterion(z0, z1)
+            total_loss += loss.detach()
+            loss.backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
+if __name__ == "__main__":
+    run_command(main)

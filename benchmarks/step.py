@@ -1,0 +1,238 @@
+"""Where a training step's time goes, beside the least it could take, in a table and a picture.
+
+    python -m benchmarks.step [--out FILE] [--picture FILE] [--threads 2] [--only NAME]
+
+Each network is timed part by part (medians), and the network's own time is divided among kinds of operation by torch's
+profiler. A floor is the floating-point operations over what this machine reaches on a large matrix product, or the bytes
+that must be moved (each input read once, each output written once) over what it reaches on a large copy.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.gpu import with_plain_convolutions
+from benchmarks.measure import (
+    RESULTS,
+    ROOT,
+    arguments_of,
+    foreign_share,
+    machine,
+    median_of,
+    noise_images,
+    processor_time,
+    table,
+    write,
+)
+from study.command import choose_device, run_command
+from study.config import load_config
+from vicreg.datasets import Dataset
+from vicreg.feed import epoch_of_views
+from vicreg.losses import vicreg_loss
+from vicreg.memory import keep_freed_memory, place
+from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model
+from vicreg.settings import PretrainSettings
+from vicreg.step import TrainStep, step_metrics
+
+SIDE = 32  # pixels, of the images and of their views
+STEPS = 4  # whose views are timed together, as an epoch makes them
+FLOAT = 4  # bytes
+
+
+class Network(NamedTuple):
+    """One row of the picture: what it is called, the profile it starts from, what differs, and its convolutions."""
+
+    name: str
+    profile: str
+    changes: dict[str, Any]
+    plain: bool = False
+
+
+_CIFAR = {"pretrain.stem": "cifar", "pretrain.batch_size": 64}
+NETWORKS = (
+    Network("digits profile: width 16, batch 64, 1 thread", "digits", {}),
+    Network("ResNet-18, imagenet stem, batch 256", "source", {"pretrain.backbone": "resnet18", "pretrain.batch_size": 256}),
+    Network(
+        "the same, plain convolutions", "source", {"pretrain.backbone": "resnet18", "pretrain.batch_size": 256}, plain=True
+    ),
+    Network("ResNet-18, cifar stem, batch 64", "source", {"pretrain.backbone": "resnet18", **_CIFAR}),
+)
+
+# Kinds of operation in the order they are drawn, and how the profiler's names are told apart (the first that fits).
+KINDS = {
+    "convolutions": ("convolution", "conv2d"),
+    "products (live taps, expander)": ("mm", "linear", "bmm"),
+    "BatchNorm": ("batch_norm",),
+    "ReLU, pooling, sums, copies": ("",),
+}
+OTHER_PARTS = ("views", "loss", "metrics", "optimizer")
+COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#999999", "#009e73", "#cc79a7", "#f0e442", "#d55e00")
+
+
+def main() -> int:
+    parser = arguments_of("step", __doc__)
+    parser.add_argument("--picture", type=Path, default=RESULTS / "step.svg")
+    parser.add_argument("--only", action="append", choices=[one.name for one in NETWORKS])
+    arguments = parser.parse_args()
+    device = choose_device(arguments.device)
+    before = processor_time()
+    measured = {
+        one.name: measure(one, threads=arguments.threads, rounds=arguments.rounds, device=device)
+        for one in NETWORKS
+        if not arguments.only or one.name in arguments.only
+    }
+    results = {"machine": machine(device), "networks": measured, "foreign_load": foreign_share(before, processor_time())}
+    write(arguments.out or RESULTS / "step.json", results)
+    for name, found in measured.items():
+        print(f"\n{name}: {found['images_per_second']:,.0f} images/s")
+        print(table(rows_of(found)))
+    draw(measured, arguments.picture)
+    print(f"\nothers used {results['foreign_load']:.0%} of this machine meanwhile; picture: {arguments.picture.name}")
+    return 0
+
+
+def measure(network: Network, *, threads: int, rounds: int, device: torch.device) -> dict[str, Any]:
+    """Milliseconds of each part of one step, their floors, the network's kinds, and images a second of the whole step."""
+    changes = {"pretrain.threads": threads} if network.profile == "source" else {}
+    settings = load_config(
+        path=ROOT / "params.yaml", profile=network.profile, settings={**changes, **network.changes}
+    ).pretrain
+    exact_arithmetic(settings)
+    keep_freed_memory()
+    dataset = noise_images(SIDE, count=STEPS * settings.batch_size)
+    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+    if network.plain:
+        with_plain_convolutions(model)
+    step = TrainStep(settings, model, make_optimizer(settings, model), device=device)
+    functions = parts_of(settings, dataset, step, device=device)
+    whole = functions.pop("step")
+    milliseconds = {name: 1000 * median_of(one, device=device, repeats=rounds) for name, one in functions.items()}
+    milliseconds["views"] /= STEPS
+    seconds = median_of(whole, device=device, repeats=rounds) + milliseconds["views"] / 1000
+    return {
+        "threads": settings.threads,
+        "milliseconds": milliseconds,
+        "floors": floors_of(settings, step, functions["network"], device=device),
+        "kinds": kinds_of(functions["network"], milliseconds["network"]),
+        "images_per_second": settings.batch_size / seconds,
+    }
+
+
+def parts_of(
+    settings: PretrainSettings, dataset: Dataset, step: TrainStep, *, device: torch.device
+) -> dict[str, Callable[[], Any]]:
+    """A function for each part of a step; `views` makes those of `STEPS` steps, `step` is all but the views."""
+    images = place(dataset.train.images, device)
+
+    def views() -> list[tuple[Tensor, Tensor]]:
+        return list(epoch_of_views(settings, dataset, images, device=device, size=SIDE, epoch=0, steps=STEPS))
+
+    view, view_prime = views()[0]
+    step.reset()
+    step(view, view_prime, learning_rate=0.0)  # gradients and the optimiser's state are there from now on
+    z, z_prime = (torch.randn(len(view), settings.embedding_dimension, device=device, requires_grad=True) for _ in range(2))
+    terms = vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False)
+
+    def network() -> None:
+        step.optimizer.zero_grad(set_to_none=True)
+        pair = step.model.embed_views(view, view_prime, passes=settings.view_passes)
+        torch.autograd.backward(pair, [torch.ones_like(one) for one in pair])
+
+    def loss() -> None:
+        vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False).total.backward()
+
+    return {
+        "views": views,
+        "network": network,
+        "loss": loss,
+        "metrics": lambda: step_metrics(terms, z.detach(), step.model, gamma=settings.gamma),
+        "optimizer": step.optimizer.step,
+        "step": lambda: step(view, view_prime, learning_rate=0.0),
+    }
+
+
+def floors_of(
+    settings: PretrainSettings, step: TrainStep, network: Callable[[], Any], *, device: torch.device
+) -> dict[str, float]:
+    """The least milliseconds of views, network, loss and optimiser at this machine's measured ceilings."""
+    n = 1024 if device.type == "cpu" else 8192
+    left, right = torch.randn(n, n, device=device), torch.randn(n, n, device=device)
+    operations = 2 * n**3 / median_of(lambda: left @ right, device=device)  # a second
+    source = torch.randn(2**24, device=device)
+    target = torch.empty_like(source)
+    moved = 2 * source.nbytes / median_of(lambda: target.copy_(source), device=device)  # bytes a second
+    with FlopCounterMode(display=False) as counter:
+        network()
+    weights = sum(parameter.numel() for parameter in step.model.parameters())
+    n, d = settings.batch_size, settings.embedding_dimension
+    smaller = min(n, d)
+    pixels = n * SIDE**2 * step.model.backbone.conv1.in_channels
+    return {
+        "views": 1000 * 2 * pixels * (1 + FLOAT) / moved,  # a byte read and a float written, for each view
+        "network": 1000 * counter.get_total_flops() / operations,
+        "loss": 1000 * 2 * 2 * (2 * n * d * smaller) / operations,  # two products for each view
+        "optimizer": 1000 * 5 * FLOAT * weights / moved,  # weight, gradient and buffer read, weight and buffer written
+    }
+
+
+def kinds_of(network: Callable[[], Any], milliseconds: float) -> dict[str, float]:
+    """`milliseconds` of the network, divided among `KINDS` as the profiler divides its operations' own time."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        network()
+    own = dict.fromkeys(KINDS, 0.0)
+    for event in profiled.key_averages():
+        name = event.key.removeprefix("aten::").removeprefix("mkldnn_")
+        kind = next(kind for kind, words in KINDS.items() if any(word in name for word in words))
+        own[kind] += event.self_cpu_time_total
+    return {kind: milliseconds * value / sum(own.values()) for kind, value in own.items()}
+
+
+def rows_of(found: dict[str, Any]) -> list[dict[str, str]]:
+    """A row a part for `table`."""
+    rows = []
+    for name, value in found["milliseconds"].items():
+        floor = found["floors"].get(name)
+        rows.append({"part": name, "ms": f"{value:.2f}", "floor, ms": "" if floor is None else f"{floor:.2f}"})
+        if name == "network":
+            rows += [{"part": f"  {kind}", "ms": f"{ms:.2f}", "floor, ms": ""} for kind, ms in found["kinds"].items()]
+    return rows
+
+
+def draw(measured: dict[str, Any], path: Path) -> None:
+    """Each network a bar of its parts, as shares of the step of all; the floor of the whole as a line across it."""
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plt
+
+    matplotlib.rcParams["svg.hashsalt"] = "vicreg-study"
+    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.62 * len(measured)), layout="constrained")
+    names = [*KINDS, *OTHER_PARTS]
+    for row, found in enumerate(measured.values()):
+        values = [*found["kinds"].values(), *(found["milliseconds"][part] for part in OTHER_PARTS)]
+        total, start = sum(values), 0.0
+        for name, value, colour in zip(names, values, COLOURS, strict=True):
+            axes.barh(row, 100 * value / total, left=start, color=colour, height=0.55, label=name if row == 0 else None)
+            start += 100 * value / total
+        floor = 100 * sum(found["floors"].values()) / total
+        label = "floor" if row == 0 else None
+        axes.plot([floor, floor], [row - 0.36, row + 0.36], color="black", linewidth=1.6, label=label)
+        text = f"{total:,.0f} ms, {found['images_per_second']:,.0f} images/s"
+        axes.text(101, row, text, va="center", fontsize=8)
+    labels = [name.replace(": ", "\n").replace(", batch", "\nbatch") for name in measured]
+    axes.set_yticks(range(len(measured)), labels, fontsize=8)
+    axes.set(xlim=(0, 100), xlabel="share of a step's time, %")
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper left", ncols=5, fontsize=8, frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    run_command(main)

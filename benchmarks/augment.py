@@ -8,11 +8,16 @@ are started before and stay; a call begins and ends with none of them at work. N
 (`benchmarks/requirements.txt`), and leaves out what is not installed.
 """
 
+import os
 import random
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+
+# Compiled code brings an OpenMP runtime of its own beside torch's. Each runtime's idle threads wait for work in a busy loop,
+# on the cores that the other's work is for, unless they are told to sleep before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
@@ -24,6 +29,7 @@ from benchmarks.gpu import noise_images
 from benchmarks.measure import RESULTS, alternate, arguments_of, installed, machine, table, write
 from study.command import choose_device, run_command
 from vicreg.augmentation import compiled_view, two_views
+from vicreg.memory import keep_freed_memory
 from vicreg.randomness import make_generator
 from vicreg.torchvision_compat import torchvision
 from vicreg.views import ViewSettings, draw_parameters
@@ -48,6 +54,7 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.manual_seed(0)  # of the peers' views; they draw from torch's global state
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # as `pretrain` does
     device = choose_device(arguments.device)
     results = compare(
         batch=arguments.batch, batches=arguments.batches, side=arguments.side, workers=arguments.workers,

@@ -40,7 +40,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
         "mode": study.mode,
         "question": study.question,
         "hypothesis": study.hypothesis,
-        "notes": [*_notes(study, arms), *_dead_taps_note(plan, dataset)],
+        "notes": [*_notes(study, arms), *_joint_note(plan), *_dead_taps_note(plan, dataset)],
         "baseline": study.baseline,
         "overrides": dict(overrides),
         "primary": config.primary,
@@ -232,6 +232,18 @@ def _notes(study: Study, arms: Sequence[Mapping[str, Any]]) -> list[str]:
             "read on test, so that its lead is not the luck of the best of many."
         )
     return notes
+
+
+def _joint_note(plan: Plan) -> list[str]:
+    """Which arms normalised both views together, which is a training of another kind."""
+    trained = [cell for cell in plan.cells if not cell.is_control]
+    joint = sorted({cell.label for cell in trained if cell.run.config.pretrain.view_passes == "joint"})
+    if not joint:
+        return []
+    return [
+        f"BatchNorm saw both views of a batch at once (pretrain.view_passes: joint) in {', '.join(joint)}: not the published "
+        "training, which normalises each view by itself."
+    ]
 
 
 def _dead_taps_note(plan: Plan, dataset: Dataset) -> list[str]:

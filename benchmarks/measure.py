@@ -242,10 +242,10 @@ def median_of(
     return median([_timed(function, device, clock) for _ in range(repeats + 1)][1:])
 
 
-def noise_images(side: int, *, count: int) -> Dataset:
-    """Random images of 3 x `side` x `side`: a timing does not depend on what is in them, and zeros would flatter it."""
+def noise_images(side: int, *, count: int, channels: int = 3) -> Dataset:
+    """Random square images of `side` pixels: a timing does not depend on what is in them, and zeros would flatter it."""
     generator = make_generator(0, "benchmark")
-    images = torch.randint(256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
+    images = torch.randint(256, (count, channels, side, side), generator=generator, dtype=torch.uint8)
     labels = torch.arange(count) % 10
     train, validation, test = (
         Split(images=images[:most].clone(), labels=labels[:most].clone()) for most in (count, 5000, 5000)

@@ -40,23 +40,25 @@ from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model
 from vicreg.settings import PretrainSettings
 from vicreg.step import TrainStep, step_metrics
 
-SIDE = 32  # pixels, of the images and of their views
+SIDE = 32  # pixels, of the views
 STEPS = 4  # whose views are timed together, as an epoch makes them
 FLOAT = 4  # bytes
 
 
 class Network(NamedTuple):
-    """One row of the picture: what it is called, the profile it starts from, what differs, and its convolutions."""
+    """One row of the picture: what it is called, the profile it starts from, what differs, its convolutions and images."""
 
     name: str
     profile: str
     changes: dict[str, Any]
     plain: bool = False
+    channels: int = 3  # of an image, and its side in pixels; views are 32 pixels wide
+    side: int = 32
 
 
 _CIFAR = {"pretrain.stem": "cifar", "pretrain.batch_size": 64}
 NETWORKS = (
-    Network("digits profile: width 16, batch 64, 1 thread", "digits", {}),
+    Network("digits profile: width 16, batch 64, 1 thread", "digits", {}, channels=1, side=8),
     Network("ResNet-18, imagenet stem, batch 256", "source", {"pretrain.backbone": "resnet18", "pretrain.batch_size": 256}),
     Network(
         "the same, plain convolutions", "source", {"pretrain.backbone": "resnet18", "pretrain.batch_size": 256}, plain=True
@@ -105,7 +107,7 @@ def measure(network: Network, *, threads: int, rounds: int, device: torch.device
     ).pretrain
     exact_arithmetic(settings)
     keep_freed_memory()
-    dataset = noise_images(SIDE, count=STEPS * settings.batch_size)
+    dataset = noise_images(network.side, count=STEPS * settings.batch_size, channels=network.channels)
     model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
     if network.plain:
         with_plain_convolutions(model)

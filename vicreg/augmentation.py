@@ -108,27 +108,31 @@ def two_views(
     size: int,
     mean: Sequence[float] | Tensor,
     std: Sequence[float] | Tensor,
-    generator: torch.Generator,
-    static: bool = False,
+    generator: torch.Generator | Sequence[torch.Generator],
+    compiled: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Two independent random views of uint8 images (n, C, H, W), each normalised float32 (n, C, size, size).
 
-    The first view's parameters are drawn first. `static` is apply_view's. Raises InputError.
+    The first view's parameters are drawn first; a pair of generators is one a view. `compiled` makes them with
+    `compiled_view`. Both views are made in one go, which saves half of the operations. Raises InputError.
     """
     _require_images(images)
     n, _, height, width = images.shape
-    return tuple(
-        apply_view(
-            images,
-            draw_parameters(n, height=height, width=width, settings=view, generator=generator),
-            size=size,
-            mean=mean,
-            std=std,
-            solarize_threshold=view.solarize_threshold,
-            static=static,
+    generators = (generator, generator) if isinstance(generator, torch.Generator) else generator
+    drawn = [
+        draw_parameters(n, height=height, width=width, settings=view, generator=source)
+        for view, source in zip(settings, generators, strict=True)
+    ]
+    apply = compiled_view() if compiled else apply_view
+    first, second = (view.solarize_threshold for view in settings)
+    if first != second:
+        return tuple(
+            apply(images, one, size=size, mean=mean, std=std, solarize_threshold=threshold)
+            for one, threshold in zip(drawn, (first, second), strict=True)
         )
-        for view in settings
-    )
+    both = ViewParameters(*(torch.cat(pair) for pair in zip(*drawn, strict=True)))
+    views = apply(torch.cat((images, images)), both, size=size, mean=mean, std=std, solarize_threshold=first)
+    return views[:n], views[n:]
 
 
 def crop_and_flip(

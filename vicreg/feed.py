@@ -5,16 +5,15 @@ batches and, to rounding, the same views on any device and however many batches 
 waited for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from vicreg.augmentation import apply_view, compiled_view
+from vicreg.augmentation import two_views
 from vicreg.datasets import Dataset
 from vicreg.randomness import make_generator
 from vicreg.settings import PretrainSettings
-from vicreg.views import draw_parameters
 
 # Bytes of one view that are made at once. On a CPU about what its second-level cache holds (1 MiB: small batches are made
 # several at a time, of larger ones each by itself). On a GPU enough work to hide some hundred launches.
@@ -36,18 +35,11 @@ def epoch_of_views(
     order = order[: steps * settings.batch_size]
     generators = [make_generator(settings.seed, f"view-{number}", epoch) for number in (1, 2)]
     mean, std = (torch.tensor(values, device=device) for values in (dataset.mean, dataset.std))
-    apply: Callable[..., Tensor] = compiled_view() if settings.compile else apply_view
-    height, width = images.shape[2:]
     for indices in order.split(settings.batch_size * _batches_at_once(settings, images, device, size)):
-        chosen = images[indices.to(images.device)].to(device, non_blocking=True)
-        views = [
-            apply(
-                chosen,
-                draw_parameters(len(indices), height=height, width=width, settings=view, generator=generator),
-                size=size, mean=mean, std=std, solarize_threshold=view.solarize_threshold,
-            )
-            for view, generator in zip(settings.views, generators, strict=True)
-        ]  # fmt: skip
+        views = two_views(
+            images[indices.to(images.device)].to(device, non_blocking=True),
+            settings=settings.views, size=size, mean=mean, std=std, generator=generators, compiled=settings.compile,
+        )  # fmt: skip
         yield from zip(*(view.split(settings.batch_size) for view in views), strict=True)
 
 

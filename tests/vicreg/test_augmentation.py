@@ -241,3 +241,21 @@ def test_images_and_statistics_of_the_wrong_kind_are_refused() -> None:
             apply_view(images, p, size=32, **RAW)
     with pytest.raises(InputError, match="one number a channel, 1 here, but got 3 and 3"):
         apply_view(noise(2, 1), p, size=32, **RAW)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.7])
+def test_both_views_are_those_that_each_is_by_itself(threshold):
+    settings = (ViewSettings(), ViewSettings(blur=0.1, solarize=0.2, solarize_threshold=threshold))
+    images, places = noise(), {"size": 32, **RAW}
+    found = two_views(images, settings=settings, generator=generator(), **places)
+    source = generator()
+    for view, own in zip(found, settings, strict=True):
+        drawn = draw_parameters(len(images), height=32, width=32, settings=own, generator=source)
+        assert torch.equal(view, apply_view(images, drawn, solarize_threshold=own.solarize_threshold, **places))
+
+
+def test_a_pair_of_generators_is_one_a_view():
+    named = {"settings": (ViewSettings(),) * 2, "size": 32, **RAW}
+    first, second = two_views(noise(), generator=(generator(1), generator(2)), **named)
+    swapped = two_views(noise(), generator=(generator(2), generator(1)), **named)
+    assert torch.equal(first, swapped[1]) and torch.equal(second, swapped[0]) and not torch.equal(first, second)

@@ -199,22 +199,16 @@ def test_a_short_last_batch_counts_unless_dropped_and_one_image_never_does(setti
 def test_an_epoch_sees_each_image_once_in_an_order_and_with_views_of_its_own(
     settings, train, digits, monkeypatch, drop_last, sizes
 ):
-    batches, streams, (apply, draw) = [], [], (feed.apply_view, feed.draw_parameters)
+    batches, streams, original = [], [], feed.two_views
 
-    def watched(images, *rest, **named):
+    def watched(images, *, generator, **named):
         batches.append(images)
-        return apply(images, *rest, **named)
+        streams.extend(one.initial_seed() for one in generator)
+        return original(images, generator=generator, **named)
 
-    def watched_draw(n, *, generator, **named):
-        streams.append(generator.initial_seed())
-        return draw(n, generator=generator, **named)
-
-    monkeypatch.setattr(feed, "apply_view", watched)
-    monkeypatch.setattr(feed, "draw_parameters", watched_draw)
+    monkeypatch.setattr(feed, "two_views", watched)
     monkeypatch.setitem(feed._AT_ONCE, "cpu", 1)  # a batch at a time
     train(settings(epochs=2, batch_size=64, drop_last=drop_last))
-    assert all(torch.equal(one, other) for one, other in zip(batches[::2], batches[1::2], strict=True))  # both views
-    batches = batches[::2]
     assert [len(batch) for batch in batches] == sizes * 2
     half = len(sizes)
     epochs = [[image.numpy().tobytes() for image in torch.cat(part)] for part in (batches[:half], batches[half:])]

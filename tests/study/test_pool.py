@@ -18,6 +18,7 @@ from study.plan import make_plan
 from study.pool import Pool
 from study.prepare import obtain
 from study.spec import load_study
+from vicreg import pretrain as loop
 
 
 def test_a_run_that_diverges_is_recorded_the_others_go_on_and_the_status_says_so(project, trained, command):
@@ -102,8 +103,15 @@ def test_on_leaving_a_pool_for_whatever_reason_no_worker_is_left(project):
 
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGKILL, "2"), (signal.SIGINT, "2"), (signal.SIGTERM, "1")])
 def test_a_command_that_is_stopped_leaves_no_worker_and_the_next_call_ends_as_if_it_had_not_been(
-    project, undisturbed, trained, wait_until, number, workers
+    project, undisturbed, trained, wait_until, number, workers, monkeypatch
 ):
+    train_epoch = loop.train_epoch
+
+    def unhurried(*arguments, **named):  # or the study may have ended before the signal comes
+        time.sleep(0.2)
+        return train_epoch(*arguments, **named)
+
+    monkeypatch.setattr(loop, "train_epoch", unhurried)
     started = project.start("--study", "tiny", "--workers", workers)
     wait_until(project.checkpoints)
     processes = {process for _, process in trained()}

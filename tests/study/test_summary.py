@@ -260,7 +260,7 @@ def test_a_note_says_how_much_of_the_network_can_never_learn(summary_of, tiny_co
 def test_a_note_says_where_both_views_were_normalised_together(summary_of):
     one = (ARMS[0], Arm(name="both", settings={"pretrain.view_passes": "joint"}))
     (note,) = [note for note in summary_of({}, asked=study(one, source=None))["notes"] if "BatchNorm saw" in note]
-    assert "joint) in both:" in note
+    assert "joint) in view passes joint:" in note
     assert not any("BatchNorm saw" in note for note in summary_of({})["notes"])
 
 

@@ -103,8 +103,11 @@ def test_on_leaving_a_pool_for_whatever_reason_no_worker_is_left(project):
 
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGKILL, "2"), (signal.SIGINT, "2"), (signal.SIGTERM, "1")])
 def test_a_command_that_is_stopped_leaves_no_worker_and_the_next_call_ends_as_if_it_had_not_been(
-    project, undisturbed, trained, wait_until, number, workers, monkeypatch
+    project, undisturbed, trained, wait_until, number, workers, monkeypatch, request
 ):
+    # A shell starts what it runs in the background with Ctrl-C ignored, and the command would inherit that from the tests.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     train_epoch = loop.train_epoch
 
     def unhurried(*arguments, **named):  # or the study may have ended before the signal comes

@@ -34,7 +34,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measure import machine, median_of, noise_images
+from benchmarks.measure import copy_rate, machine, median_of, noise_images, product_rate
+from benchmarks.step import STEPS, parts_of, with_plain_convolutions
 from study.command import choose_device, run_command
 from study.config import Config, load_config, parse_setting
 from study.packing import best_number, pace
@@ -43,13 +44,12 @@ from vicreg.augmentation import apply_view
 from vicreg.checkpoints import to_json, write_atomically
 from vicreg.errors import InputError
 from vicreg.feed import epoch_of_views
-from vicreg.live_taps import LiveTapConv2d
 from vicreg.losses import vicreg_loss
 from vicreg.memory import keep_freed_memory, place
 from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model, pretrain, train_epoch, watch
 from vicreg.randomness import make_generator
 from vicreg.rehearsal import rehearse
-from vicreg.step import GraphedStep, TrainStep, step_metrics
+from vicreg.step import GraphedStep, TrainStep
 from vicreg.views import draw_parameters
 
 # Relative error of float32 against float32 in another order of sums; a real difference (TF32, another order of operations)
@@ -178,14 +178,6 @@ def live_against_plain(bench: Bench) -> float:
     return relative(*gradients)
 
 
-def with_plain_convolutions(model: nn.Module) -> nn.Module:
-    """The same network without `LiveTapConv2d`'s shortcut."""
-    for layer in model.modules():
-        if isinstance(layer, LiveTapConv2d):
-            layer.__class__ = nn.Conv2d
-    return model
-
-
 def some_steps(bench: Bench, config: Config) -> Tensor:
     """The weights after an epoch of 4 steps."""
     step: TrainStep | GraphedStep = bench.step(config)
@@ -237,59 +229,30 @@ def relative(found: Tensor, reference: Tensor) -> float:
 
 def ceilings(bench: Bench) -> dict[str, float]:
     """TFLOP/s of large products of random numbers, and GB/s of a large copy (bytes read plus bytes written)."""
-    large = bench.device.type == "cuda"
-    n = 8192 if large else 1024
-    found = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        left, right = (torch.randn(n, n, device=bench.device).to(dtype) for _ in range(2))
-        seconds = median_of(lambda left=left, right=right: left @ right, device=bench.device)
-        found[f"{str(dtype).removeprefix('torch.')}_tflops"] = 2 * n**3 / seconds / 1e12
-    source = torch.randn(2**28 if large else 2**24, device=bench.device)
-    target = torch.empty_like(source)
-    found["copy_gb_per_second"] = 2 * source.nbytes / median_of(lambda: target.copy_(source), device=bench.device) / 1e9
-    return found
+    rates = {
+        f"{str(dtype).removeprefix('torch.')}_tflops": product_rate(bench.device, dtype=dtype) / 1e12
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    return {**rates, "copy_gb_per_second": copy_rate(bench.device) / 1e9}
 
 
 def parts(bench: Bench) -> dict[str, Any]:
     """Milliseconds of each part of a step at the profile's batch size, and floors where they can be counted."""
-    config, device = bench.config, bench.device
-    settings = config.pretrain
-    step, (view, view_prime) = bench.step(config), bench.views(config)
-    step.reset()
-    step(view, view_prime, learning_rate=0.0)
-    images = place(bench.dataset.train.images, device)
-    z, z_prime = (torch.randn(len(view), settings.embedding_dimension, device=device, requires_grad=True) for _ in range(2))
-    terms = vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False)
-
-    def all_views() -> None:
-        for _ in epoch_of_views(
-            settings, bench.dataset, images, device=device, size=bench.arguments.side, epoch=0, steps=8
-        ):
-            pass
-
-    def network() -> None:
-        step.optimizer.zero_grad(set_to_none=True)
-        pair = step.model.embed_views(view, view_prime, passes=settings.view_passes)
-        torch.autograd.backward(pair, [torch.ones_like(one) for one in pair])
-
-    def loss() -> None:
-        vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False).total.backward()
-
+    settings, device, dataset = bench.config.pretrain, bench.device, bench.dataset
+    step, images = bench.step(bench.config), place(dataset.train.images, device)
+    functions = parts_of(settings, dataset, step, size=bench.arguments.side, device=device)
+    functions["watch, once an epoch"] = lambda: watch(settings, dataset, step.model, images, epoch=0)
+    del functions["step"]  # `steps` times it, views included
+    milliseconds = {name: 1000 * median_of(one, device=device) for name, one in functions.items()}
+    milliseconds["views"] /= STEPS
     with FlopCounterMode(display=False) as counter:
-        network()
+        functions["network"]()
     flops = counter.get_total_flops()
-    rate = ceilings(bench)["float32_tflops"]
-    milliseconds = {
-        "views": 1000 * median_of(all_views, device=device) / 8,
-        "network": 1000 * median_of(network, device=device),
-        "loss": 1000 * median_of(loss, device=device),
-        "metrics": 1000 * median_of(lambda: step_metrics(terms, z.detach(), step.model, gamma=1.0), device=device),
-        "optimizer": 1000 * median_of(step.optimizer.step, device=device),
-        "watch, once an epoch": 1000 * median_of(
-            lambda: watch(settings, bench.dataset, step.model, images, epoch=0), device=device
-        ),
-    }  # fmt: skip
-    return {"milliseconds": milliseconds, "network_gflop": flops / 1e9, "network_floor_milliseconds": flops / rate / 1e9}
+    return {
+        "milliseconds": milliseconds,
+        "network_gflop": flops / 1e9,
+        "network_floor_milliseconds": 1000 * flops / product_rate(device),
+    }
 
 
 def steps(bench: Bench) -> dict[str, float]:

@@ -242,6 +242,20 @@ def median_of(
     return median([_timed(function, device, clock) for _ in range(repeats + 1)][1:])
 
 
+def product_rate(device: torch.device, *, dtype: torch.dtype = torch.float32) -> float:
+    """Floating-point operations a second that a large product of random matrices reaches."""
+    n = 8192 if device.type == "cuda" else 1024
+    left, right = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
+    return 2 * n**3 / median_of(lambda: left @ right, device=device)
+
+
+def copy_rate(device: torch.device) -> float:
+    """Bytes a second, read plus written, that a large copy reaches."""
+    source = torch.randn(2**28 if device.type == "cuda" else 2**24, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / median_of(lambda: target.copy_(source), device=device)
+
+
 def noise_images(side: int, *, count: int, channels: int = 3) -> Dataset:
     """Random square images of `side` pixels: a timing does not depend on what is in them, and zeros would flatter it."""
     generator = make_generator(0, "benchmark")

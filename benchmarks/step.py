@@ -11,22 +11,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.gpu import with_plain_convolutions
 from benchmarks.measure import (
     RESULTS,
     ROOT,
     arguments_of,
+    copy_rate,
     foreign_share,
     machine,
     median_of,
     noise_images,
     processor_time,
+    product_rate,
     table,
     write,
 )
@@ -34,6 +34,7 @@ from study.command import choose_device, run_command
 from study.config import load_config
 from vicreg.datasets import Dataset
 from vicreg.feed import epoch_of_views
+from vicreg.live_taps import LiveTapConv2d
 from vicreg.losses import vicreg_loss
 from vicreg.memory import keep_freed_memory, place
 from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model
@@ -112,7 +113,7 @@ def measure(network: Network, *, threads: int, rounds: int, device: torch.device
     if network.plain:
         with_plain_convolutions(model)
     step = TrainStep(settings, model, make_optimizer(settings, model), device=device)
-    functions = parts_of(settings, dataset, step, device=device)
+    functions = parts_of(settings, dataset, step, size=SIDE, device=device)
     whole = functions.pop("step")
     milliseconds = {name: 1000 * median_of(one, device=device, repeats=rounds) for name, one in functions.items()}
     milliseconds["views"] /= STEPS
@@ -127,13 +128,14 @@ def measure(network: Network, *, threads: int, rounds: int, device: torch.device
 
 
 def parts_of(
-    settings: PretrainSettings, dataset: Dataset, step: TrainStep, *, device: torch.device
+    settings: PretrainSettings, dataset: Dataset, step: TrainStep, *, size: int, device: torch.device
 ) -> dict[str, Callable[[], Any]]:
-    """A function for each part of a step; `views` makes those of `STEPS` steps, `step` is all but the views."""
+    """A function for each part of a step: `views` makes those of `STEPS` steps, `size` pixels wide, and `step` is all but the
+    views."""
     images = place(dataset.train.images, device)
 
     def views() -> list[tuple[Tensor, Tensor]]:
-        return list(epoch_of_views(settings, dataset, images, device=device, size=SIDE, epoch=0, steps=STEPS))
+        return list(epoch_of_views(settings, dataset, images, device=device, size=size, epoch=0, steps=STEPS))
 
     view, view_prime = views()[0]
     step.reset()
@@ -159,16 +161,19 @@ def parts_of(
     }
 
 
+def with_plain_convolutions(model: nn.Module) -> nn.Module:
+    """The same network without `LiveTapConv2d`'s shortcut."""
+    for layer in model.modules():
+        if isinstance(layer, LiveTapConv2d):
+            layer.__class__ = nn.Conv2d
+    return model
+
+
 def floors_of(
     settings: PretrainSettings, step: TrainStep, network: Callable[[], Any], *, device: torch.device
 ) -> dict[str, float]:
     """The least milliseconds of views, network, loss and optimiser at this machine's measured ceilings."""
-    n = 1024 if device.type == "cpu" else 8192
-    left, right = torch.randn(n, n, device=device), torch.randn(n, n, device=device)
-    operations = 2 * n**3 / median_of(lambda: left @ right, device=device)  # a second
-    source = torch.randn(2**24, device=device)
-    target = torch.empty_like(source)
-    moved = 2 * source.nbytes / median_of(lambda: target.copy_(source), device=device)  # bytes a second
+    operations, moved = product_rate(device), copy_rate(device)
     with FlopCounterMode(display=False) as counter:
         network()
     weights = sum(parameter.numel() for parameter in step.model.parameters())
@@ -208,6 +213,8 @@ def rows_of(found: dict[str, Any]) -> list[dict[str, str]]:
 
 def draw(measured: dict[str, Any], path: Path) -> None:
     """Each network a bar of its parts, as shares of the step of all; the floor of the whole as a line across it."""
+    import matplotlib
+
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
 

@@ -130,7 +130,7 @@ def measure(network: Network, *, threads: int, rounds: int, device: torch.device
 def parts_of(
     settings: PretrainSettings, dataset: Dataset, step: TrainStep, *, size: int, device: torch.device
 ) -> dict[str, Callable[[], Any]]:
-    """A function for each part of a step: `views` makes those of `STEPS` steps, `size` pixels wide, and `step` is all but the
+    """A function for each part of a step: `views` makes those of `STEPS` steps, `size` pixels wide, and `step` all but the
     views."""
     images = place(dataset.train.images, device)
 

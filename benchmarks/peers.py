@@ -4,7 +4,9 @@
 
 lightly's loop is that of its documentation (docs.lightly.ai, "VICReg"), with its transform, head, loss and LARS. Ours is
 `vicreg.pretrain.train_epoch` with the settings of params.yaml. Both train on random 32 x 32 images in float32 without TF32,
-in torch's deterministic kernels, with views of the paper's kind and BatchNorm of each view by itself.
+in torch's deterministic kernels, with views of the paper's kind and BatchNorm of each view by itself. Each has a process of
+its own, as its user would run it, so that what `pretrain` asks of the allocator is not asked for lightly; while one trains,
+the other waits.
 
 A round is one epoch of `--steps` steps of each loop, and holds all of the epoch's work: lightly's workers are kept, but
 begin with the epoch and have nothing left to do at its end. So lightly waits for its first batch as it does in every epoch;
@@ -13,10 +15,13 @@ lightly by the batches made meanwhile). Steps are best a multiple of the workers
 """
 
 import dataclasses
+import multiprocessing
 import os
 import time
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -50,7 +55,6 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="in a round; by default 4 (cifar: 2), on a GPU 4 for each worker")
     parser.add_argument("--workers", type=int, help="of lightly's loader; by default 2, on a GPU one for each core")
     arguments = parser.parse_args()
-    torch.manual_seed(0)  # of lightly's weights and views; they are drawn from torch's global state
     device = choose_device(arguments.device)
     on_gpu = device.type == "cuda"
     workers = arguments.workers or (os.cpu_count() if on_gpu else WORKERS)
@@ -78,17 +82,16 @@ def compare(
         raise InputError("lightly is not installed; install benchmarks/requirements.txt, or time ours by benchmarks.gpu.")
     settings = settings_of(stem=stem, backbone=backbone, batch=batch, epochs=rounds + 1, threads=threads)
     exact_arithmetic(settings)
-    keep_freed_memory()  # as `pretrain` does; lightly's loop shares the process and has the benefit too
-    dataset = noise_images(SIDE, count=batch * steps)
-    ours = OurLoop(settings, dataset, steps=steps, device=device)
-    lightlys = LightlyLoop(settings, dataset, workers=workers, device=device)
-    measured = alternate({OURS: ours, LIGHTLY: lightlys}, reference=LIGHTLY, repeats=rounds, device=device)
-    waits = lightlys.first_waits[1:]  # the first is that of the round that warms up, and holds the workers' start
+    with ExitStack() as stack:
+        ours = stack.enter_context(Elsewhere(OurLoop, settings, steps=steps, device=device))
+        lightlys = stack.enter_context(Elsewhere(LightlyLoop, settings, steps=steps, workers=workers, device=device))
+        measured = alternate({OURS: ours, LIGHTLY: lightlys}, reference=LIGHTLY, repeats=rounds)
+    waits = lightlys.replies[1:]  # the first is that of the round that warms up, and holds the workers' start
     images = batch * steps
     return {
         "machine": machine(device, packages=("torchvision", "lightly", "pillow")),
         "settings": {"steps": steps, "workers": workers, "pretrain": dataclasses.asdict(settings)},
-        "parameters": {OURS: parameters_of(ours.step.model), LIGHTLY: parameters_of(lightlys.model)},
+        "parameters": {OURS: ours.parameters, LIGHTLY: lightlys.parameters},
         "images_per_second": {name: images / measured.median(name) for name in (OURS, LIGHTLY)},
         "lightly_first_batch_seconds": median(waits),
         "times_lightly_without_its_first_wait": ratio_without(waits, measured),
@@ -129,12 +132,62 @@ def parameters_of(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+class Elsewhere:
+    """A loop in a process of its own: a call trains one epoch there, and what the loop returned is added to `replies`."""
+
+    def __init__(self, loop: type, settings: PretrainSettings, **arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_train_when_told, args=(other, loop, settings, arguments))
+        self._process.start()
+        other.close()
+        self.parameters: int = self._reply()
+        self.replies: list[Any] = []
+
+    def __call__(self) -> None:
+        self._connection.send(True)
+        self.replies.append(self._reply())
+
+    def _reply(self) -> Any:
+        try:
+            return self._connection.recv()
+        except EOFError:
+            self._process.join()
+            raise RuntimeError(f"a loop ended with exit status {self._process.exitcode}; what it said is above") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()  # which its process takes for the end
+        self._process.join()
+
+
+def _train_when_told(connection: Connection, loop: type, settings: PretrainSettings, arguments: dict[str, Any]) -> None:
+    """The other process: an epoch for each message, answered with what it returned, until the connection closes."""
+    torch.manual_seed(0)  # of lightly's weights and views; they are drawn from torch's global state
+    exact_arithmetic(settings)
+    dataset = noise_images(SIDE, count=settings.batch_size * arguments["steps"])
+    train = loop(settings, dataset, **arguments)
+    connection.send(parameters_of(train.model))
+    while True:
+        try:
+            connection.recv()
+        except EOFError:
+            return
+        reply = train()
+        if arguments["device"].type == "cuda":
+            torch.cuda.synchronize()
+        connection.send(reply)
+
+
 class OurLoop:
     """An epoch of ours at each call, as `vicreg.pretrain.pretrain` trains it."""
 
     def __init__(self, settings: PretrainSettings, dataset: Dataset, *, steps: int, device: torch.device) -> None:
-        model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
-        self.step = TrainStep(settings, model, make_optimizer(settings, model), device=device)
+        keep_freed_memory()  # as `pretrain` does
+        self.model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+        self.step = TrainStep(settings, self.model, make_optimizer(settings, self.model), device=device)
         self.images = place(dataset.train.images, device)
         self.settings, self.dataset, self.steps, self.device = settings, dataset, steps, device
         self.epoch = 0
@@ -168,9 +221,11 @@ class LightlyModel(nn.Module):
 
 
 class LightlyLoop:
-    """An epoch of lightly's loop at each call; `first_waits` are the seconds until each epoch's first batch."""
+    """An epoch of lightly's loop at each call, which returns the seconds until its first batch."""
 
-    def __init__(self, settings: PretrainSettings, dataset: Dataset, *, workers: int, device: torch.device) -> None:
+    def __init__(
+        self, settings: PretrainSettings, dataset: Dataset, *, steps: int, workers: int, device: torch.device
+    ) -> None:
         from lightly.loss import VICRegLoss
         from lightly.models.utils import get_weight_decay_parameters
         from lightly.transforms import VICRegTransform
@@ -178,7 +233,7 @@ class LightlyLoop:
 
         self.model, self.device = LightlyModel(settings.backbone, settings.stem).to(device), device
         transform = VICRegTransform(input_size=SIDE)
-        images = as_pil(dataset.train.images)
+        images = as_pil(dataset.train.images[: steps * settings.batch_size])
         self.loader = loader_of(images, transform, batch=settings.batch_size, workers=workers)
         self.criterion = VICRegLoss(lambda_param=settings.lambda_, mu_param=settings.mu, nu_param=settings.nu)
         # As lightly's own benchmark of VICReg has it; the same parameters are left out of decay and adaptation as in ours.
@@ -189,14 +244,13 @@ class LightlyLoop:
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
         )
-        self.first_waits: list[float] = []
 
-    def __call__(self) -> None:
+    def __call__(self) -> float:
         started = time.perf_counter()
         total_loss = 0.0
         for number, ((x0, x1), _) in enumerate(self.loader):
             if number == 0:
-                self.first_waits.append(time.perf_counter() - started)
+                waited = time.perf_counter() - started
             x0, x1 = x0.to(self.device), x1.to(self.device)
             z0 = self.model(x0)
             z1 = self.model(x1)
@@ -205,6 +259,7 @@ class LightlyLoop:
             loss.backward()
             self.optimizer.step()
             self.optimizer.zero_grad()
+        return waited
 
 
 if __name__ == "__main__":

@@ -7,13 +7,15 @@ taps have a gradient of exactly 0 in both) at a fraction of the time.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from vicreg import winograd
 
 
 class Live(NamedTuple):
@@ -67,35 +69,40 @@ def parameters_without_gradient(module: nn.Module, images: Tensor) -> tuple[int,
 
 
 class LiveTapConv2d(nn.Conv2d):
-    """torch's Conv2d with the same parameters, which becomes a dense product where the input is small enough.
+    """torch's Conv2d with the same parameters, which takes fewer products where the input is small enough.
 
-    That is where every output reads the same pixels: (N, C, H, W) with H and W up to 2 for a 3 x 3 kernel with padding 1,
-    up to 4 for a 7 x 7 kernel with padding 3, and wherever one output is left. Elsewhere, and with groups, dilation, a
-    bias or padding given by name, it is torch's own.
+    Where every output reads the same pixels it is one dense product: (N, C, H, W) with H and W up to 2 for a 3 x 3 kernel
+    with padding 1, up to 4 for a 7 x 7 kernel with padding 3, and wherever one output is left. 3 x 3 kernels of enough
+    channels are convolved by minimal filtering on a CPU (`winograd.pays`). Elsewhere, and with groups, dilation, a bias or
+    padding given by name, it is torch's own.
     """
 
-    _shared: dict[torch.Size, Tensor] | None = None  # within `shared_live_taps`: size of the input -> matrix of live taps
+    _shared: dict[torch.Size, Tensor] | None = None  # within `shared_live_taps`: size of the input -> what the kernels become
 
     def forward(self, input: Tensor) -> Tensor:
         usual = self.groups == 1 and self.dilation == (1, 1) and self.bias is None and self.padding_mode == "zeros"
         if not usual or isinstance(self.padding, str) or input.ndim != 4 or len(input) == 0:
             return super().forward(input)
-        find = _axes.__wrapped__ if torch.compiler.is_compiling() else _axes  # a compiler cannot look into a cache
+        compiling = torch.compiler.is_compiling()
+        if not compiling and winograd.pays(self, input):
+            size = input.shape[2:]
+            return winograd.convolve(input, self._once(size, lambda: winograd.sums_of_taps(self.weight, size)))
+        find = _axes.__wrapped__ if compiling else _axes  # a compiler cannot look into a cache
         axes = find(*input.shape[2:], self.kernel_size, self.stride, self.padding)
         if axes is None:
             return super().forward(input)
         rows, columns = axes
         n, out = len(input), len(self.weight)
         x = input[:, :, rows[0].pixels, columns[0].pixels].permute(0, 2, 3, 1).reshape(n, -1)  # (N, h w C), no copy
-        y = functional.linear(x, self._matrix(input.shape[2:], rows, columns))
+        y = functional.linear(x, self._once(input.shape[2:], lambda: _live_matrix(self.weight, rows, columns)))
         return y.view(n, len(rows), len(columns), out).permute(0, 3, 1, 2)
 
-    def _matrix(self, size: torch.Size, rows: tuple[Live, ...], columns: tuple[Live, ...]) -> Tensor:
-        """The live taps as a matrix (outputs * O, h w C), the one of before within `shared_live_taps`."""
+    def _once(self, size: torch.Size, make: Callable[[], Tensor]) -> Tensor:
+        """What the kernels become for inputs of a size: the tensor of before within `shared_live_taps`, else a new one."""
         if self._shared is None or not torch.is_grad_enabled():
-            return _live_matrix(self.weight, rows, columns)
+            return make()
         if size not in self._shared:
-            self._shared[size] = _live_matrix(self.weight, rows, columns)
+            self._shared[size] = make()
         return self._shared[size]
 
 

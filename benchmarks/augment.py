@@ -8,18 +8,11 @@ are started before and stay; a call begins and ends with none of them at work. N
 (`benchmarks/requirements.txt`), and leaves out what is not installed.
 """
 
-import os
 import random
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
-
-# Compiled code brings an OpenMP runtime of its own beside torch's. Each runtime's idle threads wait for work in a busy loop,
-# on the cores that the other's work is for, unless they are told, before torch is imported, to give up soon. Not at once:
-# then the many short loops of the eager way wait for its threads to wake (3,600 images/s in place of 13,500).
-if "--compiled" in sys.argv:
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import numpy as np
 import torch

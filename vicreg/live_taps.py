@@ -77,7 +77,7 @@ class LiveTapConv2d(nn.Conv2d):
     padding given by name, it is torch's own.
     """
 
-    _shared: dict[torch.Size, Tensor] | None = None  # within `shared_live_taps`: size of the input -> what the kernels become
+    _shared: dict[torch.Size, Tensor] | None = None  # within `shared_live_taps`: size of the input -> what kernels become
 
     def forward(self, input: Tensor) -> Tensor:
         usual = self.groups == 1 and self.dilation == (1, 1) and self.bias is None and self.padding_mode == "zeros"
@@ -108,8 +108,8 @@ class LiveTapConv2d(nn.Conv2d):
 
 @contextmanager
 def shared_live_taps(module: nn.Module) -> Iterator[None]:
-    """Within it, forward passes of a module whose weights do not change take their live taps from one copy: gradients of
-    several passes are then summed before they are spread over the whole kernels, not after."""
+    """Within it, forward passes of a module whose weights do not change take their live taps, or the sums of them, from one
+    copy: gradients of several passes are then summed before they are spread over the whole kernels, not after."""
     layers = [layer for layer in module.modules() if isinstance(layer, LiveTapConv2d)]
     for layer in layers:
         layer._shared = {}

@@ -30,7 +30,7 @@ class Filtering(NamedTuple):
     """
 
     of_taps: Tensor  # (K, 9): the sums of a kernel's taps
-    of_pixels: tuple[Tensor, Tensor]  # (tiles * P, height) and (tiles * P, width): the sums of pixels, along rows and columns
+    of_pixels: tuple[Tensor, Tensor]  # (tiles * P, height) and (tiles * P, width): the sums of pixels along each axis
     to_outputs: tuple[Tensor, Tensor]  # (height, tiles * P) and (width, tiles * P): sums of products
     tiles: int  # of the rows
 
@@ -38,9 +38,10 @@ class Filtering(NamedTuple):
 def pays(layer: nn.Conv2d, images: Tensor) -> bool:
     """Whether a convolution without groups, dilation and bias is one that `convolve` computes, and computes faster.
 
-    On two AVX-512 cores, forward and backward, batch 256, times torch's own: 64 channels on 8 x 8 1.15 (1.4 with AVX2), on
-    4 x 4 1.3, 128 on 4 x 4 1.45 (1.8), 128 on 16 x 16 1.3, 256 on 8 x 8 1.75, 512 on 4 x 4 2.1; 64 on 32 x 32 0.8, 32 on
-    8 x 8 0.9. On 2 x 2, times the live taps alone: 1.4 from 128 channels on, 0.9 with 64.
+    Forward and backward, batch 256, two cores with AVX-512 (AVX2), times torch's own: 64 channels on 8 x 8 1.2 (1.4), on
+    4 x 4 1.1 (1.3), 128 on 16 x 16 1.25 (1.4), on 8 x 8 1.4 (1.6), on 4 x 4 1.4 (1.8), 256 on 8 x 8 1.6 (1.9), 512 on 4 x 4
+    2.1 (2.5); 64 on 32 x 32 0.7 (1.0), 32 on 8 x 8 0.5 (0.7). On 2 x 2, times the live taps alone: 256 channels 1.25,
+    128 1.0 (one thread 1.1), 64 0.8.
     """
     if images.device.type != "cpu" or images.dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
         return False  # a GPU's libraries have this and better, and half precision does not bear the sums
@@ -94,8 +95,7 @@ class _Convolution(torch.autograd.Function):
 
 
 class _Workspace:
-    """Memory for what chunks are computed by, the same for every chunk: it stays in the cache, wherever the allocator would
-    have put the next chunk's (half of the time otherwise, in one process of eight)."""
+    """Memory for what chunks are computed by, the same for every chunk, so that it stays in the cache."""
 
     def __init__(self, like: Tensor) -> None:
         self._like = like

@@ -234,7 +234,7 @@ def test_a_module_that_training_comes_to_import_is_part_of_it_from_then_on(edite
 def test_what_trains_and_what_measures_are_told_apart():
     training, evaluation = code_digests("vicreg.pretrain"), code_digests("vicreg.evaluation")
     trains = "pretrain losses lars schedules augmentation views model backbones settings checkpoints randomness collapse"
-    steps = "feed step live_taps view_batchnorm"
+    steps = "feed step live_taps winograd view_batchnorm"
     assert {f"vicreg.{name}" for name in (trains + " " + steps).split()} <= set(training)
     # a moved threshold or a new probe must not train anything again
     assert not {"vicreg.verdicts", "vicreg.probes", "vicreg.linear_protocol", "vicreg.evaluation"} & set(training)

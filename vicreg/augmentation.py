@@ -311,16 +311,16 @@ def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
     the first pixel, i + j; and in the one behind the last, 2 (size - 1) - i - j. Reflection that does not repeat the
     border pixel reaches size - 1 far at most, as torch's does, so the radius ends there.
     """
-    distance = torch.arange(2 * size, device=sigma.device)
+    distance = torch.arange(2 * size - 1, device=sigma.device)
     radius = torch.ceil(_BLUR_REACH * sigma).clamp(max=size - 1)[:, None]
-    kernel = torch.exp(-0.5 * (distance / sigma[:, None]).square()) * (distance <= radius)
+    kernel = torch.exp(-0.5 * (distance / sigma[:, None]).square()) * (distance <= radius)  # (n, 2 size - 1)
     kernel /= 2 * kernel.sum(dim=1, keepdim=True) - 1  # both sides, the middle once; the middle is exp(0)
-    i, j = distance[:size, None], distance[:size]
-    nothing = torch.tensor(2 * size - 1, device=sigma.device)  # a distance beyond every radius, of weight 0
-    before = torch.where(j >= 1, i + j, nothing)
-    behind = torch.where(j <= size - 2, 2 * (size - 1) - i - j, nothing)
-    places = torch.stack(((i - j).abs(), before, behind)).flatten()
-    return kernel.index_select(1, places).view(-1, 3, size, size).sum(dim=1)
+    both_sides = torch.cat((kernel[:, 1:size].flip(1), kernel[:, :size]), dim=1)
+    # Windows of a vector v are the matrices v[i + j]: views, where entries picked by an index would be copied one by one.
+    matrix = both_sides.unfold(1, size, 1).flip(1)
+    matrix[:, :, 1:] += kernel.unfold(1, size, 1)[:, :, 1:]
+    matrix[:, :, :-1] += kernel.flip(1).unfold(1, size, 1)[:, :, :-1]
+    return matrix
 
 
 def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:

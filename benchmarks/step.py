@@ -70,7 +70,7 @@ NETWORKS = (
 # Kinds of operation in the order they are drawn, and how the profiler's names are told apart (the first that fits).
 KINDS = {
     "convolutions": ("convolution", "conv2d"),
-    "products (live taps, expander)": ("mm", "linear", "bmm"),
+    "matrix products": ("mm", "linear", "bmm"),
     "BatchNorm": ("batch_norm",),
     "ReLU, pooling, sums, copies": ("",),
 }

@@ -249,7 +249,7 @@ def passing(images: Tensor, views_of: Callable[[Tensor], Views], *, batch: int) 
 
     def run() -> Views:
         for indices in torch.randperm(len(images)).split(batch):
-            views = views_of(images[indices.to(images.device)])
+            views = views_of(images.index_select(0, indices.to(images.device)))
         return views
 
     return run

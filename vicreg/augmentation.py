@@ -89,8 +89,7 @@ def _all_operations(images: Tensor, p: ViewParameters, size: int, solarize_thres
         gray = _gray_of(planes)
         planes = [torch.where(p.grayscale[:, None, None], gray, plane) for plane in planes]
     x = torch.stack(planes, dim=2)
-    kernel = torch.where(p.blur[:, None, None], _blur_matrix(p.blur_sigma, size), torch.eye(size, device=x.device))
-    x = _separable(x, kernel)
+    x = _blur(x, torch.where(p.blur, p.blur_sigma, 1e-3))  # of so small a sigma the matrix is exactly the identity
     return torch.where(p.solarize[:, None, None, None] & (x >= solarize_threshold), 1.0 - x, x)
 
 
@@ -307,20 +306,27 @@ def _separable(x: Tensor, kernel: Tensor) -> Tensor:
 def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
     """The (n, size, size) matrices of a Gaussian blur with reflected borders, of radius min(ceil(3 sigma), size - 1).
 
-    K[i, j] is the sum of the kernel at the distances from i at which j is seen: directly, |i - j|; in the mirror before
-    the first pixel, i + j; and in the one behind the last, 2 (size - 1) - i - j. Reflection that does not repeat the
-    border pixel reaches size - 1 far at most, as torch's does, so the radius ends there.
+    K[i, j] is the sum of the kernel at the distances from i at which j is seen. Reflection that does not repeat the border
+    pixel reaches size - 1 far at most, as torch's does, so the radius ends there.
     """
-    distance = torch.arange(2 * size - 1, device=sigma.device)
+    distance = torch.arange(size, device=sigma.device)
     radius = torch.ceil(_BLUR_REACH * sigma).clamp(max=size - 1)[:, None]
-    kernel = torch.exp(-0.5 * (distance / sigma[:, None]).square()) * (distance <= radius)  # (n, 2 size - 1)
+    kernel = torch.exp(-0.5 * (distance / sigma[:, None]).square()) * (distance <= radius)  # (n, size)
     kernel /= 2 * kernel.sum(dim=1, keepdim=True) - 1  # both sides, the middle once; the middle is exp(0)
-    both_sides = torch.cat((kernel[:, 1:size].flip(1), kernel[:, :size]), dim=1)
-    # Windows of a vector v are the matrices v[i + j]: views, where entries picked by an index would be copied one by one.
-    matrix = both_sides.unfold(1, size, 1).flip(1)
-    matrix[:, :, 1:] += kernel.unfold(1, size, 1)[:, :, 1:]
-    matrix[:, :, :-1] += kernel.flip(1).unfold(1, size, 1)[:, :, :-1]
-    return matrix
+    find = _seen_at.__wrapped__ if torch.compiler.is_compiling() else _seen_at  # a compiler cannot look into a cache
+    return (kernel @ find(size, sigma.device)).view(-1, size, size)  # exact: a sum of at most three entries
+
+
+@functools.lru_cache(maxsize=4)
+def _seen_at(size: int, device: torch.device) -> Tensor:
+    """(size, size * size): how often pixel i sees pixel j at distance d, at [d, i * size + j]: directly, |i - j|; in the mirror
+    before the first pixel, i + j; and in the one behind the last, 2 (size - 1) - i - j."""
+    pixel = torch.arange(size, device=device)
+    distance, i, j = pixel[:, None, None], pixel[:, None], pixel
+    direct = (i - j).abs() == distance
+    before = (i + j == distance) & (j >= 1)
+    behind = (2 * (size - 1) - i - j == distance) & (j <= size - 2)
+    return (direct.float() + before.float() + behind.float()).view(size, size * size)
 
 
 def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def epoch_of_views(
     mean, std = (torch.tensor(values, device=device) for values in (dataset.mean, dataset.std))
     for indices in order.split(settings.batch_size * _batches_at_once(settings, images, device, size)):
         views = two_views(
-            images[indices.to(images.device)].to(device, non_blocking=True),
+            images.index_select(0, indices.to(images.device)).to(device, non_blocking=True),
             settings=settings.views, size=size, mean=mean, std=std, generator=generators, compiled=settings.compile,
         )  # fmt: skip
         yield from zip(*(view.split(settings.batch_size) for view in views), strict=True)

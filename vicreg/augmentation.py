@@ -75,7 +75,7 @@ def _all_operations(images: Tensor, p: ViewParameters, size: int, solarize_thres
     it and three behind it: 1.1 times as fast as a hue in each slot.
     """
     coloured = images.shape[1] == 3
-    planes = list(_crop(images, p, size).unbind(2))  # C of (n, size, size)
+    planes = list(_crop(images, p, size, static=True).unbind(2))  # C of (n, size, size)
     of_hue = (p.order == STRENGTHS.index("hue")).to(torch.uint8).argmax(dim=1)  # (n,), the slot
     before = [(slot, p.jitter & (slot < of_hue)) for slot in (0, 1, 2)]
     behind = [(slot, p.jitter & (slot > of_hue)) for slot in (1, 2, 3)]
@@ -119,18 +119,21 @@ def two_views(
     _require_images(images)
     n, _, height, width = images.shape
     generators = (generator, generator) if isinstance(generator, torch.Generator) else generator
-    drawn = [
-        draw_parameters(n, height=height, width=width, settings=view, generator=source)
-        for view, source in zip(settings, generators, strict=True)
-    ]
     apply = compiled_view() if compiled else apply_view
     first, second = (view.solarize_threshold for view in settings)
-    if first != second:
-        return tuple(
-            apply(images, one, size=size, mean=mean, std=std, solarize_threshold=threshold)
-            for one, threshold in zip(drawn, (first, second), strict=True)
-        )
-    both = ViewParameters(*(torch.cat(pair) for pair in zip(*drawn, strict=True)))
+    if settings[0] == settings[1]:
+        both = draw_parameters(n, height=height, width=width, settings=settings[0], generator=generators)
+    else:
+        drawn = [
+            draw_parameters(n, height=height, width=width, settings=view, generator=source)
+            for view, source in zip(settings, generators, strict=True)
+        ]
+        if first != second:
+            return tuple(
+                apply(images, one, size=size, mean=mean, std=std, solarize_threshold=threshold)
+                for one, threshold in zip(drawn, (first, second), strict=True)
+            )
+        both = ViewParameters(*(torch.cat(pair) for pair in zip(*drawn, strict=True)))
     views = apply(torch.cat((images, images)), both, size=size, mean=mean, std=std, solarize_threshold=first)
     return views[:n], views[n:]
 
@@ -167,12 +170,15 @@ def plain_view(
     return _normalise(x, mean, std)
 
 
-def _crop(images: Tensor, p: ViewParameters, size: int) -> Tensor:
+def _crop(images: Tensor, p: ViewParameters, size: int, *, static: bool = False) -> Tensor:
     """Crop, resize, flip and scale to [0, 1]: V X H^T for each sample and channel, returned as (n, size, C, size)."""
     n, channels, height, width = images.shape
     top, rows, left, columns, flip = (one.to(images.device) for one in (p.top, p.height, p.left, p.width, p.flip))
-    vertical = _resize_matrix(top, rows, side=height, size=size).mul_(1 / 255)
     horizontal = _resize_matrix(left, columns, side=width, size=size, reverse=flip).mT
+    if static and height <= size:
+        cropped = _rows_between(images, top, rows, size).reshape(n, size * channels, width)
+        return torch.bmm(cropped, horizontal).view(n, size, channels, size)
+    vertical = _resize_matrix(top, rows, side=height, size=size).mul_(1 / 255)
     cropped = torch.empty((n, size, channels, size), device=images.device)
     pixels = channels * max(height, size) * max(width, size)
     whole = images.is_cuda or torch.compiler.is_compiling()
@@ -183,6 +189,21 @@ def _crop(images: Tensor, p: ViewParameters, size: int) -> Tensor:
         rows = rows.view(-1, size * channels, width)
         torch.bmm(rows, horizontal[part], out=cropped[part].view(-1, size * channels, size))
     return cropped
+
+
+def _rows_between(images: Tensor, top: Tensor, rows: Tensor, size: int) -> Tensor:
+    """The rows (n, size, C, W) of crops of at most `size` rows, on [0, 1]: each lies between two rows of the image, where
+    products with `_resize_matrix` would take all. Compiled with what comes before, an eighth of the views' time less."""
+    centre = (torch.arange(size, device=images.device) + 0.5) * (rows.to(torch.float32)[:, None] / size) - 0.5
+    last = rows[:, None] - 1
+    centre = torch.minimum(centre.clamp(min=0.0), last)  # the filter is cut at the crop's border and normalised there
+    above = centre.long()
+    share = (centre - above)[:, :, None, None] * (1 / 255)
+    sample = torch.arange(len(images), device=images.device)[:, None]
+    x = images.transpose(1, 2)  # (n, H, C, W)
+    upper = x[sample, top[:, None] + above].to(torch.float32)
+    lower = x[sample, top[:, None] + torch.minimum(above + 1, last)].to(torch.float32)
+    return upper * (1 / 255) + (lower - upper) * share
 
 
 def _resize_matrix(

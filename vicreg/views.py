@@ -1,6 +1,7 @@
 """What the two random views of an image are drawn from (settings and presets), and the drawing of their parameters."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -110,14 +111,16 @@ class ViewParameters(NamedTuple):
 
 
 def draw_parameters(
-    n: int, *, height: int, width: int, settings: ViewSettings, generator: torch.Generator
+    n: int, *, height: int, width: int, settings: ViewSettings, generator: torch.Generator | Sequence[torch.Generator]
 ) -> ViewParameters:
-    """One view's random parameters for n images of `height` x `width` pixels, on the generator's device.
+    """One view's random parameters for n images of `height` x `width` pixels, on the generator's device; of several
+    generators, n of each, one after the other.
 
     The crop has torchvision's RandomResizedCrop distribution: ten attempts, then the central crop. The generator always
     gives 36 numbers a sample, whatever their values and the settings, so that arms of a study see the same randomness.
     """
-    uniform = torch.rand((n, _DRAWS), generator=generator, device=generator.device)
+    generators = [generator] if isinstance(generator, torch.Generator) else generator
+    uniform = torch.cat([torch.rand((n, _DRAWS), generator=one, device=one.device) for one in generators])
     crop, rest = uniform[:, : 2 * _CROP_ATTEMPTS + 2], uniform[:, 2 * _CROP_ATTEMPTS + 2 :]
     masks = {name: rest[:, column] < getattr(settings, name) for column, name in enumerate(_PROBABILITIES)}
     factors = {}

@@ -166,3 +166,10 @@ def test_crops_that_never_fit_fall_back_to_torchvisions_central_crop(
     )
     for i in range(5):
         assert (p.top[i], p.left[i], p.height[i], p.width[i]) == expected
+
+
+def test_parameters_of_two_generators_are_those_of_each_one_after_the_other() -> None:
+    both = draw_parameters(7, height=32, width=32, settings=STRONG, generator=[generator(1), generator(2)])
+    apart = [draw_parameters(7, height=32, width=32, settings=STRONG, generator=generator(seed)) for seed in (1, 2)]
+    for name, drawn in both._asdict().items():
+        assert torch.equal(drawn, torch.cat([getattr(one, name) for one in apart])), name

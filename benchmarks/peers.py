@@ -17,6 +17,7 @@ lightly by the batches made meanwhile). Steps are best a multiple of the workers
 import dataclasses
 import multiprocessing
 import os
+import signal
 import time
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
@@ -145,13 +146,14 @@ class Elsewhere:
         self.replies: list[Any] = []
 
     def __call__(self) -> None:
-        self._connection.send(True)
-        self.replies.append(self._reply())
+        self.replies.append(self._reply(say=True))
 
-    def _reply(self) -> Any:
+    def _reply(self, *, say: bool = False) -> Any:
         try:
+            if say:
+                self._connection.send(True)
             return self._connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join()
             raise RuntimeError(f"a loop ended with exit status {self._process.exitcode}; what it said is above") from None
 
@@ -165,6 +167,7 @@ class Elsewhere:
 
 def _train_when_told(connection: Connection, loop: type, settings: PretrainSettings, arguments: dict[str, Any]) -> None:
     """The other process: an epoch for each message, answered with what it returned, until the connection closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the other end tells, by closing the connection
     torch.manual_seed(0)  # of lightly's weights and views; they are drawn from torch's global state
     exact_arithmetic(settings)
     dataset = noise_images(SIDE, count=settings.batch_size * arguments["steps"])
@@ -178,7 +181,10 @@ def _train_when_told(connection: Connection, loop: type, settings: PretrainSetti
         reply = train()
         if arguments["device"].type == "cuda":
             torch.cuda.synchronize()
-        connection.send(reply)
+        try:
+            connection.send(reply)
+        except OSError:  # nobody waits any more
+            return
 
 
 class OurLoop:

@@ -40,8 +40,9 @@ def apply_view(
 
     `mean` and `std` are one number a channel, on the scale [0, 1]. Of one-channel images saturation, hue and grayscale
     are the identity. Each operation touches only the samples that drew it; `static` computes every operation for every
-    sample and selects, with shapes that depend on no value, which is what a compiler wants (`compiled_view`; views then
-    lie in memory as the compiler leaves them, else with channels last). A sample's view does not depend on its neighbours. Products are float32 even under autocast. Raises InputError.
+    sample and selects, with shapes that depend on no value, which is what a compiler wants (`compiled_view`; views then lie
+    in memory as the compiler leaves them, else with channels last). A sample's view does not depend on its neighbours.
+    Products are float32 even under autocast. Raises InputError.
     """
     _require_images(images)
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
@@ -327,8 +328,9 @@ def _separable(x: Tensor, kernel: Tensor) -> Tensor:
 def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
     """The (n, size, size) matrices of a Gaussian blur with reflected borders, of radius min(ceil(3 sigma), size - 1).
 
-    K[i, j] is the sum of the kernel at the distances from i at which j is seen. Reflection that does not repeat the border
-    pixel reaches size - 1 far at most, as torch's does, so the radius ends there.
+    K[i, j] is the sum of the kernel at the distances from i at which j is seen; taken as a product, which is cubic in size:
+    at 32 pixels twice as fast as picking entries by an index, at 224 five times as slow. Reflection that does not repeat the
+    border pixel reaches size - 1 far at most, as torch's does, so the radius ends there.
     """
     distance = torch.arange(size, device=sigma.device)
     radius = torch.ceil(_BLUR_REACH * sigma).clamp(max=size - 1)[:, None]
@@ -340,8 +342,8 @@ def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
 
 @functools.lru_cache(maxsize=4)
 def _seen_at(size: int, device: torch.device) -> Tensor:
-    """(size, size * size): how often pixel i sees pixel j at distance d, at [d, i * size + j]: directly, |i - j|; in the mirror
-    before the first pixel, i + j; and in the one behind the last, 2 (size - 1) - i - j."""
+    """(size, size * size): how often pixel i sees pixel j at distance d, at [d, i * size + j]: directly, |i - j|; in the
+    mirror before the first pixel, i + j; and in the one behind the last, 2 (size - 1) - i - j."""
     pixel = torch.arange(size, device=device)
     distance, i, j = pixel[:, None, None], pixel[:, None], pixel
     direct = (i - j).abs() == distance
@@ -366,7 +368,7 @@ def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] |
 def _channels_last(x: Tensor, offset: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
     """(n, C, H, W) with channels last, and where they are given, `offset` + `scale` x of each channel (C, 1, 1)."""
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    if x.is_cuda:
+    if x.device.type != "cpu":
         return out.copy_(x) if offset is None else torch.addcmul(offset, x, scale, out=out)
     for channel in range(x.shape[1]):  # one after the other: 1.5 to 3 times as fast on a CPU as all at once
         if offset is None:

@@ -1,6 +1,4 @@
-"""Convolutions by minimal filtering: torch's own to rounding, by the fewest products, where they pay."""
-
-import itertools
+"""Convolutions by minimal filtering: torch's own to rounding, by fewer products, where they pay."""
 
 import pytest
 import torch
@@ -227,8 +225,24 @@ def test_passes_that_share_take_the_sums_of_taps_once_and_have_the_same_gradient
     torch.testing.assert_close(together, apart, rtol=1e-12, atol=1e-12)
 
 
-def test_the_same_batch_gives_the_same_bits():
-    layer = LiveTapConv2d(64, 64, 3, padding=1, bias=False)
-    images = noise(40, 64, 8, 8, dtype=torch.float32)
-    for _, (one, other) in itertools.product(range(3), [(layer(images), layer(images))]):
-        assert torch.equal(one, other)
+def test_the_same_batch_gives_the_same_bits_whatever_memory_held_before():
+    images, weight = noise(40, 64, 8, 8, dtype=torch.float32), noise(64, 64, 3, 3, seed=1, dtype=torch.float32)
+    first = all_of(by_filtering, images, weight)
+    torch.use_deterministic_algorithms(True)  # fills new memory with NaN
+    try:
+        assert torch.empty(3).isnan().all()
+        for _ in range(2):
+            for before, now in zip(first, all_of(by_filtering, images, weight), strict=True):
+                assert torch.equal(before, now)
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("beforehand", [torch.inference_mode, lambda: torch.device("meta")])
+def test_whoever_asks_first_for_a_size_others_can_train_with_it(beforehand):
+    filtering.cache_clear()
+    with beforehand():
+        filtering(4, 4, torch.float64)
+    images, weight = noise(2, 3, 4, 4), noise(6, 3, 3, 3, seed=1)
+    for ours, theirs in zip(all_of(by_filtering, images, weight), all_of(directly, images, weight), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)

@@ -20,8 +20,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from benchmarks.gpu import noise_images
-from benchmarks.measure import RESULTS, alternate, arguments_of, installed, machine, table, write
+from benchmarks.measure import RESULTS, alternate, arguments_of, installed, machine, noise_images, table, write
 from study.command import choose_device, run_command
 from vicreg.augmentation import two_views
 from vicreg.memory import keep_freed_memory

@@ -32,9 +32,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measure import copy_rate, machine, median_of, noise_images, product_rate
+from benchmarks.measure import copy_rate, machine, median_of, noise_images, operations_of, product_rate
 from benchmarks.step import STEPS, parts_of, with_plain_convolutions
 from study.command import choose_device, run_command
 from study.config import Config, load_config, parse_setting
@@ -245,9 +244,7 @@ def parts(bench: Bench) -> dict[str, Any]:
     del functions["step"]  # `steps` times it, views included
     milliseconds = {name: 1000 * median_of(one, device=device) for name, one in functions.items()}
     milliseconds["views"] /= STEPS
-    with FlopCounterMode(display=False) as counter:
-        functions["network"]()
-    flops = counter.get_total_flops()
+    flops = operations_of(functions["network"])
     return {
         "milliseconds": milliseconds,
         "network_gflop": flops / 1e9,

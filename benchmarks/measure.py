@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import psutil
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from study.runs import current_commit
 from vicreg.checkpoints import to_json, write_atomically
@@ -247,6 +248,19 @@ def product_rate(device: torch.device, *, dtype: torch.dtype = torch.float32) ->
     n = 8192 if device.type == "cuda" else 1024
     left, right = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     return 2 * n**3 / median_of(lambda: left @ right, device=device)
+
+
+def operations_of(function: Callable[[], Any]) -> int:
+    """Floating-point operations of the products and convolutions that a call of a function takes."""
+    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.baddbmm_: _products_added}) as counter:
+        function()
+    return counter.get_total_flops()
+
+
+def _products_added(added: Any, one: Any, other: Any, **_: Any) -> int:
+    """Operations of `baddbmm_`, which torch's counter does not know, from the shapes of its arguments."""
+    batch, rows, inner = one
+    return 2 * batch * rows * inner * other[2]
 
 
 def copy_rate(device: torch.device) -> float:

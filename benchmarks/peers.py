@@ -28,8 +28,18 @@ import torch
 from torch import nn
 
 from benchmarks.augment import as_pil, loader_of
-from benchmarks.gpu import noise_images
-from benchmarks.measure import RESULTS, ROOT, Measured, alternate, arguments_of, installed, machine, table, write
+from benchmarks.measure import (
+    RESULTS,
+    ROOT,
+    Measured,
+    alternate,
+    arguments_of,
+    installed,
+    machine,
+    noise_images,
+    table,
+    write,
+)
 from study.command import choose_device, run_command
 from study.config import load_config
 from vicreg.datasets import Dataset
@@ -83,12 +93,12 @@ def compare(
         raise InputError("lightly is not installed; install benchmarks/requirements.txt, or time ours by benchmarks.gpu.")
     settings = settings_of(stem=stem, backbone=backbone, batch=batch, epochs=rounds + 1, threads=threads)
     exact_arithmetic(settings)
+    images = batch * steps
     with ExitStack() as stack:
-        ours = stack.enter_context(Elsewhere(OurLoop, settings, steps=steps, device=device))
-        lightlys = stack.enter_context(Elsewhere(LightlyLoop, settings, steps=steps, workers=workers, device=device))
+        ours = stack.enter_context(Elsewhere(OurLoop, settings, images, device=device))
+        lightlys = stack.enter_context(Elsewhere(LightlyLoop, settings, images, workers=workers, device=device))
         measured = alternate({OURS: ours, LIGHTLY: lightlys}, reference=LIGHTLY, repeats=rounds)
     waits = lightlys.replies[1:]  # the first is that of the round that warms up, and holds the workers' start
-    images = batch * steps
     return {
         "machine": machine(device, packages=("torchvision", "lightly", "pillow")),
         "settings": {"steps": steps, "workers": workers, "pretrain": dataclasses.asdict(settings)},
@@ -136,10 +146,10 @@ def parameters_of(model: nn.Module) -> int:
 class Elsewhere:
     """A loop in a process of its own: a call trains one epoch there, and what the loop returned is added to `replies`."""
 
-    def __init__(self, loop: type, settings: PretrainSettings, **arguments: Any) -> None:
+    def __init__(self, loop: type, settings: PretrainSettings, images: int, **arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        self._process = context.Process(target=_train_when_told, args=(other, loop, settings, arguments))
+        self._process = context.Process(target=_train_when_told, args=(other, loop, settings, images, arguments))
         self._process.start()
         other.close()
         self.parameters: int = self._reply()
@@ -165,13 +175,14 @@ class Elsewhere:
         self._process.join()
 
 
-def _train_when_told(connection: Connection, loop: type, settings: PretrainSettings, arguments: dict[str, Any]) -> None:
+def _train_when_told(
+    connection: Connection, loop: type, settings: PretrainSettings, images: int, arguments: dict[str, Any]
+) -> None:
     """The other process: an epoch for each message, answered with what it returned, until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the other end tells, by closing the connection
     torch.manual_seed(0)  # of lightly's weights and views; they are drawn from torch's global state
     exact_arithmetic(settings)
-    dataset = noise_images(SIDE, count=settings.batch_size * arguments["steps"])
-    train = loop(settings, dataset, **arguments)
+    train = loop(settings, noise_images(SIDE, count=images), **arguments)
     connection.send(parameters_of(train.model))
     while True:
         try:
@@ -190,12 +201,13 @@ def _train_when_told(connection: Connection, loop: type, settings: PretrainSetti
 class OurLoop:
     """An epoch of ours at each call, as `vicreg.pretrain.pretrain` trains it."""
 
-    def __init__(self, settings: PretrainSettings, dataset: Dataset, *, steps: int, device: torch.device) -> None:
+    def __init__(self, settings: PretrainSettings, dataset: Dataset, *, device: torch.device) -> None:
         keep_freed_memory()  # as `pretrain` does
         self.model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
         self.step = TrainStep(settings, self.model, make_optimizer(settings, self.model), device=device)
         self.images = place(dataset.train.images, device)
-        self.settings, self.dataset, self.steps, self.device = settings, dataset, steps, device
+        self.settings, self.dataset, self.device = settings, dataset, device
+        self.steps = len(self.images) // settings.batch_size
         self.epoch = 0
 
     def __call__(self) -> None:
@@ -229,9 +241,7 @@ class LightlyModel(nn.Module):
 class LightlyLoop:
     """An epoch of lightly's loop at each call, which returns the seconds until its first batch."""
 
-    def __init__(
-        self, settings: PretrainSettings, dataset: Dataset, *, steps: int, workers: int, device: torch.device
-    ) -> None:
+    def __init__(self, settings: PretrainSettings, dataset: Dataset, *, workers: int, device: torch.device) -> None:
         from lightly.loss import VICRegLoss
         from lightly.models.utils import get_weight_decay_parameters
         from lightly.transforms import VICRegTransform
@@ -239,7 +249,7 @@ class LightlyLoop:
 
         self.model, self.device = LightlyModel(settings.backbone, settings.stem).to(device), device
         transform = VICRegTransform(input_size=SIDE)
-        images = as_pil(dataset.train.images[: steps * settings.batch_size])
+        images = as_pil(dataset.train.images)
         self.loader = loader_of(images, transform, batch=settings.batch_size, workers=workers)
         self.criterion = VICRegLoss(lambda_param=settings.lambda_, mu_param=settings.mu, nu_param=settings.nu)
         # As lightly's own benchmark of VICReg has it; the same parameters are left out of decay and adaptation as in ours.

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import (
     RESULTS,
@@ -25,6 +24,7 @@ from benchmarks.measure import (
     machine,
     median_of,
     noise_images,
+    operations_of,
     processor_time,
     product_rate,
     table,
@@ -174,24 +174,16 @@ def floors_of(
 ) -> dict[str, float]:
     """The least milliseconds of views, network, loss and optimiser at this machine's measured ceilings."""
     operations, moved = product_rate(device), copy_rate(device)
-    with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.baddbmm_: _products_added}) as counter:
-        network()
     weights = sum(parameter.numel() for parameter in step.model.parameters())
     n, d = settings.batch_size, settings.embedding_dimension
     smaller = min(n, d)
     pixels = n * SIDE**2 * step.model.backbone.conv1.in_channels
     return {
         "views": 1000 * 2 * pixels * (1 + FLOAT) / moved,  # a byte read and a float written, for each view
-        "network": 1000 * counter.get_total_flops() / operations,
+        "network": 1000 * operations_of(network) / operations,
         "loss": 1000 * 2 * 2 * (2 * n * d * smaller) / operations,  # two products for each view
         "optimizer": 1000 * 5 * FLOAT * weights / moved,  # weight, gradient and buffer read, weight and buffer written
     }
-
-
-def _products_added(added: Any, one: Any, other: Any, **_: Any) -> int:
-    """Operations of `baddbmm_`, which torch's counter does not know, from the shapes of its arguments."""
-    batch, rows, inner = one
-    return 2 * batch * rows * inner * other[2]
 
 
 def kinds_of(network: Callable[[], Any], milliseconds: float) -> dict[str, float]:

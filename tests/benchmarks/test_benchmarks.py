@@ -162,7 +162,7 @@ def test_both_networks_are_the_same_but_for_the_biases_of_the_expander(stem):
 @needs_lightly
 def test_lightlys_loop_leaves_out_of_decay_what_ours_does():
     settings = peers.settings_of(stem="imagenet", backbone="resnet18", batch=4, epochs=1, threads=1)
-    loop = peers.LightlyLoop(settings, noise_images(8, count=4), steps=1, workers=0, device=CPU)
+    loop = peers.LightlyLoop(settings, noise_images(8, count=4), workers=0, device=CPU)
     decayed, others = loop.optimizer.param_groups
     assert all(parameter.ndim > 1 for parameter in decayed["params"])
     assert all(parameter.ndim == 1 for parameter in others["params"])

@@ -77,8 +77,8 @@ def evaluate(
         device: where the models are.
 
     Returns:
-        `validation` and `test`: probe -> top-1, top-5 (on test per class and confusion too, on validation what was chosen
-        there); `collapse`: the metrics of
+        `validation` and `test`: probe -> top-1, top-5 (on test per class, confusion and image by image too, on validation
+        what was chosen there; for the linear protocol `curve`, top-1 after each of its epochs); `collapse`: the metrics of
         both spaces on the held-out images; `verdict`: its name and its reason, from validation alone. Nothing measured
         on test decides anything here.
     """
@@ -91,12 +91,13 @@ def evaluate(
         for name, split in splits.items()
     }
     results: dict[str, Any] = {"validation": {}, "test": {}}
-    scorers, chosen = _scorers(model, dataset, encoded, labels, settings, probes, size, seed, device)
+    scorers, chosen, curves = _scorers(model, dataset, encoded, labels, settings, probes, size, seed, device)
     for name, scorer in scorers.items():
         for split in ("validation", "test"):
-            results[split][name] = dataclasses.asdict(accuracy(scorer(encoded[split]), labels[split]))
+            measured = dataclasses.asdict(accuracy(scorer(encoded[split]), labels[split]))
+            results[split][name] = measured | ({"curve": curves[split]} if name == "linear" else {})
     for name, measured in results["validation"].items():
-        del measured["per_class"], measured["confusion"]
+        del measured["per_class"], measured["confusion"], measured["correct"]
         measured |= chosen.get(name, {})
     results["collapse"] = measure_collapse(model, dataset, settings=settings, views=views, size=size, device=device)
     before, before_prime = encode_held_out_views(
@@ -183,23 +184,33 @@ def _scorers(
     size: int,
     seed: int,
     device: torch.device,
-) -> tuple[dict[str, Callable[[Tensor], Tensor]], dict[str, dict[str, float]]]:
-    """Probe name -> function from features (N, d) to class scores (N, C), each fitted on train; and what was chosen for
-    it on validation."""
+) -> tuple[dict[str, Callable[[Tensor], Tensor]], dict[str, dict[str, float]], dict[str, list[float]]]:
+    """Probe name -> function from features (N, d) to class scores (N, C), each fitted on train; what was chosen for it
+    on validation; and the linear protocol's accuracy after each epoch, by split."""
     unknown = set(probes) - set(PROBES)
     if unknown:
         raise InputError(f"probes must be among {', '.join(PROBES)}, but got {', '.join(sorted(unknown))}.")
     classes = len(dataset.classes)
     scorers: dict[str, Callable[[Tensor], Tensor]] = {}
     chosen: dict[str, dict[str, float]] = {}
+    curves: dict[str, list[float]] = {}
     if "knn" in probes:
         for k in settings.knn:
             scorers[f"knn_{k}"] = lambda queries, k=k: knn_scores(
                 encoded["train"], labels["train"], queries, classes=classes, k=k, temperature=settings.knn_temperature
             )
     if "linear" in probes:
-        layers = fit_linear(model, dataset, settings=settings.linear, size=size, seed=seed, device=device)
+        seen: list[dict[str, dict[float, float]]] = []  # an epoch -> split -> learning rate -> top-1
+
+        def watch(layers: Mapping[float, LinearClassifier]) -> None:
+            splits = ("validation", "test")
+            seen.append({s: {lr: accuracy(one(encoded[s]), labels[s]).top1 for lr, one in layers.items()} for s in splits})
+
+        layers = fit_linear(
+            model, dataset, settings=settings.linear, size=size, seed=seed, device=device, on_epoch=watch
+        )
         lr = best_on_validation(layers, encoded["validation"], labels["validation"])
+        curves = {split: [epoch[split][lr] for epoch in seen] for split in ("validation", "test")}
         scorers["linear"], chosen["linear"] = layers[lr], {"lr": lr}
     if "linear_cached" in probes:
         scorers["linear_cached"], weight_decay = choose_linear_cached(
@@ -209,4 +220,4 @@ def _scorers(
             weight_decays=settings.linear_cached_weight_decay,
         )
         chosen["linear_cached"] = {"weight_decay": weight_decay}
-    return scorers, chosen
+    return scorers, chosen, curves

@@ -4,7 +4,7 @@ The encoder is frozen and in eval mode, so what it makes of an image depends on 
 many batches at a time, and several learning rates are trained on the same features at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -57,11 +57,18 @@ class LinearSettings:
 
 @torch.no_grad()
 def fit_linear(
-    model: VICRegModel, dataset: Dataset, *, settings: LinearSettings, size: int, seed: int, device: torch.device
+    model: VICRegModel,
+    dataset: Dataset,
+    *,
+    settings: LinearSettings,
+    size: int,
+    seed: int,
+    device: torch.device,
+    on_epoch: Callable[[Mapping[float, LinearClassifier]], None] = lambda layers: None,
 ) -> dict[float, LinearClassifier]:
     """Trains a linear layer on `dataset.train` for each learning rate: learning rate -> the layer after the last epoch.
 
-    No epoch is chosen, so neither validation nor test is looked at. Cross-entropy and SGD with momentum as torch's
+    `on_epoch` sees the layers after each epoch, to draw a curve by. No epoch is chosen, so neither validation nor test is looked at. Cross-entropy and SGD with momentum as torch's
     (`cross_entropy`, `optim.SGD`), with the gradient in closed form: all L layers start from the same weights and take
     their steps together.
     """
@@ -84,10 +91,16 @@ def fit_linear(
             gradient = cross_entropy_gradient(weight, features, labels[indices]).add_(weight, alpha=settings.weight_decay)
             momentum.mul_(settings.momentum).add_(gradient)
             weight -= rates * share * momentum
-    nothing, one = torch.zeros(shape[1], device=device), torch.ones((), device=device)
+        on_epoch(_layers(settings.lr, weight))
+    return _layers(settings.lr, weight)
+
+
+def _layers(rates: tuple[float, ...], weight: Tensor) -> dict[float, LinearClassifier]:
+    """Learning rate -> its layer, of weights (L, C, d + 1) with the bias in the last column."""
+    nothing, one = torch.zeros(weight.shape[2] - 1, device=weight.device), torch.ones((), device=weight.device)
     return {
-        lr: LinearClassifier(weight=layer[:, :-1].contiguous(), bias=layer[:, -1].contiguous(), shift=nothing, scale=one)
-        for lr, layer in zip(settings.lr, weight, strict=True)
+        lr: LinearClassifier(weight=layer[:, :-1].clone(), bias=layer[:, -1].clone(), shift=nothing, scale=one)
+        for lr, layer in zip(rates, weight, strict=True)
     }
 
 
@@ -115,7 +128,7 @@ def _epoch_of_features(
     generator = make_generator(seed, "linear-views", epoch)
     for many in order.split(settings.batch_size * max(1, _ENCODED_AT_ONCE // settings.batch_size)):
         views = crop_and_flip(
-            images[many.to(images.device)].to(device, non_blocking=True),
+            images.index_select(0, many.to(images.device)).to(device, non_blocking=True),
             crop_scale=settings.crop_scale, flip=settings.flip, size=size,
             mean=dataset.mean, std=dataset.std, generator=generator,
         )  # fmt: skip

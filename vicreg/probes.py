@@ -7,6 +7,7 @@ Three protocols under three names, because their numbers may not be compared wit
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -19,13 +20,15 @@ class Accuracy:
     """What a probe got right on N images of C classes, as shares in [0, 1].
 
     `per_class` (C,) is the recall of each class, nan-free: a class without images counts 0. `confusion` (C, C) counts
-    images of true class i (row) called j (column).
+    images of true class i (row) called j (column). `correct` says image by image whether top-1 was right: N bits, the
+    first image's highest, in hexadecimal, filled up with zeros to whole bytes.
     """
 
     top1: float
     top5: float
     per_class: tuple[float, ...]
     confusion: tuple[tuple[int, ...], ...]
+    correct: str
 
 
 def accuracy(scores: Tensor, labels: Tensor) -> Accuracy:
@@ -45,6 +48,7 @@ def accuracy(scores: Tensor, labels: Tensor) -> Accuracy:
         top5=hits[:, :5].any(dim=1).double().mean().item(),
         per_class=tuple(recall.tolist()),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
+        correct=np.packbits(hits[:, 0].cpu().numpy()).tobytes().hex(),
     )
 
 

@@ -130,7 +130,7 @@ def test_classes_and_confusion_are_reported_on_test_alone(measure, digits):
     for name, measured in results["test"].items():
         chosen = {"weight_decay"} if name == "linear_cached" else set()
         assert results["validation"][name].keys() == {"top1", "top5", *chosen}
-        assert measured.keys() == {"top1", "top5", "per_class", "confusion"}
+        assert measured.keys() == {"top1", "top5", "per_class", "confusion", "correct"}
         assert len(measured["per_class"]) == 10
         confusion = torch.tensor(measured["confusion"])
         assert torch.equal(confusion.sum(dim=1), torch.bincount(digits.test.labels, minlength=10))
@@ -138,6 +138,13 @@ def test_classes_and_confusion_are_reported_on_test_alone(measure, digits):
         "representations", "embeddings",
     }  # fmt: skip
     json.dumps(results, allow_nan=False)
+
+
+def test_the_linear_protocol_is_reported_epoch_by_epoch_for_the_rate_that_validation_chose(measure, config):
+    results = measure(probes=("linear",))
+    for split in ("validation", "test"):
+        curve = results[split]["linear"]["curve"]
+        assert len(curve) == config.evaluate.linear.epochs and curve[-1] == results[split]["linear"]["top1"]
 
 
 def test_knn_is_measured_on_representations_against_train(measure, model, digits, config):

@@ -162,6 +162,15 @@ def test_a_layer_is_trained_as_torchs_own_sgd_and_cross_entropy_train_it_along_a
     assert not torch.allclose(found.weight, start, atol=1e-2)
 
 
+def test_the_layers_of_every_epoch_are_shown_and_stay_as_they_were(model, toy):
+    seen = []
+    layers = fit_linear(model, toy, settings=settings(epochs=3), size=8, seed=0, device=CPU, on_epoch=seen.append)
+    assert len(seen) == 3 and [*seen[0]] == [*layers]
+    (first,), (last,), (end,) = (list(one.values()) for one in (seen[0], seen[-1], layers))
+    assert torch.equal(last.weight, end.weight) and torch.equal(last.bias, end.bias)
+    assert not torch.equal(first.weight, end.weight)
+
+
 def test_several_learning_rates_are_trained_as_each_is_by_itself(model, toy):
     rates = (0.01, 0.1, 1.0)
     together = fit_linear(model, toy, settings=settings(lr=rates), size=8, seed=0, device=CPU)

@@ -36,6 +36,7 @@ def test_accuracy_of_a_case_worked_by_hand():
     )
     measured = accuracy(scores, torch.tensor([1, 2, 0, 0]))
     assert (measured.top1, measured.top5) == (0.5, 0.75)
+    assert measured.correct == "90"  # 1001 and four zeros to fill the byte
     assert measured.per_class == (0.5, 1.0, 0.0, 0.0, 0.0, 0.0)  # classes 3 to 5 have no images
     assert measured.confusion == (
         (1, 0, 0, 0, 0, 1),
@@ -68,6 +69,14 @@ def test_accuracies_are_the_confusions_diagonal():
     assert measured.top1 == confusion.trace().item() / 200
     assert measured.per_class == pytest.approx((confusion.diagonal() / confusion.sum(dim=1)).tolist())
     assert measured.top1 <= measured.top5
+
+
+def test_what_is_right_image_by_image_adds_up_to_top1():
+    scores = torch.randn(203, 7, generator=torch.Generator().manual_seed(0))
+    measured = accuracy(scores, torch.arange(203) % 7)
+    bits = [int(bit) for digit in measured.correct for bit in f"{int(digit, 16):04b}"]
+    assert len(bits) == 208 and sum(bits) / 203 == measured.top1
+    assert bits[:203] == (scores.argmax(dim=1) == torch.arange(203) % 7).int().tolist()
 
 
 @pytest.mark.parametrize("transform", [lambda s: 3 * s + 5, torch.exp, lambda s: s.double()])

@@ -1,0 +1,204 @@
+"""Runs done again: what is chosen, what is said of it, and that a changed number is found."""
+
+import json
+
+import pytest
+
+from study import ablate, identity, session, verify
+from study.results import read_results, replan
+
+
+def certificate(project, name):
+    return json.loads((project.folder / "results" / "verify" / f"{name}.json").read_bytes())
+
+
+def edit(project, name, change):
+    """Changes what was reported of a study: `change` is given its arms by name."""
+    path = project.folder / "results/ablate" / name / "study.json"
+    results = json.loads(path.read_bytes())
+    change({arm["name"]: arm for arm in results["arms"]})
+    path.write_text(json.dumps(results))
+
+
+@pytest.fixture
+def candidates(finished):
+    """(results, the cells of the study `quest`) of a project where all is finished."""
+    results = read_results(finished.folder / "results/ablate/quest")
+    opened = session.open_session(ablate.parse_arguments(["--study", "quest"]))
+    return results, replan(results, opened)
+
+
+# ---- what is chosen
+
+
+def test_the_cells_of_a_results_file_are_planned_anew_with_the_very_digests_it_holds(candidates):
+    results, cells = candidates
+    digests = {(arm["name"], run["seed"]): run["digest"] for arm in results["arms"] for run in arm["runs"]}
+    assert {key: cell.run.digest for key, cell in cells.items()} == digests  # a search's own trials among them
+
+
+def test_no_arm_has_a_second_turn_before_every_arm_had_its_first_and_controls_come_last(candidates):
+    results, cells = candidates
+    chosen = verify.choose(cells, results, count=100)
+    names = [name for name, _ in chosen]
+    first_turns = len({arm for arm, _ in chosen})
+    assert len(set(names[:first_turns])) == first_turns and names[first_turns - 1] == "untrained"
+    assert verify.choose(dict(reversed(cells.items())), results, count=100) == chosen
+
+
+def test_a_run_that_two_arms_share_is_chosen_once(candidates):
+    results, cells = candidates
+    digests = {(arm["name"], run["seed"]): run["digest"] for arm in results["arms"] for run in arm["runs"]}
+    chosen = [digests[key] for key in verify.choose(cells, results, count=100)]
+    assert len(chosen) == len(set(chosen)) == len(set(digests.values()))
+
+
+# ---- what is said
+
+
+def test_runs_done_again_are_bit_identical_down_to_the_bytes_of_their_weights(finished, trained, command):
+    status, output, _ = command(verify.main, "--study", "tiny", "--runs", "2")
+    told = certificate(finished, "tiny")
+    assert status == 0 and len(trained()) == 2
+    assert told["counts"] == {"bit-identical": 2, "within tolerance": 0, "not reproduced": 0} and told["finished"] == 3
+    assert {cell["arm"] for cell in told["cells"]} == {"nu-1", "nu-2"}  # what was trained comes before the control
+    assert {cell["weights"] for cell in told["cells"]} == {"identical"}
+    assert told["sentence"].startswith("2 of 3 finished runs were run again from nothing on cpu (")
+    assert told["sentence"].endswith(": bit-identical.") and told["sentence"] in output and told["same_machinery"]
+
+
+def test_a_certificate_has_the_same_bytes_each_time_and_no_place_or_time_in_it(finished, command):
+    written = []
+    for _ in range(2):
+        assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
+        written.append((finished.folder / "results/verify/tiny.json").read_bytes())
+    assert written[0] == written[1] and str(finished.folder).encode() not in written[0]
+
+
+def test_a_number_that_does_not_come_out_again_is_named_and_the_status_is_1(finished, command):
+    def change(arms):
+        for name in ("nu-1", "nu-2"):
+            arms[name]["runs"][0]["test"]["knn_5"]["top1"] += 0.01
+
+    edit(finished, "tiny", change)
+    status, output, _ = command(verify.main, "--study", "tiny", "--runs", "1")
+    (cell,) = certificate(finished, "tiny")["cells"]
+    assert status == 1 and cell["outcome"] == "not reproduced" and cell["differing"] == ["test.knn_5.top1"]
+    assert cell["largest_difference"] == pytest.approx(0.01)
+    assert "not reproduced: differs in test.knn_5.top1, accuracies at most 1 points apart" in output
+    status, output, _ = command(verify.main, "--study", "tiny", "--runs", "1", "--tolerance", "0.011")
+    assert status == 0 and "1 within tolerance (accuracies at most 1 points apart, 1.1 allowed)" in output
+
+
+def test_accuracies_within_tolerance_are_not_reproduced_where_the_verdict_is_another(finished, command):
+    def change(arms):
+        for name in ("nu-1", "nu-2"):
+            arms[name]["runs"][0]["verdict"]["name"] = "dimensional"
+
+    edit(finished, "tiny", change)
+    assert command(verify.main, "--study", "tiny", "--runs", "1", "--tolerance", "1")[0] == 1
+
+
+def test_numbers_alone_are_compared_where_the_store_has_kept_no_weights(finished, command):
+    for path in finished.folder.glob("store/runs/*/model.safetensors"):
+        path.unlink()
+    assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
+    (cell,) = certificate(finished, "tiny")["cells"]
+    assert (cell["outcome"], cell["weights"]) == ("bit-identical", "not kept")
+
+
+def test_weights_of_other_bytes_are_found_though_every_number_is_equal(finished, command):
+    for path in finished.folder.glob("store/runs/*/model.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    status, output, _ = command(verify.main, "--study", "tiny", "--runs", "1")
+    assert status == 0 and "within tolerance: differs in the weights alone, accuracies at most 0 points apart" in output
+
+
+def test_a_run_that_diverged_diverges_again(project, command):
+    ablate.main(["--study", "rough"])
+    status, output, _ = command(verify.main, "--study", "rough", "--runs", "2")
+    assert status == 0
+    outcomes = {cell["arm"]: (cell["status"], cell["outcome"]) for cell in certificate(project, "rough")["cells"]}
+    assert outcomes == {"wild": ("diverged", "bit-identical"), "calm": ("finished", "bit-identical")}
+
+
+def test_a_run_that_was_pruned_is_pruned_again(project, command):
+    project.set({"pretrain.base_lr": 0.0, "pretrain.end_lr": 0.0, "pretrain.epochs": 6})
+    text = (project.studies / "quest.yaml").read_text().replace("{low: 1, high: 1000, log: true}", "{low: 1, high: 2}")
+    (project.studies / "quest.yaml").write_text(text)
+    ablate.main(["--study", "quest"])
+    pruned = [name for name, statuses in project.statuses("quest").items() if "pruned" in statuses]
+    assert pruned
+    assert command(verify.main, "--study", "quest", "--runs", "9")[0] == 0
+    told = {cell["arm"]: cell for cell in certificate(project, "quest")["cells"]}
+    assert {told[name]["outcome"] for name in pruned} == {"bit-identical"}
+    assert {told[name]["status_again"] for name in pruned} == {"pruned"}
+
+
+# ---- what cannot be verified
+
+
+def test_without_a_finished_run_one_sentence_says_so(finished, command):
+    def change(arms):
+        for arm in arms.values():
+            for run in arm["runs"]:
+                run["status"] = "killed"
+
+    edit(finished, "tiny", change)
+    status, _, errors = command(verify.main, "--study", "tiny")
+    assert status == 2 and errors == (
+        "error: study 'tiny' has no finished run to verify; run python -m study.ablate --study tiny first.\n"
+    )
+
+
+def test_without_results_one_sentence_says_so(project, command):
+    status, _, errors = command(verify.main, "--study", "tiny")
+    assert status == 2 and "must be the results of a study, but: No such file" in errors and errors.count("\n") == 1
+
+
+def test_runs_of_other_code_are_not_verified_for_they_are_other_runs(finished, trained, command, monkeypatch):
+    real = identity.code_digests
+    monkeypatch.setattr(identity, "code_digests", lambda module: {**real(module), "vicreg.losses": "edited"})
+    status, _, errors = command(verify.main, "--study", "tiny")
+    assert status == 2 and trained() == []
+    assert "none of the 3 finished runs that study 'tiny' reports is a run of today's code, data and parameters" in errors
+
+
+def test_a_run_reported_by_another_machine_is_verified_on_this_one(finished, command, monkeypatch):
+    path = finished.folder / "results/ablate/tiny/study.json"
+    results = json.loads(path.read_bytes())
+    opened = session.open_session(ablate.parse_arguments(["--study", "tiny"]))
+    code = dict(opened.plan().cells[0].run.identity.code)
+    elsewhere = {**opened.plan().cells[0].run.identity.machinery, "torch": "1.0"}
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "machinery", lambda device: elsewhere)
+        digests = {(cell.arm, cell.seed): cell.run.digest for cell in opened.plan().cells}
+    for arm in results["arms"]:
+        for run in arm["runs"]:
+            assert run["digest"] != digests[arm["name"], run["seed"]]
+            run["digest"] = digests[arm["name"], run["seed"]]
+    results["identity"] = {"code": code, "machinery": elsewhere, "data": results["data"]["digest"]}
+    results["environment"]["torch"] = "1.0"
+    path.write_text(json.dumps(results))
+    assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
+    told = certificate(finished, "tiny")
+    assert told["counts"]["bit-identical"] == 1 and not told["same_machinery"]
+    assert told["cells"][0]["digest"] in digests.values() and told["cells"][0]["weights"] == "not kept"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tolerance", "2"], "must be a number from 0 to 1, but got '2'"),
+        (["--runs", "0"], "must be a whole number of at least 1, but got '0'"),
+    ],
+)
+def test_impossible_arguments_are_refused(project, capsys, arguments, said):
+    with pytest.raises(SystemExit):
+        verify.main(["--study", "tiny", *arguments])
+    assert said in capsys.readouterr().err
+
+
+def test_one_file_does_not_take_the_certificates_of_two_studies(finished, command):
+    status, _, errors = command(verify.main, "--study", "tiny", "--study", "quest", "--out", "one.json")
+    assert status == 2 and "--out takes the certificate of one study, but there are 2" in errors

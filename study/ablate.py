@@ -1,6 +1,6 @@
 """Runs a study: every arm at every seed, only what is missing, and then the projection that reports read.
 
-    python -m study.ablate --study lambda-mu-nu [--profile P] [--set key=value ...] [--seeds N] [--dry-run] [--status]
+    python -m study.ablate --study lambda-mu-nu [--profile P] [--set key=value ...] [--seeds N | --add-seeds K] [--dry-run]
 
 Exit status: 0 when every run ended as an outcome, 1 when some did not (diverged, out of memory, killed, failed; which
 and why is printed), 2 for bad input, 130 for Ctrl-C.
@@ -20,10 +20,11 @@ from study import again, status
 from study.baseline import STORE
 from study.command import run_command
 from study.config import load_config
+from study.design import unfold, unfold_arms
 from study.estimate import print_dry_run
 from study.plan import Plan
 from study.runs import DIVERGED, FINISHED, PRUNED, Store
-from study.schedule import run_arms, run_search
+from study.schedule import Lookup, Runner
 from study.session import Session, open_session
 from study.spec import available
 from study.summary import summarise
@@ -36,11 +37,9 @@ RESULTS = Path("results/ablate")
 def main(argv: Sequence[str] | None = None) -> int:
     session = open_session(parse_arguments(argv))
     arguments = session.arguments
-    plan = session.plan_of_arms(arguments.arm) if arguments.arm else session.plan()
+    plan = plan_of(session, Lookup(session))
     if arguments.dry_run:
-        print_dry_run(
-            plan, session.store, session.dataset, session.device, workers=session.workers, trials=arguments.trials
-        )
+        print_dry_run(plan, session.store, session.dataset, session.device, workers=session.workers)
         return 0
     if arguments.status:
         return status.print_status(plan, session.store)
@@ -48,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return again.run_again(plan, session)
     with _only_one(session.store, session.study.name):
         status.remember(plan, session.store)
-        plan = run_search(session, plan) if session.study.search and not arguments.arm else run_arms(session, plan)
+        with Runner(session) as runner:
+            plan = plan_of(session, runner)
         status.remember(plan, session.store)
     if not arguments.arm:
         out = arguments.out or default_out(session)
@@ -59,6 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return exit_status(plan, session.store, allow_diverged=arguments.allow_diverged)
 
 
+def plan_of(session: Session, runner: Runner | Lookup) -> Plan:
+    """The plan that a command asks for: the whole study, or some of its arms."""
+    arms = session.arguments.arm
+    return unfold_arms(session, arms, runner) if arms else unfold(session, runner)
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m study.ablate", description="Runs a study, only what is missing.")
     parser.add_argument("--study", required=True, metavar="NAME", help=f"one of {', '.join(available())}")
@@ -66,6 +72,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
     parser.add_argument("--seeds", type=_positive, metavar="N", help="seeds 0 to N-1 in place of the configured ones")
     parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="the first of --seeds; default: 0")
+    parser.add_argument("--add-seeds", type=_positive, metavar="K", help="so many seeds more than configured")
     parser.add_argument("--trials", type=_positive, metavar="N", help="of a search")
     parser.add_argument("--workers", type=_positive, metavar="N", help="runs at a time")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
@@ -86,9 +93,9 @@ def default_out(session: Session) -> Path:
     arguments = session.arguments
     asked = [
         dict(session.overrides), session.config.profile, arguments.seeds, arguments.first_seed, arguments.trials,
-        arguments.device, str(arguments.store),
+        arguments.device, str(arguments.store), arguments.add_seeds,
     ]  # fmt: skip
-    if asked == [{}, load_config().profile, None, 0, None, None, str(STORE)]:
+    if asked == [{}, load_config().profile, None, 0, None, None, str(STORE), None]:
         return RESULTS / session.study.name
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
     return Path("results/custom") / f"{session.study.name}-{digest}"
@@ -121,7 +128,9 @@ def exit_status(plan: Plan, store: Store, *, allow_diverged: bool) -> int:
     bad = [(cell, *store.status(cell.run)) for cell in plan.cells if store.status(cell.run)[0] not in fine]
     for cell, state, reason in bad:
         print(f"not finished: {cell.label}, seed {cell.seed}: {state}" + (f" ({reason})" if reason else ""))
-    return 1 if bad else 0
+    for one in plan.later:
+        print(f"not run: {one.name}, which waits for {one.after}")
+    return 1 if bad or plan.later else 0
 
 
 @contextmanager

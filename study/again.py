@@ -11,7 +11,7 @@ from typing import Any
 from study.config import flatten
 from study.plan import Cell, Plan
 from study.runs import FINISHED, Store
-from study.schedule import run_listed
+from study.schedule import Runner
 from study.session import Session
 
 # Of a result, what comes out alike wherever and whenever it is run: not its commit, nor its speed.
@@ -44,12 +44,12 @@ def run_afresh(cells: Sequence[Cell], session: Session, *, pruned: Sequence[Cell
     """
     with tempfile.TemporaryDirectory(prefix="again-") as folder:
         fresh = replace(session, store=Store(Path(folder)))
-        run_listed(fresh, [cell for cell in cells if cell not in pruned], total=len(cells), done=0)
-        if pruned:
-            assert session.study.search is not None, "a search alone prunes"
-            run_listed(
-                fresh, pruned, total=len(cells), done=len(cells) - len(pruned), prune_after=session.study.search.prune_after
-            )
+        with Runner(fresh) as runner:
+            runner.finish_batch([cell for cell in cells if cell not in pruned], total=len(cells))
+            if pruned:
+                assert session.study.search is not None, "a search alone prunes"
+                prune_after = session.study.search.prune_after
+                runner.finish_batch(pruned, total=len(cells), done=len(cells) - len(pruned), prune_after=prune_after)
         yield fresh.store
 
 

@@ -5,7 +5,7 @@ import torch
 from study.config import Config
 from study.plan import Cell, Plan
 from study.progress import format_duration
-from study.runs import DIVERGED, FINISHED, Store
+from study.runs import DIVERGED, FINISHED, PRUNED, Store
 from vicreg.datasets import Dataset
 from vicreg.pretrain import steps_per_epoch
 from vicreg.rehearsal import rehearse
@@ -15,14 +15,11 @@ from vicreg.rehearsal import rehearse
 _TIMED_STEPS, _OVERHEAD = 3, 1.1
 
 
-def print_dry_run(
-    plan: Plan, store: Store, dataset: Dataset, device: torch.device, *, workers: int, trials: int | None
-) -> None:
+def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.device, *, workers: int) -> None:
     """Prints every arm with how many of its runs are missing, then the time these would take."""
     measured: dict[str, float] = {}
 
-    def cost(cell: Cell) -> float:
-        config = cell.run.config
+    def cost(config: Config) -> float:
         if not config.pretrain.epochs:
             return 0.0
         key = repr([config.values["pretrain"][name] for name in _DECIDES_COST])
@@ -32,20 +29,27 @@ def print_dry_run(
         return measured[key] * steps * _OVERHEAD
 
     total = 0.0
-    for arm, cells in plan.by_arm().items():
-        missing = [cell for cell in cells if store.status(cell.run)[0] not in (FINISHED, DIVERGED)]
-        seconds = sum(cost(cell) for cell in missing)
+    for line, cells in _lines(plan).items():
+        missing = [cell for cell in cells if store.status(cell.run)[0] not in (FINISHED, DIVERGED, PRUNED)]
+        seconds = sum(cost(cell.run.config) for cell in missing)
         total += seconds
-        print(f"{arm}: {len(cells)} runs, {len(missing)} to run" + (f", {format_duration(seconds)}" if seconds else ""))
-    search = plan.study.search
-    if search is not None:
-        baseline = [cell for cell in plan.cells if not cell.is_control]
-        count = (trials or search.trials) + len({cell.seed for cell in baseline})
-        seconds = count * cost(baseline[0])
+        print(f"{line}: {len(cells)} runs, {len(missing)} to run" + (f", {format_duration(seconds)}" if seconds else ""))
+    for one in plan.later:
+        seconds = one.runs * cost(one.like)
         total += seconds
-        print(f"search: {count} runs at most, with those that confirm its best, {format_duration(seconds)}")
+        print(f"{one.name}: {one.runs} runs at most, after {one.after}, {format_duration(seconds)}")
     each = f"with {workers} at a time on {device}, from {_TIMED_STEPS} timed steps"
     print(f"in all about {format_duration(total / workers)} {each}")
+
+
+def _lines(plan: Plan) -> dict[str, list[Cell]]:
+    """What a line is printed for -> its cells: an arm, or all trials of a search, or all values tuned over for an arm."""
+    lines: dict[str, list[Cell]] = {}
+    for arm, cells in plan.by_arm().items():
+        first = cells[0]
+        name = f"tuning of {first.tunes}" if first.tunes else "trials" if first.role == "trial" else arm
+        lines.setdefault(name, []).extend(cells)
+    return lines
 
 
 _DECIDES_COST = (

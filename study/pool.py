@@ -67,6 +67,9 @@ class Pool:
     def submit(self, cell: Cell, *, prune_after: int | None = None) -> None:
         """Hands a cell to an idle worker; call it only while `free` is positive."""
         assert self.free > 0, "submit needs a free worker"
+        for dead in [process for process in self._idle if process.poll() is not None]:  # while nothing was to be run
+            self._idle.remove(dead)
+            _bury(dead)
         process = self._idle.pop() if self._idle else self._start()
         self._busy[process.pid] = (process, cell)
         job = {

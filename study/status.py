@@ -28,8 +28,11 @@ def print_status(plan: Plan, store: Store) -> int:
             why = staleness(cell, known, remembered.get(f"{cell.arm}/{cell.seed}"))
             status, reason = ("stale", why) if why else (status, "never run")
         table.add_row(cell.label, str(cell.seed), cell.run.digest[:8], status, reason or "")
+    for one in plan.later:
+        table.add_row(one.name, "", "", "awaited", f"after {one.after}; {one.runs} runs at most")
     Console().print(table)
-    print(f"{finished} of {len(plan.cells)} runs are finished")
+    later = sum(one.runs for one in plan.later)
+    print(f"{finished} of {len(plan.cells)} runs are finished" + (f"; at most {later} more follow from them" if later else ""))
     return 0
 
 

@@ -7,39 +7,56 @@ settings again up to the point where it stopped, since it hears the same answers
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from sqlalchemy.exc import DatabaseError
 
-from study.plan import Cell, Plan
+from study.plan import Cell
 from study.runs import FINISHED, PRUNED
-from study.spec import Arm, Search
+from study.search_spec import Search
+from study.spec import Arm
 from vicreg.errors import InputError
 
 _STATES = {FINISHED: TrialState.COMPLETE, PRUNED: TrialState.PRUNED}
 
 
 class Trials:
-    """One Optuna study. `objective` is the validation top-1 of this probe; higher is better."""
+    """One Optuna study of some cells: those of a design, or the arms beside which a search proposes its own."""
 
-    def __init__(self, *, path: Path, plan: Plan, objective: str) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._objective = objective
+    def __init__(
+        self,
+        *,
+        path: Path | None,
+        name: str,
+        question: str,
+        cells: Sequence[Cell],
+        directions: Sequence[str],
+        values: Callable[[Cell, Mapping[str, Any]], Sequence[float] | None],
+    ) -> None:
+        """
+        Args:
+            path: the database; None keeps the trials in memory, for a look at what a search would propose.
+            name: of the study and the profile; what the cells are is added to it.
+            directions: of each objective, `maximize` or `minimize`.
+            values: cell, result -> its objectives' values, or None where it came to none.
+        """
+        # Errors alone: GPSampler warns each time that a package is missing which would only make it faster.
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._values = values
         # Other runs (by design, settings, code or data) are another Optuna study: no dashboard then mixes them.
-        design = [sorted({cell.arm for cell in plan.cells}), sorted({cell.seed for cell in plan.cells})]
-        version = json.dumps([design, sorted(cell.run.digest for cell in plan.cells)])
-        self.name = f"{plan.study.name}@{plan.config.profile}-{hashlib.sha256(version.encode()).hexdigest()[:8]}"
-        self._storage = _open(path)
-        if self.name in optuna.get_all_study_names(self._storage):
-            optuna.delete_study(study_name=self.name, storage=self._storage)
-        self._study = optuna.create_study(study_name=self.name, storage=self._storage, direction="maximize")
-        self._study.set_user_attr("question", plan.study.question)
+        design = [sorted({cell.arm for cell in cells}), sorted({cell.seed for cell in cells})]
+        version = json.dumps([design, sorted(cell.run.digest for cell in cells)])
+        self.name = f"{name}-{hashlib.sha256(version.encode()).hexdigest()[:8]}"
+        storage = None if path is None else _open(path)
+        if storage is not None and self.name in optuna.get_all_study_names(storage):
+            optuna.delete_study(study_name=self.name, storage=storage)
+        self._study = optuna.create_study(study_name=self.name, storage=storage, directions=list(directions))
+        self._study.set_user_attr("question", question)
         self._space: dict[str, BaseDistribution] = {
             "arm": CategoricalDistribution(design[0]),
             "seed": CategoricalDistribution(design[1]),
@@ -51,7 +68,7 @@ class Trials:
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=state,
-                value=self._value(result) if state == TrialState.COMPLETE else None,
+                values=self._values(cell, result) if state == TrialState.COMPLETE else None,
                 params={"arm": cell.arm, "seed": cell.seed},
                 distributions=self._space,
                 user_attrs=_attributes(cell, result),
@@ -74,26 +91,46 @@ class Trials:
         for key, value in _attributes(cell, result).items():
             trial.set_user_attr(key, value)
         state = _STATES.get(result["status"], TrialState.FAIL)
-        self._study.tell(trial, self._value(result) if state == TrialState.COMPLETE else None, state=state)
+        self._study.tell(trial, self._values(cell, result) if state == TrialState.COMPLETE else None, state=state)
 
     def propose(self, search: Search, *, count: int, batch: int) -> list[tuple[optuna.Trial, Arm]]:
-        """The next `count` proposals of a search, made by a TPE sampler (NeurIPS 2011, Bergstra et al.) of its own seed
-        for each batch, from all trials told before the batch. They do not see one another."""
-        self._study.sampler = optuna.samplers.TPESampler(seed=search.seed + 1000 * batch, n_startup_trials=search.batch)
-        space: dict[str, BaseDistribution] = {
-            key: FloatDistribution(given["low"], given["high"], log=bool(given.get("log")))
-            for key, given in search.parameters.items()
-        }
+        """The next `count` proposals of a search, from all trials told before the batch; the sampler has a seed of its own
+        for each batch, so that a search which is resumed draws what it would have drawn.
+
+        TPE: Bergstra et al., NeurIPS 2011; for several objectives Ozaki et al., GECCO 2020. GP: expected improvement of a
+        Gaussian process, which does not see trials without a value (pruned, diverged).
+        """
+        seed = search.seed + 1000 * batch
+        if search.sampler == "gp":
+            self._study.sampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=search.batch)
+        else:
+            self._study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=search.batch)
+        space = {key: _distribution(given) for key, given in search.parameters.items()}
         proposals = []
         for _ in range(count):
             trial = self._study.ask(space)
-            # Three significant digits say all there is to say, and make the arm readable.
-            settings = {key: float(f"{value:.3g}") for key, value in trial.params.items()}
+            settings = {key: _setting(value, search.parameters[key]) for key, value in trial.params.items()}
             proposals.append((trial, Arm(name=f"trial-{trial.number:03d}", settings=settings)))
         return proposals
 
-    def _value(self, result: Mapping[str, Any]) -> float:
-        return result["validation"][self._objective]["top1"]
+
+def _distribution(given: Mapping[str, Any]) -> BaseDistribution:
+    if "choices" in given:
+        return CategoricalDistribution([_word(choice) for choice in given["choices"]])
+    kind = IntDistribution if given.get("int") else FloatDistribution
+    return kind(given["low"], given["high"], log=bool(given.get("log")))
+
+
+def _setting(value: Any, given: Mapping[str, Any]) -> Any:
+    """What a run gets for a parameter of a trial. Three significant digits say all there is to say, and make it readable."""
+    if "choices" in given:
+        return next(choice for choice in given["choices"] if _word(choice) == value)
+    return value if given.get("int") else float(f"{value:.3g}")
+
+
+def _word(choice: Any) -> Any:
+    """A choice as Optuna can keep it, which has no lists."""
+    return json.dumps(choice) if isinstance(choice, list) else choice
 
 
 def _open(path: Path) -> optuna.storages.RDBStorage:

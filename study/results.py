@@ -76,17 +76,13 @@ def open_for(
 
 
 def replan(results: Mapping[str, Any], session: Session) -> dict[tuple[str, int], Cell]:
-    """(arm, seed) -> its cell under the session's code, data and parameters, for every run the results report.
-
-    An arm that the study's file does not name (a search proposed it, or the file has changed) is made from its settings.
-    A control is left out where no arm is of its architecture any more.
-    """
-    named = {arm.name: arm for arm in session.study.arms}
+    """(arm, seed) -> its cell under the session's code and data, for every run the results report, from the settings
+    that they record of its arm. A control is left out where no arm is of its architecture."""
     at_seed = defaultdict(list)
     for arm in results["arms"]:
         if not arm["is_control"]:
             for run in arm["runs"]:
-                at_seed[run["seed"]].append(named.get(arm["name"]) or Arm(name=arm["name"], settings=arm["settings"]))
+                at_seed[run["seed"]].append(Arm(name=arm["name"], settings=arm["settings"]))
     planned = {
         (cell.arm, cell.seed): cell
         for seed, arms in sorted(at_seed.items())

@@ -71,10 +71,11 @@ def verify(results: Mapping[str, Any], session: Session, *, runs: int, tolerance
     chosen = choose(candidates, results, count=runs)
     before = reported(results)
     cells = [candidates[key] for key in chosen]
+    labels = {arm["name"]: arm["label"] for arm in results["arms"]}
     pruned = [candidates[key] for key in chosen if before[key]["status"] == PRUNED]
     with run_afresh(cells, session, pruned=pruned) as fresh:
         verified = [
-            {"arm": cell.arm, "label": cell.label, "seed": cell.seed, "digest": before[key]["digest"]}
+            {"arm": cell.arm, "label": labels[cell.arm], "seed": cell.seed, "digest": before[key]["digest"]}
             | judge(
                 before[key],
                 fresh.result(cell.run),

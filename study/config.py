@@ -68,8 +68,11 @@ class AblateSettings:
     probes: tuple[str, ...]
     workers: int | None
     device: str
+    margin: float  # the smallest difference of accuracy that is of interest, a share
 
     def __post_init__(self) -> None:
+        if not 0 < self.margin < 1:
+            raise InputError(f"ablate.margin must be a share between 0 and 1, such as 0.01, but got {self.margin}.")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise InputError(f"ablate.seeds must list different numbers of at least 0, but got {list(self.seeds)}.")
         if not self.probes or set(self.probes) - set(PROBES):

@@ -1,113 +1,54 @@
-"""Figures of a report: plain rows of `study.json` in, one SVG string out.
-
-Colour always means the verdict, in the palette of Okabe and Ito (2008), which stays apart under the common colour
-blindnesses; markers and dashes say the same again. Every panel is drawn at one width, so that it reads on a phone.
-"""
+"""Figures of a report that show runs: plain rows of `study.json` in, one SVG string out."""
 
 import functools
-import io
 import math
-import re
-import warnings
 
 import matplotlib
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-INK, MUTED, GRID, PAPER = "#1c1c1e", "#66666b", "#dedee2", "#ffffff"  # a page may put its own colours in their place
-VERDICTS = {  # name -> colour, marker, the same marker as a character
-    "healthy": ("#009e73", "o", "●"),
-    "uninformative": ("#e69f00", "D", "◆"),
-    "informational": ("#0072b2", "^", "▲"),
-    "dimensional": ("#cc79a7", "s", "■"),
-    "complete": ("#d55e00", "X", "✖"),
-}
-NO_VERDICT = ("#8a8a8f", "o", "○")
+from study.drawing import (
+    GRID,
+    INK,
+    MUTED,
+    PAPER,
+    VERDICTS,
+    WIDTH,
+    drawn,
+    finite,
+    label_width,
+    legend_of_verdicts,
+    panel,
+    shortened,
+    tip,
+    verdict_style,
+)
+
 DASHES = ["-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5))]
 CLASS_COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999", "#8c6d00", "#6a3d9a", "#b3b300"]
-WIDTH = 345.6  # points: about a phone's width in CSS pixels, so 9 point text is read at 9 pixels or more
+MANY_POINTS = 400  # beyond this, a dot carries no text of its own: the page would be made of them
+DENSE = 3000  # points of a scatter from which on it is a picture within the figure, not a shape each
 MANY_ARMS = 14  # beyond this, line labels no longer fit beside a panel of this height
 MANY_CLASSES = 20  # beyond this, neither do the names of classes
 DECADES = 6  # of a logarithmic axis; a collapsed run's 1e-12 would flatten every other curve
-STYLE = {
-    "svg.fonttype": "none", "svg.hashsalt": "vicreg", "text.parse_math": False, "axes.unicode_minus": True,
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
-    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": GRID, "axes.facecolor": "none",
-    "xtick.color": GRID, "xtick.labelcolor": MUTED, "ytick.color": GRID, "ytick.labelcolor": MUTED,
-    "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6, "axes.axisbelow": True,
-    "axes.spines.top": False, "axes.spines.right": False, "xtick.major.size": 0, "ytick.major.size": 0,
-    "lines.solid_capstyle": "round", "figure.facecolor": PAPER,
-}  # fmt: skip
-
-
-def verdict_style(name):
-    """(colour, matplotlib marker, character) of the verdict `name`; grey for a name not known or None."""
-    return VERDICTS.get(name, NO_VERDICT)
-
-
-def drawn(function):
-    """Turn a function that returns a Figure into one that returns its SVG, the same bytes whatever the user's settings."""
-
-    @functools.wraps(function)
-    def draw(*args, **kwargs):
-        with matplotlib.rc_context(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # the browser has the font, we only measure
-            matplotlib.rcdefaults()
-            matplotlib.rcParams.update(STYLE)
-            return _svg(function(*args, **kwargs))
-
-    return draw
-
-
-def _svg(figure):
-    FigureCanvasSVG(figure)
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]  # the prologue names a DTD on another host
-    text = re.sub(r"(font(?:-family)?: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1Helvetica, Arial, sans-serif", text)
-    # A hundredth of a point is invisible; the digits after it are most of the file and differ between machines.
-    shorten = functools.partial(re.sub, r"(\.\d\d)\d+", r"\1")
-    return re.sub(r' (?:d|x|y)="[^"]*"', lambda match: shorten(match.group()), text)
-
-
-def _panel(height, left, right, *, top=8, bottom=36):
-    """A figure of the common width with one axes, margins in points."""
-    figure = Figure(figsize=(WIDTH / 72, height / 72))
-    box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (top + bottom) / height)
-    return figure, figure.add_axes(box)
-
-
-def finite(values):
-    """The values that are finite numbers."""
-    return [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v)]
-
-
-def _shortened(label, length=26):
-    return label if len(label) <= length else label[: length - 1] + "…"
-
-
-def _label_width(labels):
-    return 8 + 4.7 * max((len(_shortened(label)) for label in labels), default=0)  # points a character of 8.5 point text
 
 
 @drawn
 def dot_plot(rows, *, chance=None):
     """Accuracy of each arm: a dot a seed, a tick at the mean, the controls' means as dashed lines.
 
-    `rows`: dicts with label, verdict, is_baseline, is_control, values (shares, one a seed) and mean (or None).
+    `rows`: dicts with label, verdict, is_baseline, is_control, seeds, values (shares, one a seed) and mean (or None).
     """
-    labels = [_shortened(row["label"]) for row in rows]
+    labels = [shortened(row["label"]) for row in rows]
     height = 62 + 19 * len(rows)
-    figure, axes = _panel(height, _label_width(labels) + 6, 14, bottom=54)
+    figure, axes = panel(height, label_width(labels) + 6, 14, bottom=54)
     everything = [100 * v for row in rows for v in finite([*row["values"], row["mean"]])]
     low, high = (min(everything), max(everything)) if everything else (0, 100)
     margin = max(0.06 * (high - low), 0.5)
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     for y, row in enumerate(rows):
-        _dot_row(axes, y, row)
+        _dot_row(axes, y, row, tips=len(everything) < MANY_POINTS)
     if chance is not None and low - margin < 100 * chance < high + margin:
         axes.axvline(100 * chance, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         axes.annotate("chance", (100 * chance, 0), (2, 0), xycoords=("data", "axes fraction"),
@@ -121,14 +62,15 @@ def dot_plot(rows, *, chance=None):
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("test accuracy, %", fontsize=8.5)
-    _verdict_legend(figure, [row["verdict"] for row in rows if not row["is_control"]])
+    legend_of_verdicts(figure, [row["verdict"] for row in rows if not row["is_control"]])
     return figure
 
 
-def _dot_row(axes, y, row):
+def _dot_row(axes, y, row, *, tips):
     colour, marker, _ = (MUTED, "o", "") if row["is_control"] else verdict_style(row["verdict"])
     if row["is_baseline"]:
         axes.axhspan(y - 0.5, y + 0.5, color=GRID, alpha=0.45, linewidth=0)
+    seeds = [seed for seed, v in zip(row["seeds"], row["values"]) if finite([v])]
     values, mean = [100 * v for v in finite(row["values"])], finite([row["mean"]])
     if not values:
         axes.text(0.01, y, "no finished run", transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=MUTED)
@@ -138,20 +80,10 @@ def _dot_row(axes, y, row):
         axes.plot([100 * mean[0]] * 2, [y - 0.42, y + 0.42], color=INK, linewidth=1.4, zorder=2.5, solid_capstyle="butt")
     for index, value in enumerate(values):  # spread a little, so that equal seeds show as two dots
         offset = 0.44 * (index / (len(values) - 1) - 0.5) if len(values) > 1 else 0
-        axes.plot(value, y + offset, marker, color=colour, markersize=5, markeredgecolor=PAPER, markeredgewidth=0.6,
-                  alpha=0.9, zorder=3)  # fmt: skip
-
-
-def _verdict_legend(figure, verdicts):
-    names = [name for name in VERDICTS if name in verdicts]
-    handles = [
-        matplotlib.lines.Line2D([], [], linestyle="", color=verdict_style(n)[0], marker=verdict_style(n)[1], markersize=5)
-        for n in names
-    ]
-    if handles:
-        figure.legend(handles, names, loc="lower center", ncols=3 if len(names) > 4 else len(names), frameon=False,
-                      fontsize=7.5, handletextpad=0.0, columnspacing=0.9, borderpad=0, borderaxespad=0.2,
-                      labelcolor=INK, labelspacing=0.2)  # fmt: skip
+        (dot,) = axes.plot(value, y + offset, marker, color=colour, markersize=5, markeredgecolor=PAPER,
+                           markeredgewidth=0.6, alpha=0.9, zorder=3)  # fmt: skip
+        if tips:
+            tip(dot, f"{row['label']}, seed {seeds[index]}: {value:.2f} %")
 
 
 def histories(arm):
@@ -187,8 +119,8 @@ def curves(arms, lines, *, log=False, xlabel="epoch", reference=None, from_zero=
     `lines`: for each arm (x, [(mean, low, high), ...]), as `trace` gives. `reference`: (label, value) of a dashed line.
     """
     shown = [(arm, x, y) for arm, (x, y) in zip(arms, lines) if x]
-    labels = [_shortened(arm["label"], 22) for arm, _, _ in shown]
-    figure, axes = _panel(250, 38, 22 + _label_width([*labels, reference[0] if reference else ""]))
+    labels = [shortened(arm["label"], 22) for arm, _, _ in shown]
+    figure, axes = panel(250, 38, 22 + label_width([*labels, reference[0] if reference else ""]))
     values = [v for _, _, y in shown for point in y for v in point] + ([reference[1]] if reference else [])
     floor = _set_scale(axes, values, log=log, from_zero=from_zero)
     ends, used = [], {}
@@ -285,7 +217,7 @@ def _spread(wanted, *, gap, top):
     return placed
 
 
-def _class_colour(index, n_classes):
+def class_colour(index, n_classes):
     if n_classes <= len(CLASS_COLOURS):
         return CLASS_COLOURS[index]
     return matplotlib.colors.to_hex(matplotlib.colormaps["turbo"](index / max(n_classes - 1, 1)))
@@ -294,17 +226,18 @@ def _class_colour(index, n_classes):
 @drawn
 def map_2d(points, labels, classes):
     """t-SNE in the plane: `points` (N, 2), coloured by class, each class named at the median of its points."""
-    figure, axes = _panel(WIDTH, 6, 6, top=6, bottom=6)
+    figure, axes = panel(WIDTH, 6, 6, top=6, bottom=6)
     for index, name in enumerate(classes):
         mine = [p for p, label in zip(points, labels) if label == index]
         if not mine:
             continue
-        colour = _class_colour(index, len(classes))
-        axes.plot(*zip(*mine), "o", color=colour, markersize=2.6, markeredgewidth=0, alpha=0.85)
+        colour = class_colour(index, len(classes))
+        axes.plot(*zip(*mine), "o", color=colour, markersize=2.6, markeredgewidth=0, alpha=0.85,
+                  rasterized=len(points) > DENSE)  # fmt: skip
         if len(classes) <= MANY_CLASSES:
             middle = [sorted(axis)[len(mine) // 2] for axis in zip(*mine)]
             box = {"boxstyle": "round,pad=0.2", "facecolor": PAPER, "edgecolor": colour, "alpha": 0.9, "linewidth": 0.9}
-            axes.text(*middle, _shortened(name, 14), ha="center", va="center", fontsize=8, bbox=box)
+            axes.text(*middle, shortened(name, 14), ha="center", va="center", fontsize=8, bbox=box)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
     return figure
@@ -317,8 +250,8 @@ def map_3d(points, labels, classes, *, azimuth):
     axes = figure.add_axes((0.0, 0.0, 1, 1), projection="3d", elev=22, azim=azimuth)
     axes.set_box_aspect(None, zoom=1.2)
     if points:
-        colours = [_class_colour(label, len(classes)) for label in labels]
-        axes.scatter(*zip(*points), c=colours, s=8, linewidths=0, depthshade=True)
+        colours = [class_colour(label, len(classes)) for label in labels]
+        axes.scatter(*zip(*points), c=colours, s=8, linewidths=0, depthshade=True, rasterized=len(points) > DENSE)
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.set_ticklabels([])
         axis.set_pane_color((0, 0, 0, 0))
@@ -331,14 +264,14 @@ def map_3d(points, labels, classes, *, azimuth):
 def class_accuracies(per_seed, classes):
     """Accuracy of each class: `per_seed` is a list a seed of shares (C,); a dot a seed, classes from top to bottom."""
     named = len(classes) <= MANY_CLASSES
-    figure, axes = _panel(250, _label_width(classes) + 4 if named else 38, 14)
+    figure, axes = panel(250, label_width(classes) + 4 if named else 38, 14)
     for values in per_seed:
         pairs = [(100 * v, y) for y, v in enumerate(values) if finite([v])]
         axes.plot([x for x, _ in pairs], [y for _, y in pairs], "o", color=VERDICTS["informational"][0], alpha=0.65,
                   markersize=4.5 if named else 2.5, markeredgewidth=0)  # fmt: skip
     axes.set_ylim(len(classes) - 0.4, -0.6)
     if named:
-        axes.set_yticks(range(len(classes)), [_shortened(name) for name in classes], fontsize=8.5, color=INK)
+        axes.set_yticks(range(len(classes)), [shortened(name) for name in classes], fontsize=8.5, color=INK)
     else:
         axes.set_ylabel("class, in the data set's order", fontsize=8.5)
     axes.set_xlabel("test accuracy, %", fontsize=8.5)
@@ -351,8 +284,8 @@ def confusion(counts, classes):
     """Confusion matrix (C, C) of counts, rows the true class, columns the predicted; the diagonal is left pale."""
     n = len(classes)
     named = n <= MANY_CLASSES
-    left = min(_label_width(classes), 90) + 14 if named else 30
-    figure, axes = _panel(290, left, 24, bottom=44)
+    left = min(label_width(classes), 90) + 14 if named else 30
+    figure, axes = panel(290, left, 24, bottom=44)
     largest = max([counts[i][j] for i in range(n) for j in range(n) if i != j] + [1])
     shade = matplotlib.colormaps["Oranges"]
     for i in range(n):
@@ -369,8 +302,8 @@ def confusion(counts, classes):
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator(range(n)) if named else MaxNLocator(5, integer=True))
     if named:
-        axes.set_yticks(range(n), [_shortened(name, 14) for name in classes], fontsize=8)
-        axes.set_xticks(range(n), [_shortened(name, 14) for name in classes], fontsize=8,
+        axes.set_yticks(range(n), [shortened(name, 14) for name in classes], fontsize=8)
+        axes.set_xticks(range(n), [shortened(name, 14) for name in classes], fontsize=8,
                         rotation=60 if max(map(len, classes)) > 2 else 0)  # fmt: skip
     axes.set_xlabel("predicted", fontsize=8.5)
     axes.set_ylabel("true", fontsize=8.5)

@@ -126,6 +126,7 @@ class Store:
             "reason": reason,
             "commit": provenance.get("commit"),
             "effective_coefficients": provenance.get("effective_coefficients"),
+            "images_per_second": [record["images_per_second"] for record in history],  # of each epoch, where it was run
             "history": [{key: record[key] for key in record if key != "images_per_second"} for record in history],
             **(measured or empty),
         }

@@ -1,6 +1,6 @@
 """Two studies, two git revisions or two profiles, cell by cell: what changed, and what difference it made.
 
-    python -m study.compare A B [--margin 0.01] [--out DIR]
+    python -m study.compare A B [--margin X] [--out DIR]
 
 A and B are each a path to a `study.json` or its folder; a study's name; `REV:NAME`, its results at a git revision; or
 `NAME@PROFILE`, the study under another profile, from finished runs. Every difference is B - A.
@@ -17,6 +17,7 @@ from rich.table import Table
 from study.baseline import STORE
 from study.command import run_command
 from study.compare_view import build_view
+from study.config import load_config
 from study.pages import write_twins
 from study.sources import find
 
@@ -24,7 +25,8 @@ from study.sources import find
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse_arguments(argv)
     a, b = (find(text, store=arguments.store) for text in (arguments.a, arguments.b))
-    view = build_view(a, b, margin=arguments.margin)
+    margin = load_config().ablate.margin if arguments.margin is None else arguments.margin
+    view = build_view(a, b, margin=margin)
     print_view(view)
     if arguments.out:
         write_twins("compare", view, html=arguments.out / "index.html", markdown=arguments.out / "README.md")
@@ -65,7 +67,7 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     where = "a study.json or its folder, a study's name, REV:NAME, or NAME@PROFILE"
     parser.add_argument("a", metavar="A", help=where)
     parser.add_argument("b", metavar="B", help="the same; every difference is B - A")
-    parser.add_argument("--margin", type=float, default=0.01, metavar="X", help="what would matter, a share; default: 0.01")
+    parser.add_argument("--margin", type=float, metavar="X", help="what would matter, a share; default: params.yaml's")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write index.html and README.md there")
     parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
     return parser.parse_args(argv)

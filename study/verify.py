@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         certificate = verify(results, session, runs=arguments.runs, tolerance=arguments.tolerance)
         write_atomically(arguments.out or CERTIFICATES / f"{name}.json", to_json(certificate))
-        for cell in certificate["cells"]:
+        for cell in certificate["runs"]:
             print(f"{cell['label']}, seed {cell['seed']}, run {cell['digest']}: {_in_words(cell)}")
         print(f"{name}: {certificate['sentence']}")
         sound = sound and certificate["counts"][NOT_REPRODUCED] == 0
@@ -90,7 +90,7 @@ def verify(results: Mapping[str, Any], session: Session, *, runs: int, tolerance
         "study": results["study"],
         "profile": results["profile"],
         "tolerance": tolerance,
-        "cells": verified,
+        "runs": verified,
         "counts": {outcome: counts[outcome] for outcome in (IDENTICAL, TOLERATED, NOT_REPRODUCED)},
         "finished": len(candidates),
         "environment": {"python": platform.python_version(), **machinery},

@@ -61,8 +61,8 @@ def test_runs_done_again_are_bit_identical_down_to_the_bytes_of_their_weights(fi
     told = certificate(finished, "tiny")
     assert status == 0 and len(trained()) == 2
     assert told["counts"] == {"bit-identical": 2, "within tolerance": 0, "not reproduced": 0} and told["finished"] == 3
-    assert {cell["arm"] for cell in told["cells"]} == {"nu-1", "nu-2"}  # what was trained comes before the control
-    assert {cell["weights"] for cell in told["cells"]} == {"identical"}
+    assert {cell["arm"] for cell in told["runs"]} == {"nu-1", "nu-2"}  # what was trained comes before the control
+    assert {cell["weights"] for cell in told["runs"]} == {"identical"}
     assert told["sentence"].startswith("2 of 3 finished runs were run again from nothing on cpu (")
     assert told["sentence"].endswith(": bit-identical.") and told["sentence"] in output and told["same_machinery"]
 
@@ -82,7 +82,7 @@ def test_a_number_that_does_not_come_out_again_is_named_and_the_status_is_1(fini
 
     edit(finished, "tiny", change)
     status, output, _ = command(verify.main, "--study", "tiny", "--runs", "1")
-    (cell,) = certificate(finished, "tiny")["cells"]
+    (cell,) = certificate(finished, "tiny")["runs"]
     assert status == 1 and cell["outcome"] == "not reproduced" and cell["differing"] == ["test.knn_5.top1"]
     assert cell["largest_difference"] == pytest.approx(0.01)
     assert "not reproduced: differs in test.knn_5.top1, accuracies at most 1 points apart" in output
@@ -103,7 +103,7 @@ def test_numbers_alone_are_compared_where_the_store_has_kept_no_weights(finished
     for path in finished.folder.glob("store/runs/*/model.safetensors"):
         path.unlink()
     assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
-    (cell,) = certificate(finished, "tiny")["cells"]
+    (cell,) = certificate(finished, "tiny")["runs"]
     assert (cell["outcome"], cell["weights"]) == ("bit-identical", "not kept")
 
 
@@ -118,7 +118,7 @@ def test_a_run_that_diverged_diverges_again(project, command):
     ablate.main(["--study", "rough"])
     status, output, _ = command(verify.main, "--study", "rough", "--runs", "2")
     assert status == 0
-    outcomes = {cell["arm"]: (cell["status"], cell["outcome"]) for cell in certificate(project, "rough")["cells"]}
+    outcomes = {cell["arm"]: (cell["status"], cell["outcome"]) for cell in certificate(project, "rough")["runs"]}
     assert outcomes == {"wild": ("diverged", "bit-identical"), "calm": ("finished", "bit-identical")}
 
 
@@ -130,7 +130,7 @@ def test_a_run_that_was_pruned_is_pruned_again(project, command):
     pruned = [name for name, statuses in project.statuses("quest").items() if "pruned" in statuses]
     assert pruned
     assert command(verify.main, "--study", "quest", "--runs", "9")[0] == 0
-    told = {cell["arm"]: cell for cell in certificate(project, "quest")["cells"]}
+    told = {cell["arm"]: cell for cell in certificate(project, "quest")["runs"]}
     assert {told[name]["outcome"] for name in pruned} == {"bit-identical"}
     assert {told[name]["status_again"] for name in pruned} == {"pruned"}
 
@@ -183,7 +183,7 @@ def test_a_run_reported_by_another_machine_is_verified_on_this_one(finished, com
     assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
     told = certificate(finished, "tiny")
     assert told["counts"]["bit-identical"] == 1 and not told["same_machinery"]
-    assert told["cells"][0]["digest"] in digests.values() and told["cells"][0]["weights"] == "not kept"
+    assert told["runs"][0]["digest"] in digests.values() and told["runs"][0]["weights"] == "not kept"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.status:
         return status.print_status(plan, session.store)
     if arguments.again:
+        if plan.later:
+            one = plan.later[0]
+            raise InputError(f"--again compares with runs there are, but {one.name} waits for {one.after}; run it first.")
         return again.run_again(plan, session)
     with _only_one(session.store, session.study.name):
         status.remember(plan, session.store)
@@ -123,9 +126,14 @@ def write_results(out: Path, summary: Mapping[str, Any]) -> None:
 
 
 def exit_status(plan: Plan, store: Store, *, allow_diverged: bool) -> int:
-    """0 where every run has an outcome; 1, and a line for each that has not."""
-    fine = {FINISHED, PRUNED, DIVERGED} if allow_diverged else {FINISHED, PRUNED}
-    bad = [(cell, *store.status(cell.run)) for cell in plan.cells if store.status(cell.run)[0] not in fine]
+    """0 where every run has an outcome; 1, and a line for each that has not. What is tried in order to choose may diverge:
+    then it is not chosen."""
+    standing = [(cell, *store.status(cell.run)) for cell in plan.cells]
+    bad = [
+        (cell, state, reason) for cell, state, reason in standing
+        if state not in (FINISHED, PRUNED)
+        and not (state == DIVERGED and (allow_diverged or cell.role in ("trial", "tuning")))
+    ]  # fmt: skip
     for cell, state, reason in bad:
         print(f"not finished: {cell.label}, seed {cell.seed}: {state}" + (f" ({reason})" if reason else ""))
     for one in plan.later:

@@ -108,8 +108,10 @@ class Plan:
         return replace(self, cells=cells, later=later)
 
     def with_cells(self, cells: Iterable[Cell]) -> "Plan":
-        """The plan with more cells, each arm at each seed once."""
-        every = {(cell.arm, cell.seed): cell for cell in (*self.cells, *cells)}
+        """The plan with more cells behind its own, each arm at each seed once."""
+        every: dict[tuple[str, int], Cell] = {}
+        for cell in (*self.cells, *cells):
+            every.setdefault((cell.arm, cell.seed), cell)
         return replace(self, cells=tuple(every.values()))
 
 

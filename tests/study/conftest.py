@@ -23,7 +23,9 @@ import yaml
 from study import ablate, pool, runs, session, worker
 from study.command import run_command
 from study.config import SECTIONS, Config, load_params
+from study.plan import Cell, Plan
 from study.runs import Store
+from study.schedule import Lookup
 from study.spec import load_study
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -60,8 +62,45 @@ STUDIES = {
           trials: 4
           batch: 2
           seed: 0
+          seeds: 1
           objective: knn_5
           prune_after: 1
+    """,
+    "tuned": """
+        question: Does the weight of the covariance matter, each at its own learning rate?
+        hypothesis: It does not.
+        baseline: nu-1
+        nuisance: {pretrain.base_lr: [0.01, 0.05, 0.2]}
+        arms:
+          nu-1: {pretrain.nu: 1}
+          nu-2: {reason: Twice as much., settings: {pretrain.nu: 2}}
+    """,
+    "walk": """
+        question: Which of three changes earned what?
+        hypothesis: The learning rate.
+        mode: path
+        baseline: plain
+        arms:
+          plain: {pretrain.base_lr: 0.0001}
+          far: {pretrain.base_lr: 0.05, pretrain.nu: 2, pretrain.weight_decay: 0.01}
+        path: {to: far}
+    """,
+    "front": """
+        question: What does accuracy cost?
+        hypothesis: Width.
+        mode: search
+        baseline: usual
+        arms:
+          usual: {}
+        search:
+          parameters:
+            pretrain.width: {low: 2, high: 8, int: true}
+            pretrain.expander: {choices: [[], [16, 16]]}
+          trials: 6
+          batch: 3
+          seeds: 2
+          objective: [knn_5, cost]
+          confirm: 2
     """,
 }
 
@@ -259,6 +298,51 @@ def finished(project, undisturbed) -> Project:
     for name in ("store", "results"):
         shutil.copytree(undisturbed.folder / name, project.folder / name)
     return project
+
+
+@pytest.fixture(scope="session")
+def unfolded(tmp_path_factory, tiny_config) -> Project:
+    """A project in which `tuned`, `walk` and `front` were run, where later runs depend on how earlier ones came out. To be
+    looked at alone."""
+    project = Project(tmp_path_factory.mktemp("unfolded"), tiny_config(QUICK))
+    with pytest.MonkeyPatch.context() as patch:
+        enter(project, patch)
+        torch.set_num_threads(1)
+        for name in ("tuned", "walk", "front"):
+            assert ablate.main(["--study", name]) == 0
+    return project
+
+
+@pytest.fixture
+def designed(project, unfolded) -> Project:
+    """A project of one's own in which `tuned`, `walk` and `front` have been run."""
+    for name in ("store", "results"):
+        shutil.copytree(unfolded.folder / name, project.folder / name)
+    return project
+
+
+@pytest.fixture
+def plan_of() -> Callable[..., Plan]:
+    """`plan_of("--study", "walk")`: the plan of a command as far as the results in this folder reach."""
+
+    def build(*argv: str) -> Plan:
+        opened = ablate.open_session(ablate.parse_arguments(list(argv)))
+        return ablate.plan_of(opened, Lookup(opened))
+
+    return build
+
+
+@pytest.fixture
+def rewrite(project) -> Callable[[Cell, float], None]:
+    """`rewrite(cell, 0.9)`: from now on the store says this validation accuracy of a cell's run, and no other."""
+
+    def replace(cell: Cell, accuracy: float) -> None:
+        path = project.store.evaluation_path(cell.run)
+        measured = json.loads(path.read_bytes())
+        measured["validation"]["knn_5"]["top1"] = accuracy
+        path.write_text(json.dumps(measured))
+
+    return replace
 
 
 @pytest.fixture

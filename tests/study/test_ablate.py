@@ -60,6 +60,41 @@ def test_a_study_that_grows_trains_only_what_is_new(finished, trained):
     assert len(digests) == 3 and not digests & before  # two arms and their control, at seed 1
 
 
+def test_seeds_are_added_after_the_largest_and_the_command_says_so(finished, trained, command):
+    finished.set({"ablate.seeds": [4, 0]})
+    assert command(ablate.main, "--study", "tiny", "--add-seeds", "2")[0] == 0
+    (folder,) = (finished.folder / "results" / "custom").iterdir()
+    summary = json.loads((folder / "study.json").read_bytes())
+    assert [run["seed"] for run in summary["arms"][0]["runs"]] == [4, 0, 5, 6]
+    assert "--study tiny --profile tiny --add-seeds 2" in summary["arms"][0]["command"]
+    assert len({digest for digest, _ in trained()}) == 9  # two arms and their control at three new seeds
+
+
+def test_more_seeds_and_other_seeds_exclude_one_another(finished, trained, command):
+    for other in ("--seeds", "--first-seed"):
+        status, _, errors = command(ablate.main, "--study", "tiny", "--add-seeds", "2", other, "1")
+        assert (status, trained()) == (2, [])
+        assert errors == "error: --add-seeds adds to the study's seeds and --seeds replaces them; give one of the two.\n"
+
+
+@pytest.mark.parametrize(
+    ("study", "key", "said"),
+    [
+        ("tiny", "pretrain.nu", "study 'tiny' varies it"),
+        ("quest", "pretrain.mu", "study 'quest' varies it"),
+        ("front", "pretrain.width", "study 'front' varies it"),
+        ("tuned", "pretrain.base_lr", "study 'tuned' tunes it"),
+        ("still", "pretrain.gamma", "study 'still' fixes it"),
+        ("tiny", "pretrain.seed", "choose seeds with --seeds and --first-seed"),
+    ],
+)
+def test_a_setting_that_a_study_decides_may_not_be_given_besides(project, trained, command, study, key, said):
+    text = (project.studies / "tiny.yaml").read_text() + "\nfixed: {pretrain.gamma: 1}\n"
+    (project.studies / "still.yaml").write_text(text)
+    status, _, errors = command(ablate.main, "--study", study, "--set", f"{key}=3")
+    assert (status, trained()) == (2, []) and f"error: --set {key} has no effect" in errors and said in errors
+
+
 def test_runs_are_shared_by_studies_that_ask_for_the_same(finished, trained):
     text = (finished.studies / "tiny.yaml").read_text()
     (finished.studies / "another.yaml").write_text(
@@ -79,7 +114,7 @@ def test_other_probes_are_measured_of_the_same_runs(finished, trained):
     assert summary["primary"] == "linear_cached" and "linear_cached" in summary["arms"][0]["summary"]
 
 
-@pytest.mark.parametrize("asked", [["--seeds", "1"], ["--set", "pretrain.nu=1"]])
+@pytest.mark.parametrize("asked", [["--seeds", "1"], ["--add-seeds", "1"], ["--set", "pretrain.gamma=1"]])
 def test_what_differs_from_params_yaml_has_results_of_its_own(finished, asked):
     before = finished.results("tiny")
     assert ablate.main(["--study", "tiny", *asked]) == 0
@@ -126,7 +161,7 @@ def test_a_dry_run_of_what_is_finished_costs_nothing(finished, command):
     _, output, _ = command(ablate.main, "--study", "tiny", "--dry-run")
     assert "nu-1: 1 runs, 0 to run" in output and "in all about 0 s" in output
     _, output, _ = command(ablate.main, "--study", "quest", "--dry-run")
-    assert "search: 5 runs at most" in output  # four trials, and the best of them at one seed
+    assert "trials: 4 runs, 0 to run" in output and "best: 1 runs, 0 to run" in output
 
 
 def test_again_computes_the_numbers_once_more_and_finds_them_identical(finished, trained, command):

@@ -146,6 +146,35 @@ def test_an_arm_that_no_run_can_be_is_refused_by_name(tiny_config, settings, sai
     assert str(raised.value).startswith("arm 'odd' of study 'mine': ") and said in str(raised.value)
 
 
+def test_what_was_tuned_for_an_arm_lies_over_its_settings_and_is_not_in_its_label(tiny_config):
+    plan = plan_of(tiny_config(), tuned={"nu-1": {"pretrain.base_lr": 0.3}})
+    tuned, other = plan.by_arm()["nu-1"][0], plan.by_arm()["nu-2"][0]
+    assert tuned.run.config.pretrain.base_lr == 0.3 and tuned.label == "ν 1"
+    assert (tuned.settings, tuned.tuned) == ({"pretrain.nu": 1, "pretrain.base_lr": 0.3}, {"pretrain.base_lr": 0.3})
+    assert other.run.config.pretrain.base_lr == tiny_config().pretrain.base_lr and other.tuned == {}
+
+
+@pytest.mark.parametrize("role", ["trial", "tuning"])
+def test_cells_at_seeds_of_their_own_have_no_control(tiny_config, role):
+    plan = plan_of(tiny_config(), role=role, seeds=(1000,))
+    assert {(cell.role, cell.control) for cell in plan.cells} == {(role, None)}
+
+
+def test_a_plan_with_more_cells_has_each_arm_at_each_seed_once(tiny_config):
+    plan = plan_of(tiny_config(), seeds=(0, 1))
+    more = plan_of(tiny_config(), seeds=(1, 2), role="step", arms=[Arm(name="step-1-nu", settings={"pretrain.nu": 2})])
+    both = plan.with_cells(more.cells)
+    assert both.cells[: len(plan.cells)] == plan.cells
+    assert [(cell.arm, cell.seed) for cell in both.cells[len(plan.cells) :]] == [
+        ("untrained", 2), ("step-1-nu", 1), ("step-1-nu", 2),
+    ]  # fmt: skip
+
+
+def test_what_a_study_fixes_is_checked_and_named_as_such(tiny_config):
+    with pytest.raises(InputError, match="what study 'mine' fixes: 'pretrain.lamda' is not a parameter; did you mean"):
+        plan_of(tiny_config(), study(settings={"pretrain.lamda": 1}))
+
+
 def test_probes_of_a_run_are_the_configs(tiny_config):
     plan = plan_of(tiny_config({"ablate.probes": ["linear"]}))
     assert {cell.run.probes for cell in plan.cells} == {("linear",)}

@@ -7,7 +7,8 @@ import pytest
 import torch
 import yaml
 
-from study.config import load_config
+from study.config import flatten, load_config
+from study.keys import SETTINGS
 from study.plan import make_plan
 from study.spec import Arm, available, load_study
 from vicreg.errors import InputError
@@ -74,6 +75,7 @@ def test_every_shipped_study_resolves_on_every_profile(name, profile):
     plan = make_plan(study, config, data="sha256:0", device=torch.device("cpu"))
     arms = [arm for arm, cells in plan.by_arm().items() if not cells[0].is_control]
     assert arms == [arm.name for arm in study.arms]
+    assert {cell.run.config.pretrain.seed for cell in plan.cells} == set(study.seeds or config.ablate.seeds)
     assert study.question.endswith("?") and study.hypothesis.endswith(".")
 
 
@@ -105,13 +107,20 @@ def test_lambda_mu_nu_is_table_7_of_the_vicreg_paper():
     assert "Table 7" in study.published_source
 
 
-def test_the_learning_rate_rule_is_on_and_off_in_batch_size():
+def test_every_batch_size_has_the_learning_rate_tuned_for_it():
     study = load_study("batch-size")
-    sizes = {arm.name: arm.settings["pretrain.batch_size"] for arm in study.arms}
-    rules = {arm.name: arm.settings.get("pretrain.lr_batch_size") for arm in study.arms}
-    assert all(size == int(name.split("-")[1]) for name, size in sizes.items())
-    assert {name for name, fixed in rules.items() if fixed is None} == {f"rule-{size}" for size in (32, 64, 128, 256)}
-    assert all(fixed == sizes[study.baseline] for fixed in rules.values() if fixed is not None)
+    assert {arm.name: dict(arm.settings) for arm in study.arms} == {
+        f"size-{size}": {"pretrain.batch_size": size} for size in (32, 64, 128, 256)
+    }
+    assert list(study.nuisance) == ["pretrain.base_lr"] and len(study.combinations) == 3
+
+
+def test_every_augmentation_starts_from_a_preset_as_published():
+    for arm in load_study("augmentation").arms:
+        taken = {key.rpartition(".")[2]: value for key, value in arm.settings.items()}
+        left_out = arm.name.removeprefix("no-")
+        assert taken["preset"] in ("source", arm.name) and {"crop_scale", "flip", "blur", "solarize"} < set(taken)
+        assert all(value is None for key, value in taken.items() if key != "preset" and not key.startswith(left_out)), arm
 
 
 def test_convention_and_epochs_cross_what_they_say():
@@ -122,11 +131,18 @@ def test_convention_and_epochs_cross_what_they_say():
         assert arm.settings["pretrain.epochs"] == 10 * arm.settings["pretrain.warmup_epochs"]
 
 
-def test_the_shipped_search_ranges_over_the_coefficients_and_looks_at_validation():
-    (study,) = [load_study(name) for name in available() if load_study(name).mode == "search"]
-    assert set(study.search.parameters) == {"pretrain.lambda", "pretrain.mu", "pretrain.nu"}
-    assert all(given["log"] for given in study.search.parameters.values())
-    assert study.search.prune_after is not None
+def test_the_shipped_search_of_coefficients_looks_at_validation_and_prunes():
+    search = load_study("coefficient-search").search
+    assert set(search.parameters) == {"pretrain.lambda", "pretrain.mu", "pretrain.nu"}
+    assert all(given["log"] for given in search.parameters.values())
+    assert search.prune_after is not None and search.objectives("knn_20") == ("linear_cached",)
+
+
+def test_a_search_of_accuracy_against_cost_and_a_path_are_shipped():
+    assert load_study("cost-search").search.objectives("linear_cached") == ("linear_cached", "cost")
+    path = load_study("recipe-path")
+    old, new = (arm.settings for arm in path.arms)
+    assert path.path == "best" and set(old) == set(new) and len(old) == 3
 
 
 # ---- what a file may say
@@ -144,6 +160,41 @@ def test_a_file_becomes_a_question_and_arms_in_the_order_they_are_written(study_
 def test_sections_nested_and_dotted_keys_say_the_same(study_of):
     nested = study_of(GOOD.replace("{pretrain.nu: 2}", "{pretrain: {nu: 2, augmentation: {flip: 0}}}"))
     assert nested.arms[1].settings == {"pretrain.nu": 2, "pretrain.augmentation.flip": 0}
+
+
+def test_an_arm_may_give_its_reason_beside_its_settings(study_of):
+    study = study_of(GOOD.replace("{pretrain.nu: 2}", "{reason: Twice  as much., settings: {pretrain.nu: 2}}"))
+    assert study.arms[1] == Arm(name="two", settings={"pretrain.nu": 2}, reason="Twice as much.")
+    assert study_of(GOOD.replace("{pretrain.nu: 2}", "{reason: None at all.}")).arms[1].settings == {}
+
+
+def test_a_study_says_what_it_fixes_tunes_and_varies(study_of):
+    study = study_of(GOOD + "fixed: {pretrain.mu: 3}\nnuisance: {pretrain: {base_lr: [1, 2], width: [4, 8]}}\n")
+    assert study.settings == {"pretrain.mu": 3}
+    assert study.roles == {
+        "pretrain.nu": "varies", "pretrain.mu": "fixes", "pretrain.base_lr": "tunes", "pretrain.width": "tunes",
+    }  # fmt: skip
+    assert [tuple(one.values()) for one in study.combinations] == [(1, 4), (1, 8), (2, 4), (2, 8)]
+
+
+def test_a_path_leads_to_an_arm_or_to_the_best(study_of):
+    for end in ("two", "best"):
+        assert study_of(GOOD.replace("mode: arms", f"mode: path\npath: {{to: {end}}}")).path == end
+
+
+def test_what_a_search_leaves_out_has_a_default(study_of):
+    ranges = "{pretrain.width: {low: 4, high: 8, int: true}, pretrain.expander: {choices: [[], [16]]}}"
+    text = GOOD.replace("mode: arms", f"mode: search\nsearch: {{trials: 9, parameters: {ranges}}}")
+    search = study_of(text).search
+    assert (search.sampler, search.seeds, search.prune_after, search.confirm) == ("tpe", 3, None, 1)
+    assert search.objectives("linear_cached") == ("linear_cached",)
+    several = study_of(text.replace("trials: 9", "trials: 9, objective: [knn_20, cost]")).search
+    assert (several.objectives("linear_cached"), several.confirm) == (("knn_20", "cost"), 3)
+
+
+def test_the_settings_a_study_may_name_are_those_of_params_yaml():
+    pretrain = flatten({"pretrain": yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["pretrain"]})
+    assert set(SETTINGS) == set(pretrain)
 
 
 def test_a_grid_is_every_combination(study_of):
@@ -166,6 +217,7 @@ def test_a_label_gives_the_settings_in_the_papers_symbols():
         "flip 0": {"pretrain.augmentation.flip": 0.0},
         "expander batchnorm off": {"pretrain.expander_batchnorm": False},
         "lr batch size rule": {"pretrain.lr_batch_size": None},
+        "preset paper": {"pretrain.augmentation.preset": "paper", "pretrain.augmentation.blur": None},
         "mine": {},
     }
     for label, settings in labels.items():
@@ -184,26 +236,41 @@ def test_an_unknown_study_suggests_the_nearest_name():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("mode: arms", "mode: armz", "mode must be one of arms, grid, search, but got 'armz'"),
-        ("question:", "qestion:", "but holds 'qestion'"),
+        ("mode: arms", "mode: armz", "mode must be one of arms, grid, search, path, but got 'armz'"),
+        ("question:", "qestion:", "may not hold 'qestion'; did you mean 'question'?"),
+        ("mode: arms", "mode: arms\nset: {}", "may not hold 'set'; did you mean 'seeds'?"),
         ("question: Does it matter?", "question: 5", "must give question as text, but gives 5"),
         ("hypothesis: It does not.", "", "must give hypothesis as text, but gives None"),
         ("baseline: one", "baseline: three", "baseline must be one of the arms one, two, but got 'three'"),
         ("{pretrain.nu: 2}", "{pretrain.seed: 2}", "arm 'two' may not set pretrain.seed; list seeds instead"),
-        ("{pretrain.nu: 2}", "{evaluate.batch_size: 2}", "may set keys of pretrain alone, but sets evaluate.batch_size"),
+        ("{pretrain.nu: 2}", "{evaluate.batch_size: 2}", "may not hold 'evaluate.batch_size'; did you mean 'pretrain.batch_size'?"),
+        ("{pretrain.nu: 2}", "{pretrain.lamda: 2}", "arm 'two' may not hold 'pretrain.lamda'; did you mean 'pretrain.lambda'?"),
+        ("{pretrain.nu: 2}", "{reason: x, setings: {}}", "arm 'two' may not hold 'setings'; did you mean 'settings'?"),
+        ("{pretrain.nu: 2}", "{reason: 5, settings: {}}", "arm 'two' must give its reason as text, but gives 5"),
         ("{pretrain.nu: 2}", "5", "arm 'two' must hold named values, but holds 5"),
+        ("two:", "best:", "arm 'best' needs another name"),
+        ("two:", "one@2:", "arm 'one@2' needs another name"),
         ("mode: arms", "mode: arms\nseeds: 3", "seeds must list whole numbers of at least 0, but got 3"),
         ("mode: arms", "mode: arms\nseeds: [0, a]", "seeds must list whole numbers"),
         ("mode: arms", "mode: arms\nseeds: [-1]", "seeds must list whole numbers"),
         ("mode: arms", "mode: arms\nseeds: [1, 1]", "seeds must differ from one another, but got [1, 1]"),
-        ("mode: arms", "mode: arms\nset: 5", "set must hold named values, but holds 5"),
+        ("mode: arms", "mode: arms\nfixed: 5", "fixed must hold named values, but holds 5"),
+        ("mode: arms", "mode: arms\nfixed: {pretrain.with: 5}", "fixed may not hold 'pretrain.with'; did you mean 'pretrain.width'?"),
+        ("mode: arms", "mode: arms\nfixed: {pretrain.nu: 5}", "pretrain.nu has one role, but is fixed, and arm 'two' sets it too"),
+        ("mode: arms", "mode: arms\nnuisance: {pretrain.nu: [5]}", "pretrain.nu has one role, but is nuisance, and arm 'two'"),
+        ("mode: arms", "mode: arms\nnuisance: {pretrain.mu: [5]}\nfixed: {pretrain.mu: 5}", "is fixed, and nuisance sets it too"),
+        ("mode: arms", "mode: arms\nnuisance: {pretrain.mu: 5}", "must list values for each key, but for pretrain.mu got 5"),
+        ("mode: arms", "mode: arms\nnuisance: {pretrain.mu: [5, 5]}", "must list different values for pretrain.mu, but got [5, 5]"),
+        ("mode: arms", "mode: arms\npath: {to: two}", "path is for mode path, but the mode is arms"),
+        ("mode: arms", "mode: path\npath: {to: one}", "path.to must be one of best, two, but got 'one'"),
+        ("mode: arms", "mode: path\npath: {too: two}", "path may not hold 'too'; did you mean 'to'?"),
+        ("mode: arms", "mode: path", "path.to must be one of best, two, but got None"),
         ("mode: arms", "mode: arms\npublished: [one]", "published must hold named values"),
-        ("mode: arms", "mode: arms\npublished: {arms: {five: {linear: 1}}}", "arms that are not in the study: five"),
+        ("mode: arms", "mode: arms\npublished: {arms: {five: {linear: 1}}}", "published.arms may not hold 'five'; known are one, two"),
         ("mode: arms", "mode: arms\npublished: {arms: {one: 60}}", "published.arms.one must hold named values"),
-        ("mode: arms", "mode: grid", "grid must list values for each key, but got None"),
-        ("mode: arms", "mode: grid\ngrid: {pretrain.nu: 1}", "grid must list values for each key"),
-        ("mode: arms", "mode: search", "search must give exactly batch, objective"),
-        ("arms:\n  one", "arms: {}\nset:\n  one", "arms must name at least one arm, but got {}"),
+        ("mode: arms", "mode: grid", "arms is for mode arms or search or path, but the mode is grid"),
+        ("mode: arms", "mode: search", "search must give parameters, but does not"),
+        ("arms:\n  one", "arms: {}\nfixed:\n  one", "arms must name at least one arm, but got {}"),
         ("arms:", "arms: [", "is not valid YAML"),
     ],
 )  # fmt: skip
@@ -211,6 +278,12 @@ def test_a_file_that_breaks_a_rule_is_refused_in_one_sentence(study_of, old, new
     assert old in GOOD
     message = refusal(study_of, GOOD.replace(old, new, 1))
     assert "mine.yaml" in message and said in message
+
+
+@pytest.mark.parametrize("grid", ["", "grid: {}", "grid: {pretrain.nu: 1}", "grid: {pretrain.nuu: [1]}", "grid: [1]"])
+def test_a_grid_that_lists_no_values_is_refused(study_of, grid):
+    message = refusal(study_of, f"question: a?\nhypothesis: b.\nmode: grid\nbaseline: ν1\n{grid}\n")
+    assert message.startswith("mine.yaml: grid m")
 
 
 @pytest.mark.parametrize("text", ["", "5", "- a", "a: [", "\t"])
@@ -226,20 +299,35 @@ def test_a_file_that_is_not_text_is_refused(study_of, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("low: 0.1", "low: 20", "search.parameters.pretrain.nu must give low < high"),
+        ("low: 0.1", "low: 20", "search.parameters.pretrain.nu must give choices, or numbers low < high, but gives 20 and 10"),
         ("low: 0.1", "low: 0", "pretrain.nu.low must be positive on a log scale, but got 0"),
-        ("low: 0.1", "low: a", "search.parameters.pretrain.nu must give low < high"),
-        ("low: 0.1, ", "", "search.parameters.pretrain.nu must give low < high"),
-        ("log: true", "step: 2", "search.parameters.pretrain.nu must give low < high and perhaps log"),
+        ("low: 0.1", "low: a", "numbers low < high, but gives 'a' and 10"),
+        ("low: 0.1, ", "", "numbers low < high, but gives None and 10"),
+        ("log: true", "int: true", "or whole numbers low < high, but gives 0.1 and 10"),
+        ("log: true", "log: 2", "search.parameters.pretrain.nu.log must be true or false, but got 2"),
+        ("log: true", "logg: true", "search.parameters.pretrain.nu may not hold 'logg'; did you mean 'log'?"),
         ("{low: 0.1, high: 10, log: true}", "5", "search.parameters.pretrain.nu must hold named values, but holds 5"),
+        ("{low: 0.1, high: 10, log: true}", "{choices: [1]}", "must list two choices or more and nothing else"),
+        ("{low: 0.1, high: 10, log: true}", "{choices: [1, 2], log: true}", "must list two choices or more and nothing else"),
+        ("{low: 0.1, high: 10, log: true}", "{choices: [[1], [1]]}", "must list different choices, but got [[1], [1]]"),
+        ("pretrain.nu:", "pretrain.nuu:", "search.parameters may not hold 'pretrain.nuu'; did you mean 'pretrain.nu'?"),
+        ("pretrain.nu:", "pretrain.seed:", "search.parameters may not set pretrain.seed"),
         ("trials: 4", "trials: 0", "search.trials must be a whole number of at least 1, but got 0"),
         ("batch: 2", "batch: 2.5", "search.batch must be a whole number of at least 1, but got 2.5"),
         ("seed: 0", "seed: -1", "search.seed must be a whole number of at least 0, but got -1"),
+        ("seed: 0", "seed: 0\n  seeds: 0", "search.seeds must be a whole number of at least 1, but got 0"),
         ("prune_after: 2", "prune_after: 0", "search.prune_after must be null or at least 1, but got 0"),
-        ("  trials: 4\n", "", "search must give exactly batch, objective, parameters, prune_after, seed, trials"),
-        ("  seed: 0", "  seed: 0\n  sampler: random", "search must give exactly"),
+        ("  trials: 4\n", "", "search must give trials, but does not"),
+        ("trials: 4", "trails: 4", "search may not hold 'trails'; did you mean 'trials'?"),
+        ("  seed: 0", "  seed: 0\n  sampler: random", "search.sampler must be one of tpe, gp, but got 'random'"),
+        ("  seed: 0", "  seed: 0\n  sampler: gp", "search.prune_after must be null for gp, which learns nothing from pruned"),
+        ("objective: linear_cached", "objective: [linear_cached]", "must be a name or a list of two names or more"),
+        ("objective: linear_cached", "objective: [cost, cost]", "must list different names, but got ['cost', 'cost']"),
+        ("  seed: 0", "  seed: 0\n  confirm: 2", "search.confirm is for several objectives"),
+        ("search:", "nuisance: {pretrain.mu: [1, 2]}\nsearch:", "a search has no nuisance; put pretrain.mu among search.parameters"),
+        ("search:", "fixed: {pretrain.nu: 1}\nsearch:", "pretrain.nu has one role, but is fixed, and search sets it too"),
     ],
-)
+)  # fmt: skip
 def test_a_search_with_an_impossible_range_or_number_is_refused(study_of, old, new, said):
     assert old in SEARCH
     text = GOOD.replace("mode: arms", "mode: search")

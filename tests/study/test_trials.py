@@ -54,13 +54,6 @@ def test_a_search_can_be_made_longer_or_shorter(finished, trained):
     assert 1 <= len({digest for digest, _ in trained()}) <= 2  # the fifth trial, and it as the best if it is
 
 
-def test_a_search_of_what_is_not_measured_is_refused(project, command):
-    path = project.studies / "quest.yaml"
-    path.write_text(path.read_text().replace("objective: knn_5", "objective: knn"))
-    status, _, errors = command(ablate.main, "--study", "quest")
-    assert status == 2 and errors == "error: search.objective must be one of knn_5, knn_20, but got 'knn'.\n"
-
-
 # ---- Optuna
 
 

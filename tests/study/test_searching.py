@@ -1,0 +1,168 @@
+"""What searches look for, where they look, and what of it is confirmed."""
+
+import shlex
+
+import pytest
+
+from study import ablate
+from study.searching import TRIAL_SEED, pareto_front, spread
+
+
+def edit(project, name, old, new):
+    path = project.studies / f"{name}.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def of_role(plan, role):
+    return [cell for cell in plan.cells if cell.role == role]
+
+
+# ---- fronts
+
+
+def test_a_front_is_what_no_other_betters_in_every_objective():
+    values = {"a": (0.9, 10), "b": (0.8, 5), "c": (0.8, 6), "d": (0.5, 1), "e": (0.4, 1), "f": (0.7, 20)}
+    assert pareto_front(values, ["knn_5", "cost"]) == ["a", "b", "d"]  # accuracy is maximised, cost minimised
+    assert pareto_front(values, ["knn_5", "rankme_embeddings"]) == ["a", "f"]  # both maximised
+
+
+def test_equal_trials_are_on_the_front_together_and_of_one_objective_it_is_the_first_best():
+    values = {"a": (0.5, 2), "b": (0.5, 2), "c": (0.4, 2)}
+    assert pareto_front(values, ["knn_5", "cost"]) == ["a", "b"]
+    assert pareto_front({"a": (0.4,), "b": (0.9,), "c": (0.9,)}, ["knn_5"]) == ["b"]
+    assert pareto_front({}, ["knn_5", "cost"]) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "chosen"), [(1, "a"), (2, "ae"), (3, "ace"), (5, "abcde"), (9, "abcde")]
+)
+def test_what_is_confirmed_of_a_front_is_spread_over_it_its_ends_first(count, chosen):
+    assert "".join(spread("abcde", count)) == chosen
+
+
+# ---- several objectives
+
+
+def test_a_search_by_several_objectives_confirms_some_of_its_front_at_the_studys_seeds(designed, plan_of):
+    plan = plan_of("--study", "front")
+    trials = of_role(plan, "trial")
+    assert len(trials) == 6 and plan.later == ()
+    points = {}
+    for cell in trials:
+        width, expander = cell.settings["pretrain.width"], cell.settings["pretrain.expander"]
+        assert type(width) is int and 2 <= width <= 8 and expander in ([], [16, 16])
+        points[cell.arm] = (designed.store.result(cell.run)["validation"]["knn_5"]["top1"], costs(designed)[cell.run.digest])
+    better = {
+        one for one, (accuracy, cost) in points.items()
+        if any(a >= accuracy and c <= cost and (a, c) != (accuracy, cost) for a, c in points.values())
+    }  # fmt: skip
+    assert set(plan.front) == set(points) - better
+    confirmed = [name for name in plan.by_arm() if name.startswith("pareto-")]
+    assert confirmed == [f"pareto-{number}" for number in range(1, 1 + min(2, len(plan.front)))]
+    first = plan.by_arm()["pareto-1"]
+    assert [cell.seed for cell in first] == [0] and first[0].role == "arm"
+    assert points[plan.front[0]][0] == max(accuracy for accuracy, _ in points.values())
+    assert first[0].settings == next(cell.settings for cell in trials if cell.arm == plan.front[0])
+
+
+def costs(project):
+    """Digest of the run -> its cost as Optuna was told it."""
+    return {trial.user_attrs["run"]: trial.values[1] for trial in project.trials("front") if trial.values}
+
+
+def test_optuna_is_told_the_value_of_each_objective(designed, plan_of):
+    trials = designed.trials("front")
+    assert len(trials) == 6
+    for trial in trials:
+        assert trial.values[0] == trial.user_attrs["validation_knn_5"] and trial.values[1] > 0
+    params = [(trial.params["pretrain.expander"], trial.params["pretrain.width"], trial.values[1]) for trial in trials]
+    by_width = sorted(params)
+    for (one, _, cheap), (other, _, dear) in zip(by_width, by_width[1:]):
+        assert one != other or cheap <= dear  # a wider network of one expander costs more
+
+
+def test_collapsed_trials_of_a_search_by_several_objectives_are_pruned(project, plan_of, command):
+    edit(project, "quest", "objective: knn_5", "objective: [knn_5, rankme_embeddings]")
+    assert command(ablate.main, "--study", "quest")[0] == 0
+    states = {trial.state.name: trial.values for trial in project.trials("quest")}
+    assert set(states) == {"COMPLETE", "PRUNED"} and states["PRUNED"] is None
+    pruned = {name for name, status in project.statuses("quest").items() if status == ["pruned"]}
+    assert pruned and not pruned & set(plan_of("--study", "quest").front)
+
+
+@pytest.mark.parametrize("arm", ["pareto-1", "trial-001"])
+def test_the_command_that_results_give_for_a_trial_or_what_confirms_it_runs_it_again(designed, command, arm):
+    given = designed.arm("front", arm)["command"]
+    status, output, _ = command(ablate.main, *shlex.split(given)[3:])
+    assert status == 0 and output.count(": identical; ") == 1
+
+
+# ---- seeds, samplers, workers
+
+
+def test_trials_take_turns_at_their_seeds(designed, plan_of):
+    assert [cell.seed for cell in of_role(plan_of("--study", "front"), "trial")] == [TRIAL_SEED, TRIAL_SEED + 1] * 3
+
+
+def test_trials_have_no_control_for_none_is_run_at_their_seeds(designed, plan_of):
+    plan = plan_of("--study", "front")
+    assert {cell.control for cell in of_role(plan, "trial")} == {None}
+    assert {cell.seed for cell in of_role(plan, "control")} == {0}
+
+
+def test_a_search_by_gaussian_processes_takes_the_same_path_twice(project, plan_of, command):
+    edit(project, "quest", "prune_after: 1", "sampler: gp")
+    assert command(ablate.main, "--study", "quest")[0] == 0
+    first = [(trial.params, trial.values) for trial in project.trials("quest")]
+    assert len(first) == 4 and len({str(params) for params, _ in first}) == 4
+    assert command(ablate.main, "--study", "quest")[0] == 0
+    assert [(trial.params, trial.values) for trial in project.trials("quest")] == first
+
+
+def test_a_whole_search_is_run_by_the_same_workers(project, trained, command):
+    assert command(ablate.main, "--study", "quest", "--workers", "2")[0] == 0
+    assert len({digest for digest, _ in trained()}) >= 5
+    assert len({process for _, process in trained()}) == 2
+
+
+# ---- what is known of it
+
+
+def test_a_search_half_done_says_how_much_of_it_is_left(designed, trained, command):
+    _, output, _ = command(ablate.main, "--study", "front", "--trials", "8", "--dry-run")
+    assert "trials: 8 runs, 2 to run" in output and "confirmation: 2 runs at most, after the trials" in output
+    _, output, _ = command(ablate.main, "--study", "front", "--dry-run")
+    assert "trials: 6 runs, 0 to run" in output and "in all about 0 s" in output
+    _, output, _ = command(ablate.main, "--study", "front", "--status")
+    assert "runs are finished\n" in output and "never run" not in output and trained() == []
+
+
+def test_a_search_that_has_not_begun_shows_its_first_batch(project, trained, command):
+    _, output, _ = command(ablate.main, "--study", "front", "--dry-run")
+    assert "trials: 3 runs, 3 to run" in output and "trials: 3 runs at most, after the trials before them" in output
+    assert trained() == [] and not (project.folder / "store" / "optuna.db").exists()
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ("knn", "search.objective must be one of knn_5, knn_20, rankme_representations, rankme_embeddings, cost, but got 'knn'."),
+        ("[knn_5, linear]", "but got 'linear'."),
+        ("cost", "search.objective may not be cost alone; add an accuracy, such as [linear_cached, cost]."),
+    ],
+)
+def test_a_search_by_what_is_not_measured_is_refused(project, command, objective, said):
+    edit(project, "quest", "objective: knn_5", f"objective: {objective}")
+    status, _, errors = command(ablate.main, "--study", "quest")
+    assert status == 2 and errors.startswith("error: ") and errors.endswith(f"{said}\n") and errors.count("\n") == 1
+
+
+def test_a_range_whose_ends_no_run_can_have_is_refused_before_anything_is_run(project, command):
+    edit(project, "front", "low: 2, high: 8", "low: -2, high: 8")
+    status, _, errors = command(ablate.main, "--study", "front")
+    assert status == 2 and "search.parameters of study 'front': pretrain.width must be" in errors

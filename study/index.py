@@ -17,7 +17,7 @@ from typing import Any
 from study.ablate import RESULTS
 from study.baseline import STORE
 from study.command import run_command
-from study.config import load_config, load_params
+from study.config import load_params
 from study.formatting import figure_of, measure_name, without_paths
 from study.freshness import Freshness, freshness
 from study.pages import badge, percent, write_twins
@@ -29,7 +29,7 @@ from vicreg.errors import InputError
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse_arguments(argv)
-    profile = arguments.profile or load_config().profile
+    profile = arguments.profile or load_params()["profile"]
     wanted = load_params()["studies"]
     every = [read_results(path) for path in sorted(arguments.results.glob(f"*/{FILE}"))]
     view = build_view(

@@ -1,6 +1,7 @@
 """`dvc.yaml` against the code: a stage depends on the modules that decide its result, on all of them and on no others."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,22 @@ from study.spec import available
 ROOT = Path(__file__).parents[2]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-STAGES = ("prepare", "pretrain", "evaluate", "project", "ablate", "report")
-TRAINING_STAGES = ("pretrain", "evaluate", "project", "ablate")
+STAGES = ("prepare", "pretrain", "evaluate", "project", "ablate", "verify", "report", "index")
+TRAINING_STAGES = ("pretrain", "evaluate", "project", "ablate", "verify", "index")  # index: plans, which hold what would be run
+WITHOUT_SETTINGS = ("verify", "report", "index")  # of their own
 
 # Modules that a stage imports and that decide nothing in its outs.
 DECIDE_NOTHING = {
     "study.command": "exit statuses and the choice of a device; the device is in a run's identity",
     "study.progress": "what a person sees while a study runs",
     "study.estimate": "--dry-run",
-    "study.status": "--status, and the notes in the store that it reads",
-    "study.again": "--again",
+    "study.status": "--status, and the notes in the store that it reads; but for the index it says why a cell is stale",
+    "study.again": "--again; but it is what verification runs with",
     "vicreg.errors": "the class of error messages",
     "study": "an empty package",
     "vicreg": "an empty package",
 }
+DECIDE_AFTER_ALL = {"verify": {"study.again"}, "index": {"study.status"}}
 # Followed no further: what it imports are the settings classes of all stages, to check values with. What a stage makes of
 # its settings it imports itself.
 NOT_FOLLOWED = {"study.config"}
@@ -65,7 +68,7 @@ def imported(module) -> set[str]:
 def needed(name) -> set[str]:
     """The modules a stage's result depends on, by what is imported."""
     cut = {"vicreg.evaluation"} if name in MEASURE_NOTHING else set()
-    skipped = set(DECIDE_NOTHING) | SERVE_ONLY.get(name, set()) | cut | (MAKE_THE_DATA if name != "prepare" else set())
+    skipped = set(DECIDE_NOTHING) - DECIDE_AFTER_ALL.get(name, set()) | SERVE_ONLY.get(name, set()) | cut | (MAKE_THE_DATA if name != "prepare" else set())
     found: set[str] = set()
     waiting = [f"study.{name}"]
     while waiting:
@@ -89,7 +92,7 @@ def test_the_stages_are_those_of_the_study_from_data_to_report():
 def test_a_stage_its_module_and_its_section_of_params_share_one_name(name):
     assert stage(name)["cmd"].startswith(f"python -m study.{name}")
     assert f"study/{name}.py" in stage(name)["deps"]
-    if name != "report":  # which has no settings of its own
+    if name not in WITHOUT_SETTINGS:
         assert name in SECTIONS and name in PARAMS
         assert {name, f"profiles.${{profile}}.{name}", "profile"} <= set(stage(name)["params"])
 
@@ -103,7 +106,7 @@ def test_every_dependency_that_is_a_file_of_the_project_exists(name):
 
 def test_the_studies_that_are_run_exist():
     assert PARAMS["studies"] and set(PARAMS["studies"]) <= set(available())
-    for name in ("ablate", "report"):
+    for name in ("ablate", "verify", "report"):
         assert PIPELINE["stages"][name]["foreach"] == "${studies}"
     assert "study/studies/${item}.yaml" in stage("ablate")["deps"]
 
@@ -131,21 +134,50 @@ def test_all_the_code_that_trains_is_a_dependency_of_all_that_use_a_trained_netw
     measures = set(identity.code_digests(identity.EVALUATION)) - {"vicreg", "vicreg.errors"}
     for name in TRAINING_STAGES:
         assert trains <= source_deps(name), name
-    for name in ("evaluate", "ablate"):
+    for name in ("evaluate", "ablate", "verify", "index"):
         assert measures <= source_deps(name), name
+
+
+def templates(name) -> set[str]:
+    """The templates of a page, and those they include."""
+    found: set[str] = set()
+    waiting = [f"{name}.html.j2", f"{name}.md.j2"]
+    while waiting:
+        file = waiting.pop()
+        found.add(f"study/templates/{file}")
+        text = (ROOT / "study/templates" / file).read_text(encoding="utf-8")
+        waiting += re.findall(r'{% (?:include|import|extends|from) "([^"]+)"', text)
+    return found
 
 
 def test_a_report_is_made_of_results_and_of_its_own_code_alone():
     deps = stage("report")["deps"]
-    assert {"results/ablate/${item}/study.json", "study/report.py", "study/figures.py", "study/templates"} <= set(deps)
+    assert {"results/ablate/${item}/study.json", "results/verify/${item}.json", "study/report.py"} <= set(deps)
     assert not [dep for dep in deps if dep.startswith(("vicreg", "data", "models", "store"))]
-    assert {dep for dep in deps if dep.startswith("study/")} == {"study/report.py", "study/figures.py", "study/templates"}
+    assert {dep for dep in deps if dep.startswith("study/") and not dep.endswith(".py")} == templates("report")
     assert "params" not in stage("report")
     assert needed("report") == source_deps("report")
 
 
-@pytest.mark.parametrize("name", ["prepare", *TRAINING_STAGES])
-def test_no_stage_but_the_report_depends_on_how_a_report_looks(name):
+def test_the_index_depends_on_its_templates_and_on_the_results_of_every_study():
+    deps = stage("index")["deps"]
+    assert {dep for dep in deps if dep.startswith("study/templates")} == templates("index")
+    assert {"results/ablate", "results/verify", "study/studies", "data/prepared"} <= set(deps)
+    assert {"profile", "studies"} <= set(stage("index")["params"])
+
+
+@pytest.mark.parametrize("name", ["verify", "index"])
+def test_what_plans_a_study_anew_depends_on_every_parameter_that_decides_a_run(name):
+    assert set(stage("ablate")["params"]) <= set(stage(name)["params"])
+
+
+@pytest.mark.parametrize("name", ["ablate", "verify", "index"])
+def test_what_reads_published_outcomes_depends_on_them(name):
+    assert "study/published.yaml" in stage(name)["deps"]
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name not in ("report", "index")])
+def test_no_stage_but_the_pages_depends_on_how_a_page_looks(name):
     assert not [dep for dep in stage(name)["deps"] if "report" in dep or "figures" in dep or "templates" in dep]
 
 
@@ -158,9 +190,11 @@ def test_each_stage_takes_what_the_one_before_makes():
             for name in STAGES}  # fmt: skip
     for taker, maker in (
         ("pretrain", "prepare"), ("evaluate", "pretrain"), ("project", "pretrain"), ("ablate", "prepare"),
-        ("report", "ablate"), ("report", "evaluate"), ("report", "project"),
+        ("verify", "ablate"), ("verify", "prepare"), ("report", "ablate"), ("report", "verify"), ("report", "evaluate"),
+        ("report", "project"), ("index", "ablate"), ("index", "verify"), ("index", "prepare"),
     ):  # fmt: skip
-        assert set(stage(taker)["deps"]) & set(made[maker]), (taker, maker)
+        taken = stage(taker)["deps"]
+        assert [out for out in made[maker] if any(f"{out}/".startswith(f"{dep}/") for dep in taken)], (taker, maker)
     every = [out for outs in made.values() for out in outs]
     assert len(every) == len(set(every))
     assert not [out for out in every if out.startswith("store")], "the store is no out: it outlives code and settings"

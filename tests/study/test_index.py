@@ -1,0 +1,228 @@
+"""The page over all studies: the leaderboard, what is stale or missing and why, and that it says the same in both twins."""
+
+import json
+import re
+import shlex
+from html.parser import HTMLParser
+
+import pytest
+
+from study import ablate, identity, index, verify
+from study.freshness import Freshness
+from study.index import build_view
+from vicreg import datasets
+
+
+@pytest.fixture
+def page(finished, command):
+    """`page()`: writes the index of a project with two finished studies, and returns (output, HTML, Markdown)."""
+    params = finished.folder / "params.yaml"
+    params.write_text(re.sub(r"^studies:\n(- .*\n)+", "studies: [tiny, quest]\n", params.read_text(), flags=re.M))
+
+    def write():
+        status, output, errors = command(index.main, "--out", "reports/index.html")
+        assert (status, errors) == (0, "")
+        texts = [(finished.folder / "reports" / name).read_text(encoding="utf-8") for name in ("index.html", "README.md")]
+        return output, *texts
+
+    return write
+
+
+class Rows(HTMLParser):
+    """The cells' text of every row of every table."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self._inside = [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._inside = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self._inside = False
+
+    def handle_data(self, data):
+        if self._inside:
+            self.rows[-1][-1] += data
+
+
+def table(html):
+    head, *rows = Rows(html).rows
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+# ---- what it shows
+
+
+def test_every_study_has_its_question_answer_counts_and_report(page, finished):
+    output, html, markdown = page()
+    assert "Everything is fresh" in output
+    for name in ("tiny", "quest"):
+        summary = finished.summary(name)
+        assert summary["question"] in html and f'href="{name}/index.html"' in html
+        assert f"[{name}]({name}/README.md)" in markdown
+    assert "Runs: 3 finished." in html and "- Runs: 3 finished" in markdown
+
+
+def test_the_leaderboard_has_a_row_a_run_the_best_on_validation_first(page, finished):
+    _, html, _ = page()
+    rows = table(html)
+    studies = {name: finished.summary(name) for name in ("tiny", "quest")}
+    digests = {
+        run["digest"]
+        for one in studies.values()
+        for arm in one["arms"]
+        for run in arm["runs"]
+        if run["status"] == "finished"
+    }
+    assert sorted(row["Run, and its command"][:16] for row in rows) == sorted(digests)
+    validation = [float(row["Validation, %"]) for row in rows]
+    assert validation == sorted(validation, reverse=True) and [row["#"] for row in rows] == [
+        str(n + 1) for n in range(len(rows))
+    ]
+    (shared,) = [row for row in rows if "untrained" in row["Arm"]]
+    assert shared["Study"] == "quest, tiny"
+
+
+def test_validation_and_test_are_not_mixed_up(page, finished):
+    path = finished.folder / "results/ablate/tiny/study.json"
+    results = json.loads(path.read_bytes())
+    (run,) = next(arm for arm in results["arms"] if arm["name"] == "nu-2")["runs"]
+    run["validation"][results["primary"]]["top1"], run["test"][results["primary"]]["top1"] = 0.9876, 0.1234
+    path.write_text(json.dumps(results))
+    row = table(page()[1])[0]
+    assert (row["Validation, %"], row["Test, %"], row["Arm"]) == ("98.76", "12.34", "ν 2")
+
+
+def test_the_command_of_a_row_runs_that_run_again(page, command):
+    row = next(row for row in table(page()[1]) if row["Arm"] == "ν 2")
+    given = row["Run, and its command"][16:]
+    status, output, _ = command(ablate.main, *shlex.split(given)[3:])
+    assert status == 0 and output.count("identical") == 1 and row["Run, and its command"][:16] in output
+
+
+def test_a_certificate_is_quoted_and_one_of_other_results_is_not(page, finished, command):
+    assert "Not verified; python -m study.verify --study tiny does so." in page()[1]
+    assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
+    assert "1 of 3 finished runs was run again from nothing" in page()[1]
+    path = finished.folder / "results/verify/tiny.json"
+    certificate = json.loads(path.read_bytes())
+    certificate["runs"][0]["digest"] = "of-before"
+    path.write_text(json.dumps(certificate))
+    assert "Verified for earlier results alone" in page()[1]
+
+
+def test_studies_of_another_profile_are_left_out_by_name(page, finished):
+    path = finished.folder / "results/ablate/quest/study.json"
+    path.write_text(path.read_text().replace('"profile": "tiny"', '"profile": "large"'))
+    output, html, _ = page()
+    assert output.startswith("1 study on profile tiny, 3 runs; 3 finished.")
+    assert "Results of other profiles are left out: quest." in html
+
+
+def test_a_study_that_has_not_been_run_is_listed_with_its_command(page, finished):
+    (finished.folder / "results/ablate/quest/study.json").unlink()
+    output, html, markdown = page()
+    assert "Quest has not been run." in output or "quest has not been run" in output.lower()
+    for text in (html, markdown):
+        assert "python -m study.ablate --study quest --profile tiny" in text and "everything is fresh" not in text
+
+
+# ---- what is stale or missing
+
+
+def test_a_changed_parameter_makes_cells_stale_and_the_page_says_which(page, finished):
+    finished.set({"pretrain.mu": 7})
+    output, html, markdown = page()
+    for text in (html, markdown):
+        assert "stale: setting mu changed from 25.0 to 7.0: ν 1, seed 0; ν 2, seed 0" in text
+    assert "cells are stale or missing" in output and "everything is fresh" not in html
+
+
+def test_changed_code_makes_every_cell_stale(page, monkeypatch):
+    real = identity.code_digests
+    monkeypatch.setattr(identity, "code_digests", lambda module: {**real(module), "vicreg.losses": "edited"})
+    _, html, _ = page()
+    assert "stale: code changed in vicreg/losses.py: untrained, seed 0; ν 1, seed 0; ν 2, seed 0" in html
+
+
+def test_runs_that_the_store_no_longer_has_and_seeds_that_were_never_run_are_missing(page, finished):
+    (finished.store.folder(finished.arm("tiny", "nu-2")["runs"][0]["digest"]) / "status.json").unlink()
+    (finished.store.folder(finished.arm("tiny", "nu-1")["runs"][0]["digest"]) / "identity.json").unlink()
+    finished.set({"ablate.seeds": [0, 1]})
+    _, html, _ = page()
+    assert "its run is no longer in the store: ν 2, seed 0" in html
+    assert "never run: untrained, seed 1; ν 1, seed 1; ν 2, seed 1" in html
+
+
+def test_seeds_and_arms_that_are_no_longer_asked_for_are_named(page, finished):
+    path = finished.studies / "tiny.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("nu-2: {pretrain.nu: 2}", "nu-3: {pretrain.nu: 3}").replace("arms: {nu-2:", "arms: {nu-3:"))
+    _, html, _ = page()
+    assert "no longer asked for: ν 2, seed 0" in html and "never run: ν 3, seed 0" in html
+
+
+def test_without_the_data_nothing_is_downloaded_and_the_page_says_that_nothing_was_checked(page, finished, monkeypatch):
+    def never(*arguments, **named):
+        raise AssertionError("a download")
+
+    monkeypatch.setattr(datasets, "read_published", never)
+    finished.set({"prepare.dataset": "cifar10"})
+    output, html, _ = page()
+    assert "taleness was not checked for quest, tiny" in output
+    assert "the data (cifar10) are not here, so no plan can be made." in html
+
+
+def test_parameters_that_no_run_can_have_are_said_in_place_of_staleness(page, finished):
+    finished.set({"pretrain.warmup_epochs": 99})
+    _, html, _ = page()
+    assert "<b>tiny</b> was not checked: " in html
+
+
+# ---- pages
+
+
+def test_the_page_has_the_same_bytes_each_time_and_nothing_of_the_machine(page, finished):
+    first, second = page(), page()
+    assert first == second
+    for text in first[1:]:
+        assert str(finished.folder) not in text and not re.search(r"/tmp|/home|/root|\d\d:\d\d:\d\d|20\d\d-\d\d-\d\d", text)
+        assert "http" not in text
+
+
+def test_the_twins_say_the_same(page):
+    _, html, markdown = page()
+    rows = table(html)
+    for row in rows:
+        assert re.search(
+            rf"^\| {row['#']} \| .*{re.escape(row['Validation, %'])} \| {re.escape(row['Test, %'])} .*`{row['Run, and its command'][:16]}` \|$",
+            markdown, flags=re.M,
+        )  # fmt: skip
+    assert len(re.findall(r"^\| \d+ \|", markdown, flags=re.M)) == len(rows)
+
+
+def test_the_page_reads_without_its_script(page):
+    _, html, _ = page()
+    bare = re.sub(r"<script>.*?</script>", "", html, flags=re.S)
+    assert table(bare) == table(html) and not re.search(r"<(tr|table|section)[^>]* hidden", bare)
+
+
+def test_three_hundred_runs_stay_below_a_megabyte(finished, tmp_path):
+    results = finished.summary("tiny")
+    arm = next(one for one in results["arms"] if one["name"] == "nu-2")
+    (run,) = arm["runs"]
+    results["arms"] = [{**arm, "name": f"arm-{i}", "label": f"λ {i}, μ {i}, ν {i}",
+                        "runs": [{**run, "seed": seed, "digest": f"{i:08x}{seed:08x}"} for seed in range(3)]} for i in range(100)]  # fmt: skip
+    view = build_view(
+        [results], profile="tiny", elsewhere=[], wanted=["tiny"], certificates={}, checked={"tiny": Freshness()}, links={}
+    )
+    html, markdown = tmp_path / "index.html", tmp_path / "README.md"
+    index.write_twins("index", view, html=html, markdown=markdown)
+    assert len(view["rows"]) == 300 and html.stat().st_size < 1e6 and markdown.stat().st_size < 1e6

@@ -60,10 +60,12 @@ def _others(measured: Sequence[Mapping[str, Any]], primary: str) -> str:
 def _collapsed(trained: Sequence[Mapping[str, Any]]) -> str:
     judged = [arm for arm in trained if arm["role"] != "tuning" and arm["verdict"]["name"] not in SAYS_NOTHING]
     counts = Counter(arm["verdict"]["name"] for arm in judged if arm["verdict"]["name"] != "healthy")
+    if PRUNED in counts:  # which is done for complete collapse alone
+        counts["complete and pruned"] = counts.pop(PRUNED)
     noun = "settings" if any(arm["role"] == "trial" for arm in judged) else "arms"
     if counts:
         names = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-        only = set(counts) - {DIVERGED, PRUNED}
+        only = set(counts) - {DIVERGED}
         return f"Of {len(judged)} {noun}, {counts.total()} {'collapsed' if only else 'did not train'} ({names})"
     return f"None of {len(judged)} {noun} collapsed" if len(judged) > 1 else ""
 

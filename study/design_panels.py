@@ -84,9 +84,9 @@ def _trial_text(trial, objective):
 
 
 def _slice(search, key, objective, name):
-    trials = [t for t in search["trials"] if drawing.finite([t["values"].get(objective), t["settings"].get(key)])]
+    trials = [t for t in search["trials"] if len(drawing.finite([t["values"].get(objective), t["settings"].get(key)])) == 2]
     points = [{"x": t["settings"][key], "y": t["values"][objective], "verdict": t["verdict"], "tip": _trial_text(t, objective)}
-              for t in trials if drawing.finite([t["values"].get(objective)])]  # fmt: skip
+              for t in trials]  # fmt: skip
     table = [[t["name"], plain(t["settings"][key]), figure_of(t["values"][objective], ".1f", 100)] for t in trials]
     svg = design_figures.scatter(points, xlabel=key_name(key), ylabel=f"{name}, validation, %", log_x=search["numeric"][key])
     return figure(f"search-{key_name(key).replace('.', '-')}", f"Trials by {key_name(key)}", svg, (["Trial", key_name(key), name], table))

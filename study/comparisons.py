@@ -105,11 +105,20 @@ def _bits(text: str, images: int) -> np.ndarray:
 
 def _adjust(arms: Sequence[dict[str, Any]], primary: str, name: str) -> None:
     """Holm's adjustment within the study: one family of the differences from the baseline, one of the gains. A search's
-    trials and what tunes a nuisance are no tests, and the control's difference is no arm's."""
-    family = [arm["summary"][primary][name] for arm in arms if arm["role"] in ("arm", "step") and primary in arm["summary"]]
-    family = [entry for entry in family if entry is not None]
-    for entry, adjusted in zip(family, holm([entry["p"] for entry in family]), strict=True):
-        entry["p_holm"] = adjusted
+    trials and what tunes a nuisance are no tests, the control's difference is no arm's, and two arms of the same runs (a
+    path's last step and the arm it walks to) are one test."""
+    family: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for arm in arms:
+        entry = arm["summary"].get(primary, {}).get(name) if arm["role"] in ("arm", "step") else None
+        if entry is not None:
+            family.setdefault(_digests(arm), []).append(entry)
+    for entries, adjusted in zip(family.values(), holm([one[0]["p"] for one in family.values()]), strict=True):
+        for entry in entries:
+            entry["p_holm"] = adjusted
+
+
+def _digests(arm: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted(run["digest"] for run in arm["runs"]))
 
 
 def _columns(run: Mapping[str, Any]) -> dict[str, float]:
@@ -134,6 +143,7 @@ def power(arms: Sequence[Mapping[str, Any]], *, primary: str, margin: float, com
     """What the study could have seen, from the spread of its healthy arms' differences: the smallest difference it would
     have found four times in five, and the seeds it takes for `margin`. None where no arm has two paired seeds."""
     compared = [arm for arm in arms if arm["role"] in ("arm", "step") and _values(arm, primary)]
+    compared = list({_digests(arm): arm for arm in compared}.values())  # of the same runs one is enough
     family = len(compared)
     usable = [arm for arm in compared if len(_values(arm, primary)) >= 2]
     healthy = [arm for arm in usable if arm["verdict"]["name"] == "healthy"] or usable

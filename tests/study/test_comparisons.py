@@ -1,0 +1,313 @@
+"""What runs say of arms: numbers that can be computed by hand from made-up runs."""
+
+import math
+
+import pytest
+from scipy import stats
+
+from study.spec import Arm
+from tests.study.made_up import ARMS, IMAGES, SPACE, Plans, arm_of, bits, by_seed, finished, study, unfinished
+
+T_2 = 4.302652729911275  # the 97.5 % quantile of Student's t with 2 degrees of freedom
+
+
+@pytest.fixture
+def summary_of(tiny_config, digits):
+    return Plans(tiny_config, digits).summary
+
+
+def main(summary, name, what=None):
+    """An arm's entry of the primary accuracy, or its difference or gain."""
+    entry = arm_of(summary, name)["summary"]["linear_cached"]
+    return entry if what is None else entry[what]
+
+
+def p_of(t):
+    """The two-sided p of Student's t with 2 degrees of freedom, in closed form."""
+    return 1 - abs(t) / math.sqrt(2 + t**2)
+
+
+# ---- means, differences, gains
+
+
+def test_means_differences_and_gains_are_those_computed_by_hand(summary_of):
+    summary = summary_of({
+        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73]), **by_seed("untrained", [0.4, 0.4, 0.4]),
+    })  # fmt: skip
+    other = main(summary, "other")
+    assert (other["n"], other["mean"], other["sd"]) == pytest.approx((3, 0.62, 0.11))
+    assert other["difference"]["mean"] == pytest.approx(0.02)
+    assert other["difference"]["high"] == pytest.approx(0.02 + T_2 * 0.01 / math.sqrt(3))
+    assert other["gain"]["mean"] == pytest.approx(0.22)
+    base = main(summary, "base")
+    assert base["difference"] is None and base["gain"]["mean"] == pytest.approx(0.2)
+    control = main(summary, "untrained")
+    assert control["gain"] is None and control["difference"]["mean"] == pytest.approx(-0.2)
+
+
+def test_every_column_is_summarised_collapse_metrics_of_both_spaces_among_them(summary_of):
+    results = {
+        **by_seed("base", [0.5] * 3),
+        **{("other", s): finished(0.5, rankme=r, knn=0.7) for s, r in enumerate((4, 5, 9))},
+    }
+    columns = arm_of(summary_of(results), "other")["summary"]
+    assert set(columns) == {
+        "knn_5", "linear_cached", "validation_knn_5", "validation_linear_cached",
+        *(f"{name}_{space}" for name in SPACE for space in ("representations", "embeddings")),
+    }  # fmt: skip
+    assert columns["rankme_embeddings"]["mean"] == 6
+    assert columns["rankme_embeddings"]["difference"]["mean"] == -4
+    assert columns["knn_5"]["difference"]["mean"] == pytest.approx(0.2)
+
+
+def test_runs_are_paired_by_seed_in_whatever_order_they_stand(summary_of):
+    results = {**by_seed("base", [0.1, 0.5, 0.9]), **by_seed("other", [0.11, 0.52, 0.93])}
+    one, two = (main(summary_of(results, seeds=seeds), "other", "difference") for seeds in ((0, 1, 2), (2, 0, 1)))
+    assert one["low"] == pytest.approx(two["low"]) and one["mean"] == pytest.approx(0.02)
+    assert one["seeds"] == two["seeds"] == [0, 1, 2] and one["values"] == two["values"] == pytest.approx([0.01, 0.02, 0.03])
+    # unpaired, the spread between seeds would drown the difference
+    assert one["high"] - one["low"] < 0.06
+
+
+def test_a_seed_that_one_side_lacks_is_left_out_of_the_difference_on_both(summary_of):
+    results = {**by_seed("base", [0.1, 0.5, 0.9]), **by_seed("other", [0.11, 0.6, 0.93])}
+    del results["base", 1]
+    columns = main(summary_of(results), "other")
+    assert columns["n"] == 3 and columns["mean"] == pytest.approx((0.11 + 0.6 + 0.93) / 3)
+    assert columns["difference"] == {
+        "n": 2, "mean": pytest.approx(0.02), "low": None, "high": None, "p": None, "p_holm": None, "seeds": [0, 2],
+        "values": pytest.approx([0.01, 0.03]), "effect_size": None, "probability_better": None, "test_error": None,
+    }  # fmt: skip
+
+
+def test_without_a_common_seed_there_is_no_difference(summary_of):
+    columns = main(summary_of({("base", 0): finished(0.5), ("other", 1): finished(0.6)}), "other")
+    assert columns["difference"] is None
+    assert columns["gain"] is None
+
+
+def test_a_run_that_did_not_finish_is_listed_and_counted_in_no_mean(summary_of):
+    results = {**by_seed("base", [0.5] * 3), **by_seed("other", [0.6] * 3)}
+    results["other", 2] = unfinished("diverged", "in epoch 2")
+    other = arm_of(summary_of(results), "other")
+    assert other["summary"]["linear_cached"]["n"] == 2
+    assert [(run["seed"], run["status"], run["reason"]) for run in other["runs"]][2] == (2, "diverged", "in epoch 2")
+
+
+# ---- how sure a difference is
+
+
+def test_p_values_are_adjusted_by_holm_within_the_study_and_the_control_is_no_comparison(summary_of):
+    base = [0.5, 0.6, 0.7]
+    summary = summary_of({
+        **by_seed("base", base), **by_seed("other", [0.51, 0.62, 0.73]), **by_seed("third", [0.53, 0.64, 0.75]),
+        **by_seed("untrained", [0.4, 0.45, 0.48]),
+    })  # fmt: skip
+    # t is the mean over 0.01 / sqrt(3): two comparisons, so the smaller p counts twice, and the larger is no smaller than it
+    small, large = p_of(0.04 * math.sqrt(3) / 0.01), p_of(0.02 * math.sqrt(3) / 0.01)
+    third, other = (main(summary, name, "difference") for name in ("third", "other"))
+    assert third["p"] == pytest.approx(small) and other["p"] == pytest.approx(large)
+    assert third["p_holm"] == pytest.approx(2 * small) and other["p_holm"] == pytest.approx(max(large, 2 * small))
+    assert "p_holm" not in main(summary, "untrained", "difference")
+    gains = {name: main(summary, name, "gain") for name in ("base", "other", "third")}  # a family of three
+    first = min(gains.values(), key=lambda gain: gain["p"])
+    assert first["p_holm"] == pytest.approx(3 * first["p"])
+
+
+def test_steps_of_a_path_are_comparisons_and_what_tuning_or_a_search_tried_are_none(tiny_config, digits):
+    plans = Plans(tiny_config, digits)
+    values = [0.51, 0.62, 0.73]
+    path = plans.path([{"step-1-nu": 0.62, "step-1-mu": 0.6}, {"step-2-mu": 0.62}])
+    summary = plans.summary({
+        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("far", values), **by_seed("step-1-nu", values), **by_seed("step-1-mu", values),
+    }, of=path)  # fmt: skip
+    p = p_of(0.02 * math.sqrt(3) / 0.01)
+    # far and both steps of the first round; the last round's step is far's run by another name, and no test of its own
+    assert main(summary, "step-2-mu", "difference") == main(summary, "far", "difference")
+    assert main(summary, "step-1-mu", "difference")["p_holm"] == pytest.approx(3 * p)
+    assert summary["power"]["family"] == 3
+    search = plans.search([{"pretrain.lambda": 5, "pretrain.mu": 5}])
+    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("best", values), ("trial-000", 1000): finished(0.9)}
+    summary = plans.summary(results, of=search)
+    assert main(summary, "best", "difference")["p_holm"] == pytest.approx(p)
+    assert main(summary, "trial-000", "difference") is None
+    tuned = plans.tuned({"base": 0.1, "other": 0.1})
+    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", values), ("base@baselr0.1", 2000): finished(0.9)}
+    assert main(plans.summary(results, of=tuned), "other", "difference")["p_holm"] == pytest.approx(p)
+
+
+def test_effect_size_and_the_chance_of_winning_a_rerun_stand_beside_a_difference(summary_of):
+    summary = summary_of({**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73])})
+    difference = main(summary, "other", "difference")
+    # sd 0.1 and 0.11, covariance 0.011
+    freedom = 4 / (1 + (2 * 0.011 / (0.01 + 0.0121)) ** 2)
+    correction = math.gamma(freedom / 2) / (math.sqrt(freedom / 2) * math.gamma((freedom - 1) / 2))
+    assert difference["effect_size"] == pytest.approx(0.02 / math.sqrt((0.01 + 0.0121) / 2) * correction)
+    t = 0.02 / (0.01 * math.sqrt(1 + 1 / 3))
+    assert difference["probability_better"] == pytest.approx(0.5 + t / (2 * math.sqrt(2 + t**2)))
+    assert set(arm_of(summary, "other")["summary"]["knn_5"]["difference"]) == {"n", "mean", "low", "high", "p"}
+
+
+def with_bits(top1, wrong):
+    run = finished(top1)
+    run["test"] = {**run["test"], "linear_cached": {**run["test"]["linear_cached"], "correct": bits(wrong)}}
+    return run
+
+
+def test_the_choice_of_test_images_has_an_error_and_images_that_both_get_right_cancel_in_a_difference(summary_of):
+    right, four_wrong = [True] * IMAGES, [False] * 4 + [True] * (IMAGES - 4)
+    results = {("base", seed): with_bits(1.0, right) for seed in range(3)}
+    results |= {("other", seed): with_bits(0.9, four_wrong) for seed in range(3)}
+    summary = summary_of(results)
+    z2 = stats.norm.ppf(0.975) ** 2
+    centre = (36 + z2 / 2) / (40 + z2)
+    assert main(summary, "other")["test_error"] == pytest.approx(math.sqrt(centre * (1 - centre) / (40 + z2)))
+    # -1 for four images and 0 for 36, about their mean of -0.1
+    variance = (4 * 0.9**2 + 36 * 0.1**2) / 39
+    assert main(summary, "other", "difference")["test_error"] == pytest.approx(math.sqrt(variance / 40))
+    del results["other", 2]["test"]["linear_cached"]["correct"]
+    assert main(summary_of(results), "other", "difference")["test_error"] is None
+
+
+# ---- power
+
+
+def power_at(difference, n, *, spread, alpha):
+    critical, shift = stats.t.ppf(1 - alpha / 2, n - 1), difference * math.sqrt(n) / spread
+    return stats.nct.sf(critical, n - 1, [shift, -shift]).sum()
+
+
+def test_what_a_study_could_have_seen_follows_from_how_its_healthy_differences_vary(summary_of):
+    results = {
+        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73]),
+        **by_seed("third", [0.1, 0.5, 0.9], verdict="dimensional"),
+    }  # fmt: skip
+    power = summary_of(results, settings={"ablate.margin": 0.02})["power"]
+    assert (power["arms"], power["n"], power["family"], power["margin"]) == (1, 3, 2, 0.02)
+    assert power["spread"] == pytest.approx(0.01)  # the differences 0.01, 0.02 and 0.03; the collapsed arm's are left out
+    per_comparison = {"spread": 0.01, "alpha": 0.05 / 2}
+    assert power_at(power["detectable"], 3, **per_comparison) == pytest.approx(0.8, abs=1e-6)
+    assert power_at(0.02, power["needed"], **per_comparison) >= 0.8 > power_at(0.02, power["needed"] - 1, **per_comparison)
+    assert power["command"] == f"python -m study.ablate --study mine --add-seeds {power['needed'] - 3}"
+
+
+def test_where_no_arm_is_healthy_all_of_them_say_how_differences_vary(summary_of):
+    collapsed = {"verdict": "complete"}
+    results = {
+        **by_seed("base", [0.5] * 3, **collapsed), **by_seed("other", [0.51, 0.52, 0.53], **collapsed),
+        **by_seed("third", [0.5, 0.54, 0.58], **collapsed),
+    }  # fmt: skip
+    power = summary_of(results)["power"]
+    assert power["arms"] == 2 and power["spread"] == pytest.approx(math.sqrt((0.01**2 + 0.04**2) / 2))
+
+
+def test_seeds_that_were_asked_for_and_lost_are_not_asked_for_again(summary_of):
+    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73])}
+    results["other", 2] = unfinished("killed")
+    power = summary_of(results, asked=study(ARMS[:2]))["power"]
+    assert power["n"] == 2 and power["command"].endswith(f" --add-seeds {power['needed'] - 3}")
+
+
+def test_the_command_for_more_seeds_has_none_of_the_seeds_it_was_given(summary_of):
+    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73])}
+    given = "python -m study.ablate --study mine --seeds 3 --first-seed 4 --set pretrain.gamma=2"
+    command = summary_of(results, command=given)["power"]["command"]
+    assert command.startswith("python -m study.ablate --study mine --set pretrain.gamma=2 --add-seeds ")
+
+
+def test_nothing_is_said_of_power_by_one_seed_and_differences_that_never_vary_need_no_more_seeds(summary_of):
+    one = {("base", 0): finished(0.5), ("other", 0): finished(0.6)}
+    assert summary_of(one, seeds=(0,))["power"] is None
+    constant = summary_of({**by_seed("base", [0.5] * 3), **by_seed("other", [0.625] * 3)})["power"]
+    assert (constant["spread"], constant["detectable"], constant["needed"], constant["command"]) == (0, 0, 3, None)
+
+
+# ---- outcomes
+
+
+def test_every_run_that_was_asked_for_is_in_the_rate_of_collapse(summary_of):
+    results = {
+        ("other", 0): finished(0.5), ("other", 1): finished(0.1, verdict="complete"), ("other", 2): unfinished("diverged"),
+        ("other", 3): unfinished("killed"),
+    }  # fmt: skip
+    outcomes = arm_of(summary_of(results, seeds=range(5)), "other")["outcomes"]
+    assert outcomes["counts"] == {"complete": 1, "diverged": 1, "healthy": 1, "killed": 1, "missing": 1}
+    assert (outcomes["asked"], outcomes["collapsed"]) == (5, 1)
+    z2 = stats.norm.ppf(0.975) ** 2
+    half = math.sqrt(z2 * (1 * 4 / 5 + z2 / 4))
+    bounds = [(1 + z2 / 2 + sign * half) / (5 + z2) for sign in (-1, 1)]
+    assert [outcomes["low"], outcomes["high"]] == pytest.approx(bounds)
+
+
+# ---- what goes with accuracy
+
+
+def test_the_metric_that_orders_runs_as_accuracy_does_stands_first(summary_of):
+    results = {
+        (arm, seed): finished(0.5 + 0.1 * place + 0.01 * seed, rankme=10 * place + seed, std_mean=[1, 0, 2][place] + 0.1 * seed)
+        for place, arm in enumerate(("base", "other", "third"))
+        for seed in range(3)
+    }
+    results |= by_seed("untrained", [0.9] * 3, rankme=0.0)  # trained runs alone are compared
+    rows = summary_of(results)["predictors"]
+    assert [(row["metric"], row["space"]) for row in rows[:2]] == [("rankme", "embeddings"), ("rankme", "representations")]
+    assert rows[0]["spearman"]["value"] == rows[0]["kendall"]["value"] == 1
+    assert {row["metric"] for row in rows} == {"rankme", "std_mean"}  # the others are the same in every run
+    assert all((row["runs"], row["arms"]) == (9, 3) for row in rows)
+    # std orders the arms 2, 1, 3 and the seeds within each rightly: 9 of 36 pairs are the other way round
+    assert rows[2]["kendall"]["value"] == pytest.approx((27 - 9) / 36)
+
+
+def test_intervals_of_a_correlation_count_arms_and_not_runs(summary_of):
+    arms = tuple(Arm(name="base" if nu == 1 else f"nu-{nu}", settings={"pretrain.nu": nu}) for nu in range(1, 7))
+    accuracies = [0.5, 0.7, 0.6, 0.8, 0.75, 0.9]
+    results = {
+        (arm.name, seed): finished(accuracies[place] + 0.001 * seed, rankme=10 * place + seed)
+        for place, arm in enumerate(arms)
+        for seed in range(3)
+    }
+    row = summary_of(results, asked=study(arms))["predictors"][0]
+    rho = row["spearman"]["value"]
+    half = stats.norm.ppf(0.975) * math.sqrt((1 + rho**2 / 2) / (6 - 3))
+    assert row["spearman"]["low"] == pytest.approx(math.tanh(math.atanh(rho) - half))
+
+
+def test_runs_without_an_accuracy_are_no_part_of_a_correlation(summary_of):
+    results = {("base", seed): finished(0.5 + 0.1 * seed, rankme=seed) for seed in range(3)}
+    results["other", 0] = unfinished("diverged")
+    assert {(row["runs"], row["arms"]) for row in summary_of(results)["predictors"]} == {(3, 1)}
+    assert summary_of({("base", 0): finished(0.5)})["predictors"] == []
+
+
+# ---- the source paper's remark on its loss curves
+
+
+def with_terms(verdict, invariance, covariance):
+    run = finished(0.5, verdict=verdict)
+    weighted = {"weighted_invariance": 25 * invariance, "weighted_covariance": covariance}
+    first = {"invariance": 1.0, "covariance": 1.0, "weighted_invariance": 1.0, "weighted_covariance": 1.0}
+    hinge = {"embedding_std_mean": 0.5, "embedding_share_below_gamma": 1.0}
+    run["history"] = [{**hinge, **first}, {**hinge, "invariance": invariance, "covariance": covariance, **weighted}]
+    return run
+
+
+def test_the_ratio_of_two_terms_is_that_of_the_baselines_last_epochs(summary_of):
+    results = {("base", seed): with_terms("healthy", 0.1, covariance) for seed, covariance in enumerate((1.0, 2.0, 4.0))}
+    scale = summary_of(results)["scale"]
+    assert scale["ratio"]["mean"] == pytest.approx(0.05) and scale["weighted"]["mean"] == pytest.approx(1.25)
+    assert scale["ratio"]["high"] == pytest.approx(0.05 * math.exp(T_2 * math.log(2) / math.sqrt(3)))
+
+
+def test_collapses_are_counted_apart_by_whether_both_terms_are_of_one_scale(summary_of):
+    results = {("base", seed): with_terms("healthy", 0.1, 1.0) for seed in range(3)}  # a power of ten apart
+    results |= {("other", seed): with_terms("complete", 1.0, 3.0) for seed in range(3)}  # less than half a power
+    results["third", 0] = with_terms("informational", 1.0, 10.0)
+    results["third", 1] = with_terms("healthy", 2.0, 1.0)
+    results["third", 2] = unfinished("diverged", history=results["third", 0]["history"])
+    scale = summary_of(results)["scale"]
+    assert (scale["same"], scale["other"]) == ([3, 4], [1, 4])
+
+
+def test_terms_that_are_zero_have_no_ratio(summary_of):
+    assert summary_of({("base", 0): with_terms("complete", 0.0, 0.0)})["scale"] is None
+    assert summary_of({("base", 0): finished(0.5)})["scale"] is None

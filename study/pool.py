@@ -77,6 +77,7 @@ class Pool:
             "probes": cell.run.probes,
             "views": [dataclasses.asdict(view) for view in cell.run.views],
             "prune_after": prune_after,
+            "at_a_time": self._size,
         }
         assert process.stdin is not None
         try:

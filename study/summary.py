@@ -196,4 +196,5 @@ def _cost(plan: Plan, results: Mapping[str, Any], dataset: Dataset) -> dict[str,
         "images": sum(epochs * _images_an_epoch(cells[digest], dataset) for digest, epochs in trained.items()),
         "operations": float(f"{operations:.4g}"),
         "seconds": round(sum(results[digest]["seconds"] or 0 for digest in cells), 1),
+        "joules": round(sum(told), 1) if (told := [j for digest in cells if (j := results[digest].get("joules"))]) else None,
     }

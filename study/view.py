@@ -98,10 +98,11 @@ def _cost(study):
     if not cost:
         return ""
     took = f"; {duration(cost['seconds'])} of training, all runs added up" if cost.get("seconds") else ""
+    used = f", {cost['joules'] / 3.6e6:.2g} kWh by the device's own counter" if cost.get("joules") else ""
     pruned = (study.get("search") or {}).get("pruned") or {}
     saved = f" Pruning saved {100 * pruned['saved']:.0f} % of the search's epochs." if pruned.get("trials") else ""
     return (f"Cost: {cost['runs']} runs, {quantity(cost['epochs'])} epochs, {quantity(cost['images'])} images, "
-            f"{cost['operations']:.2g} operations{took} on {study['environment'].get('device', 'an unnamed device')}.{saved}")  # fmt: skip
+            f"{cost['operations']:.2g} operations{took}{used} on {study['environment'].get('device', 'an unnamed device')}.{saved}")  # fmt: skip
 
 
 def _design(study):

@@ -21,6 +21,7 @@ from study.drawing import (
 )
 
 INFORMATIONAL = "#0072b2"  # the palette's blue, for what has no verdict
+MANY_POINTS = 400  # beyond this, a dot carries no text of its own: the page would be made of them
 RANKS = "cividis"  # a scale of one lightness from end to end, read alike by all eyes
 
 
@@ -149,8 +150,9 @@ def _scale_of_ratio(axes, axis, levels, others, edges):
 
 def _published_point(axes, point):
     """A published point: a ring where it trained, a cross where it collapsed, above the middle of its tile."""
-    shape = {"marker": "x", "markeredgewidth": 1.6} if point["collapsed"] else {"marker": "o", "markeredgewidth": 1.4}
-    (mark,) = axes.plot(point["x"], point["y"], color=INK, markersize=15, markerfacecolor="none", linestyle="", **shape)
+    marker = "x" if point["collapsed"] else "o"
+    for colour, width in ((PAPER, 3.6), (INK, 1.5)):  # seen on tiles of any colour
+        (mark,) = axes.plot(point["x"], point["y"], marker, color=colour, markersize=15, markerfacecolor="none", markeredgewidth=width)
     tip(mark, point["text"])
 
 
@@ -197,15 +199,17 @@ def correlations(rows):
 
 
 @drawn
-def scatter(points, *, xlabel, ylabel="test accuracy, %", log_x=False):
-    """Runs as points: `points` are dicts with x, y (a share), verdict and tip."""
+def scatter(points, *, xlabel, ylabel="test accuracy, %", log_x=False, line=()):
+    """Runs as points: `points` are dicts with x, y, verdict and tip; `line` joins some (x, y) from left to right."""
     figure, axes = panel(250, 42, 14, bottom=54)
     for point in points:
         colour, marker, _ = verdict_style(point["verdict"])
-        (dot,) = axes.plot(point["x"], 100 * point["y"], marker, color=colour, markersize=5, markeredgecolor=PAPER,
+        (dot,) = axes.plot(point["x"], point["y"], marker, color=colour, markersize=5, markeredgecolor=PAPER,
                            markeredgewidth=0.5, alpha=0.85)  # fmt: skip
-        if len(points) <= 400:
+        if len(points) <= MANY_POINTS:
             tip(dot, point["tip"])
+    if line:
+        axes.plot(*zip(*sorted(line)), color=INK, linewidth=1, zorder=1.5)
     positive = [point["x"] for point in points if point["x"] > 0]
     if log_x and positive:
         axes.set_xscale("log")
@@ -221,9 +225,9 @@ def scatter(points, *, xlabel, ylabel="test accuracy, %", log_x=False):
 @drawn
 def search_history(trials, *, objective):
     """Trials in the order they were proposed, and the best so far. `trials`: dicts with number, value (or None), verdict,
-    tip."""
+    tip; `objective` names the values with their unit."""
     figure, axes = panel(250, 42, 14, bottom=54)
-    values = [100 * t["value"] for t in trials if finite([t["value"]])]
+    values = finite([trial["value"] for trial in trials])
     floor = min(values, default=0) - 0.06 * ((max(values, default=1) - min(values, default=0)) or 1)
     best, line = -math.inf, []
     for trial in trials:
@@ -231,16 +235,16 @@ def search_history(trials, *, objective):
         style = {"marker": marker, "markeredgecolor": PAPER, "markeredgewidth": 0.5}
         if not finite([trial["value"]]):
             style = {"marker": "x", "markeredgewidth": 1.2}
-        height = 100 * trial["value"] if finite([trial["value"]]) else floor
+        height = trial["value"] if finite([trial["value"]]) else floor
         (dot,) = axes.plot(trial["number"], height, color=colour, markersize=5, linestyle="", **style)
         tip(dot, trial["tip"])
         best = max([best, *finite([trial["value"]])])
         if math.isfinite(best):
-            line.append((trial["number"], 100 * best))
+            line.append((trial["number"], best))
     if line:
         axes.plot(*zip(*line), color=INK, linewidth=1.2, drawstyle="steps-post", zorder=1.5)
     axes.set_xlabel("trial, as proposed", fontsize=8.5)
-    axes.set_ylabel(f"{objective}, validation, %", fontsize=8.5)
+    axes.set_ylabel(objective, fontsize=8.5)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     legend_of_verdicts(figure, [trial["verdict"] for trial in trials])
     return figure

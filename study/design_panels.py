@@ -1,7 +1,17 @@
 """The figures of a report that show what a design was made for, each with the table of what it shows."""
 
 from study import design_figures, drawing
-from study.formatting import figure_of, key_name, measure_name, metric_name, objective_name, plain
+from study.formatting import (
+    figure_of,
+    is_accuracy,
+    key_name,
+    main_objective,
+    metric_name,
+    objective_axis,
+    objective_name,
+    objective_text,
+    plain,
+)
 
 COEFFICIENTS = ("pretrain.lambda", "pretrain.mu", "pretrain.nu")
 MOST_ROWS = 60  # rows in the table behind a figure; the report's own tables have them all
@@ -60,19 +70,20 @@ def search_figures(study):
     search = study.get("search")
     if not search:
         return []
-    first = search["objectives"][0]
-    name = objective_name(first)
-    trials = [{"number": t["number"], "value": t["values"].get(first), "verdict": t["verdict"], "tip": _trial_text(t, first)} for t in search["trials"]]
-    table = [[t["name"], figure_of(t["values"].get(first), ".1f", 100), t["outcome"]] for t in search["trials"]]
-    drawn = [figure("search-history", f"The search: {name} on validation", design_figures.search_history(trials, objective=name),
-                    (["Trial", f"{name}, validation", "Outcome"], table))]  # fmt: skip
+    first = main_objective(search["objectives"])
+    trials = [{"number": t["number"], "value": _shown(t, first), "verdict": t["verdict"], "tip": _trial_text(t, first)}
+              for t in search["trials"]]  # fmt: skip
+    table = [[t["name"], objective_text(first, t["values"].get(first)), t["outcome"]] for t in search["trials"]]
+    drawn = [figure("search-history", f"The search: {objective_name(first)} on validation",
+                    design_figures.search_history(trials, objective=objective_axis(first)),
+                    (["Trial", objective_axis(first), "Outcome"], table))]  # fmt: skip
     if search["importances"]:
         found = search["importances"]
         rows = [{**row, "label": key_name(row["label"])} for row in found["rows"]]
         table = [[row["label"], figure_of(row["fanova"], ".2f"), figure_of(row["ped_anova"], ".2f")] for row in rows]
         drawn.append(figure("search-importances", "Importance of each parameter, and the noise floor of each method",
                             design_figures.importance_bars(rows, floor=found["floor"]), (["Parameter", "fANOVA", "PED-ANOVA"], table)))  # fmt: skip
-    drawn += [_slice(search, key, first, name) for key in search["numeric"]]
+    drawn += [_slice(search, key, first) for key in search["numeric"]]
     if len(search["objectives"]) > 1:
         drawn.append(_front(search))
     return drawn
@@ -80,27 +91,39 @@ def search_figures(study):
 
 def _trial_text(trial, objective):
     settings = ", ".join(f"{key_name(key)} {plain(value)}" for key, value in trial["settings"].items())
-    return f"{trial['name']}: {settings}; {trial['outcome']}; {figure_of(trial['values'].get(objective), '.3g', 100)} %"
+    return f"{trial['name']}: {settings}; {trial['outcome']}; {objective_text(objective, trial['values'].get(objective))}"
 
 
-def _slice(search, key, objective, name):
-    trials = [t for t in search["trials"] if len(drawing.finite([t["values"].get(objective), t["settings"].get(key)])) == 2]
-    points = [{"x": t["settings"][key], "y": t["values"][objective], "verdict": t["verdict"], "tip": _trial_text(t, objective)}
+def _shown(trial, objective):
+    """A trial's value in the unit it is shown in: an accuracy in percent."""
+    value = trial["values"].get(objective)
+    return 100 * value if is_accuracy(objective) and drawing.finite([value]) else value
+
+
+def _slice(search, key, objective):
+    trials = [t for t in search["trials"] if len(drawing.finite([_shown(t, objective), t["settings"].get(key)])) == 2]
+    points = [{"x": t["settings"][key], "y": _shown(t, objective), "verdict": t["verdict"], "tip": _trial_text(t, objective)}
               for t in trials]  # fmt: skip
-    table = [[t["name"], plain(t["settings"][key]), figure_of(t["values"][objective], ".1f", 100)] for t in trials]
-    svg = design_figures.scatter(points, xlabel=key_name(key), ylabel=f"{name}, validation, %", log_x=search["numeric"][key])
-    return figure(f"search-{key_name(key).replace('.', '-')}", f"Trials by {key_name(key)}", svg, (["Trial", key_name(key), name], table))
+    table = [[t["name"], plain(t["settings"][key]), objective_text(objective, t["values"][objective])] for t in trials]
+    axis = objective_axis(objective)
+    svg = design_figures.scatter(points, xlabel=key_name(key), ylabel=axis, log_x=search["numeric"][key])
+    name = f"search-{key_name(key).replace('.', '-').replace('_', '-')}"
+    return figure(name, f"Trials by {key_name(key)}", svg, (["Trial", key_name(key), axis], table))
 
 
 def _front(search):
-    first, second = search["objectives"][:2]
-    ours = [t for t in search["trials"] if drawing.finite([t["values"].get(first)]) and drawing.finite([t["values"].get(second)])]
-    points = [{"x": t["values"][second], "y": t["values"][first], "verdict": t["verdict"], "tip": _trial_text(t, first),
-               "front": t["name"] in search["front"]} for t in ours]  # fmt: skip
-    label = objective_name(second)
-    table = [[t["name"], figure_of(t["values"][first], ".1f", 100), figure_of(t["values"][second]), "yes" if t["name"] in search["front"] else ""] for t in ours]
-    svg = design_figures.scatter(points, xlabel=label, ylabel=f"{measure_name(first)}, validation, %", log_x=second == "cost")
-    return figure("search-front", "Pareto front: no other trial is better in both", svg, (["Trial", measure_name(first), label, "On the front"], table))
+    """The first two objectives against one another, the better known one upwards, and the trials that none betters."""
+    first = main_objective(search["objectives"])
+    second = next(name for name in search["objectives"] if name != first)
+    ours = [t for t in search["trials"] if len(drawing.finite([_shown(t, first), _shown(t, second)])) == 2]
+    points = [{"x": _shown(t, second), "y": _shown(t, first), "verdict": t["verdict"], "tip": _trial_text(t, first)} for t in ours]
+    line = [(_shown(t, second), _shown(t, first)) for t in ours if t["name"] in search["front"]]
+    table = [[t["name"], objective_text(first, t["values"][first]), objective_text(second, t["values"][second]),
+              "yes" if t["name"] in search["front"] else ""] for t in ours]  # fmt: skip
+    axes = objective_axis(second), objective_axis(first)
+    svg = design_figures.scatter(points, xlabel=axes[0], ylabel=axes[1], log_x=second == "cost", line=line)
+    title = "Pareto front: no other trial is as good in every objective and better in one"
+    return figure("search-front", title, svg, (["Trial", axes[1], axes[0], "On the front"], table))
 
 
 def predictor_figures(study, trained):
@@ -125,10 +148,10 @@ def _against_accuracy(study, trained, metric, space):
     runs = [(arm, run) for arm in trained for run in arm["runs"] if study["primary"] in (run["test"] or {})]
     points = []
     for arm, run in runs:
-        x, y = run["collapse"][space].get(metric), run["test"][study["primary"]]["top1"]
+        x, y = run["collapse"][space].get(metric), 100 * run["test"][study["primary"]]["top1"]
         if drawing.finite([x]):
             verdict = (run.get("verdict") or {}).get("name")
             points.append({"x": x, "y": y, "verdict": verdict,
-                           "tip": f"{arm['label']}, seed {run['seed']}: {name} {figure_of(x)}, {100 * y:.1f} %, {verdict}"})  # fmt: skip
+                           "tip": f"{arm['label']}, seed {run['seed']}: {name} {figure_of(x)}, {y:.1f} %, {verdict}"})  # fmt: skip
     svg = design_figures.scatter(points, xlabel=name, log_x=metric in ("rankme", "participation_ratio"))
     return figure(f"predictor-{metric.replace('_', '-')}-{space}", f"{name} against test accuracy, a point a run", svg)

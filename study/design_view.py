@@ -7,7 +7,7 @@ from study.formatting import (
     mean_and_sd,
     measure_name,
     metric_name,
-    objective_name,
+    objective_axis,
     objective_text,
     p_value,
     paired,
@@ -62,8 +62,7 @@ def trial_table(study):
              *(objective_text(name, trial["values"].get(name)) for name in search["objectives"]),
              trial["outcome"], f"{trial['epochs']} of {trial['planned']}", "yes" if trial["name"] in search["front"] else ""]
             for trial in search["trials"]]  # fmt: skip
-    objectives = [f"{objective_name(name)}, validation" if name != "cost" else "operations" for name in search["objectives"]]
-    return {"columns": ["Trial", *map(key_name, keys), "seed", *objectives, "Outcome", "Epochs", "Pareto-optimal"], "rows": rows,
+    return {"columns": ["Trial", *map(key_name, keys), "seed", *map(objective_axis, search["objectives"]), "Outcome", "Epochs", "Pareto-optimal"], "rows": rows,
             "sampler": search["sampler"], "pareto": len(search["objectives"]) > 1}  # fmt: skip
 
 

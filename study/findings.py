@@ -7,7 +7,7 @@ from typing import Any
 
 from study.anova import anova
 from study.importances import importances
-from study.objectives import objective_values
+from study.objectives import COST, objective_values
 from study.plan import Cell, Plan
 from study.runs import FINISHED, PRUNED
 from study.spec import short_name
@@ -74,7 +74,7 @@ def describe_search(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str,
     trials = [_trial(arm, cells[arm["name"]], objectives, dataset) for arm in arms if arm["role"] == "trial"]
     found, reason = None, None
     try:
-        found = _importances(plan, trials, objectives[0])
+        found = _importances(plan, trials, next(name for name in objectives if name != COST))
     except InputError as error:
         reason = str(error)
     pruned = [trial for trial in trials if trial["status"] == PRUNED]

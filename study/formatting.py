@@ -176,6 +176,18 @@ def objective_name(name):
     return "training operations" if name == "cost" else measure_name(name)
 
 
+def objective_axis(name):
+    """An objective with what it was measured on and its unit."""
+    if name == "cost":
+        return objective_name(name)
+    return f"{objective_name(name)}, validation" + (", %" if is_accuracy(name) else "")
+
+
+def main_objective(names):
+    """Of a search's objectives the one that figures show: an accuracy where there is one, and never the cost."""
+    return min(names, key=lambda name: (name == "cost", not is_accuracy(name)))
+
+
 def objective_text(name, value):
     """An objective's value as text."""
     if name == "cost":

@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 repro: $(VENV)/.installed
 	dvc repro
-	@echo "reports: reports/<study>/index.html, and README.md beside each"
+	@echo "reports: reports/index.html leads to that of each study; a README.md beside each page says the same"
 
 test: $(VENV)/.installed-tests
 	python -m pytest

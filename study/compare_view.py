@@ -93,9 +93,7 @@ def _accuracy(told: Sequence[tuple[Pair, Effect]], probe: str) -> str:
         effect.equivalence.largest for _, effect in told if effect.equivalence and effect.equivalence.largest is not None
     ]
     if limits and not different:
-        sentence += (
-            f" In no arm with three seeds or more is the difference larger than {figure_of(max(limits), '.2f', 100)} points."
-        )
+        sentence += f" In no arm that was tested is the difference larger than {figure_of(max(limits), '.2f', 100)} points."
     return sentence
 
 
@@ -106,10 +104,10 @@ def _overall(told: Sequence[tuple[Pair, Effect]], *, margin: float) -> list[str]
         return []
     count, interval, close = found
     bounds = f"{points(interval.mean)} points, 95 % interval [{points(interval.low)}, {points(interval.high)}]"
-    says = "; no difference that matters" if close.equivalent else ""
+    says = ", which is within the margin" if close.equivalent else ""
     return [
         f"Averaged over the {count} arms that are healthy in both and tested, seed by seed: {bounds}, n = {interval.n}, no "
-        f"difference larger than {figure_of(close.largest, '.2f', 100)}{says}."
+        f"difference larger than {figure_of(close.largest, '.2f', 100)} points{says}."
     ]
 
 
@@ -199,7 +197,7 @@ def _arm(pair: Pair, effect: Effect, settings: Sequence[tuple[str, str, str]], *
         "interval": f"[{points(interval.low)}, {points(interval.high)}]" if interval and bounds else "–",
         "p": "–" if effect.p_holm is None else "< 0.001" if effect.p_holm < 0.001 else f"{effect.p_holm:.3f}",
         "says": _says(effect, margin=margin),
-        "clear": effect.conclusion == alignment.DIFFERENT,
+        "is_different": effect.conclusion == alignment.DIFFERENT,
         "ranks": [_rank(pair, space, effect.seeds) for space in alignment.SPACES],
         "verdict": _verdicts(pair),
         "status": _statuses(pair),
@@ -211,16 +209,16 @@ def _label(pair: Pair) -> str:
     return " → ".join(labels)
 
 
-def _rank(pair: Pair, space: str, seeds: Sequence[int]) -> str:
-    """`12.1 → 13.4 (+1.3 [+0.2, +2.4])`: RankMe of A and B, and the paired difference."""
+def _rank(pair: Pair, space: str, seeds: Sequence[int]) -> dict[str, str]:
+    """`12.1 → 13.4`, RankMe of A and B, and `+1.3 [+0.2, +2.4]`, the paired difference."""
     found = alignment.rank_change(pair, space, seeds=seeds)
     if found is None:
-        return "–"
+        return {"text": "–", "interval": ""}
     a, b, interval = found
     text = f"{figure_of(a, '.1f')} → {figure_of(b, '.1f')}"
     if interval.low is None or interval.high is None or interval.low == interval.high:
-        return text
-    return f"{text} ({signed(interval.mean)} [{signed(interval.low)}, {signed(interval.high)}])"
+        return {"text": text, "interval": ""}
+    return {"text": text, "interval": f"{signed(interval.mean)} [{signed(interval.low)}, {signed(interval.high)}]"}
 
 
 def _verdicts(pair: Pair) -> str:

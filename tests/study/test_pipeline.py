@@ -88,6 +88,12 @@ def test_the_stages_are_those_of_the_study_from_data_to_report():
     assert tuple(PIPELINE["stages"]) == STAGES
 
 
+def test_no_stage_is_written_twice():
+    """PyYAML takes the last of two; DVC takes neither."""
+    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^  (\w+):$", text, flags=re.M)) == STAGES
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_its_module_and_its_section_of_params_share_one_name(name):
     assert stage(name)["cmd"].startswith(f"python -m study.{name}")

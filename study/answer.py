@@ -63,10 +63,12 @@ def _collapsed(trained: Sequence[Mapping[str, Any]]) -> str:
     if PRUNED in counts:  # which is done for complete collapse alone
         counts["complete and pruned"] = counts.pop(PRUNED)
     noun = "settings" if any(arm["role"] == "trial" for arm in judged) else "arms"
+    diverged = counts.pop(DIVERGED, 0)  # which is no collapse
     if counts:
         names = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-        only = set(counts) - {DIVERGED}
-        return f"Of {len(judged)} {noun}, {counts.total()} {'collapsed' if only else 'did not train'} ({names})"
+        return f"Of {len(judged)} {noun}, {counts.total()} collapsed ({names})" + (f" and {diverged} diverged" if diverged else "")
+    if diverged:
+        return f"Of {len(judged)} {noun}, {diverged} diverged and none collapsed"
     return f"None of {len(judged)} {noun} collapsed" if len(judged) > 1 else ""
 
 

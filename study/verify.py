@@ -92,11 +92,11 @@ def verify(results: Mapping[str, Any], session: Session, *, runs: int, tolerance
         "tolerance": tolerance,
         "runs": verified,
         "counts": {outcome: counts[outcome] for outcome in (IDENTICAL, TOLERATED, NOT_REPRODUCED)},
-        "finished": len(candidates),
+        "ended": len(candidates),
         "environment": {"python": platform.python_version(), **machinery},
         "same_machinery": all(results["environment"].get(key) == value for key, value in machinery.items()),
         "commit": current_commit(),
-        "sentence": _sentence(verified, counts, finished=len(candidates), tolerance=tolerance, machinery=machinery),
+        "sentence": _sentence(verified, counts, ended=len(candidates), tolerance=tolerance, machinery=machinery),
     }
 
 
@@ -200,11 +200,11 @@ def _in_words(cell: Mapping[str, Any]) -> str:
 
 
 def _sentence(
-    verified: Sequence[Mapping[str, Any]], counts: Mapping[str, int], *, finished: int, tolerance: float,
+    verified: Sequence[Mapping[str, Any]], counts: Mapping[str, int], *, ended: int, tolerance: float,
     machinery: Mapping[str, str],
 ) -> str:  # fmt: skip
     """One sentence for a report: how many were run again, and how many came out the same."""
-    runs = f"{len(verified)} of {finished} finished runs {'was' if len(verified) == 1 else 'were'} run again from nothing"
+    runs = f"{len(verified)} of {ended} ended runs {'was' if len(verified) == 1 else 'were'} run again from nothing"
     where = f" on {machinery['device']}, torch {machinery['torch']}"
     if counts[IDENTICAL] == len(verified):
         return f"{runs}{where}: bit-identical."

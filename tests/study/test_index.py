@@ -110,7 +110,7 @@ def test_the_command_of_a_row_runs_that_run_again(page, command):
 def test_a_certificate_is_quoted_and_one_of_other_results_is_not(page, finished, command):
     assert "Not verified; python -m study.verify --study tiny does so." in page()[1]
     assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
-    assert "1 of 3 finished runs was run again from nothing" in page()[1]
+    assert "1 of 3 ended runs was run again from nothing" in page()[1]
     path = finished.folder / "results/verify/tiny.json"
     certificate = json.loads(path.read_bytes())
     certificate["runs"][0]["digest"] = "of-before"

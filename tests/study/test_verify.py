@@ -60,10 +60,10 @@ def test_runs_done_again_are_bit_identical_down_to_the_bytes_of_their_weights(fi
     status, output, _ = command(verify.main, "--study", "tiny", "--runs", "2")
     told = certificate(finished, "tiny")
     assert status == 0 and len(trained()) == 2
-    assert told["counts"] == {"bit-identical": 2, "within tolerance": 0, "not reproduced": 0} and told["finished"] == 3
+    assert told["counts"] == {"bit-identical": 2, "within tolerance": 0, "not reproduced": 0} and told["ended"] == 3
     assert {cell["arm"] for cell in told["runs"]} == {"nu-1", "nu-2"}  # what was trained comes before the control
     assert {cell["weights"] for cell in told["runs"]} == {"identical"}
-    assert told["sentence"].startswith("2 of 3 finished runs were run again from nothing on cpu (")
+    assert told["sentence"].startswith("2 of 3 ended runs were run again from nothing on cpu (")
     assert told["sentence"].endswith(": bit-identical.") and told["sentence"] in output and told["same_machinery"]
 
 

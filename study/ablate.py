@@ -27,7 +27,7 @@ from study.runs import DIVERGED, FINISHED, PRUNED, Store
 from study.schedule import Lookup, Runner
 from study.session import Session, open_session
 from study.spec import available
-from study.summary import summarise
+from study.summary import summarise, timing
 from vicreg.checkpoints import to_json, write_atomically
 from vicreg.errors import InputError
 
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         out = arguments.out or default_out(session)
         summary = summarise(plan, session.store, session.dataset, command=session.command, overrides=session.overrides)
         write_results(out, summary)
+        write_atomically(out / "timing.json", to_json(timing(plan, session.store, session.dataset)))
         print(summary["answer"])
         print(f"results: {out}; report: python -m study.report --results {out}/study.json --out reports/{out.name}")
     return exit_status(plan, session.store, allow_diverged=arguments.allow_diverged)

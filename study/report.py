@@ -85,6 +85,7 @@ def main(arguments=None):
     parser.add_argument("--project", help="results/project/tsne.json")
     parser.add_argument("--evaluate", help="results/evaluate/metrics.json")
     parser.add_argument("--curves", help="results/evaluate/linear.csv")
+    parser.add_argument("--timing", help="results/ablate/<study>/timing.json")
     parser.add_argument("--certificate", help="results/verify/<study>.json")
     parser.add_argument("--out", required=True, help="folder of the report, such as reports/<study>")
     options = parser.parse_args(arguments)
@@ -94,7 +95,8 @@ def main(arguments=None):
         evaluation = read(options.evaluate, ["trained", "control"]) if options.evaluate else None
         curves = read_curves(options.curves) if options.curves else None
         certificate = read(options.certificate, ["runs"]) if options.certificate else None
-        write(build_view(study, project, evaluation, curves, certificate), options.out)
+        timing = read(options.timing, ["runs"]) if options.timing else None
+        write(build_view(study, project, evaluation, curves, certificate, timing), options.out)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """The projection of a study that reports read: its arms, their runs, and every number that compares them.
 
-It depends on finished runs and on nothing else: no dates, no machine paths, sorted keys. The same runs give the same
+It depends on finished runs and on nothing else: no times, no machine paths, sorted keys. The same runs give the same
 bytes, so a `dvc repro` that computes nothing new changes nothing.
 """
 
@@ -33,7 +33,7 @@ PUBLISHED = Path(__file__).parent / "published.yaml"
 def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Everything a report on one study shows, as JSON values."""
     study, config = plan.study, plan.config
-    results = {cell.run.digest: _result(cell, store, dataset) for cell in plan.cells}
+    results = {cell.run.digest: _result(cell, store) for cell in plan.cells}
     arms = [_arm(plan, cells, results, command) for cells in plan.by_arm().values()]
     compare_arms(arms, baseline=study.baseline, primary=config.primary, test_images=len(dataset.test.images))
     identity = plan.cells[0].run.identity
@@ -95,12 +95,21 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _result(cell: Cell, store: Store, dataset: Dataset) -> dict[str, Any]:
-    """A run as the store has it, with the time that its epochs took where they ran."""
-    result = store.result(cell.run)
-    paces = result.pop("images_per_second", [])
-    images = _images_an_epoch(cell, dataset)
-    return result | {"seconds": round(sum(images / pace for pace in paces), 1) if paces else None}
+def timing(plan: Plan, store: Store, dataset: Dataset) -> dict[str, Any]:
+    """What the runs took where they were run, apart from the summary, which is the same wherever they are: run -> seconds of
+    training, and joules where the device told."""
+    found = {}
+    for cell in plan.cells:
+        result, images = store.result(cell.run), _images_an_epoch(cell, dataset)
+        if result["images_per_second"]:
+            seconds = sum(images / pace for pace in result["images_per_second"])
+            found[cell.run.digest] = {"seconds": round(seconds, 1), "joules": result["joules"]}
+    return {"study": plan.study.name, "runs": found}
+
+
+def _result(cell: Cell, store: Store) -> dict[str, Any]:
+    """A run as the store has it, without what depends on where and when it ran."""
+    return {key: value for key, value in store.result(cell.run).items() if key not in ("images_per_second", "joules")}
 
 
 def _images_an_epoch(cell: Cell, dataset: Dataset) -> int:
@@ -182,7 +191,7 @@ def _parameters(plan: Plan) -> dict[str, Any]:
 
 
 def _cost(plan: Plan, results: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
-    """What the study's runs took, each counted once: runs, epochs, images, operations, and seconds where they ran."""
+    """What the study's runs took, each counted once: runs, epochs, images and operations."""
     cells = {cell.run.digest: cell for cell in plan.cells if not cell.is_control}
     trained = {digest: len(results[digest]["history"]) for digest in cells}
     operations = 0.0
@@ -195,6 +204,4 @@ def _cost(plan: Plan, results: Mapping[str, Any], dataset: Dataset) -> dict[str,
         "epochs": sum(trained.values()),
         "images": sum(epochs * _images_an_epoch(cells[digest], dataset) for digest, epochs in trained.items()),
         "operations": float(f"{operations:.4g}"),
-        "seconds": round(sum(results[digest]["seconds"] or 0 for digest in cells), 1),
-        "joules": round(sum(told), 1) if (told := [j for digest in cells if (j := results[digest].get("joules"))]) else None,
     }

@@ -37,7 +37,7 @@ COLOURS = {"healthy": "green", "uninformative": "orange", "informational": "blue
 SPACES = ("representations", "embeddings")
 
 
-def build_view(study, project=None, evaluation=None, curves=None, certificate=None):
+def build_view(study, project=None, evaluation=None, curves=None, certificate=None, timing=None):
     """The view of a study: a plain dict of strings, lists and dicts."""
     measures = list(dict.fromkeys(["knn_20", "linear_cached", study["primary"]]))
     everything = study["arms"]
@@ -48,7 +48,7 @@ def build_view(study, project=None, evaluation=None, curves=None, certificate=No
         "study": study["study"], "question": study["question"], "hypothesis": study["hypothesis"],
         "profile": study["profile"], "mode": study["mode"], "answer": study["answer"],
         "warnings": _warnings(study), "notes": [without_paths(note) for note in study.get("notes") or []],
-        "scale": _scale(study), "cost": _cost(study), "design": _design(study),
+        "scale": _scale(study), "cost": _cost(study, timing), "design": _design(study),
         "has_control": any(arm["is_control"] for arm in arms),
         "measures": [measure_name(name) for name in measures], "primary": measure_name(study["primary"]),
         "has_published": any(arm.get("published") for arm in arms), "published": _published_notes(study),
@@ -58,7 +58,7 @@ def build_view(study, project=None, evaluation=None, curves=None, certificate=No
         "figures": panels.figures_of(study, measures, curves), "map": panels.map_of(study, project),
         "anova": anova_table(study), "importances": importance_table(study), "trials": trial_table(study), "tuning": tuning_table(study),
         "path": path_table(study), "predictors": predictor_table(study), "claim": scale_claim(study),
-        "evaluation": evaluation_table(study, evaluation), "failures": failures(everything), "runs": run_rows(everything, study),
+        "evaluation": evaluation_table(study, evaluation), "failures": failures(everything), "runs": run_rows(everything, study, timing),
         "provenance": provenance(study), "certificate": certificate_of(certificate),
         "verdict_glossary": [(verdict_view({"name": name}), text) for name, text in VERDICT_GLOSSARY],
         "glossary": GLOSSARY,
@@ -92,13 +92,15 @@ def _scale(study):
             f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}.")  # fmt: skip
 
 
-def _cost(study):
+def _cost(study, timing):
     """What the runs took, in one sentence; empty for results that do not say."""
     cost = study.get("cost")
     if not cost:
         return ""
-    took = f"; {duration(cost['seconds'])} of training, all runs added up" if cost.get("seconds") else ""
-    used = f", {cost['joules'] / 3.6e6:.2g} kWh by the device's own counter" if cost.get("joules") else ""
+    runs = (timing or {"runs": {}})["runs"].values()
+    took = f"; {duration(sum(run['seconds'] for run in runs))} of training, all runs added up" if runs else ""
+    joules = sum(drawing.finite([run["joules"] for run in runs]))
+    used = f", {joules / 3.6e6:.2g} kWh by the device's own counter" if joules else ""
     pruned = (study.get("search") or {}).get("pruned") or {}
     saved = f" Pruning saved {100 * pruned['saved']:.0f} % of the search's epochs." if pruned.get("trials") else ""
     return (f"Cost: {cost['runs']} runs, {quantity(cost['epochs'])} epochs, {quantity(cost['images'])} images, "

@@ -116,7 +116,8 @@ def _study(
     results: Mapping[str, Any], certificate: Mapping[str, Any] | None, links: Mapping[str, str] | None
 ) -> dict[str, Any]:
     runs = [run for arm in results["arms"] for run in arm["runs"]]
-    verdicts = Counter(run["verdict"]["name"] for arm in results["arms"] for run in arm["runs"] if run["verdict"])
+    trained = [run for arm in results["arms"] if not arm["is_control"] for run in arm["runs"]]
+    verdicts = Counter(run["verdict"]["name"] for run in trained if run["verdict"])
     return {
         "name": results["study"],
         "question": results.get("question", ""),

@@ -1,6 +1,5 @@
 """Studies of made-up runs, planned and summarised as real ones are: what is said of runs can then be checked by hand."""
 
-import hashlib
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -145,7 +144,8 @@ class Shelf:
                 self._results[cell.run.digest] = results[cell.arm, cell.seed]
 
     def result(self, run: Any) -> dict[str, Any]:
-        return {"seed": run.config.pretrain.seed, "digest": run.digest, **self._results[run.digest]}
+        told = {"seed": run.config.pretrain.seed, "digest": run.digest, "images_per_second": [], "joules": None}
+        return {**told, **self._results[run.digest]}
 
 
 # ---- plans: what a study of each mode asks for, where its runs have come out
@@ -228,45 +228,3 @@ def lifelike_results(plan: Plan, outcome_of: Callable[[str, int], Mapping[str, A
 def arm_of(summary: Mapping[str, Any], name: str) -> dict[str, Any]:
     (arm,) = [arm for arm in summary["arms"] if arm["name"] == name]
     return arm
-
-
-# ---- what other stages write, for a report
-
-
-def project_of(summary: Mapping[str, Any], images: int = 200) -> dict[str, Any]:
-    """A t-SNE of the baseline's first run."""
-    draw = random.Random(0)
-    classes = summary["data"]["classes"]
-    labels = [image % len(classes) for image in range(images)]
-    centres = [[draw.uniform(-30, 30) for _ in range(3)] for _ in classes]
-    points = [[middle + draw.gauss(0, 3) for middle in centres[label]] for label in labels]
-    baseline = next(arm for arm in summary["arms"] if arm["is_baseline"])
-    return {
-        "digest": baseline["runs"][0]["digest"], "dataset": "digits", "classes": classes, "features": "representations",
-        "perplexity": 30, "points_2d": [point[:2] for point in points], "points_3d": points, "labels": labels, "note": None,
-        "confused": [{"first": 3, "second": 9, "share": 0.089}],
-        "quality": {
-            "neighbours": 10, "features": {"purity": 0.86}, "2d": {"purity": 0.87, "trustworthiness": 0.997},
-            "3d": {"purity": 0.88, "trustworthiness": 0.998},
-        },
-    }  # fmt: skip
-
-
-EVALUATION = {
-    "digest": hashlib.sha256(b"another run").hexdigest()[:16],
-    "trained": {"knn_5": 0.9611, "knn_20": 0.94, "linear": 0.9777, "linear_cached": 0.981},
-    "control": {"knn_5": 0.95, "knn_20": 0.93, "linear": 0.9444, "linear_cached": 0.969},
-}  # fmt: skip
-CURVES = [
-    (network, split, epoch, round(top - 0.5 / epoch, 4))
-    for network, top in (("pretrained", 0.97), ("untrained", 0.9))
-    for split in ("validation", "test")
-    for epoch in range(1, 6)
-]
-CERTIFICATE = {
-    "study": "mine",
-    "runs": [
-        {"arm": "base", "seed": 0, "digest": "0123456789abcdef", "outcome": "bit-identical", "largest_difference": 0.0},
-        {"arm": "other", "seed": 1, "digest": "fedcba9876543210", "outcome": "not reproduced", "largest_difference": 0.025},
-    ],
-}

@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from study.plan import make_plan
-from tests.study.made_up import CPU, GRID, Plans, arm_of, by_seed, finished, study, unfinished
+from tests.study.made_up import GRID, Plans, arm_of, by_seed, finished, study, unfinished
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,20 @@ import json
 import pytest
 
 from study.spec import Arm
-from tests.study.made_up import COMMAND, RATES, Plans, arm_of, by_seed, finished, lifelike, lifelike_results, study, unfinished
+from study.summary import timing
+from tests.study.made_up import (
+    COMMAND,
+    RATES,
+    Plans,
+    Shelf,
+    arm_of,
+    by_seed,
+    finished,
+    lifelike,
+    lifelike_results,
+    study,
+    unfinished,
+)
 from vicreg.checkpoints import to_json
 
 
@@ -117,11 +130,25 @@ def test_the_cost_is_of_all_runs_once_and_of_the_epochs_that_were_trained(summar
     run = lifelike("base", 0, 0.5, epochs=4)
     whole = summary_of({("base", 0): run}, asked=study(arms), seeds=(0,))["cost"]
     assert (whole["runs"], whole["epochs"], whole["images"]) == (1, 4, 4 * 160)  # of two arms that are one run
-    lost = {**unfinished("diverged", history=run["history"][:2]), "images_per_second": [80.0, 160.0]}
+    lost = unfinished("diverged", history=run["history"][:2])
     half = summary_of({("base", 0): lost}, asked=study(arms), seeds=(0,))["cost"]
     assert half["operations"] == pytest.approx(whole["operations"] / 2, rel=1e-3)
-    assert (half["runs"], half["epochs"], half["seconds"]) == (1, 2, 3.0)  # 160 images at 80 and at 160 a second
+    assert (half["runs"], half["epochs"]) == (1, 2)
     assert summary_of({}, asked=study(arms))["cost"]["runs"] == 0
+
+
+def test_what_runs_took_where_they_ran_is_told_apart_from_the_summary(plans):
+    plan = plans.plan(study(), seeds=(0,))
+    fast, slow = ({**finished(0.5), "images_per_second": paces} for paces in ([80.0, 160.0], [40.0]))
+    results = {("base", 0): {**fast, "joules": 36.0}, ("other", 0): slow}
+    took = timing(plan, Shelf(plan, results), plans.dataset)
+    digests = {cell.arm: cell.run.digest for cell in plan.cells}
+    assert took["runs"] == {  # 160 images an epoch, at so many a second
+        digests["base"]: {"seconds": 3.0, "joules": 36.0},
+        digests["other"]: {"seconds": 4.0, "joules": None},
+    }
+    anywhere = {key: {**run, "images_per_second": [1.0], "joules": None} for key, run in results.items()}
+    assert to_json(plans.summary(anywhere, of=plan)) == to_json(plans.summary(results, of=plan))
 
 
 def test_the_summary_says_what_data_and_which_recipe(summary_of, digits, tiny_config):

@@ -66,7 +66,9 @@ def _collapsed(trained: Sequence[Mapping[str, Any]]) -> str:
     diverged = counts.pop(DIVERGED, 0)  # which is no collapse
     if counts:
         names = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-        return f"Of {len(judged)} {noun}, {counts.total()} collapsed ({names})" + (f" and {diverged} diverged" if diverged else "")
+        return f"Of {len(judged)} {noun}, {counts.total()} collapsed ({names})" + (
+            f" and {diverged} diverged" if diverged else ""
+        )
     if diverged:
         return f"Of {len(judged)} {noun}, {diverged} diverged and none collapsed"
     return f"None of {len(judged)} {noun} collapsed" if len(judged) > 1 else ""
@@ -81,7 +83,11 @@ def _of_design(summary: Mapping[str, Any]) -> str:
     if summary["search"]:
         pruned = summary["search"]["pruned"]
         saved = 100 * pruned["saved"]
-        return f"Pruning of {pruned['trials']} collapsed trials saved {saved:.0f} % of the search's epochs" if pruned["trials"] else ""
+        return (
+            f"Pruning of {pruned['trials']} collapsed trials saved {saved:.0f} % of the search's epochs"
+            if pruned["trials"]
+            else ""
+        )
     if summary["path"] and summary["path"]["steps"]:
         most = max(summary["path"]["steps"], key=lambda step: step["gain"]["mean"])
         return f"Of the changes on the way, {most['change']} earned most ({signed(most['gain']['mean'])} points)"

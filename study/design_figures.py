@@ -152,7 +152,9 @@ def _published_point(axes, point):
     """A published point: a ring where it trained, a cross where it collapsed, above the middle of its tile."""
     marker = "x" if point["collapsed"] else "o"
     for colour, width in ((PAPER, 3.6), (INK, 1.5)):  # seen on tiles of any colour
-        (mark,) = axes.plot(point["x"], point["y"], marker, color=colour, markersize=15, markerfacecolor="none", markeredgewidth=width)
+        (mark,) = axes.plot(
+            point["x"], point["y"], marker, color=colour, markersize=15, markerfacecolor="none", markeredgewidth=width
+        )
     tip(mark, point["text"])
 
 

@@ -35,7 +35,10 @@ def phase_diagram(study, trained):
         return []  # three factors: several cells of one ratio would lie on one another
     published = _published_points(study.get("published_coefficients"), study["arms"])
     columns = ["λ / ν", "μ / ν", "Verdicts", "RankMe, emb.", "Test, %"]
-    rows = [[f"{c['x']:g}", f"{c['y']:g}", c["verdicts"], figure_of(c["rank"], ".3g"), figure_of(c["accuracy"], ".1f", 100)] for c in cells]
+    rows = [
+        [f"{c['x']:g}", f"{c['y']:g}", c["verdicts"], figure_of(c["rank"], ".3g"), figure_of(c["accuracy"], ".1f", 100)]
+        for c in cells
+    ]
     return [
         figure("phase-verdict", "Collapse phase diagram: verdict and test accuracy", design_figures.phase(cells, colour="verdict", published=published), (columns, rows)),
         figure("phase-rank", "Collapse phase diagram: RankMe of the embeddings", design_figures.phase(cells, colour="rank", published=published), (columns, rows)),
@@ -52,7 +55,9 @@ def _phase_cell(arm, primary):
         "verdicts": ", ".join(f"{count} {name}" for name, count in counts.items()),
         "rank": (summary.get("rankme_embeddings") or {}).get("mean"), "accuracy": (summary.get(primary) or {}).get("mean"),
     }  # fmt: skip
-    return cell | {"tip": f"{arm['label']}: {cell['verdicts']}; RankMe {figure_of(cell['rank'])}, {figure_of(cell['accuracy'], '.1f', 100)} %"}
+    return cell | {
+        "tip": f"{arm['label']}: {cell['verdicts']}; RankMe {figure_of(cell['rank'])}, {figure_of(cell['accuracy'], '.1f', 100)} %"
+    }
 
 
 def _published_points(published, arms):
@@ -116,7 +121,9 @@ def _front(search):
     first = main_objective(search["objectives"])
     second = next(name for name in search["objectives"] if name != first)
     ours = [t for t in search["trials"] if len(drawing.finite([_shown(t, first), _shown(t, second)])) == 2]
-    points = [{"x": _shown(t, second), "y": _shown(t, first), "verdict": t["verdict"], "tip": _trial_text(t, first)} for t in ours]
+    points = [
+        {"x": _shown(t, second), "y": _shown(t, first), "verdict": t["verdict"], "tip": _trial_text(t, first)} for t in ours
+    ]
     line = [(_shown(t, second), _shown(t, first)) for t in ours if t["name"] in search["front"]]
     table = [[t["name"], objective_text(first, t["values"][first]), objective_text(second, t["values"][second]),
               "yes" if t["name"] in search["front"] else ""] for t in ours]  # fmt: skip

@@ -44,7 +44,10 @@ def importance_table(study):
     found = search["importances"]
     if found is None:
         return {"columns": [], "rows": [], "notes": [without_paths(search["importances_reason"])]}
-    rows = [[key_name(row["label"]), figure_of(row["fanova"], ".2f"), figure_of(row["ped_anova"], ".2f")] for row in found["rows"]]
+    rows = [
+        [key_name(row["label"]), figure_of(row["fanova"], ".2f"), figure_of(row["ped_anova"], ".2f")]
+        for row in found["rows"]
+    ]
     notes = [f"From {found['n']} finished trials. fANOVA (Hutter et al., 2014) explains the variance over the whole space, "
              "PED-ANOVA (Watanabe et al., 2023) what sets the best quarter of trials apart, so they may disagree and both be "
              "right. Trials took their seeds in turn, and a number drawn at random stands beside each: what is not above these "
@@ -103,9 +106,20 @@ def predictor_table(study):
     rows = study.get("predictors")
     if not rows:
         return None
-    text = lambda one: figure_of(one["value"], ".2f") + (f" [{signed(one['low'], '.2f')}, {signed(one['high'], '.2f')}]" if drawing.finite([one["low"], one["high"]]) else "")  # noqa: E731, E501
+    text = lambda one: (
+        figure_of(one["value"], ".2f")
+        + (
+            f" [{signed(one['low'], '.2f')}, {signed(one['high'], '.2f')}]"
+            if drawing.finite([one["low"], one["high"]])
+            else ""
+        )
+    )  # noqa: E731, E501
     top = rows[0]
-    surely = [row for row in rows if drawing.finite([row["spearman"]["low"]]) and not row["spearman"]["low"] <= 0 <= row["spearman"]["high"]]
+    surely = [
+        row
+        for row in rows
+        if drawing.finite([row["spearman"]["low"]]) and not row["spearman"]["low"] <= 0 <= row["spearman"]["high"]
+    ]
     note = (f"Over {top['runs']} trained runs of {top['arms']} settings, {metric_name(top)} goes with test accuracy best (Spearman "
             f"{signed(top['spearman']['value'], '.2f')}); {len(surely)} of {len(rows)} metrics have an interval that excludes zero. "
             "Intervals count settings, not runs, for seeds of one setting are no independent evidence; they are not adjusted for "
@@ -120,9 +134,13 @@ def scale_claim(study):
     if not claim:
         return []
     factor = claim["factor"]
-    said = [f"unweighted, invariance is {_ratio(claim['ratio'])} times covariance, and the first half {_of_one_scale(claim['ratio'], factor)}"]
+    said = [
+        f"unweighted, invariance is {_ratio(claim['ratio'])} times covariance, and the first half {_of_one_scale(claim['ratio'], factor)}"
+    ]
     if claim["weighted"]:
-        said.append(f"weighted by λ and ν, {_ratio(claim['weighted'])} times, and it {_of_one_scale(claim['weighted'], factor)}")
+        said.append(
+            f"weighted by λ and ν, {_ratio(claim['weighted'])} times, and it {_of_one_scale(claim['weighted'], factor)}"
+        )
     tally = [f"{claim[name][0]} of {claim[name][1]} runs whose {what} collapsed"
              for name, what in (("same", "two terms are of one scale"), ("other", "terms are not")) if claim[name][1]]  # fmt: skip
     return [f"The source paper says that invariance and covariance “converge to the same scale”, which “can be indicative of a "
@@ -132,7 +150,11 @@ def scale_claim(study):
 
 
 def _ratio(interval):
-    bounds = f" (95 % interval {figure_of(interval['low'])} to {figure_of(interval['high'])})" if drawing.finite([interval["low"]]) else ""
+    bounds = (
+        f" (95 % interval {figure_of(interval['low'])} to {figure_of(interval['high'])})"
+        if drawing.finite([interval["low"]])
+        else ""
+    )
     return figure_of(interval["mean"]) + bounds
 
 

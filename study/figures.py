@@ -25,7 +25,18 @@ from study.drawing import (
 )
 
 DASHES = ["-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5))]
-CLASS_COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999", "#8c6d00", "#6a3d9a", "#b3b300"]
+CLASS_COLOURS = [
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#d55e00",
+    "#999999",
+    "#8c6d00",
+    "#6a3d9a",
+    "#b3b300",
+]
 MANY_POINTS = 400  # beyond this, a dot carries no text of its own: the page would be made of them
 DENSE = 3000  # points of a scatter from which on it is a picture within the figure, not a shape each
 MANY_ARMS = 14  # beyond this, line labels no longer fit beside a panel of this height
@@ -193,7 +204,9 @@ def _name_lines(figure, axes, ends):
     """Write each line's name beside its right end, moved up or down until no two names touch."""
     height = axes.get_position().height * figure.get_figheight() * 72
     to_points = axes.transAxes.inverted()
-    wanted = sorted((to_points.transform(axes.transData.transform((1, end[1])))[1] * height, i) for i, end in enumerate(ends))
+    wanted = sorted(
+        (to_points.transform(axes.transData.transform((1, end[1])))[1] * height, i) for i, end in enumerate(ends)
+    )
     placed = _spread([y for y, _ in wanted], gap=min(10, height / max(len(ends) - 1, 1)), top=height)
     for (y_line, i), y in zip(wanted, placed):
         x_last, _, label, colour, bold = ends[i]

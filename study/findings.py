@@ -136,7 +136,9 @@ def describe_path(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str) -
 
 
 def _gain(arm: Mapping[str, Any], before: Mapping[str, Any], primary: str) -> dict[str, Any]:
-    own, other = ({run["seed"]: run["test"][primary]["top1"] for run in one["runs"] if primary in run["test"]} for one in (arm, before))
+    own, other = (
+        {run["seed"]: run["test"][primary]["top1"] for run in one["runs"] if primary in run["test"]} for one in (arm, before)
+    )
     seeds = sorted(set(own) & set(other))
     return dataclasses.asdict(paired_difference([own[seed] for seed in seeds], [other[seed] for seed in seeds]))
 

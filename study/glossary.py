@@ -5,8 +5,11 @@ VERDICT_GLOSSARY = [
     ("complete", "Every image is mapped to nearly the same point: the standard deviation has gone to zero."),
     ("dimensional", "The features vary, but only within few of their dimensions: the rank has fallen."),
     ("informational", "The dimensions vary but repeat one another: they are strongly correlated."),
-    ("uninformative", "The geometry looks healthy, yet says nothing about the image: a nearest-neighbour vote is near chance, or "
-                      "two views of one image are no closer together, next to views of two images, than in the untrained network."),
+    (
+        "uninformative",
+        "The geometry looks healthy, yet says nothing about the image: a nearest-neighbour vote is near chance, or "
+        "two views of one image are no closer together, next to views of two images, than in the untrained network.",
+    ),
 ]
 GLOSSARY = [
     ("λ, μ, ν", "Weights of the invariance, variance and covariance terms of the loss."),

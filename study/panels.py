@@ -59,7 +59,10 @@ def _forest(study, trained):
     if not any(drawing.finite([row["mean"]]) for row in rows):
         return []
     margin = (study.get("power") or {}).get("margin") or 0.01
-    table = [[row["label"], row["verdict"] or "–", row["text"], ", ".join(figure_of(v, "+.1f", 100) for v in row["values"])] for row in rows]
+    table = [
+        [row["label"], row["verdict"] or "–", row["text"], ", ".join(figure_of(v, "+.1f", 100) for v in row["values"])]
+        for row in rows
+    ]
     title = f"Difference from the baseline, {measure_name(study['primary'])}, test"
     return [figure("forest", title, design_figures.forest(rows, margin=margin),
                    (["Arm", "Verdict", "Difference, points", "Each seed"], table))]  # fmt: skip
@@ -80,7 +83,10 @@ def _dots(study, arms, name):
              "seeds": [run["seed"] for run in arm["runs"]],
              "values": [((run["test"] or {}).get(name) or {}).get("top1") for run in arm["runs"]]}
             for arm in arms]  # fmt: skip
-    table = [[row["label"], figure_of(row["mean"], ".1f", 100), ", ".join(figure_of(v, ".1f", 100) for v in row["values"])] for row in rows]
+    table = [
+        [row["label"], figure_of(row["mean"], ".1f", 100), ", ".join(figure_of(v, ".1f", 100) for v in row["values"])]
+        for row in rows
+    ]
     svg = figures.dot_plot(rows, chance=study["data"].get("chance"))
     return figure(f"accuracy-{name}", measure_name(name), svg, (["Arm", "Mean, %", "Each seed, %"], table))
 
@@ -94,7 +100,13 @@ def _path(study, arms):
     baseline = next(arm for arm in arms if arm["is_baseline"])
     walked = [(baseline["label"], baseline), *((f"+ {step['change']}", by_name[step["arm"]]) for step in path["steps"])]
     rows = [{**arm, "label": label, "is_control": False} for label, arm in walked]
-    return [dict(_dots(study, rows, study["primary"]), name="path", title=f"Along the path: {measure_name(study['primary'])}, test")]
+    return [
+        dict(
+            _dots(study, rows, study["primary"]),
+            name="path",
+            title=f"Along the path: {measure_name(study['primary'])}, test",
+        )
+    ]
 
 
 # ---- over epochs
@@ -150,7 +162,10 @@ def _probe_curves(curves):
                 lines.setdefault(network, ([], []))[0].append(epoch)
                 lines[network][1].append((100 * top1,) * 3)
         if lines:
-            arms = [{"label": name, "is_control": name == "untrained", "is_baseline": name == "pretrained", "verdict": None} for name in lines]
+            arms = [
+                {"label": name, "is_control": name == "untrained", "is_baseline": name == "pretrained", "verdict": None}
+                for name in lines
+            ]
             svg = figures.curves(arms, list(lines.values()), from_zero=False)
             title = f"{measure_name('linear')}, {split} accuracy in %, by epoch of the probe"
             drawn.append(figure(f"probe-{split}", title, svg, _lines_table(arms, list(lines.values()), "epoch")))
@@ -169,8 +184,15 @@ def _classes(study):
     drawn = []
     if per_class:
         title = f"Accuracy of each class, a dot a seed ({measure_name(primary)})"
-        rows = [[str(name), ", ".join(figure_of(values[i], ".1f", 100) for values in per_class)] for i, name in enumerate(classes)]
-        drawn.append(figure("classes-accuracy", title, figures.class_accuracies(per_class, classes), (["Class", "Each seed, %"], rows)))
+        rows = [
+            [str(name), ", ".join(figure_of(values[i], ".1f", 100) for values in per_class)]
+            for i, name in enumerate(classes)
+        ]
+        drawn.append(
+            figure(
+                "classes-accuracy", title, figures.class_accuracies(per_class, classes), (["Class", "Each seed, %"], rows)
+            )
+        )
     for seed, test in tests[:1]:
         if len(test.get("confusion") or []) == len(classes) > 0:
             title = f"Confusion on the test images, seed {seed} ({measure_name(primary)})"
@@ -202,8 +224,18 @@ def _map_quality(project, classes):
     if not quality:
         return None
     rows = [[f"{project['features']}, before the map", figure_of(quality["features"]["purity"], ".1f", 100), "–"]]
-    rows += [[f"map in {n} dimensions", figure_of(quality[f"{n}d"]["purity"], ".1f", 100), figure_of(quality[f"{n}d"]["trustworthiness"], ".3f")] for n in (2, 3)]
-    pairs = [f"{classes[pair['first']]} and {classes[pair['second']]} ({figure_of(pair['share'], '.1f', 100)} %)" for pair in project.get("confused") or []]
+    rows += [
+        [
+            f"map in {n} dimensions",
+            figure_of(quality[f"{n}d"]["purity"], ".1f", 100),
+            figure_of(quality[f"{n}d"]["trustworthiness"], ".3f"),
+        ]
+        for n in (2, 3)
+    ]
+    pairs = [
+        f"{classes[pair['first']]} and {classes[pair['second']]} ({figure_of(pair['share'], '.1f', 100)} %)"
+        for pair in project.get("confused") or []
+    ]
     return {"columns": ["", f"Of {quality['neighbours']} neighbours of the same class, %", "Trustworthiness"], "rows": rows,
             "pairs": f"Most confused on the map, by the share of their neighbours that belong to the other: {'; '.join(pairs) or 'none'}."}  # fmt: skip
 

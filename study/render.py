@@ -19,7 +19,12 @@ def themed(figure):
     svg = svg.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
     svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" '
                  rf'role="img" aria-label="{markupsafe.escape(figure["title"])}">', svg, count=1)  # fmt: skip
-    for colour, variable in ((drawing.INK, "ink"), (drawing.MUTED, "muted"), (drawing.GRID, "grid"), (drawing.PAPER, "paper")):
+    for colour, variable in (
+        (drawing.INK, "ink"),
+        (drawing.MUTED, "muted"),
+        (drawing.GRID, "grid"),
+        (drawing.PAPER, "paper"),
+    ):
         svg = svg.replace(colour, f"var(--{variable})")
     return markupsafe.Markup(svg)
 

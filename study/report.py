@@ -24,9 +24,13 @@ def read(path, required):
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path} must be a readable file, but: {error.strerror}; run the stage that writes it first.") from None
+        raise InputError(
+            f"{path} must be a readable file, but: {error.strerror}; run the stage that writes it first."
+        ) from None
     except ValueError as error:
-        raise InputError(f"{path} must be JSON, but it is malformed ({error}); run the stage that writes it again.") from None
+        raise InputError(
+            f"{path} must be JSON, but it is malformed ({error}); run the stage that writes it again."
+        ) from None
     _require(value, required, path)
     return value
 
@@ -72,7 +76,9 @@ def read_curves(path):
         with open(path, encoding="utf-8", newline="") as lines:
             return [(row["network"], row["split"], int(row["epoch"]), float(row["top1"])) for row in csv.DictReader(lines)]
     except OSError as error:
-        raise InputError(f"{path} must be a readable file, but: {error.strerror}; run the stage that writes it first.") from None
+        raise InputError(
+            f"{path} must be a readable file, but: {error.strerror}; run the stage that writes it first."
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} must have the columns network, split, epoch and top1, but is malformed ({error}); run the "
                          "evaluate stage again.") from None  # fmt: skip

@@ -54,7 +54,7 @@ def build_view(study, project=None, evaluation=None, curves=None, certificate=No
         "has_published": any(arm.get("published") for arm in arms), "published": _published_notes(study),
         "arms": [_arm_view(arm, measures, study["primary"], units=units) for arm in arms],
         "certainty": _certainty(study, arms), "power": _power(study), "every_measure": _every_measure(arms),
-        "colours": ", ".join(f"{COLOURS[name]} {name}" for name in verdicts),
+        "verdicts": _verdicts(arms), "colours": ", ".join(f"{COLOURS[name]} {name}" for name in verdicts),
         "figures": panels.figures_of(study, measures, curves), "map": panels.map_of(study, project),
         "anova": anova_table(study), "importances": importance_table(study), "trials": trial_table(study), "tuning": tuning_table(study),
         "path": path_table(study), "predictors": predictor_table(study), "claim": scale_claim(study),
@@ -116,7 +116,9 @@ def _design(study):
     tuned = [f"{key_name(key)} among {', '.join(map(plain, values))}" for key, values in given["nuisance"].items()]
     rows.append(("Nuisance, tuned alike in every arm", "; ".join(tuned) or "nothing"))
     held = "; ".join(settings_lines(given["fixed"]))
-    rows.append(("Fixed by the study", f"{held}; all else as the profile has it" if held else "all else, as the profile has it"))
+    rows.append(
+        ("Fixed by the study", f"{held}; all else as the profile has it" if held else "all else, as the profile has it")
+    )
     return rows
 
 
@@ -175,11 +177,28 @@ def _published_notes(study):
     if not source:
         return []
     differing = [arm["label"] for arm in study["arms"] if _published(arm)["agreement"] == "differs"]
-    notes = [f"Published: {source}. Its protocol differs from this one, so compare outcomes, not numbers: “agrees” means an "
-             "accuracy there and a healthy verdict here, or a collapse there and a verdict other than healthy here."]  # fmt: skip
+    recipe = study["recipe"]
+    ours = [study["data"].get("dataset"), recipe.get("pretrain.backbone"), f"width {recipe.get('pretrain.width')}",
+            f"{recipe.get('pretrain.epochs')} epochs", f"batch {recipe.get('pretrain.batch_size')}", measure_name(study["primary"])]  # fmt: skip
+    notes = [
+        f"Published: {source}. Here: {', '.join(map(str, ours))}. The protocols differ, so compare outcomes, not numbers: “agrees” "
+        "means an accuracy there and a healthy verdict here, or a collapse there and a verdict other than healthy here."
+    ]
     if differing:
         notes.append(f"Here and there differ for: {'; '.join(differing)}.")
     return notes
+
+
+def _verdicts(arms):
+    """The verdict of each run, a row an arm and a column a seed: {columns, rows}."""
+    trained = [arm for arm in arms if not arm["is_control"]]
+    seeds = seeds_of(trained)
+    rows = []
+    for arm in trained:
+        named = {run["seed"]: (run.get("verdict") or {}).get("name") or run["status"] for run in arm["runs"]}
+        words = [f"{drawing.verdict_style(name)[2]} {name}" for name in (named.get(seed, "–") for seed in seeds)]
+        rows.append([arm["label"], *words])
+    return {"columns": ["Arm", *(f"Seed {seed}" for seed in seeds)], "rows": rows}
 
 
 def _certainty(study, arms):
@@ -199,9 +218,9 @@ def _certainty(study, arms):
     return [f"Seeds {seeds}. {told} Its 95 % interval is a paired t interval with n the number of pairs. * marks a difference "
             "from the baseline, or a gain, whose p-value adjusted by Holm within the study is below 0.05. An interval that "
             "includes zero says that this study cannot tell, not that there is no effect.",
-            "g is Hedges' effect size, in standard deviations over seeds; P(better) the probability that the arm beats the "
-            "baseline at a seed not run yet. Intervals cover the choice of seeds; what the choice of test images adds is the "
-            "standard error under “test images”.",
+            "g is Hedges' effect size, in standard deviations over seeds; P(better) the probability, as the same t model has it, "
+            "that the arm beats the baseline at a seed not run yet; with few seeds it is too sure where differences are small. "
+            "Intervals cover the choice of seeds; what the choice of test images adds is the standard error under “test images”.",
             "Validation chooses (the best arm, a probe's regularisation, a search's settings); test is read once and reported.",
             *(["Where n is 2 or less, no interval is given."] if min(counts) <= 2 else [])]  # fmt: skip
 

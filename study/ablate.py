@@ -80,7 +80,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--trials", type=_positive, metavar="N", help="of a search")
     parser.add_argument("--workers", type=_positive, metavar="N", help="runs at a time")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
-    parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one given as KEY=VALUE,...; no results")
+    parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one as KEY=VALUE,...; no results")
     parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
     parser.add_argument("--out", type=Path, help="folder for results; default: results/ablate/<study>")
     parser.add_argument("--allow-diverged", action="store_true", help="a diverged run does not make the status 1")

@@ -187,8 +187,8 @@ def _joint_note(plan: Plan) -> list[str]:
     if not joint:
         return []
     return [
-        f"BatchNorm saw both views of a batch at once (pretrain.view_passes: joint) in {', '.join(joint)}: not the published "
-        "training, which normalises each view by itself."
+        f"BatchNorm saw both views of a batch at once (pretrain.view_passes: joint) in {', '.join(joint)}: not the "
+        "published training, which normalises each view by itself."
     ]
 
 
@@ -202,8 +202,8 @@ def _dead_taps_note(plan: Plan, dataset: Dataset) -> list[str]:
         return []
     return [
         f"At {size} x {size} pixels with the {settings.stem} stem {100 * dead / every:.0f} % of the parameters of the "
-        f"{settings.backbone} never receive a gradient: the last feature maps are smaller than the kernels, whose outer taps "
-        "see only padding."
+        f"{settings.backbone} never receive a gradient: the last feature maps are smaller than the kernels, whose outer "
+        "taps see only padding."
     ]
 
 
@@ -215,6 +215,6 @@ def _hinge_note(arms: Sequence[Mapping[str, Any]]) -> list[str]:
     std = mean([record["embedding_std_mean"] for record in last])
     below = mean([record["embedding_share_below_gamma"] for record in last])
     return [
-        f"At the baseline's last epoch the embeddings' std within a batch is {std:.2f} on average, and {100 * below:.0f} % of "
-        "dimensions are below gamma, where the variance term still pulls."
+        f"At the baseline's last epoch the embeddings' std within a batch is {std:.2f} on average, and {100 * below:.0f} % "
+        "of dimensions are below gamma, where the variance term still pulls."
     ]

@@ -124,17 +124,17 @@ def _notes(a: Mapping[str, Any], b: Mapping[str, Any], effects: Sequence[Effect]
     notes = []
     if a["data"].get("digest") != b["data"].get("digest"):
         notes.append(
-            f"The data differ, so the tests are on different images ({a['data'].get('test')} in A, {b['data'].get('test')} in "
-            "B) and a seed does not make a pair: intervals are Welch's, of unpaired seeds, with the sampling error of both "
-            "test sets in them."
+            f"The data differ, so the tests are on different images ({a['data'].get('test')} in A, {b['data'].get('test')} "
+            "in B) and a seed does not make a pair: intervals are Welch's, of unpaired seeds, with the sampling error of "
+            "both test sets in them."
         )
     elif tested:
         notes.append("Each run of B is paired with A's of the same seed; intervals are paired t intervals.")
     if tested:
         notes.append(
-            f"p is adjusted by Holm over the {_count(tested, 'arm')} tested. Within the margin means: two one-sided tests at "
-            f"5 % find the difference smaller than {limit}. Each bound on a difference stands for itself, at 95 %; the one "
-            "over all arms holds for all at once."
+            f"p is adjusted by Holm over the {_count(tested, 'arm')} tested. Within the margin means: two one-sided tests "
+            f"at 5 % find the difference smaller than {limit}. Each bound on a difference stands for itself, at 95 %; the "
+            "one over all arms holds for all at once."
         )
     return notes
 

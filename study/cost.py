@@ -1,4 +1,4 @@
-"""What a run costs, counted and not timed: the same on every machine, so that a search by cost takes the same path anywhere."""
+"""What a run costs, counted and not timed: a search by cost then takes the same path on every machine."""
 
 import functools
 

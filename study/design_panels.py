@@ -39,9 +39,11 @@ def phase_diagram(study, trained):
         [f"{c['x']:g}", f"{c['y']:g}", c["verdicts"], figure_of(c["rank"], ".3g"), figure_of(c["accuracy"], ".1f", 100)]
         for c in cells
     ]
+    titles = {"verdict": "verdict and test accuracy", "rank": "RankMe of the embeddings"}
     return [
-        figure("phase-verdict", "Collapse phase diagram: verdict and test accuracy", design_figures.phase(cells, colour="verdict", published=published), (columns, rows)),
-        figure("phase-rank", "Collapse phase diagram: RankMe of the embeddings", design_figures.phase(cells, colour="rank", published=published), (columns, rows)),
+        figure(f"phase-{colour}", f"Collapse phase diagram: {title}",
+               design_figures.phase(cells, colour=colour, published=published), (columns, rows))
+        for colour, title in titles.items()
     ]  # fmt: skip
 
 
@@ -56,7 +58,8 @@ def _phase_cell(arm, primary):
         "rank": (summary.get("rankme_embeddings") or {}).get("mean"), "accuracy": (summary.get(primary) or {}).get("mean"),
     }  # fmt: skip
     return cell | {
-        "tip": f"{arm['label']}: {cell['verdicts']}; RankMe {figure_of(cell['rank'])}, {figure_of(cell['accuracy'], '.1f', 100)} %"
+        "tip": f"{arm['label']}: {cell['verdicts']}; RankMe {figure_of(cell['rank'])}, "
+        f"{figure_of(cell['accuracy'], '.1f', 100)} %"
     }
 
 
@@ -66,7 +69,8 @@ def _published_points(published, arms):
     for row in (published or {}).get("rows") or []:
         if min(row["lambda"], row["mu"], row["nu"]) > 0:
             outcome = "collapse" if row.get("collapse") else f"{row['linear']} % linear"
-            points.append({"x": row["lambda"] / row["nu"], "y": row["mu"] / row["nu"], "collapsed": bool(row.get("collapse")),
+            points.append({"x": row["lambda"] / row["nu"], "y": row["mu"] / row["nu"],
+                           "collapsed": bool(row.get("collapse")),
                            "text": f"published: λ {row['lambda']}, μ {row['mu']}, ν {row['nu']}: {outcome}"})  # fmt: skip
     return points
 
@@ -87,7 +91,8 @@ def search_figures(study):
         rows = [{**row, "label": key_name(row["label"])} for row in found["rows"]]
         table = [[row["label"], figure_of(row["fanova"], ".2f"), figure_of(row["ped_anova"], ".2f")] for row in rows]
         drawn.append(figure("search-importances", "Importance of each parameter, and the noise floor of each method",
-                            design_figures.importance_bars(rows, floor=found["floor"]), (["Parameter", "fANOVA", "PED-ANOVA"], table)))  # fmt: skip
+                            design_figures.importance_bars(rows, floor=found["floor"]),
+                            (["Parameter", "fANOVA", "PED-ANOVA"], table)))  # fmt: skip
     drawn += [_slice(search, key, first) for key in search["numeric"]]
     if len(search["objectives"]) > 1:
         drawn.append(_front(search))
@@ -141,7 +146,7 @@ def predictor_figures(study, trained):
         "predictors", "Which collapse metric goes with accuracy",
         design_figures.correlations([{**row, "label": metric_name(row)} for row in rows]),
         (["Metric", "Spearman", "Kendall"],
-         [[metric_name(row), figure_of(row["spearman"]["value"], ".2f"), figure_of(row["kendall"]["value"], ".2f")] for row in rows]),
+         [[metric_name(row), *(figure_of(row[name]["value"], ".2f") for name in ("spearman", "kendall"))] for row in rows]),
     )]  # fmt: skip
     # The best of them, and RankMe of both spaces: the literature disagrees about RankMe, so it is always shown.
     shown = [(rows[0]["metric"], rows[0]["space"]), ("rankme", "embeddings"), ("rankme", "representations")]
@@ -159,6 +164,7 @@ def _against_accuracy(study, trained, metric, space):
         if drawing.finite([x]):
             verdict = (run.get("verdict") or {}).get("name")
             points.append({"x": x, "y": y, "verdict": verdict,
-                           "tip": f"{arm['label']}, seed {run['seed']}: {name} {figure_of(x)}, {y:.1f} %, {verdict}"})  # fmt: skip
+                           "tip": f"{arm['label']}, seed {run['seed']}: {name} {figure_of(x)}, {y:.1f} %, "
+                                  f"{verdict}"})  # fmt: skip
     svg = design_figures.scatter(points, xlabel=name, log_x=metric in ("rankme", "participation_ratio"))
     return figure(f"predictor-{metric.replace('_', '-')}-{space}", f"{name} against test accuracy, a point a run", svg)

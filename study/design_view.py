@@ -27,8 +27,9 @@ def anova_table(study):
              figure_of(effect["partial_eta_squared"], ".2f"), figure_of(effect["omega_squared"], ".2f")]
             for effect in table["effects"]]  # fmt: skip
     notes = [f"Type II sums of squares, on {measure_name(study['primary'])} of {table['n']} runs, the seed as a block; "
-             f"{table['residual_df']} degrees of freedom are left for the error. It takes the spread over seeds to be the same "
-             "in every cell, which a collapsed cell need not keep: read the sizes of effects, not the last digit of a p-value."]  # fmt: skip
+             f"{table['residual_df']} degrees of freedom are left for the error. It takes the spread over seeds to be the "
+             "same in every cell, which a collapsed cell need not keep: read the sizes of effects, not the last digit of "
+             "a p-value."]  # fmt: skip
     if table["dropped"]:
         notes.append(f"Not estimable, for cells that have no result: {', '.join(table['dropped'])}.")
     if table["missing"]:
@@ -49,9 +50,9 @@ def importance_table(study):
         for row in found["rows"]
     ]
     notes = [f"From {found['n']} finished trials. fANOVA (Hutter et al., 2014) explains the variance over the whole space, "
-             "PED-ANOVA (Watanabe et al., 2023) what sets the best quarter of trials apart, so they may disagree and both be "
-             "right. Trials took their seeds in turn, and a number drawn at random stands beside each: what is not above these "
-             "two controls is noise. Pruned trials have no value and are no part of this."]  # fmt: skip
+             "PED-ANOVA (Watanabe et al., 2023) what sets the best quarter of trials apart, so they may disagree and both "
+             "be right. Trials took their seeds in turn, and a number drawn at random stands beside each: what is not "
+             "above these two controls is noise. Pruned trials have no value and are no part of this."]  # fmt: skip
     return {"columns": ["Parameter", "fANOVA", "PED-ANOVA"], "rows": rows, "notes": notes}
 
 
@@ -65,8 +66,9 @@ def trial_table(study):
              *(objective_text(name, trial["values"].get(name)) for name in search["objectives"]),
              trial["outcome"], f"{trial['epochs']} of {trial['planned']}", "yes" if trial["name"] in search["front"] else ""]
             for trial in search["trials"]]  # fmt: skip
-    return {"columns": ["Trial", *map(key_name, keys), "seed", *map(objective_axis, search["objectives"]), "Outcome", "Epochs", "Pareto-optimal"], "rows": rows,
-            "sampler": search["sampler"], "pareto": len(search["objectives"]) > 1}  # fmt: skip
+    columns = ["Trial", *map(key_name, keys), "seed", *map(objective_axis, search["objectives"]), "Outcome", "Epochs",
+               "Pareto-optimal"]  # fmt: skip
+    return {"columns": columns, "rows": rows, "sampler": search["sampler"]}
 
 
 def tuning_table(study):
@@ -89,9 +91,9 @@ def path_table(study):
             for step in path["steps"]]  # fmt: skip
     columns = ["Change", "Test, %", "Earned by this change, points", "Interval", "From the baseline, points", "Interval",
                "Also tried here (validation)"]  # fmt: skip
-    notes = ["From the baseline one difference at a time, each round the one that is best on validation of all that are left "
-             "(ablation analysis, Fawcett & Hoos 2016); every step is real runs at every seed. What a change earns depends on "
-             "those before it."]  # fmt: skip
+    notes = ["From the baseline one difference at a time, each round the one that is best on validation of all that are "
+             "left (ablation analysis, Fawcett & Hoos 2016); every step is real runs at every seed. What a change earns "
+             "depends on those before it."]  # fmt: skip
     if path.get("note"):
         notes.append(path["note"])
     return {"to": path["to"], "columns": columns, "rows": rows, "notes": notes}
@@ -106,26 +108,25 @@ def predictor_table(study):
     rows = study.get("predictors")
     if not rows:
         return None
-    text = lambda one: (
-        figure_of(one["value"], ".2f")
-        + (
-            f" [{signed(one['low'], '.2f')}, {signed(one['high'], '.2f')}]"
-            if drawing.finite([one["low"], one["high"]])
-            else ""
-        )
-    )  # noqa: E731, E501
     top = rows[0]
     surely = [
         row
         for row in rows
         if drawing.finite([row["spearman"]["low"]]) and not row["spearman"]["low"] <= 0 <= row["spearman"]["high"]
     ]
-    note = (f"Over {top['runs']} trained runs of {top['arms']} settings, {metric_name(top)} goes with test accuracy best (Spearman "
-            f"{signed(top['spearman']['value'], '.2f')}); {len(surely)} of {len(rows)} metrics have an interval that excludes zero. "
-            "Intervals count settings, not runs, for seeds of one setting are no independent evidence; they are not adjusted for "
-            "the number of metrics. Runs that did not finish have no accuracy and cannot be counted here.")  # fmt: skip
+    note = (f"Over {top['runs']} trained runs of {top['arms']} settings, {metric_name(top)} goes with test accuracy best "
+            f"(Spearman {signed(top['spearman']['value'], '.2f')}); {len(surely)} of {len(rows)} metrics have an interval "
+            "that excludes zero. Intervals count settings, not runs, for seeds of one setting are no independent "
+            "evidence; they are not adjusted for the number of metrics. Runs that did not finish have no accuracy and "
+            "cannot be counted here.")  # fmt: skip
     return {"columns": ["Metric", "Spearman's ρ", "Kendall's τ"], "note": note,
-            "rows": [[metric_name(row), text(row["spearman"]), text(row["kendall"])] for row in rows]}  # fmt: skip
+            "rows": [[metric_name(row), _with_interval(row["spearman"]), _with_interval(row["kendall"])] for row in rows]}  # fmt: skip
+
+
+def _with_interval(one):
+    has_bounds = len(drawing.finite([one["low"], one["high"]])) == 2
+    bounds = f" [{signed(one['low'], '.2f')}, {signed(one['high'], '.2f')}]" if has_bounds else ""
+    return figure_of(one["value"], ".2f") + bounds
 
 
 def scale_claim(study):
@@ -135,18 +136,20 @@ def scale_claim(study):
         return []
     factor = claim["factor"]
     said = [
-        f"unweighted, invariance is {_ratio(claim['ratio'])} times covariance, and the first half {_of_one_scale(claim['ratio'], factor)}"
+        f"unweighted, invariance is {_ratio(claim['ratio'])} times covariance, and the first half "
+        f"{_of_one_scale(claim['ratio'], factor)}"
     ]
     if claim["weighted"]:
         said.append(
             f"weighted by λ and ν, {_ratio(claim['weighted'])} times, and it {_of_one_scale(claim['weighted'], factor)}"
         )
     tally = [f"{claim[name][0]} of {claim[name][1]} runs whose {what} collapsed"
-             for name, what in (("same", "two terms are of one scale"), ("other", "terms are not")) if claim[name][1]]  # fmt: skip
-    return [f"The source paper says that invariance and covariance “converge to the same scale”, which “can be indicative of a "
-            f"collapse”. With “the same scale” read as within a factor of {factor:.1f}, at the end of the baseline's "
-            f"{claim['ratio']['n']} runs: {'; '.join(said)}. As for the second half: {'; '.join(tally) or 'no run to judge by'} "
-            "(unweighted)."]  # fmt: skip
+             for name, what in (("same", "two terms are of one scale"), ("other", "terms are not"))
+             if claim[name][1]]  # fmt: skip
+    return ["The source paper says that invariance and covariance “converge to the same scale”, which “can be indicative "
+            f"of a collapse”. With “the same scale” read as within a factor of {factor:.1f}, at the end of the baseline's "
+            f"{claim['ratio']['n']} runs: {'; '.join(said)}. As for the second half: "
+            f"{'; '.join(tally) or 'no run to judge by'} (unweighted)."]  # fmt: skip
 
 
 def _ratio(interval):

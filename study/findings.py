@@ -26,7 +26,11 @@ def describe_grid(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str) -
     factors = {key: list(dict.fromkeys(arm["settings"][key] for arm in grid if key in arm["settings"])) for key in keys}
     names = {key: short_name(key) for key in keys}
     cells = [
-        {**{names[key]: str(arm["settings"][key]) for key in keys}, "seed": run["seed"], "accuracy": run["test"][primary]["top1"]}
+        {
+            **{names[key]: str(arm["settings"][key]) for key in keys},
+            "seed": run["seed"],
+            "accuracy": run["test"][primary]["top1"],
+        }
         for arm in grid for run in arm["runs"] if primary in run["test"]
     ]  # fmt: skip
     table, reason = None, None
@@ -84,7 +88,9 @@ def describe_search(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str,
         "sampler": search.sampler, "objectives": list(objectives), "trials": trials, "front": list(plan.front),
         "numeric": {key: bool(given.get("log")) for key, given in search.parameters.items() if "choices" not in given},
         "importances": found, "importances_reason": reason,
-        "pruned": {"trials": len(pruned), "epochs": spared, "planned": planned, "saved": spared / planned if planned else 0.0},
+        "pruned": {
+            "trials": len(pruned), "epochs": spared, "planned": planned, "saved": spared / planned if planned else 0.0,
+        },
     }  # fmt: skip
 
 
@@ -94,7 +100,8 @@ def _trial(arm: Mapping[str, Any], cell: Cell, objectives: Sequence[str], datase
     return {
         "name": arm["name"], "number": int(arm["name"].rpartition("-")[2]), "seed": run["seed"],
         "settings": dict(arm["settings"]), "status": run["status"], "outcome": outcome(run),
-        "verdict": (run["verdict"] or {}).get("name"), "values": dict(zip(objectives, values, strict=True)) if values else {},
+        "verdict": (run["verdict"] or {}).get("name"),
+        "values": dict(zip(objectives, values, strict=True)) if values else {},
         "epochs": len(run["history"]), "planned": cell.run.config.pretrain.epochs,
     }  # fmt: skip
 
@@ -127,7 +134,8 @@ def describe_path(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str) -
             "arm": step.arm, "change": f"{short_name(step.key)}: {_plain(step.old)} → {_plain(step.new)}",
             "summary": arm["summary"][primary], "gain": _gain(arm, before, primary), "total": _gain(arm, baseline, primary),
             "alternatives": [
-                f"{by_name[name]['label'] if name in by_name else name}: {'none' if value is None else f'{100 * value:.1f} %'}"
+                f"{by_name[name]['label'] if name in by_name else name}: "
+                f"{'none' if value is None else f'{100 * value:.1f} %'}"
                 for name, value in step.alternatives.items() if name != step.arm
             ],
         })  # fmt: skip

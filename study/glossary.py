@@ -12,16 +12,57 @@ VERDICT_GLOSSARY = [
     ),
 ]
 GLOSSARY = [
-    ("λ, μ, ν", "Weights of the invariance, variance and covariance terms of the loss."),
-    ("Representations Y, embeddings Z", "Output of the encoder, on which accuracy is measured; output of the expander, on which the loss acts."),
-    ("k-NN, k = 20", "Share of test images whose class a weighted vote of their 20 nearest training images finds; nothing is trained."),
-    ("Linear, cached features", "Test accuracy of a linear classifier on the frozen encoder's features, encoded once without augmentation; its strength of regularisation is chosen on validation."),
-    ("Linear, augmented", "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, its images augmented anew each epoch. It trains at one learning rate on features as they are, so it also measures their scale: small ones, such as an untrained network's, learn slowly."),
-    ("Untrained control", "The same network with random weights, measured in the same way: what pretraining has to beat."),
-    ("RankMe", "Effective number of dimensions in use: the exponential of the entropy of the normalised singular values."),
-    ("std, emb.", "Standard deviation of an embedding dimension, averaged over dimensions; VICReg's hinge pulls it up to γ."),
-    ("rms correlation", "Root mean square of the correlations between different dimensions; 0 is none, 1 is all alike."),
-    ("Invariance, variance, covariance term", "Distance between the two views; how far dimensions fall short of a standard deviation of γ; squared covariances between dimensions."),
-    ("View discrepancy", "Mean squared distance of two views of one image, over that of views of two images: 0 is all alike, 1 says nothing about the image."),
-    ("± and difference", "Standard deviation over seeds; mean over seeds of (this arm − baseline), each seed with itself."),
-]  # fmt: skip
+    (
+        "λ, μ, ν",
+        "Weights of the invariance, variance and covariance terms of the loss.",
+    ),
+    (
+        "Representations Y, embeddings Z",
+        "Output of the encoder, on which accuracy is measured; output of the expander, on which the loss acts.",
+    ),
+    (
+        "k-NN, k = 20",
+        "Share of test images whose class a weighted vote of their 20 nearest training images finds; nothing is trained.",
+    ),
+    (
+        "Linear, cached features",
+        "Test accuracy of a linear classifier on the frozen encoder's features, encoded once without augmentation; its "
+        "strength of regularisation is chosen on validation.",
+    ),
+    (
+        "Linear, augmented",
+        "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, its images augmented anew "
+        "each epoch. It trains at one learning rate on features as they are, so it also measures their scale: small ones, "
+        "such as an untrained network's, learn slowly.",
+    ),
+    (
+        "Untrained control",
+        "The same network with random weights, measured in the same way: what pretraining has to beat.",
+    ),
+    (
+        "RankMe",
+        "Effective number of dimensions in use: the exponential of the entropy of the normalised singular values.",
+    ),
+    (
+        "std, emb.",
+        "Standard deviation of an embedding dimension, averaged over dimensions; VICReg's hinge pulls it up to γ.",
+    ),
+    (
+        "rms correlation",
+        "Root mean square of the correlations between different dimensions; 0 is none, 1 is all alike.",
+    ),
+    (
+        "Invariance, variance, covariance term",
+        "Distance between the two views; how far dimensions fall short of a standard deviation of γ; squared covariances "
+        "between dimensions.",
+    ),
+    (
+        "View discrepancy",
+        "Mean squared distance of two views of one image, over that of views of two images: 0 is all alike, 1 says "
+        "nothing about the image.",
+    ),
+    (
+        "± and difference",
+        "Standard deviation over seeds; mean over seeds of (this arm − baseline), each seed with itself.",
+    ),
+]

@@ -75,7 +75,8 @@ def build_view(
     absent = [name for name in wanted if name not in [results["study"] for results in studies]]
     return {
         "profile": profile,
-        "answer": f"{_count(len(studies), 'study', 'studies')} on profile {profile}, {_count(len(_runs_by_digest(studies)), 'run', 'runs')}"
+        "answer": f"{_count(len(studies), 'study', 'studies')} on profile {profile}, "
+        f"{_count(len(_runs_by_digest(studies)), 'run', 'runs')}"
         + (f" that stand for {asked} cells" if asked != len(_runs_by_digest(studies)) else "")
         + f"; {len(rows)} finished.",
         "state": _state(studies, checked, absent),

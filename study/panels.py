@@ -211,11 +211,11 @@ def map_of(study, project):
     drawn = [figure("tsne-2d", "t-SNE in two dimensions", figures.map_2d(project["points_2d"], project["labels"], classes)),
              *(figure(f"tsne-3d-{side}", f"t-SNE in three dimensions, from {angle}°", shared(azimuth=angle))
                for side, angle in (("left", 35), ("right", 125)))]  # fmt: skip
-    caption = (f"t-SNE of the {project['features']} of {len(project['labels'])} test images of {project['dataset']}, perplexity "
-               f"{plain(project['perplexity'])}, coloured by class, from {run_name(study, project['digest'])}. Distances between "
-               "far groups and the sizes of groups carry no meaning in a t-SNE.")  # fmt: skip
-    return {"figures": drawn, "caption": caption, "note": without_paths(project.get("note") or ""), "quality": _map_quality(project, classes),
-            "space": _space(project, classes)}  # fmt: skip
+    caption = (f"t-SNE of the {project['features']} of {len(project['labels'])} test images of {project['dataset']}, "
+               f"perplexity {plain(project['perplexity'])}, coloured by class, from {run_name(study, project['digest'])}. "
+               "Distances between far groups and the sizes of groups carry no meaning in a t-SNE.")  # fmt: skip
+    return {"figures": drawn, "caption": caption, "note": without_paths(project.get("note") or ""),
+            "quality": _map_quality(project, classes), "space": _space(project, classes)}  # fmt: skip
 
 
 def _map_quality(project, classes):
@@ -237,7 +237,8 @@ def _map_quality(project, classes):
         for pair in project.get("confused") or []
     ]
     return {"columns": ["", f"Of {quality['neighbours']} neighbours of the same class, %", "Trustworthiness"], "rows": rows,
-            "pairs": f"Most confused on the map, by the share of their neighbours that belong to the other: {'; '.join(pairs) or 'none'}."}  # fmt: skip
+            "pairs": "Most confused on the map, by the share of their neighbours that belong to the other: "
+                     f"{'; '.join(pairs) or 'none'}."}  # fmt: skip
 
 
 def _space(project, classes):

@@ -99,7 +99,8 @@ def _alternatives(
 
 
 def _awaited(plan: Plan, runs: int, *, after: str) -> Awaited:
-    return Awaited(name="path", runs=runs, after=after, like=plan.config)
+    baseline = next(cell for cell in plan.cells if cell.role in ("arm", "tuning"))  # it is run before the other arms
+    return Awaited(name="path", runs=runs, after=after, like=baseline.run.config)
 
 
 def _runs_left(differences: int) -> int:

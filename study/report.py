@@ -62,11 +62,11 @@ def read_project(path):
     project = read(path, keys)
     counts = [len(project[key]) for key in ("points_2d", "points_3d", "labels")]
     if len(set(counts)) != 1:
-        raise InputError(f"{path} must have one point of each kind an image, but has {counts[0]} points in 2-D, {counts[1]} in 3-D "
-                         f"and {counts[2]} labels; run the project stage again.")  # fmt: skip
+        raise InputError(f"{path} must have one point of each kind an image, but has {counts[0]} points in 2-D, "
+                         f"{counts[1]} in 3-D and {counts[2]} labels; run the project stage again.")  # fmt: skip
     if not set(project["labels"]) <= set(range(len(project["classes"]))):
-        raise InputError(f"{path} must have labels from 0 to {len(project['classes']) - 1}, one for each of its classes, but goes "
-                         f"up to {max(project['labels'])}; run the project stage again.")  # fmt: skip
+        raise InputError(f"{path} must have labels from 0 to {len(project['classes']) - 1}, one for each of its classes, "
+                         f"but goes up to {max(project['labels'])}; run the project stage again.")  # fmt: skip
     return project
 
 
@@ -100,7 +100,7 @@ def main(arguments=None):
         project = read_project(options.project) if options.project else None
         evaluation = read(options.evaluate, ["trained", "control"]) if options.evaluate else None
         curves = read_curves(options.curves) if options.curves else None
-        certificate = read(options.certificate, ["runs"]) if options.certificate else None
+        certificate = read(options.certificate, ["runs", "sentence"]) if options.certificate else None
         timing = read(options.timing, ["runs"]) if options.timing else None
         write(build_view(study, project, evaluation, curves, certificate, timing), options.out)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""What a `study.json` says, read and checked; and the cells it reports on, planned anew under today's code and parameters."""
+"""What a `study.json` says, read and checked; and its cells planned anew under today's code and parameters."""
 
 import dataclasses
 import json

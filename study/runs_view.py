@@ -14,9 +14,10 @@ def run_rows(arms, study, timing=None):
     primary, took = study["primary"], (timing or {"runs": {}})["runs"]
     top1 = lambda run, split: figure_of(((run.get(split) or {}).get(primary) or {}).get("top1"), ".1f", 100)  # noqa: E731
     rank = lambda run: figure_of(((run.get("collapse") or {}).get("embeddings") or {}).get("rankme"), ".1f")  # noqa: E731
-    return [{"arm": arm["label"], "role": role(arm), "seed": run["seed"], "digest": short(run["digest"]), "status": run["status"],
-             "verdict": (run.get("verdict") or {}).get("name") or "–", "validation": top1(run, "validation"),
-             "test": top1(run, "test"), "rank": rank(run), "seconds": figure_of((took.get(run["digest"]) or {}).get("seconds"), ".0f"),
+    return [{"arm": arm["label"], "role": role(arm), "seed": run["seed"], "digest": short(run["digest"]),
+             "status": run["status"], "verdict": (run.get("verdict") or {}).get("name") or "–",
+             "validation": top1(run, "validation"), "test": top1(run, "test"), "rank": rank(run),
+             "seconds": figure_of((took.get(run["digest"]) or {}).get("seconds"), ".0f"),
              "commit": short(run.get("commit")), "command": run.get("command") or arm["command"]}
             for arm in arms for run in arm["runs"]]  # fmt: skip
 
@@ -36,11 +37,11 @@ def certificate_of(certificate):
     """What running some runs again showed: {text, rows} or None."""
     if not certificate:
         return None
-    rows = [[run["arm"], plain(run["seed"]), short(run["digest"]), run["outcome"], figure_of(run.get("largest_difference"), ".3g")]
+    rows = [[run["label"], plain(run["seed"]), short(run["digest"]), run["outcome"],
+             figure_of(run.get("largest_difference"), ".3g")]
             for run in certificate["runs"]]  # fmt: skip
-    same = sum(run["outcome"] == "bit-identical" for run in certificate["runs"])
-    text = f"{len(rows)} {'run was' if len(rows) == 1 else 'runs were'} computed once more from nothing; {same} came out bit-identical."
-    return {"text": text, "rows": rows, "columns": ["Arm", "Seed", "Run", "Outcome", "Largest difference"]}
+    columns = ["Arm", "Seed", "Run", "Outcome", "Largest difference"]
+    return {"text": certificate["sentence"], "rows": rows, "columns": columns}
 
 
 def evaluation_table(study, evaluation):

@@ -22,7 +22,8 @@ STUDIES = Path(__file__).parent / "studies"
 MODES = ("arms", "grid", "search", "path")
 CHOSEN = "best"  # the arm of a search's best trial, run at every seed beside the study's own arms; and the end of a path
 _KEYS = (
-    "question", "hypothesis", "mode", "baseline", "fixed", "nuisance", "arms", "grid", "search", "path", "seeds", "published",
+    "question", "hypothesis", "mode", "baseline", "fixed", "nuisance", "arms", "grid", "search", "path", "seeds",
+    "published",
 )  # fmt: skip
 _MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms": ("arms", "search", "path")}
 _SYMBOLS = {"lambda": "λ", "mu": "μ", "nu": "ν", "gamma": "γ"}
@@ -69,7 +70,8 @@ class Study:
     def roles(self) -> dict[str, str]:
         """Dotted key -> `fixes`, `tunes` or `varies`: what this study does with it."""
         varied = [key for arm in self.arms for key in arm.settings] + list(self.search.parameters if self.search else ())
-        return dict.fromkeys(varied, "varies") | dict.fromkeys(self.nuisance, "tunes") | dict.fromkeys(self.settings, "fixes")
+        roles = dict.fromkeys(varied, "varies")
+        return roles | dict.fromkeys(self.nuisance, "tunes") | dict.fromkeys(self.settings, "fixes")
 
     @property
     def combinations(self) -> list[dict[str, Any]]:
@@ -169,7 +171,7 @@ def _arm(where: str, name: str, given: Any, published: Any) -> Arm:
     """An arm is its settings, or holds them under `settings` beside a `reason`."""
     place = f"{where}: arm {name!r}"
     if _RESERVED.match(name):
-        raise InputError(f"{place} needs another name; best, trial-, pareto-, step-, untrained and @ = , have a meaning here.")
+        raise InputError(f"{place} needs another name; best, trial-, pareto-, step-, untrained and @ = , have a meaning.")
     given = mapping(place, given)
     reason = None
     if "reason" in given or "settings" in given:

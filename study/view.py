@@ -56,9 +56,11 @@ def build_view(study, project=None, evaluation=None, curves=None, certificate=No
         "certainty": _certainty(study, arms), "power": _power(study), "every_measure": _every_measure(arms),
         "verdicts": _verdicts(arms), "colours": ", ".join(f"{COLOURS[name]} {name}" for name in verdicts),
         "figures": panels.figures_of(study, measures, curves), "map": panels.map_of(study, project),
-        "anova": anova_table(study), "importances": importance_table(study), "trials": trial_table(study), "tuning": tuning_table(study),
-        "path": path_table(study), "predictors": predictor_table(study), "claim": scale_claim(study),
-        "evaluation": evaluation_table(study, evaluation), "failures": failures(everything), "runs": run_rows(everything, study, timing),
+        "anova": anova_table(study), "importances": importance_table(study), "trials": trial_table(study),
+        "tuning": tuning_table(study), "path": path_table(study), "predictors": predictor_table(study),
+        "claim": scale_claim(study),
+        "evaluation": evaluation_table(study, evaluation), "failures": failures(everything),
+        "runs": run_rows(everything, study, timing),
         "provenance": provenance(study), "certificate": certificate_of(certificate),
         "verdict_glossary": [(verdict_view({"name": name}), text) for name, text in VERDICT_GLOSSARY],
         "glossary": GLOSSARY,
@@ -87,9 +89,10 @@ def _scale(study):
     size = f" of {' × '.join(map(str, shape))}" if shape else ""
     trials = sum(role(arm) == "trial" for arm in study["arms"])
     searched = f", found by a search of {trials} trials" if trials else ""
-    return (f"{data.get('dataset')}: {data.get('train')} training, {data.get('validation')} validation and {data.get('test')} "
-            f"test images{size}, {len(data.get('classes') or [])} classes; {len(arms) - controls} arms{untrained}{searched}; "
-            f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}.")  # fmt: skip
+    return (f"{data.get('dataset')}: {data.get('train')} training, {data.get('validation')} validation and "
+            f"{data.get('test')} test images{size}, {len(data.get('classes') or [])} classes; {len(arms) - controls} "
+            f"arms{untrained}{searched}; {'seed' if len(seeds) == 1 else 'seeds'} "
+            f"{', '.join(map(str, seeds))}.")  # fmt: skip
 
 
 def _cost(study, timing):
@@ -104,7 +107,8 @@ def _cost(study, timing):
     pruned = (study.get("search") or {}).get("pruned") or {}
     saved = f" Pruning saved {100 * pruned['saved']:.0f} % of the search's epochs." if pruned.get("trials") else ""
     return (f"Cost: {cost['runs']} runs, {quantity(cost['epochs'])} epochs, {quantity(cost['images'])} images, "
-            f"{cost['operations']:.2g} operations{took}{used} on {study['environment'].get('device', 'an unnamed device')}.{saved}")  # fmt: skip
+            f"{cost['operations']:.2g} operations{took}{used} on "
+            f"{study['environment'].get('device', 'an unnamed device')}.{saved}")  # fmt: skip
 
 
 def _design(study):
@@ -179,10 +183,12 @@ def _published_notes(study):
     differing = [arm["label"] for arm in study["arms"] if _published(arm)["agreement"] == "differs"]
     recipe = study["recipe"]
     ours = [study["data"].get("dataset"), recipe.get("pretrain.backbone"), f"width {recipe.get('pretrain.width')}",
-            f"{recipe.get('pretrain.epochs')} epochs", f"batch {recipe.get('pretrain.batch_size')}", measure_name(study["primary"])]  # fmt: skip
+            f"{recipe.get('pretrain.epochs')} epochs", f"batch {recipe.get('pretrain.batch_size')}",
+            measure_name(study["primary"])]  # fmt: skip
     notes = [
-        f"Published: {source}. Here: {', '.join(map(str, ours))}. The protocols differ, so compare outcomes, not numbers: “agrees” "
-        "means an accuracy there and a healthy verdict here, or a collapse there and a verdict other than healthy here."
+        f"Published: {source}. Here: {', '.join(map(str, ours))}. The protocols differ, so compare outcomes, not numbers: "
+        "“agrees” means an accuracy there and a healthy verdict here, or a collapse there and a verdict other than "
+        "healthy here."
     ]
     if differing:
         notes.append(f"Here and there differ for: {'; '.join(differing)}.")
@@ -209,19 +215,23 @@ def _certainty(study, arms):
         return ["No run has finished, so there is nothing to be sure of yet."]
     if most == 1:
         return ["n = 1: descriptive only. Each arm has one finished seed at most. There is no standard deviation and no "
-                "interval: a difference between two arms may be chance. Run it with three seeds or more to tell."]  # fmt: skip
-    told = ("± is the standard deviation over seeds. A difference pairs runs of the same seed and is the mean over seeds, in "
-            f"percentage points of “{measure_name(study['primary'])}”; so is a gain over the untrained control.")  # fmt: skip
+                "interval: a difference between two arms may be chance. Run it with three seeds or more "
+                "to tell."]  # fmt: skip
+    told = ("± is the standard deviation over seeds. A difference pairs runs of the same seed and is the mean over seeds, "
+            f"in percentage points of “{measure_name(study['primary'])}”; so is a gain over the untrained "
+            "control.")  # fmt: skip
     if most == 2:
         return [f"n = 2: descriptive only. Each arm has two finished seeds at most ({seeds}). {told} With two seeds no "
                 "interval is given, and a difference may be chance."]  # fmt: skip
-    return [f"Seeds {seeds}. {told} Its 95 % interval is a paired t interval with n the number of pairs. * marks a difference "
-            "from the baseline, or a gain, whose p-value adjusted by Holm within the study is below 0.05. An interval that "
-            "includes zero says that this study cannot tell, not that there is no effect.",
-            "g is Hedges' effect size, in standard deviations over seeds; P(better) the probability, as the same t model has it, "
-            "that the arm beats the baseline at a seed not run yet; with few seeds it is too sure where differences are small. "
-            "Intervals cover the choice of seeds; what the choice of test images adds is the standard error under “test images”.",
-            "Validation chooses (the best arm, a probe's regularisation, a search's settings); test is read once and reported.",
+    return [f"Seeds {seeds}. {told} Its 95 % interval is a paired t interval with n the number of pairs. * marks a "
+            "difference from the baseline, or a gain, whose p-value adjusted by Holm within the study is below 0.05. An "
+            "interval that includes zero says that this study cannot tell, not that there is no effect.",
+            "g is Hedges' effect size, in standard deviations over seeds; P(better) the probability, as the same t model "
+            "has it, that the arm beats the baseline at a seed not run yet; with few seeds it is too sure where "
+            "differences are small. Intervals cover the choice of seeds; what the choice of test images adds is the "
+            "standard error under “test images”.",
+            "Validation chooses (the best arm, a probe's regularisation, a search's settings); test is read once and "
+            "reported.",
             *(["Where n is 2 or less, no interval is given."] if min(counts) <= 2 else [])]  # fmt: skip
 
 
@@ -233,8 +243,8 @@ def _power(study):
     many = f"{power['arms']} healthy {'arm' if power['arms'] == 1 else 'arms'}"
     text = f"The differences of {many} vary by {100 * power['spread']:.2f} points from seed to seed. "
     if power["detectable"] is not None:
-        text += (f"With n = {power['n']} the smallest difference this study would have found in {100 * power['power']:.0f} % of "
-                 f"repetitions, at {100 * power['alpha']:.0f} % over all {power['family']} comparisons, is "
+        text += (f"With n = {power['n']} the smallest difference this study would have found in {100 * power['power']:.0f} "
+                 f"% of repetitions, at {100 * power['alpha']:.0f} % over all {power['family']} comparisons, is "
                  f"{100 * power['detectable']:.1f} points. ")  # fmt: skip
     margin = f"{100 * power['margin']:g} {'point' if power['margin'] == 0.01 else 'points'}"
     if power["needed"] is None:
@@ -249,7 +259,10 @@ def _power(study):
 def _every_measure(arms):
     names = list(dict.fromkeys([*MEASURES, *(name for arm in arms for name in arm["summary"] or {})]))
     names = [name for name in names if any((arm["summary"] or {}).get(name) for arm in arms)]
-    cell = lambda arm, name: (mean_and_sd(arm["summary"].get(name), name),  # noqa: E731
-                              "" if arm["is_baseline"] else paired((arm["summary"].get(name) or {}).get("difference"), name))  # fmt: skip
+
+    def cell(arm, name):
+        entry = arm["summary"].get(name)
+        return mean_and_sd(entry, name), "" if arm["is_baseline"] else paired((entry or {}).get("difference"), name)
+
     return {"columns": [measure_name(name) for name in names],
             "rows": [(arm["label"], [cell(arm, name) for name in names]) for arm in arms if arm["summary"]]}  # fmt: skip

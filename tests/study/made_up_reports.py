@@ -119,12 +119,12 @@ CURVES = [
     for epoch in range(1, 6)
 ]
 CERTIFICATE = {
-    "study": "mine",
+    "study": "mine", "sentence": "2 of 9 ended runs were run again from nothing: 1 bit-identical, 1 not reproduced.",
     "runs": [
-        {"arm": "base", "seed": 0, "digest": "0123456789abcdef", "outcome": "bit-identical", "largest_difference": 0.0},
-        {"arm": "other", "seed": 1, "digest": "fedcba9876543210", "outcome": "not reproduced", "largest_difference": 0.025},
+        {"arm": "base", "label": "ν 1", "seed": 0, "digest": "0123456789abcdef", "outcome": "bit-identical", "largest_difference": 0.0},
+        {"arm": "other", "label": "ν 2", "seed": 1, "digest": "fedcba9876543210", "outcome": "not reproduced", "largest_difference": 0.025},
     ],
-}
+}  # fmt: skip
 
 DRAWN = {
     figures: ("dot_plot", "curves", "confusion", "class_accuracies", "map_2d", "map_3d"),

@@ -17,8 +17,8 @@ def search_plan(session: Session, runner: Runner | Lookup) -> Plan:
     """The whole plan of a search: its arms, its trials, and what of these is confirmed beside the arms.
 
     Trials run at seeds of their own, which are none of those the best is then run at: the luck that made a trial the best
-    of many is not counted in its favour. They are proposed a batch at a time and told in the order they were proposed, so the
-    search takes the same path with any number of workers, and again after an interruption.
+    of many is not counted in its favour. They are proposed a batch at a time and told in the order they were proposed, so
+    the search takes the same path with any number of workers, and again after an interruption.
     """
     search = session.study.search
     assert search is not None

@@ -44,8 +44,9 @@ class Session:
         return (*own, *range(max(own) + 1, max(own) + 1 + (self.arguments.add_seeds or 0)))
 
     def plan(self, **changes: Any) -> Plan:
-        """The plan of the study's arms as its file has them; `changes` are arguments of `make_plan` in place of the command's.
-        What its design makes of it beyond these is `study.design.unfold`'s."""
+        """The plan of the study's arms as its file has them; what its design makes of it is `study.design.unfold`'s.
+
+        `changes` are arguments of `make_plan` in place of the command's."""
         return make_plan(
             self.study, self.config, data=self.dataset.digest, device=self.device, **{"seeds": self.seeds, **changes}
         )
@@ -95,7 +96,8 @@ def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
         if key == "pretrain.seed":
             raise InputError("--set pretrain.seed has no effect on a study; choose seeds with --seeds and --first-seed.")
         if key in study.roles:
-            raise InputError(f"--set {key} has no effect: study {study.name!r} {study.roles[key]} it; edit the study's file.")
+            role = study.roles[key]
+            raise InputError(f"--set {key} has no effect: study {study.name!r} {role} it; edit the study's file.")
 
 
 def _check_search(study: Study, config: Config) -> None:

@@ -32,7 +32,8 @@ def print_status(plan: Plan, store: Store) -> int:
         table.add_row(one.name, "", "", "awaited", f"after {one.after}; {one.runs} runs at most")
     Console().print(table)
     later = sum(one.runs for one in plan.later)
-    print(f"{finished} of {len(plan.cells)} runs are finished" + (f"; at most {later} more follow from them" if later else ""))
+    more = f"; at most {later} more follow from them" if later else ""
+    print(f"{finished} of {len(plan.cells)} runs are finished{more}")
     return 0
 
 

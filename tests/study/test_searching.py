@@ -1,5 +1,6 @@
 """What searches look for, where they look, and what of it is confirmed."""
 
+import itertools
 import shlex
 
 import pytest
@@ -79,7 +80,7 @@ def test_optuna_is_told_the_value_of_each_objective(designed, plan_of):
         assert trial.values[0] == trial.user_attrs["validation_knn_5"] and trial.values[1] > 0
     params = [(trial.params["pretrain.expander"], trial.params["pretrain.width"], trial.values[1]) for trial in trials]
     by_width = sorted(params)
-    for (one, _, cheap), (other, _, dear) in zip(by_width, by_width[1:]):
+    for (one, _, cheap), (other, _, dear) in itertools.pairwise(by_width):
         assert one != other or cheap <= dear  # a wider network of one expander costs more
 
 
@@ -151,7 +152,7 @@ def test_a_search_that_has_not_begun_shows_its_first_batch(project, trained, com
 @pytest.mark.parametrize(
     ("objective", "said"),
     [
-        ("knn", "search.objective must be one of knn_5, knn_20, rankme_representations, rankme_embeddings, cost, but got 'knn'."),
+        ("knn", "must be one of knn_5, knn_20, rankme_representations, rankme_embeddings, cost, but got 'knn'."),
         ("[knn_5, linear]", "but got 'linear'."),
         ("cost", "search.objective may not be cost alone; add an accuracy, such as [linear_cached, cost]."),
     ],

@@ -27,6 +27,9 @@ from vicreg.datasets import Dataset
 from vicreg.evaluation import chance_accuracy
 from vicreg.pretrain import steps_per_epoch
 
+# Characters that figures have room for. Where one arm's settings take more, all arms go by their names: cut off, settings that
+# begin alike would all read the same.
+LONGEST_LABEL = 26
 PUBLISHED = Path(__file__).parent / "published.yaml"
 
 
@@ -34,7 +37,8 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
     """Everything a report on one study shows, as JSON values."""
     study, config = plan.study, plan.config
     results = {cell.run.digest: _result(cell, store) for cell in plan.cells}
-    arms = [_arm(plan, cells, results, command) for cells in plan.by_arm().values()]
+    by_name = any(len(cell.label) > LONGEST_LABEL for cell in plan.cells if cell.role in ("arm", "step"))
+    arms = [_arm(plan, cells, results, command, by_name=by_name) for cells in plan.by_arm().values()]
     compare_arms(arms, baseline=study.baseline, primary=config.primary, test_images=len(dataset.test.images))
     identity = plan.cells[0].run.identity
     summary = {
@@ -117,13 +121,15 @@ def _images_an_epoch(cell: Cell, dataset: Dataset) -> int:
     return min(steps_per_epoch(settings, images) * settings.batch_size, images) if settings.epochs else 0
 
 
-def _arm(plan: Plan, cells: Sequence[Cell], results: Mapping[str, Any], command: str) -> dict[str, Any]:
+def _arm(
+    plan: Plan, cells: Sequence[Cell], results: Mapping[str, Any], command: str, *, by_name: bool
+) -> dict[str, Any]:
     first = cells[0]
     runs = [results[cell.run.digest] | {"command": _again_command(command, plan, [cell], alone=True)} for cell in cells]
     settings = first.run.config.pretrain
     return {
         "name": first.arm,
-        "label": first.label,
+        "label": first.arm if by_name and not first.is_control else first.label,
         "role": first.role,
         "reason": first.reason,
         "is_baseline": first.arm == plan.study.baseline,

@@ -34,6 +34,35 @@ const brief = (one) => ({id: one.id, impact: one.impact, help: one.help, nodes: 
 tell({violations: found.violations.map(brief), incomplete: found.incomplete.map(brief), passes: found.passes.length});
 """
 
+# axe cannot tell what lies behind the text of a drawing, so its contrast is worked out here: by WCAG 2.2's formula, against
+# the shapes that lie under its middle, each over the next by its opacity, and at last the page.
+_CONTRAST = """
+const parts = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+const over = (top, under, share) => top.slice(0, 3).map((value, at) => share * value + (1 - share) * under[at]);
+const light = (rgb) => rgb.map((value) => value / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, v, at) => sum + [0.2126, 0.7152, 0.0722][at] * v, 0);
+const page = parts(getComputedStyle(document.body).backgroundColor).slice(0, 3);
+const faint = [];
+let judged = 0;
+for (const text of document.querySelectorAll("svg text")) {
+  text.scrollIntoView({block: "center", inline: "center"});
+  const box = text.getBoundingClientRect();
+  const stack = document.elementsFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+  const under = stack.slice(stack.indexOf(text) + 1).filter((one) => one.closest("svg") && one.tagName !== "svg" && one.tagName !== "text");
+  if (!stack.includes(text) || under.some((one) => one.tagName === "image")) continue;
+  let behind = page;
+  for (const one of under.reverse()) {
+    const style = getComputedStyle(one), fill = parts(style.fill);
+    if (style.fill !== "none" && fill.length >= 3) behind = over(fill, behind, style.fillOpacity * style.opacity * (fill[3] ?? 1));
+  }
+  const style = getComputedStyle(text), ink = over(parts(style.fill), behind, style.fillOpacity * style.opacity);
+  const [low, high] = [light(ink), light(behind)].sort((a, b) => a - b), ratio = (high + 0.05) / (low + 0.05);
+  judged += 1;
+  if (ratio < 4.5) faint.push([text.closest("figure").id, text.textContent, Math.round(10 * ratio) / 10]);
+}
+tell({judged, faint});
+"""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accessibility", description=__doc__.partition("\n")[0])
@@ -50,6 +79,8 @@ def main() -> int:
             for one in results["violations"]:
                 print(f"\n{name}, {view}: {one['impact']}: {one['help']} ({one['id']}), {one['nodes']} times")
                 print(f"  {'; '.join(one['where'])}\n  {' '.join(one['why'].split())}")
+            for figure, text, ratio in results["drawings"]["faint"]:
+                print(f"\n{name}, {view}: serious: {text!r} in {figure} has a contrast of {ratio}, below 4.5")
     return int(any(one[impact] for one in counts.values() for impact in BARRED))
 
 
@@ -83,9 +114,10 @@ def examine(page: Path, axe: str) -> dict[str, Any]:
         content = page.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{page} must be a readable file, but: {error.strerror}; render the report first.") from None
-    content = content.replace("</body>", f"<script>{axe}</script></body>")
+    with_axe = content.replace("</body>", f"<script>{axe}</script></body>")
     return {
-        f"{width} {'dark' if dark else 'light'}": ask(content, _RUNNER, width=width, dark=dark)
+        f"{width} {'dark' if dark else 'light'}": ask(with_axe, _RUNNER, width=width, dark=dark)
+        | {"drawings": ask(content, _CONTRAST, width=width, dark=dark)}
         for width in WIDTHS
         for dark in (False, True)
     }
@@ -98,6 +130,7 @@ def count(views: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> dic
         counts: Counter[str] = Counter()
         for one in results["violations"]:
             counts[one["impact"]] += one["nodes"]
+        counts["serious"] += len(results["drawings"]["faint"])  # as axe has it for other text
         by_view.append(counts)
     return {impact: max(counts[impact] for counts in by_view) for impact in IMPACTS}
 

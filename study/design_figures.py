@@ -22,6 +22,7 @@ from study.drawing import (
 
 INFORMATIONAL = "#0072b2"  # the palette's blue, for what has no verdict
 MANY_POINTS = 400  # beyond this, a dot carries no text of its own: the page would be made of them
+EVEN = 0.1791  # the luminance on which black and white have one contrast, 4.58: (L + 0.05) / 0.05 = 1.05 / (L + 0.05)
 RANKS = "cividis"  # a scale of one lightness from end to end, read alike by all eyes
 
 
@@ -133,8 +134,14 @@ def _tile(cell, colour, scale):
     if not finite([cell["rank"]]):
         return GRID, INK, "no result"
     face = matplotlib.colormaps[RANKS](scale(max(cell["rank"], 1)))
-    ink = "#000000" if 0.299 * face[0] + 0.587 * face[1] + 0.114 * face[2] > 0.5 else "#fffffe"  # not the page's own colours
+    ink = "#000000" if _luminance(face[:3]) > EVEN else "#fffffe"  # not the page's own colours
     return matplotlib.colors.to_hex(face), ink, f"{cell['rank']:.3g}"
+
+
+def _luminance(rgb):
+    """Relative luminance, 0 to 1, of (red, green, blue) in 0 to 1: WCAG 2.2."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _scale_of_ratio(axes, axis, levels, others, edges):

@@ -81,3 +81,26 @@ def test_figures_are_well_formed_of_one_width_and_carry_no_date():
 def test_shape_says_what_colour_says():
     colours, markers, signs = zip(*drawing.VERDICTS.values())
     assert len(set(colours)) == len(set(markers)) == len(set(signs)) == len(drawing.VERDICTS)
+
+
+def test_the_number_on_a_tile_is_readable_whatever_its_rank():
+    cells = [
+        {"x": 1 + n, "y": 1, "label": "", "verdict": "healthy", "verdicts": "", "rank": 1.6 ** n, "accuracy": 0.5, "tip": str(n)}
+        for n in range(14)
+    ]
+    svg = design_figures.phase(cells, colour="rank")
+    faces = re.findall(r'<path d="[^"]*" clip-path="[^"]*" style="fill: (#\w+); stroke: #ffffff', svg)
+    styles = re.findall(r'<title>\d+</title>.*?<text style="([^"]*)"', svg, flags=re.DOTALL)
+    inks = [found[1] if (found := re.search(r"fill: (#\w+)", style)) else "#000000" for style in styles]
+    assert len(faces) == len(inks) == len(cells)
+    assert {"#fffffe"} < set(inks)
+    for face, ink in zip(faces, inks):
+        low, high = sorted(map(luminance, (face, ink)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def luminance(colour):
+    """WCAG 2.2's relative luminance of #rrggbb."""
+    values = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
+    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear))

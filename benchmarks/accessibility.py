@@ -48,12 +48,14 @@ for (const text of document.querySelectorAll("svg text")) {
   text.scrollIntoView({block: "center", inline: "center"});
   const box = text.getBoundingClientRect();
   const stack = document.elementsFromPoint(box.left + box.width / 2, box.top + box.height / 2);
-  const under = stack.slice(stack.indexOf(text) + 1).filter((one) => one.closest("svg") && one.tagName !== "svg" && one.tagName !== "text");
+  const below = stack.slice(stack.indexOf(text) + 1);
+  const under = below.filter((one) => one.closest("svg") && !["svg", "text"].includes(one.tagName));
   if (!stack.includes(text) || under.some((one) => one.tagName === "image")) continue;
   let behind = page;
   for (const one of under.reverse()) {
     const style = getComputedStyle(one), fill = parts(style.fill);
-    if (style.fill !== "none" && fill.length >= 3) behind = over(fill, behind, style.fillOpacity * style.opacity * (fill[3] ?? 1));
+    const share = style.fillOpacity * style.opacity * (fill[3] ?? 1);
+    if (style.fill !== "none" && fill.length >= 3) behind = over(fill, behind, share);
   }
   const style = getComputedStyle(text), ink = over(parts(style.fill), behind, style.fillOpacity * style.opacity);
   const [low, high] = [light(ink), light(behind)].sort((a, b) => a - b), ratio = (high + 0.05) / (low + 0.05);
@@ -92,11 +94,15 @@ def fetch_axe() -> str:
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
-            subprocess.run(["npm", "pack", f"axe-core@{AXE}", "--silent"], cwd=folder, check=True, capture_output=True, text=True)
+            subprocess.run(
+                ["npm", "pack", f"axe-core@{AXE}", "--silent"], cwd=folder, check=True, capture_output=True, text=True
+            )
         except FileNotFoundError:
             raise InputError("npm must be on the PATH to fetch axe-core, but is not; install Node.js.") from None
         except subprocess.CalledProcessError as error:
-            raise InputError(f"npm must be able to fetch axe-core {AXE}, but: {' '.join(error.stderr.split())[:300]}") from None
+            raise InputError(
+                f"npm must be able to fetch axe-core {AXE}, but: {' '.join(error.stderr.split())[:300]}"
+            ) from None
         (archive,) = Path(folder).glob("*.tgz")
         with tarfile.open(archive) as files:
             script = files.extractfile("package/axe.min.js")

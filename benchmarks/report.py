@@ -2,10 +2,10 @@
 
     python -m benchmarks.report [--runs 1000] [--epochs 100] [--out FILE]
 
-The results are those `study.ablate` would write, of runs that are made up but as large as real ones: every key of the log at
-every epoch, spectra of as many eigenvalues as there are held-out images, which test images were right. An arm in five
-collapses, and one run in fifty diverges or is killed. Exit status: 1 where a report takes 30 s or 1 GB or more, or that of 40
-runs is 3 MB or more.
+The results are those `study.ablate` would write, of runs that are made up but as large as real ones: every key of the log
+at every epoch, spectra of as many eigenvalues as there are held-out images, which test images were right. An arm in five
+collapses, and one run in fifty diverges or is killed. Exit status: 1 where a report takes 30 s or 1 GB or more, or that of
+40 runs is 3 MB or more.
 """
 
 import argparse
@@ -42,11 +42,14 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULTS / "report.json")
     arguments = parser.parse_args()
     if arguments.runs < 2 * SEEDS or arguments.epochs < 3:
-        raise InputError(f"--runs must be at least {2 * SEEDS} and --epochs at least 3, but got {arguments.runs} and {arguments.epochs}.")
+        raise InputError(
+            f"--runs must be at least {2 * SEEDS} and --epochs at least 3, but got {arguments.runs} and {arguments.epochs}."
+        )
     measured = {
         f"{kind}, {runs} runs x {epochs} epochs": measure(kind, runs=runs, epochs=epochs)
         for kind, runs, epochs in (
-            ("arms", arguments.runs, arguments.epochs), ("search", arguments.runs, arguments.epochs), ("arms", SMALL_RUNS, SMALL_EPOCHS),
+            ("arms", arguments.runs, arguments.epochs), ("search", arguments.runs, arguments.epochs),
+            ("arms", SMALL_RUNS, SMALL_EPOCHS),
         )
     }  # fmt: skip
     write(arguments.out, {"machine": machine(torch.device("cpu")), "measured": measured})
@@ -59,8 +62,9 @@ def main() -> int:
 def shown(one: Mapping[str, float]) -> dict[str, str]:
     """A row of the table."""
     return {
-        "s": f"{one['seconds']:.1f}", "peak, MB": f"{one['peak_bytes'] / 1e6:.0f}", "results, MB": f"{one['results_bytes'] / 1e6:.1f}",
-        "page, MB": f"{one['page_bytes'] / 1e6:.2f}", "Markdown, MB": f"{one['markdown_bytes'] / 1e6:.2f}",
+        "s": f"{one['seconds']:.1f}", "peak, MB": f"{one['peak_bytes'] / 1e6:.0f}",
+        "results, MB": f"{one['results_bytes'] / 1e6:.1f}", "page, MB": f"{one['page_bytes'] / 1e6:.2f}",
+        "Markdown, MB": f"{one['markdown_bytes'] / 1e6:.2f}",
     }  # fmt: skip
 
 

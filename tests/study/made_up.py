@@ -108,8 +108,9 @@ def bits(right: Sequence[bool]) -> str:
 
 def _geometry(rank: float, std: float, eigenvalues: int) -> dict[str, Any]:
     return {
-        "std_mean": std, "std_min": std / 2, "std_quantiles": [std] * 5, "normalised_std": min(1.0, 0.8 * std), "dead_share": 0.0,
-        "rankme": rank, "participation_ratio": rank / 2, "rms_correlation": 1 / math.sqrt(rank), "uniformity": -2.0 - rank / 50,
+        "std_mean": std, "std_min": std / 2, "std_quantiles": [std] * 5, "normalised_std": min(1.0, 0.8 * std),
+        "dead_share": 0.0, "rankme": rank, "participation_ratio": rank / 2, "rms_correlation": 1 / math.sqrt(rank),
+        "uniformity": -2.0 - rank / 50,
         "alignment": 0.3, "view_discrepancy": 0.2 + 1 / rank,
         "spectrum": [std**2 * math.exp(-3 * place / rank) for place in range(eigenvalues)],
     }  # fmt: skip
@@ -154,8 +155,9 @@ class Shelf:
 def study(arms: Sequence[Arm] = ARMS, *, source: str | None = "a paper", mode: str = "arms", **changes: Any) -> Study:
     search = Search(parameters=RANGES, trials=2, batch=2, seed=0, objective="linear_cached", prune_after=1)
     given = {
-        "name": "mine", "question": "Does it?", "hypothesis": "It does.", "mode": mode, "baseline": arms[0].name, "settings": {},
-        "arms": tuple(arms), "search": search if mode == "search" else None, "seeds": None, "published_source": source,
+        "name": "mine", "question": "Does it?", "hypothesis": "It does.", "mode": mode, "baseline": arms[0].name,
+        "settings": {}, "arms": tuple(arms), "search": search if mode == "search" else None, "seeds": None,
+        "published_source": source,
     }  # fmt: skip
     return Study(**{**given, **changes})
 
@@ -166,7 +168,9 @@ class Plans:
     def __init__(self, config_of: Callable[..., Config], dataset: Dataset) -> None:
         self.config_of, self.dataset = config_of, dataset
 
-    def plan(self, asked: Study, *, seeds: Sequence[int] = (0, 1, 2), settings: Mapping[str, Any] | None = None, **named: Any) -> Plan:
+    def plan(
+        self, asked: Study, *, seeds: Sequence[int] = (0, 1, 2), settings: Mapping[str, Any] | None = None, **named: Any
+    ) -> Plan:
         config = self.config_of({"ablate.probes": ["knn", "linear_cached"], **(settings or {})})
         return make_plan(asked, config, data=self.dataset.digest, device=CPU, seeds=seeds, **named)
 
@@ -201,7 +205,9 @@ class Plans:
         asked = study(ARMS[:2], nuisance=RATES)
         cells = []
         for arm in asked.arms:
-            tried = [Arm(name=f"{arm.name}@{grid_name(one)}", settings={**arm.settings, **one}) for one in asked.combinations]
+            tried = [
+                Arm(name=f"{arm.name}@{grid_name(one)}", settings={**arm.settings, **one}) for one in asked.combinations
+            ]
             made = self.plan(asked, arms=tried, seeds=(2000,), role="tuning").cells
             cells += [replace(cell, tunes=arm.name) for cell in made]
         plan = self.plan(asked, tuned={name: {"pretrain.base_lr": value} for name, value in chosen.items()})
@@ -215,7 +221,9 @@ class Plans:
         return summarise(plan, Shelf(plan, results), self.dataset, command=command, overrides={})
 
 
-def lifelike_results(plan: Plan, outcome_of: Callable[[str, int], Mapping[str, Any]] = lambda arm, seed: {}) -> dict[Any, Any]:
+def lifelike_results(
+    plan: Plan, outcome_of: Callable[[str, int], Mapping[str, Any]] = lambda arm, seed: {}
+) -> dict[Any, Any]:
     """A lifelike run for every cell of a plan; `outcome_of` may name its accuracy, verdict, rank and std."""
     results = {}
     for cell in plan.cells:

@@ -29,7 +29,9 @@ TABLE_7 = [  # lambda, mu, nu, published accuracy, verdict here, linear share he
 FEW = [TABLE_7[0], TABLE_7[3], TABLE_7[9]]
 
 
-def table_7(plans: Plans, rows: Sequence[tuple] = FEW, *, seeds: Sequence[int] = (0, 1, 2), lost: Mapping[Any, Any] | None = None) -> dict[str, Any]:
+def table_7(
+    plans: Plans, rows: Sequence[tuple] = FEW, *, seeds: Sequence[int] = (0, 1, 2), lost: Mapping[Any, Any] | None = None
+) -> dict[str, Any]:
     """The summary of these rows of the VICReg paper's Table 7 as arms; `lost` are runs that ended otherwise."""
     names = {"-".join(map(str, row[:3])): row for row in rows}
     arms = tuple(
@@ -40,7 +42,8 @@ def table_7(plans: Plans, rows: Sequence[tuple] = FEW, *, seeds: Sequence[int] =
         for name, row in names.items()
     )  # fmt: skip
     asked = study(
-        arms, name="lambda-mu-nu", baseline="25-25-1", question="Which balance of the three terms trains, and which collapses?",
+        arms, name="lambda-mu-nu", baseline="25-25-1",
+        question="Which balance of the three terms trains, and which collapses?",
         source="arXiv 2105.04906, Table 7; ImageNet, ResNet-50, 100 epochs, linear top-1",
     )  # fmt: skip
     plan = plans.plan(asked, seeds=seeds)
@@ -58,11 +61,17 @@ def every_mode(plans: Plans) -> dict[str, dict[str, Any]]:
     """A study of each mode and kind, with runs that were lost among them."""
     grid = plans.plan(study(GRID, mode="grid"))
     trials = [
-        {"pretrain.lambda": 1 + 9 * number % 100, "pretrain.mu": 1 + 17 * number % 100, "pretrain.optimizer": ("sgd", "lars")[number % 2]}
+        {
+            "pretrain.lambda": 1 + 9 * number % 100,
+            "pretrain.mu": 1 + 17 * number % 100,
+            "pretrain.optimizer": ("sgd", "lars")[number % 2],
+        }
         for number in range(22)
     ]
     search = plans.search(trials, best=3)
-    found = lifelike_results(search, lambda arm, seed: {"linear": 0.5 + 0.02 * (int(arm[-3:]) if arm.startswith("trial") else 15)})
+    found = lifelike_results(
+        search, lambda arm, seed: {"linear": 0.5 + 0.02 * (int(arm[-3:]) if arm.startswith("trial") else 15)}
+    )
     found["trial-002", 1002] = unfinished("pruned", "complete collapse for 1 epochs, at epoch 2")
     path = plans.path([{"step-1-nu": 0.9, "step-1-mu": 0.85}, {"step-2-mu": 0.95}])
     tuned = plans.tuned({"base": 0.1, "other": 0.01})
@@ -70,7 +79,9 @@ def every_mode(plans: Plans) -> dict[str, dict[str, Any]]:
     tried["other@baselr0.1", 2000] = unfinished("diverged", "the loss was not finite at step 12")
     return {
         "arms": table_7(plans, lost={("1-1-0", 1): unfinished("killed", "killed by signal 9")}),
-        "grid": plans.summary(lifelike_results(grid, lambda arm, seed: {"linear": 0.6 + 0.1 * ("λ25" in arm), "rank": 9.0}), of=grid),
+        "grid": plans.summary(
+            lifelike_results(grid, lambda arm, seed: {"linear": 0.6 + 0.1 * ("λ25" in arm), "rank": 9.0}), of=grid
+        ),
         "search": plans.summary(found, of=search),
         "path": plans.summary(lifelike_results(path, lambda arm, seed: {"linear": 0.6 if arm == "base" else 0.8}), of=path),
         "tuned": plans.summary(tried, of=tuned),
@@ -84,8 +95,17 @@ def twins(summary: Mapping[str, Any], **others: Any) -> tuple[str, str]:
 
 def everything(summary: Mapping[str, Any]) -> dict[str, Any]:
     """What other stages give to the report of a study, for `build_view`."""
-    timing = {"study": summary["study"], "runs": {run["digest"]: {"seconds": 12.3, "joules": 45.6} for arm in summary["arms"] for run in arm["runs"]}}
-    return {"project": project_of(summary), "evaluation": EVALUATION, "curves": CURVES, "certificate": CERTIFICATE, "timing": timing}
+    timing = {
+        "study": summary["study"],
+        "runs": {run["digest"]: {"seconds": 12.3, "joules": 45.6} for arm in summary["arms"] for run in arm["runs"]},
+    }
+    return {
+        "project": project_of(summary),
+        "evaluation": EVALUATION,
+        "curves": CURVES,
+        "certificate": CERTIFICATE,
+        "timing": timing,
+    }
 
 
 def project_of(summary: Mapping[str, Any], images: int = 200) -> dict[str, Any]:
@@ -121,8 +141,11 @@ CURVES = [
 CERTIFICATE = {
     "study": "mine", "sentence": "2 of 9 ended runs were run again from nothing: 1 bit-identical, 1 not reproduced.",
     "runs": [
-        {"arm": "base", "label": "ν 1", "seed": 0, "digest": "0123456789abcdef", "outcome": "bit-identical", "largest_difference": 0.0},
-        {"arm": "other", "label": "ν 2", "seed": 1, "digest": "fedcba9876543210", "outcome": "not reproduced", "largest_difference": 0.025},
+        {"arm": arm, "label": label, "seed": 0, "digest": digest, "outcome": outcome, "largest_difference": largest}
+        for arm, label, digest, outcome, largest in (
+            ("base", "ν 1", "0123456789abcdef", "bit-identical", 0.0),
+            ("other", "ν 2", "fedcba9876543210", "not reproduced", 0.025),
+        )
     ],
 }  # fmt: skip
 

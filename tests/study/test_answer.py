@@ -35,10 +35,16 @@ def test_the_answer_names_the_best_arm_and_how_sure_that_is(summary_of):
 
 
 def test_an_interval_that_excludes_zero_is_not_told_apart_where_holms_p_says_otherwise(summary_of):
-    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.53, 0.64, 0.75]), **by_seed("third", [0.5, 0.61, 0.69])}
+    results = {
+        **by_seed("base", [0.5, 0.6, 0.7]),
+        **by_seed("other", [0.53, 0.64, 0.75]),
+        **by_seed("third", [0.5, 0.61, 0.69]),
+    }
     summary = summary_of(results)
     difference = arm_of(summary, "other")["summary"]["linear_cached"]["difference"]
-    assert difference["low"] > 0 and difference["p_holm"] == pytest.approx(2 * difference["p"]) and difference["p_holm"] < 0.05
+    assert (
+        difference["low"] > 0 and difference["p_holm"] == pytest.approx(2 * difference["p"]) and difference["p_holm"] < 0.05
+    )
     assert "so not told apart" not in summary["answer"]
     results["other", 2] = finished(0.757)  # a little more spread: p is below 0.05 still, and twice p no longer
     summary = summary_of(results)
@@ -118,14 +124,17 @@ def test_a_grids_answer_begins_with_the_region_and_what_explains_it(summary_of):
         verdict = "complete" if place == 0 else "healthy"
         results |= by_seed(name, [value, value + 0.01 * (place % 2), value - 0.01], verdict=verdict)
     answer = summary_of(results, asked=study(GRID, mode="grid"))["answer"]
-    assert answer.startswith("Of 4 arms, 1 collapsed (1 complete). Most of what varies is explained by λ (partial eta squared ")
+    assert answer.startswith(
+        "Of 4 arms, 1 collapsed (1 complete). Most of what varies is explained by λ (partial eta squared "
+    )
     assert "Best on validation is λ 25, μ 25" in answer
 
 
 def test_a_paths_answer_names_the_change_that_earned_most(plans):
     plan = plans.path([{"step-1-nu": 0.62, "step-1-mu": 0.5}, {"step-2-mu": 0.71}])
     results = {
-        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("step-1-nu", [0.51, 0.62, 0.73]), **by_seed("step-2-mu", [0.6, 0.7, 0.83]),
+        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("step-1-nu", [0.51, 0.62, 0.73]),
+        **by_seed("step-2-mu", [0.6, 0.7, 0.83]),
     }  # fmt: skip
     assert "Of the changes on the way, μ: 25 → 5 earned most (+9.0 points)." in plans.summary(results, of=plan)["answer"]
 
@@ -143,7 +152,12 @@ def test_every_run_without_a_result_is_named_before_any_number(summary_of):
         "5 of 12 runs have no result: ν 1 seed 2 diverged; ν 2 seed 1 was killed; ν 3 seed 0, ν 3 seed 1, ν 3 seed 2 is "
         "missing. They count in every rate and in no mean."
     )
-    assert summary_of({**results, **by_seed("base", [0.5] * 3), **by_seed("other", [0.6] * 3), **by_seed("third", [0.5] * 3)})["alerts"] == []
+    assert (
+        summary_of({**results, **by_seed("base", [0.5] * 3), **by_seed("other", [0.6] * 3), **by_seed("third", [0.5] * 3)})[
+            "alerts"
+        ]
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +165,12 @@ def test_every_run_without_a_result_is_named_before_any_number(summary_of):
     [("out-of-memory", "ran out of memory"), ("failed", "failed"), ("partial", "is unfinished"), ("missing", "is missing")],
 )
 def test_every_way_to_end_without_a_result_has_its_words(summary_of, status, said):
-    results = {**by_seed("base", [0.5] * 3), **by_seed("other", [0.6] * 3), **by_seed("third", [0.6] * 3), **by_seed("untrained", [0.4] * 3)}
+    results = {
+        **by_seed("base", [0.5] * 3),
+        **by_seed("other", [0.6] * 3),
+        **by_seed("third", [0.6] * 3),
+        **by_seed("untrained", [0.4] * 3),
+    }
     results["other", 0] = unfinished(status)
     assert summary_of(results)["alerts"] == [
         f"1 of 12 runs has no result: ν 2 seed 0 {said}. They count in every rate and in no mean."
@@ -186,7 +205,9 @@ def notes_on_outcomes(summary: dict) -> list[str]:
 def test_a_note_says_how_much_of_the_network_can_never_learn(summary_of):
     small = [note for note in summary_of(by_seed("base", [0.5] * 3))["notes"] if "never receive" in note]
     # Width 4 at 8 x 8 with the cifar stem: 1 x 1 in the last stage and 2 x 2 before it, as torchvision's network at 32 x 32.
-    assert len(small) == 1 and small[0].startswith("At 8 x 8 pixels with the cifar stem 61 % of the parameters of the resnet18")
+    assert len(small) == 1 and small[0].startswith(
+        "At 8 x 8 pixels with the cifar stem 61 % of the parameters of the resnet18"
+    )
 
 
 def test_a_note_says_where_both_views_were_normalised_together(summary_of):

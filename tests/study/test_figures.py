@@ -9,7 +9,15 @@ from study import design_figures, drawing, figures
 from tests.study.made_up import Plans
 from tests.study.made_up_reports import table_7
 
-ROW = {"label": "a", "verdict": "healthy", "is_baseline": True, "is_control": False, "seeds": [0, 1], "values": [0.9, 0.8], "mean": 0.85}
+ROW = {
+    "label": "a",
+    "verdict": "healthy",
+    "is_baseline": True,
+    "is_control": False,
+    "seeds": [0, 1],
+    "values": [0.9, 0.8],
+    "mean": 0.85,
+}
 
 
 def test_a_user_s_matplotlib_settings_do_not_change_a_figure():
@@ -45,9 +53,19 @@ def test_many_arms_many_classes_and_extreme_values_are_drawn(tiny_config, digits
 
 
 def test_an_arm_beyond_the_axis_of_differences_is_an_arrow_with_its_number():
-    near = {"label": "near", "verdict": "healthy", "text": "+0.1", "mean": 0.001, "low": -0.01, "high": 0.012, "values": [0.0, 0.002]}
+    near = {
+        "label": "near",
+        "verdict": "healthy",
+        "text": "+0.1",
+        "mean": 0.001,
+        "low": -0.01,
+        "high": 0.012,
+        "values": [0.0, 0.002],
+    }
     far = {"label": "far", "verdict": "complete", "text": "−60.0", "mean": -0.6, "low": -0.7, "high": -0.5, "values": [-0.6]}
-    svg = design_figures.forest([near, far, {**near, "label": "none", "mean": None, "values": [], "text": "no result"}], margin=0.01)
+    svg = design_figures.forest(
+        [near, far, {**near, "label": "none", "mean": None, "values": [], "text": "no result"}], margin=0.01
+    )
     assert "−60.0" in svg and "no result" in svg and "far: −60.0" in svg
     labels = [float(text.replace("−", "-")) for text in re.findall(r">([+−]\d+)</text>", svg)]
     assert labels and min(labels) > -10  # the collapsed arm does not stretch the axis
@@ -55,14 +73,25 @@ def test_an_arm_beyond_the_axis_of_differences_is_an_arrow_with_its_number():
 
 def test_every_figure_of_a_design_is_drawn_where_values_are_missing():
     cells = [
-        {"x": x, "y": y, "label": "", "verdict": verdict, "verdicts": "", "rank": rank, "accuracy": rank and 0.5, "tip": "a cell"}
+        {
+            "x": x,
+            "y": y,
+            "label": "",
+            "verdict": verdict,
+            "verdicts": "",
+            "rank": rank,
+            "accuracy": rank and 0.5,
+            "tip": "a cell",
+        }
         for x, y, verdict, rank in ((1, 1, "healthy", 12.0), (25, 1, "complete", 1.0), (1, 25, "diverged", None))
     ]
     published = [{"x": 25, "y": 25, "collapsed": True, "text": "published"}]
     for colour in ("verdict", "rank"):
         svg = design_figures.phase(cells, colour=colour, published=published)
         assert "no result" in svg and "<title>published</title>" in svg
-    trials = [{"number": n, "value": value, "verdict": None, "tip": f"trial {n}"} for n, value in enumerate([None, 0.5, None, 0.7])]
+    trials = [
+        {"number": n, "value": value, "verdict": None, "tip": f"trial {n}"} for n, value in enumerate([None, 0.5, None, 0.7])
+    ]
     svg = design_figures.search_history(trials, objective="accuracy")
     assert all(f"<title>trial {n}</title>" in svg for n in range(4))
     assert "<svg" in design_figures.search_history(trials[:1], objective="accuracy")
@@ -72,7 +101,10 @@ def test_every_figure_of_a_design_is_drawn_where_values_are_missing():
 
 
 def test_figures_are_well_formed_of_one_width_and_carry_no_date():
-    for svg in (figures.dot_plot([ROW]), design_figures.scatter([{"x": 1.0, "y": 0.5, "verdict": None, "tip": "a < b"}], xlabel="x")):
+    for svg in (
+        figures.dot_plot([ROW]),
+        design_figures.scatter([{"x": 1.0, "y": 0.5, "verdict": None, "tip": "a < b"}], xlabel="x"),
+    ):
         root = xml.etree.ElementTree.fromstring(svg)
         assert float(root.attrib["viewBox"].split()[2]) == pytest.approx(drawing.WIDTH, abs=0.01)
         assert not re.search(r"20\d\d-\d\d|Matplotlib", svg)
@@ -85,7 +117,16 @@ def test_shape_says_what_colour_says():
 
 def test_the_number_on_a_tile_is_readable_whatever_its_rank():
     cells = [
-        {"x": 1 + n, "y": 1, "label": "", "verdict": "healthy", "verdicts": "", "rank": 1.6 ** n, "accuracy": 0.5, "tip": str(n)}
+        {
+            "x": 1 + n,
+            "y": 1,
+            "label": "",
+            "verdict": "healthy",
+            "verdicts": "",
+            "rank": 1.6**n,
+            "accuracy": 0.5,
+            "tip": str(n),
+        }
         for n in range(14)
     ]
     svg = design_figures.phase(cells, colour="rank")

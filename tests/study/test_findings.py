@@ -95,7 +95,11 @@ def test_what_was_tried_for_each_arm_stands_beside_what_was_chosen(plans):
 def some_trials(count):
     optimizers = ("sgd", "lars")
     return [
-        {"pretrain.lambda": 1 + 7 * number % 100, "pretrain.mu": 1 + 13 * number % 100, "pretrain.optimizer": optimizers[number % 2]}
+        {
+            "pretrain.lambda": 1 + 7 * number % 100,
+            "pretrain.mu": 1 + 13 * number % 100,
+            "pretrain.optimizer": optimizers[number % 2],
+        }
         for number in range(count)
     ]
 
@@ -109,7 +113,9 @@ def test_trials_stand_in_the_order_they_were_proposed_with_what_became_of_each(p
         ("trial-002", 1002): unfinished("pruned", "complete collapse", history=history),
     }  # fmt: skip
     search = plans.summary(results, of=plan)["search"]
-    shown = [(one["name"], one["number"], one["seed"], one["outcome"], one["values"], one["epochs"]) for one in search["trials"]]
+    shown = [
+        (one["name"], one["number"], one["seed"], one["outcome"], one["values"], one["epochs"]) for one in search["trials"]
+    ]
     assert shown == [
         ("trial-000", 0, 1000, "healthy", {"linear_cached": 0.6}, 0),
         ("trial-001", 1, 1001, "healthy", {"linear_cached": 0.8}, 0),
@@ -124,7 +130,8 @@ def test_the_share_that_pruning_saved_is_of_all_epochs_that_were_planned(plans):
     plan = plans.search(some_trials(4))
     history = [{"epoch": epoch} for epoch in (1, 2, 3)]
     results = {
-        ("trial-001", 1001): unfinished("pruned", history=history[:1]), ("trial-002", 1002): unfinished("pruned", history=history),
+        ("trial-001", 1001): unfinished("pruned", history=history[:1]),
+        ("trial-002", 1002): unfinished("pruned", history=history),
         ("trial-003", 1000): unfinished("diverged", history=history[:1]),
     }  # fmt: skip
     planned = 4 * 4  # trials x epochs; what diverged early was not spared
@@ -174,7 +181,8 @@ def test_other_designs_have_no_search(plans):
 def test_what_each_change_earned_adds_up_to_the_whole_way(plans):
     plan = plans.path([{"step-1-nu": 0.62, "step-1-mu": None}, {"step-2-mu": 0.71}])
     results = {
-        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("step-1-nu", [0.51, 0.62, 0.73]), **by_seed("step-2-mu", [0.6, 0.7, 0.83]),
+        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("step-1-nu", [0.51, 0.62, 0.73]),
+        **by_seed("step-2-mu", [0.6, 0.7, 0.83]),
     }  # fmt: skip
     path = plans.summary(results, of=plan)["path"]
     first, second = path["steps"]

@@ -61,10 +61,14 @@ def test_a_difference_that_is_not_there_is_a_dash():
 def test_what_makes_a_difference_sure_stands_a_line_each():
     entry = {"n": 3, "mean": 0.02, "p_holm": 0.0312, "effect_size": -1.23, "probability_better": 0.887, "test_error": 0.0123}
     assert certainty_of(entry) == ["Holm's p = 0.031", "g = −1.2", "P(better) 0.89", "test images ± 1.2"]
-    assert certainty_of({"n": 3, "mean": 0.02, "effect_size": None, "probability_better": None, "test_error": None}) == ["Holm's p –"]
+    assert certainty_of({"n": 3, "mean": 0.02, "effect_size": None, "probability_better": None, "test_error": None}) == [
+        "Holm's p –"
+    ]
 
 
-@pytest.mark.parametrize(("p", "text"), [(0.0004, "< 0.001"), (0.001, "= 0.001"), (0.25, "= 0.250"), (1.0, "= 1.000"), (None, "–")])
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0004, "< 0.001"), (0.001, "= 0.001"), (0.25, "= 0.250"), (1.0, "= 1.000"), (None, "–")]
+)
 def test_a_p_value_has_three_digits(p, text):
     assert p_value(p) == text
 

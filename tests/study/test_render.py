@@ -48,7 +48,14 @@ def test_both_twins_print_every_formatted_number(full):
     view, html, markdown = full
     markdown = plain(markdown)
     for arm in view["arms"]:
-        for text in (arm["validation"], *arm["accuracies"], *shown(arm["difference"]), *shown(arm["gain"]), arm["rank"], arm["std"]):
+        for text in (
+            arm["validation"],
+            *arm["accuracies"],
+            *shown(arm["difference"]),
+            *shown(arm["gain"]),
+            arm["rank"],
+            arm["std"],
+        ):
             assert text in html and text in markdown
         assert arm["command"] in html and arm["command"] in markdown
     for _, cells in view["every_measure"]["rows"]:
@@ -68,7 +75,10 @@ def test_only_differences_that_are_told_apart_are_set_in_bold(full):
 def test_the_question_the_answer_the_forest_plot_and_the_cost_stand_before_any_table(full):
     view, html, markdown = full
     for text, table in ((html, '<table class="arms">'), (markdown, "\n| Arm |")):
-        places = [text.index(part) for part in (view["question"], "Best on validation is", "Difference from the baseline, Linear", "Cost: ")]
+        places = [
+            text.index(part)
+            for part in (view["question"], "Best on validation is", "Difference from the baseline, Linear", "Cost: ")
+        ]
         assert places == sorted(places) and places[-1] < text.index(table)
 
 
@@ -142,9 +152,15 @@ def test_what_the_study_could_have_seen_comes_with_the_command_for_more_seeds(sm
 
 def test_html_asks_for_nothing_outside_itself(full):
     html = full[1]
-    assert "http:" not in html and "https:" not in html and "@import" not in html and "url(" not in re.sub(r"url\(#", "", html)
+    assert (
+        "http:" not in html and "https:" not in html and "@import" not in html and "url(" not in re.sub(r"url\(#", "", html)
+    )
     for tag, attributes in parse(html).attributes:
-        links = [attributes[name] for name in ("src", "href", "xlink:href", "action", "data", "srcset", "poster") if name in attributes]
+        links = [
+            attributes[name]
+            for name in ("src", "href", "xlink:href", "action", "data", "srcset", "poster")
+            if name in attributes
+        ]
         assert all(link.startswith(("#", "data:image/png;base64,")) for link in links), (tag, links)
         assert tag not in ("link", "iframe", "object", "embed", "base", "form")
     assert html.count("<svg") == html.count("<figure") - 1  # the view that turns is a canvas
@@ -153,7 +169,9 @@ def test_html_asks_for_nothing_outside_itself(full):
 def test_its_script_makes_no_request_and_is_the_only_one(full):
     scripts = re.findall(r"<script([^>]*)>(.*?)</script>", full[1], flags=re.DOTALL)
     assert [attributes.strip() for attributes, _ in scripts] == ['type="application/json" id="space"', ""]
-    assert not re.search(r"fetch|XMLHttp|import\(|WebSocket|sendBeacon|new Image|EventSource|eval\(|innerHTML", scripts[1][1])
+    assert not re.search(
+        r"fetch|XMLHttp|import\(|WebSocket|sendBeacon|new Image|EventSource|eval\(|innerHTML", scripts[1][1]
+    )
 
 
 @pytest.mark.usefixtures("sketched")

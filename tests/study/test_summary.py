@@ -76,7 +76,9 @@ def test_arms_stand_in_the_studys_order_with_the_control_last_and_a_command_each
 
 def test_each_run_has_a_command_of_its_own_seed(summary_of):
     runs = arm_of(summary_of(by_seed("other", [0.5] * 3), command=f"{COMMAND} --seeds 3"), "other")["runs"]
-    assert [run["command"] for run in runs] == [f"{COMMAND} --first-seed {seed} --seeds 1 --arm other --again" for seed in range(3)]
+    assert [run["command"] for run in runs] == [
+        f"{COMMAND} --first-seed {seed} --seeds 1 --arm other --again" for seed in range(3)
+    ]
 
 
 def test_arms_that_a_design_made_stand_after_the_studys_own_and_are_run_by_their_settings(plans):
@@ -96,6 +98,14 @@ def test_an_arms_reason_and_settings_are_those_of_its_file(summary_of):
     arms = (Arm(name="base", settings={}), Arm(name="other", settings={"pretrain.nu": 2}, reason="Twice as much."))
     other = arm_of(summary_of({}, asked=study(arms)), "other")
     assert (other["reason"], other["settings"], other["label"]) == ("Twice as much.", {"pretrain.nu": 2}, "ν 2")
+
+
+def test_all_arms_go_by_their_names_where_the_settings_of_one_are_too_long_for_a_figure(summary_of):
+    crop = {"pretrain.augmentation.crop_scale": [0.2, 1.0], "pretrain.expander": [2048, 2048]}
+    arms = (Arm(name="base", settings={"pretrain.nu": 1}), Arm(name="paper", settings=crop))
+    assert [arm["label"] for arm in summary_of({}, asked=study(arms[:1]))["arms"]] == ["ν 1", "untrained"]
+    labels = [arm["label"] for arm in summary_of({}, asked=study(arms))["arms"]]
+    assert labels[:2] == ["base", "paper"] and labels[2] == "untrained"
 
 
 def test_coefficients_are_given_in_the_official_codes_units(summary_of):

@@ -82,7 +82,11 @@ def loose(text):
 def test_every_paragraph_of_one_is_in_the_other(read, mode):
     page, markdown = read[mode]
     titles = {loose(title) for title in page.figures}
-    ours = [loose(text) for text in page.blocks if not text.startswith("Data of this figure") and not re.fullmatch(r"and \d+ more", text)]
+    ours = [
+        loose(text)
+        for text in page.blocks
+        if not text.startswith("Data of this figure") and not re.fullmatch(r"and \d+ more", text)
+    ]
     theirs = [loose(text) for text in markdown.blocks if loose(text) and loose(text) not in titles]
     assert [text for text in theirs if text not in ours] == []
     assert [text for text in ours if text and text not in theirs] == []

@@ -10,7 +10,7 @@ from typing import Any
 
 from study.config import flatten
 from study.plan import Cell, Plan
-from study.runs import FINISHED, Store
+from study.runs import DIVERGED, FINISHED, PRUNED, Store
 from study.schedule import Runner
 from study.session import Session
 
@@ -19,20 +19,30 @@ _DECIDED = ("seed", "status", "reason", "effective_coefficients", "history", "va
 
 
 def run_again(plan: Plan, session: Session) -> int:
-    """`--again`: runs every cell of the plan from nothing; 0 where all finish, with the very numbers there were, else 1."""
+    """`--again`: runs every cell of the plan from nothing; 0 where each ends as it did, with the very numbers there were,
+    else 1. What a search has pruned is pruned by its rule again."""
+    before = {cell.run.digest: session.store.result(cell.run) for cell in plan.cells}
+    search = session.study.search
+    pruned = [cell for cell in plan.cells if search is not None and before[cell.run.digest]["status"] == PRUNED]
     differing = 0
-    with run_afresh(plan.cells, session) as fresh:
+    with run_afresh(plan.cells, session, pruned=pruned) as fresh:
         for cell in plan.cells:
-            before, after = session.store.result(cell.run), fresh.result(cell.run)
-            if before["status"] != FINISHED:
-                verdict = f"now {after['status']}; this store has no finished run to compare with ({before['status']})"
-                differing += after["status"] != FINISHED
+            old, new = before[cell.run.digest], fresh.result(cell.run)
+            if old["status"] not in (FINISHED, PRUNED, DIVERGED):
+                verdict = f"now {new['status']}; this store has no finished run to compare with ({old['status']})"
+                differing += new["status"] != FINISHED
             else:
-                differences = compare(before, after)
-                verdict = "identical" if not differences else "DIFFERS in " + ", ".join(differences[:3])
+                verdict = _verdict(old, differences := compare(old, new))
                 differing += bool(differences)
-            print(f"{cell.label}, seed {cell.seed}, run {cell.run.digest}: {verdict}; {_accuracies(after)}")
+            said = "; ".join(filter(None, (verdict, _accuracies(new))))
+            print(f"{cell.label}, seed {cell.seed}, run {cell.run.digest}: {said}")
     return 1 if differing else 0
+
+
+def _verdict(old: Mapping[str, Any], differences: Sequence[str]) -> str:
+    if differences:
+        return "DIFFERS in " + ", ".join(differences[:3])
+    return "identical" if old["status"] == FINISHED else f"identical; {old['status']} as before ({old['reason']})"
 
 
 @contextmanager

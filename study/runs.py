@@ -13,7 +13,7 @@ import dataclasses
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -265,17 +265,37 @@ def _train(
         shutil.rmtree(checkpoint, ignore_errors=True)
 
 
-def _prune(history: list[dict[str, Any]], run: Run, prune_after: int | None) -> None:
+def judged(result: Mapping[str, Any], run: Run, prune_after: int | None) -> Mapping[str, Any]:
+    """A run's result as the search hears it that prunes after so many epochs: `pruned`, and nothing measured, where the run
+    went on beyond the epoch at which that search would have ended it, for another command had asked for all of it."""
+    if result["status"] not in (FINISHED, DIVERGED):
+        return result
+    for epochs in range(1, len(result["history"]) + 1):
+        history = result["history"][:epochs]
+        if reason := _prune_reason(history, run, prune_after):
+            empty = {"validation": {}, "test": {}, "collapse": {}, "verdict": None}
+            return {**result, "status": PRUNED, "reason": reason, "history": history, **empty}
+    return result
+
+
+def _prune(history: Sequence[Mapping[str, Any]], run: Run, prune_after: int | None) -> None:
     """Raises `Pruned` where the last epochs of a log have collapsed; by the log alone, so that a run which was
     interrupted is pruned where it would have been otherwise."""
+    if reason := _prune_reason(history, run, prune_after):
+        raise Pruned(reason)
+
+
+def _prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: int | None) -> str | None:
+    """Why a run whose log has come so far is ended, or None where it goes on."""
     if prune_after is None or len(history) <= run.config.pretrain.warmup_epochs + prune_after:
-        return
+        return None
     named = [
         verdict(embeddings=one["embeddings"], representations=one["representations"], knn_accuracy=None, chance=None)
         for one in history[-prune_after:]
     ]
-    if all(one.name == "complete" for one in named):
-        raise Pruned(f"complete collapse for {prune_after} epochs, at epoch {len(history)}: {named[-1].reason}")
+    if not all(one.name == "complete" for one in named):
+        return None
+    return f"complete collapse for {prune_after} epochs, at epoch {len(history)}: {named[-1].reason}"
 
 
 def measure(run: Run, model: VICRegModel, dataset: Dataset, device: torch.device) -> dict[str, Any]:

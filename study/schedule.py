@@ -88,8 +88,8 @@ class Runner:
     def finish_batch(
         self, cells: Sequence[Cell], *, total: int, done: int = 0, prune_after: int | None = None
     ) -> bool:
-        """Runs those of some cells that have no outcome yet, in order. True always: a search goes on without a trial that
-        was killed, as it does without one that diverged."""
+        """Runs those of some cells that have no outcome yet, in order; returns whether all have one then. What was killed
+        has none: told of it, a search would go another way than when it is called again and hears what becomes of the run."""
         keep = (FINISHED, DIVERGED)  # a pruned run is judged again, by today's rule: from its log, which takes no time
         waiting = _once_each([cell for cell in cells if self._session.store.status(cell.run)[0] not in keep])
         queue = iter(waiting)
@@ -97,7 +97,7 @@ class Runner:
             waiting, total=total, done=done + len(cells) - len(waiting), next_cell=lambda: next(queue),
             told=lambda cell, result: None, prune_after=prune_after,
         )  # fmt: skip
-        return True
+        return have_outcomes(cells, self._session.store)
 
     def _run(
         self,

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from study.objectives import COST, check_objectives, direction, objective_values
 from study.plan import Awaited, Cell, Plan
+from study.runs import judged
 from study.schedule import Lookup, Runner
 from study.session import Session
 from study.spec import CHOSEN, Arm
@@ -18,7 +20,9 @@ def search_plan(session: Session, runner: Runner | Lookup) -> Plan:
 
     Trials run at seeds of their own, which are none of those the best is then run at: the luck that made a trial the best
     of many is not counted in its favour. They are proposed a batch at a time and told in the order they were proposed, so
-    the search takes the same path with any number of workers, and again after an interruption.
+    the search takes the same path with any number of workers, and again after an interruption. It stops at a batch in which
+    a run was killed or failed, and goes on from there when called again; and whoever ran a trial, and however far, it hears
+    what its own rule of pruning makes of it.
     """
     search = session.study.search
     assert search is not None
@@ -31,6 +35,7 @@ def search_plan(session: Session, runner: Runner | Lookup) -> Plan:
         values=lambda cell, result: objective_values(objectives, cell, result, session.dataset),
     )  # fmt: skip
     proposed: list[Cell] = []
+    results: dict[str, Mapping[str, Any]] = {}
     count = session.arguments.trials or search.trials
     for batch, start in enumerate(range(0, count, search.batch)):
         pairs = trials.propose(search, count=min(search.batch, count - start), batch=batch)
@@ -40,8 +45,8 @@ def search_plan(session: Session, runner: Runner | Lookup) -> Plan:
         if not done:
             return replace(plan.with_cells(proposed), later=_later(session, plan, count - len(proposed)))
         for (trial, _), cell in zip(pairs, cells, strict=True):
-            trials.tell(trial, cell, session.store.result(cell.run))
-    results = {cell.arm: session.store.result(cell.run) for cell in proposed}
+            results[cell.arm] = judged(session.store.result(cell.run), cell.run, search.prune_after)
+            trials.tell(trial, cell, results[cell.arm])
     values = {cell.arm: objective_values(objectives, cell, results[cell.arm], session.dataset) for cell in proposed}
     front = pareto_front({arm: one for arm, one in values.items() if one is not None}, objectives)
     settings = {cell.arm: cell.settings for cell in proposed}

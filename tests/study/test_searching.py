@@ -1,7 +1,10 @@
 """What searches look for, where they look, and what of it is confirmed."""
 
 import itertools
+import json
+import os
 import shlex
+import signal
 
 import pytest
 
@@ -98,6 +101,53 @@ def test_the_command_that_results_give_for_a_trial_or_what_confirms_it_runs_it_a
     given = designed.arm("front", arm)["command"]
     status, output, _ = command(ablate.main, *shlex.split(given)[3:])
     assert status == 0 and output.count(": identical; ") == 1
+
+
+# ---- trials that were killed, and trials that others ran
+
+
+def as_values(trials):
+    return [(trial.number, trial.state.name, trial.value, trial.params, trial.user_attrs) for trial in trials]
+
+
+def test_a_search_stops_where_a_trial_was_killed_and_then_takes_the_path_it_would_have_taken(
+    project, undisturbed, command, befall
+):
+    befall(lambda: os.kill(os.getpid(), signal.SIGKILL), nu=1)
+    status, output, _ = command(ablate.main, "--study", "quest")
+    assert status == 1 and "not run: trials, which waits for the trials before them" in output
+    statuses = project.statuses("quest")
+    assert statuses["trial-000"] == ["killed"] and "trial-002" not in statuses and "best" not in statuses
+    assert command(ablate.main, "--study", "quest")[0] == 0
+    assert project.results("quest") == undisturbed.results("quest")
+    assert as_values(project.trials("quest")) == as_values(undisturbed.trials("quest"))
+
+
+def pruned_of(project):
+    """The name of a trial of `quest` that was pruned, and the command that its results give for it."""
+    name = next(name for name, (status,) in project.statuses("quest").items() if status == "pruned")
+    return name, shlex.split(project.arm("quest", name)["command"])[3:]
+
+
+def test_a_trial_that_another_command_has_run_to_its_end_changes_nothing_of_the_path(project, undisturbed, command):
+    name, given = pruned_of(undisturbed)
+    assert command(ablate.main, *given[:-1])[0] == 0  # without --again
+    (project.folder / "store" / "optuna.db").unlink()  # with the study of that one arm in it
+    assert command(ablate.main, "--study", "quest")[0] == 0
+    assert project.statuses("quest")[name] == ["finished"], "the run is what it is"
+    assert as_values(project.trials("quest")) == as_values(undisturbed.trials("quest"))
+
+
+def test_the_command_that_results_give_for_a_pruned_trial_prunes_it_again(finished, command):
+    name, given = pruned_of(finished)
+    status, output, _ = command(ablate.main, *given)
+    assert status == 0 and ": identical; pruned as before (complete collapse for 1 epochs, at epoch " in output
+    path = finished.store.folder(finished.arm("quest", name)["runs"][0]["digest"]) / "history.json"
+    history = json.loads(path.read_bytes())
+    history[0]["total"] += 1
+    path.write_text(json.dumps(history))
+    status, output, _ = command(ablate.main, *given)
+    assert status == 1 and "DIFFERS in history" in output
 
 
 # ---- seeds, samplers, workers

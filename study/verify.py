@@ -11,7 +11,7 @@ Exit status: 0 when everything chosen was reproduced, 1 when something was not, 
 import argparse
 import hashlib
 import platform
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,17 @@ from typing import Any
 from study.ablate import RESULTS
 from study.again import compare, run_afresh
 from study.baseline import STORE
+from study.certificates import IDENTICAL, NOT_REPRODUCED, OUTCOMES, TOLERATED, in_words, verdict
 from study.command import run_command
 from study.config import flatten, load_params
 from study.plan import Cell
 from study.results import changes_since, is_same_run, open_for, read_results, replan, reported
-from study.runs import DIVERGED, FINISHED, PRUNED, Store, current_commit
+from study.runs import PRUNED, Store, current_commit
 from study.session import Session
 from vicreg.checkpoints import to_json, write_atomically
 from vicreg.errors import InputError
 
 CERTIFICATES = Path("results/verify")
-IDENTICAL, TOLERATED, NOT_REPRODUCED = "bit-identical", "within tolerance", "not reproduced"
-_OUTCOMES = (FINISHED, PRUNED, DIVERGED)  # endings that a run would come to again
 _NAMED_AT_MOST = 20  # keys that differ: a run that went another way differs in all of some hundred
 
 
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         certificate = verify(results, session, runs=arguments.runs, tolerance=arguments.tolerance)
         write_atomically(arguments.out or CERTIFICATES / f"{name}.json", to_json(certificate))
         for cell in certificate["runs"]:
-            print(f"{cell['label']}, seed {cell['seed']}, run {cell['digest']}: {_in_words(cell)}")
+            print(f"{cell['label']}, seed {cell['seed']}, run {cell['digest']}: {in_words(cell)}")
         print(f"{name}: {certificate['sentence']}")
         sound = sound and certificate["counts"][NOT_REPRODUCED] == 0
     return 0 if sound else 1
@@ -62,7 +61,8 @@ def verify(results: Mapping[str, Any], session: Session, *, runs: int, tolerance
     """Runs `runs` of the cells that `results` report on again, and returns the certificate, as JSON values.
 
     Args:
-        tolerance: an accuracy (a share, 0 to 1) may differ by this much and is still called reproduced.
+        tolerance: an accuracy (a share, 0 to 1) may differ by this much and is still called reproduced; 0 asks for the
+            same bits.
 
     Raises:
         InputError: if no reported run has an outcome, or none is a run of the code and parameters of now.
@@ -84,20 +84,16 @@ def verify(results: Mapping[str, Any], session: Session, *, runs: int, tolerance
             )
             for key, cell in zip(chosen, cells, strict=True)
         ]
-    counts = Counter(cell["outcome"] for cell in verified)
     machinery = dict(cells[0].run.identity.machinery)
-    return {
+    certificate = {
         "study": results["study"],
         "profile": results["profile"],
         "tolerance": tolerance,
-        "runs": verified,
-        "counts": {outcome: counts[outcome] for outcome in (IDENTICAL, TOLERATED, NOT_REPRODUCED)},
-        "ended": len(candidates),
         "environment": {"python": platform.python_version(), **machinery},
         "same_machinery": all(results["environment"].get(key) == value for key, value in machinery.items()),
         "commit": current_commit(),
-        "sentence": _sentence(verified, counts, ended=len(candidates), tolerance=tolerance, machinery=machinery),
     }
+    return certificate | verdict(verified, certificate, results)
 
 
 def choose(candidates: Mapping[tuple[str, int], Cell], results: Mapping[str, Any], *, count: int) -> list[tuple[str, int]]:
@@ -125,17 +121,17 @@ def judge(before: Mapping[str, Any], after: Mapping[str, Any], *, weights: str, 
     """What became of one run done again: the outcome, the largest difference of any accuracy, and every key that differs.
 
     Bit-identical are equal logs, numbers, endings and weights (where there are weights to compare). Within tolerance are
-    accuracies that differ by at most `tolerance`, with the same ending and the same verdict.
+    accuracies that differ by at most a `tolerance` above zero, with the same ending and the same verdict. Anything else is
+    not reproduced: a tolerance of accuracies says nothing of runs without one (diverged, pruned), and one of zero asks for
+    the same run, which other ranks, another log or other weights are not.
     """
     differing = compare(before, after)
     left, right = _accuracies(before), _accuracies(after)
     largest = max((abs(left[key] - right[key]) for key in left if key in right), default=None)
+    same_outcome = before["status"] == after["status"] and _verdict(before) == _verdict(after)
     if not differing and weights != "differ":
         outcome = IDENTICAL
-    elif (
-        before["status"] == after["status"] and _verdict(before) == _verdict(after) and left.keys() == right.keys()
-        and (largest or 0.0) <= tolerance
-    ):  # fmt: skip
+    elif same_outcome and left.keys() == right.keys() and largest is not None and largest <= tolerance > 0:
         outcome = TOLERATED
     else:
         outcome = NOT_REPRODUCED
@@ -153,7 +149,7 @@ def judge(before: Mapping[str, Any], after: Mapping[str, Any], *, weights: str, 
 def _candidates(results: Mapping[str, Any], session: Session) -> dict[tuple[str, int], Cell]:
     """The reported runs that ended as an outcome, and that today's code and parameters would make again."""
     name, before = results["study"], reported(results)
-    ended = {key for key, run in before.items() if run["status"] in _OUTCOMES}
+    ended = {key for key, run in before.items() if run["status"] in OUTCOMES}
     if not ended:
         raise InputError(f"study {name!r} has no finished run to verify; run python -m study.ablate --study {name} first.")
     cells = {key: cell for key, cell in replan(results, session).items() if key in ended}
@@ -184,37 +180,6 @@ def _accuracies(result: Mapping[str, Any]) -> dict[str, float]:
 
 def _verdict(result: Mapping[str, Any]) -> str | None:
     return result["verdict"]["name"] if result["verdict"] else None
-
-
-def _in_words(cell: Mapping[str, Any]) -> str:
-    if cell["outcome"] == IDENTICAL:
-        return f"{IDENTICAL} (weights {cell['weights']})"
-    if cell["status"] != cell["status_again"]:
-        return f"{cell['outcome']}: it was {cell['status']}, and is now {cell['status_again']}"
-    largest, named = cell["largest_difference"], cell["differing"][:3]
-    apart = "" if largest is None else f", accuracies at most {100 * largest:.3g} points apart"
-    inside = ", ".join(named) + (
-        f" and {cell['differing_count'] - len(named)} more" if cell["differing_count"] > len(named) else ""
-    )
-    return f"{cell['outcome']}: differs in {inside or 'the weights alone'}{apart}"
-
-
-def _sentence(
-    verified: Sequence[Mapping[str, Any]], counts: Mapping[str, int], *, ended: int, tolerance: float,
-    machinery: Mapping[str, str],
-) -> str:  # fmt: skip
-    """One sentence for a report: how many were run again, and how many came out the same."""
-    runs = f"{len(verified)} of {ended} ended runs {'was' if len(verified) == 1 else 'were'} run again from nothing"
-    where = f" on {machinery['device']}, torch {machinery['torch']}"
-    if counts[IDENTICAL] == len(verified):
-        return f"{runs}{where}: bit-identical."
-    largest = max((cell["largest_difference"] or 0.0 for cell in verified if cell["outcome"] == TOLERATED), default=0.0)
-    parts = [f"{counts[IDENTICAL]} bit-identical"] if counts[IDENTICAL] else []
-    if counts[TOLERATED]:
-        apart = f"accuracies at most {100 * largest:.3g} points apart, {100 * tolerance:.3g} allowed"
-        parts.append(f"{counts[TOLERATED]} within tolerance ({apart})")
-    parts += [f"{counts[NOT_REPRODUCED]} not reproduced"] if counts[NOT_REPRODUCED] else []
-    return f"{runs}{where}: {', '.join(parts)}."
 
 
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -79,9 +79,8 @@ def same_weights(store, other, run):
 
 
 def result_of(store, run):
-    result = store.result(run)
-    del result["commit"]
-    return result
+    """A run's result without what depends on where and when it was computed."""
+    return {key: value for key, value in store.result(run).items() if key not in ("commit", "images_per_second", "joules")}
 
 
 # ---- finished

@@ -1,10 +1,13 @@
 """Runs done again: what is chosen, what is said of it, and that a changed number is found."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from study import ablate, identity, session, verify
+from study.certificates import certified
 from study.results import read_results, replan
 
 
@@ -111,7 +114,71 @@ def test_weights_of_other_bytes_are_found_though_every_number_is_equal(finished,
     for path in finished.folder.glob("store/runs/*/model.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"\x01")
     status, output, _ = command(verify.main, "--study", "tiny", "--runs", "1")
-    assert status == 0 and "within tolerance: differs in the weights alone, accuracies at most 0 points apart" in output
+    said = "differs in the weights alone, accuracies at most 0 points apart"
+    assert status == 1 and f"not reproduced: {said}" in output and f": 1 not reproduced ({said})." in output
+    status, output, _ = command(verify.main, "--study", "tiny", "--runs", "1", "--tolerance", "0.001")
+    assert status == 0 and f"within tolerance: {said}" in output
+
+
+def result(status="finished", *, top1=0.9, total=1.0, rank=5.0):
+    measured = status == "finished"
+    return {
+        "seed": 0, "status": status, "reason": None, "effective_coefficients": {}, "history": [{"total": total}],
+        "validation": {"knn_5": {"top1": top1}} if measured else {}, "test": {"knn_5": {"top1": top1}} if measured else {},
+        "collapse": {"embeddings": {"rankme": rank}} if measured else {},
+        "verdict": {"name": "healthy"} if measured else None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "tolerance", "outcome"),
+    [
+        (result("diverged"), result("diverged"), 0.0, "bit-identical"),
+        (result("diverged"), result("diverged", total=2.0), 0.5, "not reproduced"),
+        (result("pruned"), result("pruned", total=2.0), 0.5, "not reproduced"),
+        (result(), result("diverged"), 1.0, "not reproduced"),
+        (result(), result(rank=5.1), 0.0, "not reproduced"),
+        (result(), result(total=1.1), 0.0, "not reproduced"),
+        (result(), result(rank=5.1), 0.001, "within tolerance"),
+        (result(), result(top1=0.95), 0.1, "within tolerance"),
+        (result(), result(top1=0.95), 0.01, "not reproduced"),
+    ],
+)
+def test_a_tolerance_of_accuracies_is_for_runs_that_have_one_and_of_zero_it_asks_for_the_same_bits(
+    before, after, tolerance, outcome
+):
+    told = verify.judge(before, after, weights="not kept", tolerance=tolerance)
+    assert told["outcome"] == outcome and bool(told["differing"]) == (outcome != "bit-identical")
+
+
+# ---- what a certificate says of results
+
+
+def test_a_certificate_speaks_of_the_runs_that_the_results_report_and_counts_those(finished, command):
+    assert command(verify.main, "--study", "tiny", "--runs", "2")[0] == 0
+    told, results = certificate(finished, "tiny"), finished.summary("tiny")
+    assert certified(told, results) == told
+    results["arms"][1]["runs"][0]["digest"] = "another"
+    (gone,) = [cell for cell in told["runs"] if cell["arm"] == results["arms"][1]["name"]]
+    left = certified(told, results)
+    assert left["runs"] == [cell for cell in told["runs"] if cell is not gone] and left["counts"]["bit-identical"] == 1
+    assert left["sentence"].startswith("1 of 3 ended runs was run again from nothing on cpu (")
+    for arm in results["arms"]:
+        arm["runs"][0]["digest"] = "another"
+    assert certified(told, results) is None
+
+
+def test_there_is_no_certificate_of_another_study_though_they_share_runs(finished, command):
+    assert command(verify.main, "--study", "tiny", "--runs", "3")[0] == 0
+    told, quest = certificate(finished, "tiny"), finished.summary("quest")
+    digests = {run["digest"] for arm in quest["arms"] for run in arm["runs"]}
+    assert {cell["digest"] for cell in told["runs"]} & digests
+    assert certified(told, quest) is None and certified(None, quest) is None
+
+
+def test_a_report_can_judge_a_certificate_without_loading_what_trains():
+    code = "import sys, study.certificates; sys.exit(any(name in sys.modules for name in ('torch', 'optuna', 'sklearn')))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_a_run_that_diverged_diverges_again(project, command):

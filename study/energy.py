@@ -1,7 +1,11 @@
-"""The energy a device says it has used: counters that only ever grow, read before and after a run.
+"""The energy a device says it has used: counters that only ever grow, read whenever something is heard of a run.
 
-A counter belongs to a device and not to a run, so of what several runs at a time used each is given an equal share. Where no
+A counter belongs to a device and not to a run, so what the device used while several runs were going is shared alike among
+them, and what it used while none was is nobody's. What other programs used meanwhile is counted as if the runs had. Where no
 counter can be read (most virtual machines show none), nothing is reported.
+
+A GPU's counter is read through NVIDIA's management library, whose Python package `nvidia-ml-py` is no requirement of this
+project: `pip install .[energy]` brings it. Without it, or where a GPU is divided (MIG), a GPU has no energy.
 """
 
 from collections.abc import Callable
@@ -13,27 +17,57 @@ import torch
 RAPL = Path("/sys/class/powercap")  # Linux's view of Intel's and AMD's running average power limit; package domains
 
 
+class Shares:
+    """What each of several runs at a time has used of a device. Read it often: a counter that wraps around twice between two
+    readings has lost a round, and shares are of the runs that were going since the last reading."""
+
+    def __init__(self, meter: "Meter") -> None:
+        self._meter = meter
+        self._going: dict[int, float | None] = {}
+
+    def read(self) -> None:
+        """Gives what was used since the last reading to the runs that are going, in equal parts."""
+        used = self._meter.joules()
+        for worker, before in self._going.items():
+            self._going[worker] = None if used is None or before is None else before + used / len(self._going)
+
+    def begin(self, worker: int) -> None:
+        self.read()
+        self._going[worker] = 0.0
+
+    def end(self, worker: int) -> float | None:
+        """Joules of the run that has ended, however it did, on this worker; None where the device did not tell all the time."""
+        self.read()
+        return self._going.pop(worker)
+
+
 class Meter:
-    """Joules used by a device since the meter was made."""
+    """Joules used by a device since it was last asked, or since the meter was made."""
 
     def __init__(self, device: torch.device, *, rapl: Path = RAPL) -> None:
-        self._counters = [_gpu_counter(device)] if device.type == "cuda" else _cpu_counters(rapl)
-        self._counters = [counter for counter in self._counters if counter is not None]
+        counters = [_gpu_counter(device)] if device.type == "cuda" else _cpu_counters(rapl)
+        self._counters = [counter for counter in counters if counter is not None]
         self._last = [counter() for counter, _ in self._counters]
 
     def joules(self) -> float | None:
-        """Joules since the start; None where the device does not tell. A counter that started anew in between counts from
-        zero: it wraps around after minutes to days."""
+        """Joules since the last call; None where the device does not tell, and from then on. A counter that has wrapped
+        around in between goes on from its limit; one without a limit was reset, and counts from zero."""
         if not self._counters:
             return None
         total = 0.0
-        for (counter, wraps_at), before in zip(self._counters, self._last, strict=True):
-            now = counter()
-            total += now - before if now >= before else now - before + wraps_at
+        for index, (counter, wraps_at) in enumerate(self._counters):
+            try:
+                now = counter()
+            except Exception:  # whatever a driver says, a study must not fail for want of a counter
+                self._counters = []
+                return None
+            gained = now - self._last[index]
+            total += gained if gained >= 0 else now if wraps_at is None else gained + wraps_at
+            self._last[index] = now
         return total
 
 
-Counter = tuple[Callable[[], float], float]  # joules so far, and where it starts anew
+Counter = tuple[Callable[[], float], float | None]  # joules so far, and where it wraps around
 
 
 def _cpu_counters(rapl: Path) -> list[Counter | None]:
@@ -49,12 +83,14 @@ def _cpu_counters(rapl: Path) -> list[Counter | None]:
 
 
 def _gpu_counter(device: torch.device) -> Counter | None:
+    """The counter of the GPU that torch calls `device`, found by its UUID: NVML numbers all GPUs of the machine, torch those
+    of CUDA_VISIBLE_DEVICES, in its order."""
     try:
-        import pynvml  # comes with CUDA installations, not with this project
+        import pynvml
 
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(device.index or 0)
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-    except Exception:  # whatever a driver says, a run must not fail for want of a counter
+    except Exception:  # whatever a driver says, a study must not fail for want of a counter
         return None
-    return (lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3), float("inf")
+    return (lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3), None

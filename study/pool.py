@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from study.energy import Meter, Shares
 from study.plan import Cell
 from study.runs import FAILED, KILLED, Store
 
@@ -31,16 +34,18 @@ class Event:
 class Pool:
     """As many worker processes as asked for, started when first needed, replaced when they die.
 
-    Use it as a context manager: on leaving it, for whatever reason, no worker is left.
+    Use it as a context manager: on leaving it, for whatever reason, no worker is left. What the device used is shared among
+    the runs that are going, and noted of each when it ends, however it ends.
     """
 
-    def __init__(self, *, workers: int, data: Path, store: Store, device: str) -> None:
+    def __init__(self, *, workers: int, data: Path, store: Store, device: str, meter: Meter | None = None) -> None:
         self._command = [
             sys.executable, "-m", "study.worker",
             "--data", str(data), "--store", str(store.root), "--device", device,
         ]  # fmt: skip
         self._store = store
         self._size = workers
+        self._energy = Shares(meter or Meter(torch.device(device)))
         self._idle: list[subprocess.Popen] = []
         self._busy: dict[int, tuple[subprocess.Popen, Cell]] = {}
         self._messages: queue.Queue[tuple[int, str | None]] = queue.Queue()
@@ -54,6 +59,8 @@ class Pool:
             process.kill()
         for process in processes:
             _bury(process)
+        for pid, (_, cell) in self._busy.items():
+            self._note_energy(pid, cell)
 
     @property
     def free(self) -> int:
@@ -72,12 +79,12 @@ class Pool:
             _bury(dead)
         process = self._idle.pop() if self._idle else self._start()
         self._busy[process.pid] = (process, cell)
+        self._energy.begin(process.pid)
         job = {
             "values": dict(cell.run.config.values),
             "probes": cell.run.probes,
             "views": [dataclasses.asdict(view) for view in cell.run.views],
             "prune_after": prune_after,
-            "at_a_time": self._size,
         }
         assert process.stdin is not None
         try:
@@ -96,8 +103,10 @@ class Pool:
                     _bury(process)
                 continue
             process, cell = self._busy[pid]
+            self._energy.read()
             if line is None:
                 del self._busy[pid]
+                self._note_energy(pid, cell)
                 yield self._death(process, cell)
                 continue
             message = json.loads(line)
@@ -106,10 +115,14 @@ class Pool:
                 continue
             del self._busy[pid]
             self._idle.append(process)
+            self._note_energy(pid, cell)
             status, reason = message["status"], message.get("reason")
             if status == FAILED:
                 self._store.record_ending(cell.run, FAILED, reason)
             yield Event(cell=cell, kind="end", status=status, reason=reason)
+
+    def _note_energy(self, pid: int, cell: Cell) -> None:
+        self._store.add_energy(cell.run, self._energy.end(pid))
 
     def _start(self) -> subprocess.Popen:
         self._store.root.mkdir(parents=True, exist_ok=True)

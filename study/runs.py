@@ -146,13 +146,13 @@ class Store:
         path = self._unmeasured_path(run) if trained else self.folder(run.digest) / "status.json"
         write_atomically(path, to_json({"status": status, "reason": reason}))
 
-    def add_energy(self, run: Run, joules: float | None, *, at_a_time: int) -> None:
-        """Adds what a device used while it worked on a run, shared alike among the runs at a time; None is not known."""
+    def add_energy(self, run: Run, joules: float | None) -> None:
+        """Adds what a device used while it worked on a run; None is not known."""
         if joules is None:
             return
         path = self.folder(run.digest) / "energy.json"
         before = (_read_json(path) or {}).get("joules", 0.0)
-        write_atomically(path, to_json({"joules": round(before + joules / at_a_time, 1)}))
+        write_atomically(path, to_json({"joules": round(before + joules, 1)}))
 
     def _unmeasured_path(self, run: Run) -> Path:
         return self.folder(run.digest) / f"unmeasured-{run.evaluation}.json"

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 
 from study.config import config_from_values
-from study.energy import Meter
 from study.runs import FAILED, Store, execute, make_run
 from vicreg.checkpoints import write_atomically
 from vicreg.dataset_store import read_dataset
@@ -64,7 +63,6 @@ def main() -> None:
             probes=tuple(job["probes"]),
             views=tuple(_view(fields) for fields in job["views"]),
         )
-        meter = Meter(device)
         try:
             status = execute(
                 run,
@@ -74,7 +72,6 @@ def main() -> None:
                 on_epoch=lambda record: emit(event="epoch", record=record),
                 prune_after=job["prune_after"],
             )
-            store.add_energy(run, meter.joules(), at_a_time=job["at_a_time"])
             emit(event="end", status=status)
         except InputError as error:
             emit(event="end", status=FAILED, reason=str(error))

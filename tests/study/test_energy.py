@@ -1,9 +1,12 @@
-"""Energy is what a device's own counter says, shared among the runs at a time, or nothing."""
+"""Energy is what a device's own counter says, shared among the runs that were going, or nothing."""
+
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from study.energy import Meter
+from study.energy import Meter, Shares
 
 CPU = torch.device("cpu")
 
@@ -43,6 +46,69 @@ def test_a_device_that_does_not_tell_has_no_energy(tmp_path):
     assert Meter(CPU, rapl=tmp_path).joules() is None
     package(tmp_path).joinpath("energy_uj").write_text("not a number")
     assert Meter(CPU, rapl=tmp_path).joules() is None
+
+
+def test_each_call_tells_what_was_used_since_the_last_and_a_second_time_around_is_seen(tmp_path):
+    domain = package(tmp_path, used=0)
+    meter, told = Meter(CPU, rapl=tmp_path), []
+    for used in (6_000_000, 2_000_000, 9_000_000, 1_000_000):
+        domain.joinpath("energy_uj").write_text(str(used))
+        told.append(meter.joules())
+    assert told == pytest.approx([6, 6, 7, 2]) and meter.joules() == 0
+
+
+def test_a_counter_that_can_no_longer_be_read_tells_nothing_from_then_on(tmp_path):
+    domain = package(tmp_path)
+    meter = Meter(CPU, rapl=tmp_path)
+    text = domain.joinpath("energy_uj").read_text()
+    domain.joinpath("energy_uj").unlink()
+    assert meter.joules() is None
+    domain.joinpath("energy_uj").write_text(text)
+    assert meter.joules() is None
+
+
+def test_runs_share_what_was_used_while_they_were_going_and_nobody_what_was_used_between(tmp_path):
+    domain = package(tmp_path, used=0, limit=10**9)
+    shares, used = Shares(Meter(CPU, rapl=tmp_path)), 0
+
+    def use(joules):
+        nonlocal used
+        used += joules * 1_000_000
+        domain.joinpath("energy_uj").write_text(str(used))
+
+    use(100)  # before there was any
+    shares.begin(1)
+    use(5)  # a alone
+    shares.begin(2)
+    use(8)  # both
+    a = shares.end(1)
+    use(3)  # b alone
+    b = shares.end(2)
+    use(50)
+    shares.begin(3)
+    assert (a, b, shares.end(3)) == (pytest.approx(9), pytest.approx(7), 0)
+
+
+def test_runs_of_a_device_that_does_not_tell_have_no_energy(tmp_path):
+    shares = Shares(Meter(CPU, rapl=tmp_path))
+    shares.begin(1)
+    assert shares.end(1) is None
+
+
+def test_a_gpu_is_found_by_its_uuid_for_torch_may_number_gpus_otherwise(monkeypatch):
+    """NVML's second GPU is torch's first where CUDA_VISIBLE_DEVICES is 1. No GPU is needed: both libraries are stood in for."""
+    millijoules = {"GPU-first": 1e6, "GPU-second": 5e6}
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="second"))
+    library = SimpleNamespace(
+        nvmlInit=lambda: None, nvmlDeviceGetHandleByUUID=lambda uuid: uuid,
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: millijoules[handle],
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    meter = Meter(torch.device("cuda"))
+    millijoules["GPU-second"] += 7000
+    assert meter.joules() == pytest.approx(7)
+    millijoules["GPU-second"] = 2000  # its driver was loaded anew
+    assert meter.joules() == pytest.approx(2)
 
 
 def test_a_gpu_without_a_readable_counter_has_no_energy():

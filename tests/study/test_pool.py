@@ -20,6 +20,8 @@ from study.prepare import obtain
 from study.spec import load_study
 from vicreg import pretrain as loop
 
+CPU = torch.device("cpu")
+
 
 def test_a_run_that_diverges_is_recorded_the_others_go_on_and_the_status_says_so(project, trained, command):
     status, output, _ = command(ablate.main, "--study", "rough")
@@ -99,6 +101,35 @@ def test_on_leaving_a_pool_for_whatever_reason_no_worker_is_left(project):
         processes = [process for process, _ in pool._busy.values()]
         raise ZeroDivisionError
     assert all(process.returncode == -signal.SIGKILL for process in processes)
+
+
+class Ticking:
+    """A device that uses a joule between any two looks at its counter."""
+
+    def joules(self):
+        return 1.0
+
+
+def test_energy_is_noted_of_every_run_however_it_ended_and_of_those_the_pool_was_left_with(project, befall):
+    befall(die, nu=1)
+    dataset, folder = obtain(load_config(), store=project.store.root)
+    study = load_study("tiny", folder=project.studies)
+    untrained, killed, stopped = make_plan(study, load_config(), data=dataset.digest, device=CPU, seeds=[0]).cells
+    noted = {}
+
+    def energy():
+        return {cell.arm: project.store.result(cell.run)["joules"] for cell in (untrained, killed, stopped)}
+
+    with pytest.raises(ZeroDivisionError):
+        with Pool(workers=1, data=folder, store=project.store, device="cpu", meter=Ticking()) as pool:
+            for cell in (untrained, killed, stopped):
+                pool.submit(cell)
+                for event in pool.events():
+                    if cell is stopped and event.kind == "epoch":
+                        noted = energy()
+                        raise ZeroDivisionError
+    assert noted["untrained"] >= 1 and noted["nu-1"] >= 3 and noted["nu-2"] is None  # two epochs and its death
+    assert energy() == {**noted, "nu-2": 2.0}  # an epoch, and the end of the pool
 
 
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGKILL, "2"), (signal.SIGINT, "2"), (signal.SIGTERM, "1")])

@@ -2,7 +2,8 @@
 
     python -m study.index [--results results/ablate] [--reports reports] [--out reports/index.html]
 
-The page has a Markdown twin beside it, `README.md`. It runs nothing. Each study is planned anew under today's code and
+The studies are those of params.yaml, which `dvc repro` runs: what else lies in the folder of results is left out, so that the
+page is the same in every clone. It has a Markdown twin beside it, `README.md`. It runs nothing. Each study is planned anew under today's code and
 parameters; what its results report and what would be run now are held against one another.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 
 from study.ablate import RESULTS
 from study.baseline import STORE
+from study.certificates import KEYS, certified
 from study.command import run_command
 from study.config import load_params
 from study.formatting import figure_of, measure_name, without_paths
@@ -31,20 +33,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse_arguments(argv)
     profile = arguments.profile or load_params()["profile"]
     wanted = load_params()["studies"]
-    every = [read_results(path) for path in sorted(arguments.results.glob(f"*/{FILE}"))]
+    found = sorted(path.parent.name for path in arguments.results.glob(f"*/{FILE}"))
+    every = [read_results(arguments.results / name) for name in found if name in wanted]
     view = build_view(
         [results for results in every if results["profile"] == profile],
         profile=profile,
         elsewhere=[results["study"] for results in every if results["profile"] != profile],
         wanted=wanted,
-        certificates=_certificates(arguments.certificates),
+        certificates=_certificates(arguments.certificates, wanted),
         checked={
             results["study"]: freshness(results, store=arguments.store) for results in every if results["profile"] == profile
         },
-        links=_links(every, arguments.reports, arguments.out.parent, wanted=wanted),
+        links=_links(wanted, arguments.reports, arguments.out.parent),
     )
     write_twins("index", view, html=arguments.out, markdown=arguments.out.parent / "README.md")
     print(f"{view['answer']} {view['state']}")
+    if left_out := [name for name in found if name not in wanted]:
+        print(f"left out, for params.yaml's `studies` do not name them: {', '.join(left_out)}")
     print(f"written: {arguments.out} and {arguments.out.parent / 'README.md'}")
     return 0
 
@@ -78,7 +83,7 @@ def build_view(
         "answer": f"{_count(len(studies), 'study', 'studies')} on profile {profile}, "
         f"{_count(len(_runs_by_digest(studies)), 'run', 'runs')}"
         + (f" that stand for {asked} cells" if asked != len(_runs_by_digest(studies)) else "")
-        + f"; {len(rows)} finished.",
+        + f"; {sum(row['place'] != '–' for row in rows)} finished.",
         "state": _state(studies, checked, absent),
         "studies": [_study(results, certificates.get(results["study"]), links.get(results["study"])) for results in studies],
         "absent": [f"python -m study.ablate --study {name} --profile {profile}" for name in absent],
@@ -118,7 +123,7 @@ def _study(
 ) -> dict[str, Any]:
     runs = [run for arm in results["arms"] for run in arm["runs"]]
     trained = [run for arm in results["arms"] if not arm["is_control"] for run in arm["runs"]]
-    verdicts = Counter(run["verdict"]["name"] for run in trained if run["verdict"])
+    verdicts = Counter(run["verdict"]["name"] if run["verdict"] else run["status"] for run in trained)
     return {
         "name": results["study"],
         "question": results.get("question", ""),
@@ -127,18 +132,17 @@ def _study(
         "statuses": _counted(Counter(run["status"] for run in runs)),
         "verdicts": _counted(verdicts) or "none",
         "links": dict(links or {}),
-        "certificate": _certified(results, certificate),
+        "certificate": _certificate(results, certificate),
     }
 
 
-def _certified(results: Mapping[str, Any], certificate: Mapping[str, Any] | None) -> str:
+def _certificate(results: Mapping[str, Any], certificate: Mapping[str, Any] | None) -> str:
     """The certificate's sentence; that there is none, or that it is of other results, where so."""
     if certificate is None:
         return f"Not verified; python -m study.verify --study {results['study']} does so."
-    digests = {run["digest"] for arm in results["arms"] for run in arm["runs"]}
-    if not {cell["digest"] for cell in certificate["runs"]} <= digests:
+    if (held := certified(certificate, results)) is None:
         return f"Verified for earlier results alone; python -m study.verify --study {results['study']} verifies these."
-    return certificate["sentence"]
+    return held["sentence"]
 
 
 def _runs_by_digest(studies: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[Any, Any, Any]]]:
@@ -152,47 +156,56 @@ def _runs_by_digest(studies: Sequence[Mapping[str, Any]]) -> dict[str, list[tupl
 
 
 def _leaderboard(studies: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row a finished run, the most accurate on validation first; of equal ones the one whose digest comes first."""
-    entries = []
+    """A row a run: those that finished by place, the most accurate on validation first, of equal ones the one whose digest
+    comes first; then, without a place, those that did not, by how they ended."""
+    finished, others = [], []
     for digest, cells in _runs_by_digest(studies).items():
-        results, arm, run = cells[0]
-        if run["status"] != FINISHED:
-            continue
-        accuracies = [(run[part].get(results["primary"]) or {}).get("top1") for part in ("validation", "test")]
-        ranks = [run["collapse"][space]["rankme"] for space in ("representations", "embeddings")]
-        entries.append((-(accuracies[0] if accuracies[0] is not None else -1.0), digest, {
-            "studies": ", ".join(dict.fromkeys(one["study"] for one, _, _ in cells)),
-            "arm": "; ".join(dict.fromkeys(one["label"] for _, one, _ in cells)),
-            "is_control": arm["is_control"], "seed": str(run["seed"]),
-            "validation": percent(accuracies[0]), "test": percent(accuracies[1]),
-            "ranks": [figure_of(rank, ".1f") for rank in ranks],
-            "badge": badge((run["verdict"] or {}).get("name"), run["status"]),
-            "digest": digest,
-            "command": run.get("command") or arm["command"],
-        }))  # fmt: skip
-    ordered = [row for _, _, row in sorted(entries, key=lambda entry: entry[:2])]
-    return [{"place": str(place), **row} for place, row in enumerate(ordered, start=1)]
+        results, _, run = cells[0]
+        top1 = (run["validation"].get(results["primary"]) or {}).get("top1")
+        if run["status"] == FINISHED:
+            finished.append((-(top1 if top1 is not None else -1.0), digest, _row(cells)))
+        else:
+            others.append((run["status"], digest, _row(cells)))
+    placed = [row for _, _, row in sorted(finished, key=lambda entry: entry[:2])]
+    return [
+        *({"place": str(place), **row} for place, row in enumerate(placed, start=1)),
+        *({"place": "–", **row} for _, _, row in sorted(others, key=lambda entry: entry[:2])),
+    ]
 
 
-def _links(
-    studies: Sequence[Mapping[str, Any]], reports: Path, page: Path, *, wanted: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    """Study -> where its report lies, as seen from the page. `dvc repro` makes one for every study that is wanted, be it
-    after this page; of others there is one or none."""
+def _row(cells: Sequence[tuple[Any, Any, Any]]) -> dict[str, Any]:
+    """What the leaderboard says of a run that stands for these cells."""
+    results, arm, run = cells[0]
+    accuracies = [(run[part].get(results["primary"]) or {}).get("top1") for part in ("validation", "test")]
+    ranks = [run["collapse"].get(space, {}).get("rankme") for space in ("representations", "embeddings")]
+    # A network that was not trained has nothing that could collapse: its embeddings are what they are.
+    verdict = "untrained" if arm["is_control"] and run["verdict"] else (run["verdict"] or {}).get("name")
+    return {
+        "studies": ", ".join(dict.fromkeys(one["study"] for one, _, _ in cells)),
+        "arm": "; ".join(dict.fromkeys(one["label"] for _, one, _ in cells)),
+        "is_control": arm["is_control"], "seed": str(run["seed"]),
+        "validation": percent(accuracies[0]), "test": percent(accuracies[1]),
+        "ranks": [figure_of(rank, ".1f") for rank in ranks],
+        "badge": badge(verdict, run["status"]),
+        "digest": run["digest"],
+        "command": run.get("command") or arm["command"],
+    }  # fmt: skip
+
+
+def _links(studies: Sequence[str], reports: Path, page: Path) -> dict[str, dict[str, str]]:
+    """Study -> where its report lies, as seen from the page. `dvc repro` makes one for each, be it after this page."""
+    folders = {name: Path(os.path.relpath(reports / name, page)).as_posix() for name in studies}
+    return {name: {"html": f"{folder}/index.html", "markdown": f"{folder}/README.md"} for name, folder in folders.items()}
+
+
+def _certificates(folder: Path, studies: Sequence[str]) -> dict[str, Any]:
     found = {}
-    for name in [results["study"] for results in studies]:
-        if name in wanted or (reports / name / "index.html").is_file():
-            folder = Path(os.path.relpath(reports / name, page)).as_posix()
-            found[name] = {"html": f"{folder}/index.html", "markdown": f"{folder}/README.md"}
-    return found
-
-
-def _certificates(folder: Path) -> dict[str, Any]:
-    found = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in [folder / f"{name}.json" for name in sorted(studies)]:
         try:
             certificate = json.loads(path.read_bytes())
-            found[certificate["study"]] = {key: certificate[key] for key in ("sentence", "runs")}
+            found[certificate["study"]] = {key: certificate[key] for key in KEYS}
+        except FileNotFoundError:
+            continue
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path} must be a certificate, but is not ({error!r}); run python -m study.verify again."

@@ -70,24 +70,42 @@ def test_every_study_has_its_question_answer_counts_and_report(page, finished):
     assert "Runs: 3 finished." in html and "- Runs: 3 finished" in markdown
 
 
-def test_the_leaderboard_has_a_row_a_run_the_best_on_validation_first(page, finished):
+def test_the_leaderboard_has_a_row_a_run_the_best_on_validation_first_and_what_did_not_finish_last(page, finished):
     _, html, _ = page()
     rows = table(html)
     studies = {name: finished.summary(name) for name in ("tiny", "quest")}
-    digests = {
-        run["digest"]
-        for one in studies.values()
-        for arm in one["arms"]
-        for run in arm["runs"]
-        if run["status"] == "finished"
-    }
-    assert sorted(row["Run, and its command"][:16] for row in rows) == sorted(digests)
-    validation = [float(row["Validation, %"]) for row in rows]
-    assert validation == sorted(validation, reverse=True) and [row["#"] for row in rows] == [
-        str(n + 1) for n in range(len(rows))
-    ]
-    (shared,) = [row for row in rows if "untrained" in row["Arm"]]
-    assert shared["Study"] == "quest, tiny"
+    statuses = {run["digest"]: run["status"] for one in studies.values() for arm in one["arms"] for run in arm["runs"]}
+    assert sorted(row["Run, and its command"][:16] for row in rows) == sorted(statuses)
+    finished_runs = [row for row in rows if statuses[row["Run, and its command"][:16]] == "finished"]
+    pruned = rows[len(finished_runs) :]
+    assert pruned and rows[: len(finished_runs)] == finished_runs
+    validation = [float(row["Validation, %"]) for row in finished_runs]
+    assert validation == sorted(validation, reverse=True)
+    assert [row["#"] for row in finished_runs] == [str(n + 1) for n in range(len(finished_runs))]
+    for row in pruned:
+        assert (row["#"], row["Validation, %"], row["Test, %"], row["RankMe, emb."]) == ("–",) * 4
+        assert row["Verdict"].split()[-1] == "pruned"
+
+
+def test_an_untrained_network_has_one_row_for_all_studies_and_no_verdict_of_collapse(page):
+    (shared,) = [row for row in table(page()[1]) if "untrained" in row["Arm"]]
+    assert shared["Study"] == "quest, tiny" and shared["Verdict"].split()[-1] == "untrained"
+
+
+def test_pruned_runs_are_counted_among_the_verdicts(page, finished):
+    pruned = sum(statuses == ["pruned"] for statuses in finished.statuses("quest").values())
+    verdicts = re.findall(r"^- Verdicts: (.*)$", page()[2], flags=re.M)
+    assert pruned and f"{pruned} pruned" in verdicts[0] and "pruned" not in verdicts[1]  # quest, tiny
+
+
+def test_results_of_studies_that_params_yaml_does_not_name_are_left_out_for_another_clone_has_none(page, finished):
+    first = page()
+    folder = finished.folder / "results/ablate/mine"
+    folder.mkdir()
+    results = {**finished.summary("tiny"), "study": "mine"}
+    (folder / "study.json").write_text(json.dumps(results))
+    second = page()
+    assert second[1:] == first[1:] and "params.yaml's `studies` do not name them: mine" in second[0]
 
 
 def test_validation_and_test_are_not_mixed_up(page, finished):
@@ -205,7 +223,7 @@ def test_the_twins_say_the_same(page):
             rf"^\| {row['#']} \| .*{re.escape(row['Validation, %'])} \| {re.escape(row['Test, %'])} .*`{row['Run, and its command'][:16]}` \|$",
             markdown, flags=re.M,
         )  # fmt: skip
-    assert len(re.findall(r"^\| \d+ \|", markdown, flags=re.M)) == len(rows)
+    assert len(re.findall(r"^\| (?:\d+|–) \|", markdown, flags=re.M)) == len(rows)
 
 
 def test_the_page_reads_without_its_script(page):

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from study import again, status
 from study.baseline import STORE
-from study.command import run_command
+from study.command import positive, run_command
 from study.config import load_config
 from study.design import unfold, unfold_arms
 from study.estimate import print_dry_run
@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_atomically(out / "timing.json", to_json(timing(plan, session.store, session.dataset)))
         print(summary["answer"])
         print(f"results: {out}; report: python -m study.report --results {out}/study.json --out reports/{out.name}")
+        if arguments.add_seeds:
+            print(_how_to_keep(session))
     return exit_status(plan, session.store, allow_diverged=arguments.allow_diverged)
 
 
@@ -74,11 +76,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--study", required=True, metavar="NAME", help=f"one of {', '.join(available())}")
     parser.add_argument("--profile", help="of params.yaml; default: the one it names")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
-    parser.add_argument("--seeds", type=_positive, metavar="N", help="seeds 0 to N-1 in place of the configured ones")
+    parser.add_argument("--seeds", type=positive, metavar="N", help="seeds 0 to N-1 in place of the configured ones")
     parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="the first of --seeds; default: 0")
-    parser.add_argument("--add-seeds", type=_positive, metavar="K", help="so many seeds more than configured")
-    parser.add_argument("--trials", type=_positive, metavar="N", help="of a search")
-    parser.add_argument("--workers", type=_positive, metavar="N", help="runs at a time")
+    parser.add_argument("--add-seeds", type=positive, metavar="K", help="so many seeds more than configured")
+    parser.add_argument("--trials", type=positive, metavar="N", help="of a search")
+    parser.add_argument("--workers", type=positive, metavar="N", help="runs at a time")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
     parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one as KEY=VALUE,...; no results")
     parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
@@ -103,6 +105,16 @@ def default_out(session: Session) -> Path:
         return RESULTS / session.study.name
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
     return Path("results/custom") / f"{session.study.name}-{digest}"
+
+
+def _how_to_keep(session: Session) -> str:
+    """How seeds that were added become part of what `dvc repro` runs; it runs none of them again."""
+    name, seeds = session.study.name, json.dumps(list(session.seeds))
+    return (
+        f"These results stand beside the tracked ones. To keep the added seeds, write `seeds: {seeds}` in "
+        f"study/studies/{name}.yaml (or `seeds` of `ablate` in params.yaml, for every study) and run `dvc repro`: "
+        "what has run is not run again."
+    )
 
 
 def write_results(out: Path, summary: Mapping[str, Any]) -> None:
@@ -158,12 +170,6 @@ def _only_one(store: Store, study: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

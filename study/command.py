@@ -1,5 +1,6 @@
 """What every command has in common: one clear sentence for bad input, and a device to run on."""
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -34,3 +35,14 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda needs a GPU that this build of torch can use, but there is none; use --device cpu.")
     return torch.device(name)
+
+
+def positive(text: str) -> int:
+    """The type of an argument that is a whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: for any other; argparse makes a sentence of it.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
+    return int(text)

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from study.formatting import figure_of, verdict_view
-from study.render import TEMPLATES, escaped
+from study.render import render
 from vicreg.checkpoints import write_atomically
 
 
@@ -17,15 +15,9 @@ def write_twins(name: str, view: Mapping[str, Any], *, html: Path, markdown: Pat
     Raises:
         InputError: where a file may not be written.
     """
-    options: dict[str, Any] = {
-        "loader": jinja2.FileSystemLoader(TEMPLATES), "undefined": jinja2.StrictUndefined, "trim_blocks": True,
-        "lstrip_blocks": True, "keep_trailing_newline": True,
-    }  # fmt: skip
-    page = jinja2.Environment(autoescape=True, **options)
-    text = jinja2.Environment(autoescape=False, **options)
-    text.filters["md"] = escaped
-    write_atomically(html, page.get_template(f"{name}.html.j2").render(view).encode())
-    write_atomically(markdown, text.get_template(f"{name}.md.j2").render(view).encode())
+    page, text = render(view, name)
+    write_atomically(html, page.encode())
+    write_atomically(markdown, text.encode())
 
 
 def percent(share: float | None, sd: float | None = None) -> str:

@@ -35,15 +35,15 @@ def escaped(text):
     return re.sub(r"([\\`*_{}\[\]|#~$])", r"\\\1", text)
 
 
-def render(view):
-    """(HTML, Markdown) of a view."""
+def render(view, name="report"):
+    """(HTML, Markdown) of a view, by the templates `<name>.html.j2` and `<name>.md.j2`."""
     options = {"loader": jinja2.FileSystemLoader(TEMPLATES), "undefined": jinja2.StrictUndefined, "trim_blocks": True,
                "lstrip_blocks": True, "keep_trailing_newline": True}  # fmt: skip
     html = jinja2.Environment(autoescape=True, **options)
     html.filters["themed"] = themed
     markdown = jinja2.Environment(autoescape=False, **options)
     markdown.filters["md"] = escaped
-    return html.get_template("report.html.j2").render(view), markdown.get_template("report.md.j2").render(view)
+    return html.get_template(f"{name}.html.j2").render(view), markdown.get_template(f"{name}.md.j2").render(view)
 
 
 def write(view, out):

@@ -7,6 +7,7 @@ grid or a search vary; nuisance, which is tuned alike for each of them; or fixed
 import difflib
 import itertools
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ _MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms"
 _SYMBOLS = {"lambda": "λ", "mu": "μ", "nu": "ν", "gamma": "γ"}
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
+_BESIDE_LETTERS = " -_.+"  # in a name: it stands in tables of Markdown and HTML, CSV files and commands, and has to fit them all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +174,8 @@ def _arm(where: str, name: str, given: Any, published: Any) -> Arm:
     place = f"{where}: arm {name!r}"
     if _RESERVED.match(name):
         raise InputError(f"{place} needs another name; best, trial-, pareto-, step-, untrained and @ = , have a meaning.")
+    if not _is_plain(name):
+        raise InputError(f"{place} needs another name: letters, digits, single spaces and - _ . +, a letter or digit first.")
     given = mapping(place, given)
     reason = None
     if "reason" in given or "settings" in given:
@@ -184,6 +188,12 @@ def _arm(where: str, name: str, given: Any, published: Any) -> Arm:
         name=name, settings=settings(place, given), published=outcome or None,
         reason=" ".join(reason.split()) if reason else None,
     )  # fmt: skip
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is of letters of any script (with their marks), digits and what may stand between them."""
+    known = all(one.isalnum() or one in _BESIDE_LETTERS or unicodedata.category(one).startswith("M") for one in name)
+    return known and name[:1].isalnum() and " ".join(name.split()) == name
 
 
 def _path(where: str, content: Mapping[str, Any], names: list[str]) -> str:

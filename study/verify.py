@@ -20,7 +20,7 @@ from study.ablate import RESULTS
 from study.again import compare, run_afresh
 from study.baseline import STORE
 from study.certificates import IDENTICAL, NOT_REPRODUCED, OUTCOMES, TOLERATED, in_words, verdict
-from study.command import run_command
+from study.command import positive, run_command
 from study.config import flatten, load_params
 from study.plan import Cell
 from study.results import changes_since, is_same_run, open_for, read_results, replan, reported
@@ -185,19 +185,13 @@ def _verdict(result: Mapping[str, Any]) -> str | None:
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m study.verify", description="Runs finished cells again, from nothing.")
     parser.add_argument("--study", action="append", metavar="NAME", help="repeatable; default: those of params.yaml")
-    parser.add_argument("--runs", type=_positive, default=3, metavar="K", help="of each study; default: 3")
+    parser.add_argument("--runs", type=positive, default=3, metavar="K", help="of each study; default: 3")
     parser.add_argument("--tolerance", type=_share, default=0.0, metavar="X", help="of accuracies, 0 to 1; default: 0.0")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: {CERTIFICATES}/<study>.json")
     parser.add_argument("--results", type=Path, default=RESULTS, help="default: results/ablate")
     parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
     return parser.parse_args(argv)
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
-    return int(text)
 
 
 def _share(text: str) -> float:

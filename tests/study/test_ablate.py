@@ -62,7 +62,8 @@ def test_a_study_that_grows_trains_only_what_is_new(finished, trained):
 
 def test_seeds_are_added_after_the_largest_and_the_command_says_so(finished, trained, command):
     finished.set({"ablate.seeds": [4, 0]})
-    assert command(ablate.main, "--study", "tiny", "--add-seeds", "2")[0] == 0
+    status, output, _ = command(ablate.main, "--study", "tiny", "--add-seeds", "2")
+    assert status == 0 and "write `seeds: [4, 0, 5, 6]` in study/studies/tiny.yaml" in output
     (folder,) = (finished.folder / "results" / "custom").iterdir()
     summary = json.loads((folder / "study.json").read_bytes())
     assert [run["seed"] for run in summary["arms"][0]["runs"]] == [4, 0, 5, 6]

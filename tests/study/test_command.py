@@ -35,7 +35,7 @@ def nothing(project):
     [
         (["--study", "tinny"], nothing, "there is no study 'tinny'; did you mean 'tiny'?"),
         (["--set", "pretrain.lamda=1"], nothing, "'pretrain.lamda' is not a parameter; did you mean 'pretrain.lambda'?"),
-        (["--set", "pretrain.nu=-1"], nothing, "pretrain.nu must be a finite number of at least 0, but got -1"),
+        (["--set", "pretrain.mu=-1"], nothing, "pretrain.mu must be a finite number of at least 0, but got -1"),
         (["--set", "pretrain.width=wide"], nothing, "pretrain.width must be a whole number, but got 'wide'"),
         (["--set", "pretrain.nu"], nothing, "--set takes key=value"),
         (["--profile", "tony"], nothing, "profile must be one of"),

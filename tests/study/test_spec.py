@@ -250,6 +250,13 @@ def test_an_unknown_study_suggests_the_nearest_name():
         ("{pretrain.nu: 2}", "5", "arm 'two' must hold named values, but holds 5"),
         ("two:", "best:", "arm 'best' needs another name"),
         ("two:", "one@2:", "arm 'one@2' needs another name"),
+        ("two:", "one|2:", "arm 'one|2' needs another name: letters, digits, single spaces and - _ . +, a letter or digit first"),
+        ("two:", "one`2:", "arm 'one`2' needs another name"),
+        ("two:", "one<2:", "arm 'one<2' needs another name"),
+        ("two:", "one  2:", "arm 'one  2' needs another name"),
+        ("two:", '"one\\n2":', "needs another name: letters"),
+        ("two:", "\"it's\":", "needs another name: letters"),
+        ("two:", "-one:", "arm '-one' needs another name"),  # on the command line it would be an option
         ("mode: arms", "mode: arms\nseeds: 3", "seeds must list whole numbers of at least 0, but got 3"),
         ("mode: arms", "mode: arms\nseeds: [0, a]", "seeds must list whole numbers"),
         ("mode: arms", "mode: arms\nseeds: [-1]", "seeds must list whole numbers"),
@@ -334,3 +341,8 @@ def test_a_search_with_an_impossible_range_or_number_is_refused(study_of, old, n
     assert study_of(text + SEARCH).search.trials == 4
     message = refusal(study_of, text + SEARCH.replace(old, new, 1))
     assert "mine.yaml" in message and said in message
+
+
+@pytest.mark.parametrize("name", ["λ25-μ0.5", "3x512", "no BatchNorm", "größer", "大きい", "हिंदी", "1e+30", "a_b"])
+def test_an_arm_is_named_in_letters_of_any_script(study_of, name):
+    assert study_of(GOOD.replace("two:", f"{name}:")).arms[1].name == name

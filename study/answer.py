@@ -3,6 +3,7 @@
 Every sentence follows from the summary's numbers; none is written for a study.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,101 +19,133 @@ from vicreg.pretrain import new_model, view_size
 
 SAYS_NOTHING = (MISSING, PARTIAL, KILLED, FAILED, OUT_OF_MEMORY)  # of the settings, where a run ended or stands so
 ALPHA = 0.05
-_ENDINGS = {DIVERGED: "diverged", KILLED: "was killed", OUT_OF_MEMORY: "ran out of memory", FAILED: "failed",
-            MISSING: "is missing", PARTIAL: "is unfinished", PRUNED: "was pruned"}  # fmt: skip
+_ENDINGS = {  # status -> what became of one run, and of several
+    DIVERGED: ("diverged", "diverged"), KILLED: ("was killed", "were killed"), FAILED: ("failed", "failed"),
+    OUT_OF_MEMORY: ("ran out of memory", "ran out of memory"), MISSING: ("is missing", "are missing"),
+    PARTIAL: ("is unfinished", "are unfinished"), PRUNED: ("was pruned", "were pruned"),
+}  # fmt: skip
 
 
 def answer(summary: Mapping[str, Any]) -> str:
-    """One or two sentences: what was best, by how much and how sure that is, and how many collapsed, by what name."""
+    """A few sentences: what was best, by how much and how sure that is, what else is told apart from the baseline, and how
+    many collapsed, by what name."""
     arms, primary = summary["arms"], summary["primary"]
-    trained = [arm for arm in arms if not arm["is_control"]]
     # What a search or a tuning tried was compared on validation, one seed each; test must not choose among it once more.
-    measured = [arm for arm in trained if arm["role"] in ("arm", "step") and primary in arm["summary"]]
+    measured = [arm for arm in arms if arm["role"] in ("arm", "step") and primary in arm["summary"]]
     if not measured:
         return "No run has finished yet, so there is no answer yet."
-    best = max(measured, key=lambda arm: arm["summary"][f"validation_{primary}"]["mean"])
-    main = best["summary"][primary]
-    sentence = f"Best on validation is {best['label']}; on test it has {percent(main)} {probe(primary)} top-1"
-    if best["is_baseline"]:
-        sentence += ". It is the baseline"
-        sentence += _others(measured, primary)
-    else:
-        sentence += f", {against(main['difference'], 'the baseline')}"
-    sentences = [sentence, _collapsed(trained), _of_design(summary)]
+    sentences = [_best(measured, primary), _told_apart(measured, primary), _collapsed(arms), _of_design(summary)]
     if summary["mode"] == "grid":  # which asks for a region before it asks for a best cell
-        sentences = [_collapsed(trained), _of_design(summary), sentence]
+        sentences = [sentences[2], sentences[3], *sentences[:2]]
     return ". ".join(one for one in sentences if one) + "."
 
 
-def _others(measured: Sequence[Mapping[str, Any]], primary: str) -> str:
-    """How many other healthy arms are below the baseline beyond doubt, and how many are not told apart from it."""
-    told = [
-        arm["summary"][primary]["difference"] for arm in measured
-        if arm["verdict"]["name"] == "healthy" and not arm["is_baseline"]
-    ]  # fmt: skip
-    told = [one for one in told if one is not None and one.get("p_holm") is not None]
-    close = sum(one["p_holm"] >= ALPHA for one in told)
-    if not close:
+def _best(measured: Sequence[Mapping[str, Any]], primary: str) -> str:
+    """The arm that is best on validation among those that finished at every seed: a mean over seeds that survived would
+    speak for settings that let some diverge."""
+    whole = [arm for arm in measured if arm["summary"][primary]["n"] == arm["outcomes"]["asked"]]
+    partly = [arm["label"] for arm in measured if arm not in whole]
+    passed_over = f" ({_many(partly)} lost seeds and {_is(partly)} not considered)" if partly else ""
+    if not whole:
+        return f"No arm has finished at every seed, so none is called best{passed_over}"
+    best = max(whole, key=lambda arm: arm["summary"][f"validation_{primary}"]["mean"])
+    main = best["summary"][primary]
+    sentence = f"Best on validation is {best['label']}{passed_over}; on test it has {percent(main)} {probe(primary)} top-1"
+    if best["is_baseline"]:
+        return f"{sentence}. It is the baseline"
+    return f"{sentence}, {against(main['difference'], 'the baseline')}"
+
+
+def _told_apart(measured: Sequence[Mapping[str, Any]], primary: str) -> str:
+    """How many of all arms are above the baseline, below it and not told apart from it, by Holm's p-values."""
+    tested = [(arm["label"], arm["summary"][primary]["difference"]) for arm in measured if not arm["is_baseline"]]
+    tested = [(label, one) for label, one in tested if one is not None and one.get("p_holm") is not None]
+    if len(tested) < 2:
         return ""
-    return f", and {close} other healthy {'arm is' if close == 1 else 'arms are'} not told apart from it"
+    above = [label for label, one in tested if one["p_holm"] < ALPHA and one["mean"] > 0]
+    below = [label for label, one in tested if one["p_holm"] < ALPHA and one["mean"] < 0]
+    if not above and not below:
+        return f"By Holm's adjusted p-values none of {len(tested)} arms is told apart from the baseline"
+    parts = [f"{_many(names)} {_is(names)} {where} it" for names, where in ((above, "above"), (below, "below")) if names]
+    rest = len(tested) - len(above) - len(below)
+    others = f" and {rest} of {len(tested)} arms {'is' if rest == 1 else 'are'} not told apart from it" if rest else ""
+    return f"Against the baseline, by Holm's adjusted p-values, {', '.join(parts)}{others}"
 
 
-def _collapsed(trained: Sequence[Mapping[str, Any]]) -> str:
-    judged = [arm for arm in trained if arm["role"] != "tuning" and arm["verdict"]["name"] not in SAYS_NOTHING]
-    counts = Counter(arm["verdict"]["name"] for arm in judged if arm["verdict"]["name"] != "healthy")
+def _collapsed(arms: Sequence[Mapping[str, Any]]) -> str:
+    """How many of all settings collapsed, each counted once, whatever arms and trials it is the setting of."""
+    verdicts: dict[str, str] = {}
+    for arm in arms:
+        if arm["role"] in ("arm", "step", "trial"):
+            verdicts.setdefault(json.dumps(arm["settings"], sort_keys=True), arm["verdict"]["name"])
+    noun = "settings" if any(arm["role"] == "trial" for arm in arms) else "arms"
+    counts = Counter(verdicts.values())
     if PRUNED in counts:  # which is done for complete collapse alone
         counts["complete and pruned"] = counts.pop(PRUNED)
-    noun = "settings" if any(arm["role"] == "trial" for arm in judged) else "arms"
-    diverged = counts.pop(DIVERGED, 0)  # which is no collapse
-    if counts:
-        names = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-        return f"Of {len(judged)} {noun}, {counts.total()} collapsed ({names})" + (
-            f" and {diverged} diverged" if diverged else ""
-        )
-    if diverged:
-        return f"Of {len(judged)} {noun}, {diverged} diverged and none collapsed"
-    return f"None of {len(judged)} {noun} collapsed" if len(judged) > 1 else ""
+    other = {_ENDINGS[name]: counts.pop(name) for name in (DIVERGED, *SAYS_NOTHING) if name in counts}
+    counts.pop("healthy", None)
+    if len(verdicts) < 2 and not counts and not other:
+        return ""
+    names = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    collapsed = f"{counts.total()} collapsed ({names})" if counts else "none collapsed"
+    endings = [f"{count} {ending[count != 1]}" for ending, count in other.items()]
+    return ", ".join([f"Of {len(verdicts)} {noun} {collapsed}", *endings])
 
 
 def _of_design(summary: Mapping[str, Any]) -> str:
-    """What the design adds: the strongest factor of a grid, what pruning saved, the step that earned most."""
+    """What the design adds: the terms that explain most of a grid, what pruning saved, the step that earned most."""
     if summary["grid"] and summary["grid"]["anova"]:
-        top = max(summary["grid"]["anova"]["effects"], key=lambda effect: effect["partial_eta_squared"])
-        share = 100 * top["partial_eta_squared"]
-        return f"Most of what varies is explained by {top['term']} (partial eta squared {share:.0f} %)"
+        effects = [effect for effect in summary["grid"]["anova"]["effects"] if effect["p"] < ALPHA]
+        effects = sorted(effects, key=lambda effect: -effect["share"])[:2]
+        named = [f"{effect['term']} explains {100 * effect['share']:.0f} %" for effect in effects]
+        return f"Of the variance of accuracy over the grid's runs {' and '.join(named)}" if named else ""
     if summary["search"]:
         pruned = summary["search"]["pruned"]
-        saved = 100 * pruned["saved"]
-        return (
-            f"Pruning of {pruned['trials']} collapsed trials saved {saved:.0f} % of the search's epochs"
-            if pruned["trials"]
-            else ""
-        )
+        saved = f"Pruning of {pruned['trials']} collapsed trials saved {100 * pruned['saved']:.0f} % of the search's epochs"
+        front = summary["search"]["front"]
+        several = f"{len(front)} trials are on the Pareto front" if len(summary["search"]["objectives"]) > 1 else ""
+        return ". ".join(one for one in (several, saved if pruned["trials"] else "") if one)
     if summary["path"] and summary["path"]["steps"]:
         most = max(summary["path"]["steps"], key=lambda step: step["gain"]["mean"])
-        return f"Of the changes on the way, {most['change']} earned most ({signed(most['gain']['mean'])} points)"
+        if most["gain"]["mean"] <= 0 or most["gain"]["n"] < 3:
+            return ""
+        return f"Of the changes on the way {most['change']} earned most: {against(most['gain'], 'the step before')}"
     return ""
 
 
 def alerts(summary: Mapping[str, Any]) -> list[str]:
     """What a reader must know before any number: runs without a result, by name, and too few seeds to conclude from."""
     found = []
-    runs = [(arm, run) for arm in summary["arms"] if arm["role"] != "trial" for run in arm["runs"]]
-    lost = [(arm, run) for arm, run in runs if run["status"] != FINISHED]
+    runs = [(arm, run) for arm in summary["arms"] for run in arm["runs"]]
+    lost = [
+        (arm, run) for arm, run in runs if run["status"] != FINISHED and (arm["role"], run["status"]) != ("trial", PRUNED)
+    ]
     if lost:
-        named = {}
+        named: dict[str, list[str]] = {}
         for arm, run in lost:
-            named.setdefault(_ENDINGS[run["status"]], []).append(f"{arm['label']} seed {run['seed']}")
-        what = "; ".join(f"{_many(names)} {ending}" for ending, names in named.items())
-        found.append(
-            f"{len(lost)} of {len(runs)} runs {'has' if len(lost) == 1 else 'have'} no result: {what}. They count in every "
-            "rate and in no mean."
-        )
-    trained = [arm for arm in summary["arms"] if arm["role"] in ("arm", "step")]
-    seeds = max((len([run for run in arm["runs"] if run["status"] == FINISHED]) for arm in trained), default=0)
+            name = arm["name"] if arm["role"] == "trial" else arm["label"]
+            named.setdefault(run["status"], []).append(f"{name} seed {run['seed']}")
+        what = "; ".join(f"{_many(names)} {_ENDINGS[status][len(names) > 1]}" for status, names in named.items())
+        has = "has" if len(lost) == 1 else "have"
+        found.append(f"{len(lost)} of {len(runs)} runs {has} no result: {what}. They count in every rate and in no mean.")
+    seeds = _paired_seeds(summary)
     if 0 < seeds < 3:
         found.append(f"n = {seeds}: descriptive only. Below three seeds nothing is concluded from a difference.")
     return found
+
+
+def _paired_seeds(summary: Mapping[str, Any]) -> int:
+    """The most seeds that any arm shares with the baseline; of a baseline alone, its own."""
+    primary = summary["primary"]
+    measured = [
+        arm["summary"][primary] for arm in summary["arms"] if arm["role"] in ("arm", "step") and primary in arm["summary"]
+    ]
+    paired = [entry["difference"]["n"] for entry in measured if entry["difference"] is not None]
+    return max(paired or [entry["n"] for entry in measured], default=0)
+
+
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _many(names: Sequence[str], most: int = 6) -> str:
@@ -126,6 +159,8 @@ def against(interval: Mapping[str, Any] | None, reference: str) -> str:
         return f"with no run of {reference} to compare with"
     points = f"{signed(interval['mean'])} points from {reference}"
     if interval["low"] is None:
+        if interval["n"] > 2:
+            return f"{points} (the same at each of {interval['n']} seeds, so there is no spread to tell by)"
         return f"{points} (n = {interval['n']}, too few for an interval: descriptive only)"
     adjusted = interval.get("p_holm")
     meaning = "" if adjusted is None or adjusted < ALPHA else ", so not told apart from it"
@@ -136,7 +171,7 @@ def against(interval: Mapping[str, Any] | None, reference: str) -> str:
 
 def signed(share: float) -> str:
     """A share as percentage points with its sign."""
-    return f"{100 * share:+.1f}"
+    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def percent(summary: Mapping[str, Any]) -> str:

@@ -3,13 +3,17 @@ seen, and which collapse metric goes with accuracy. Runs in, plain numbers out; 
 """
 
 import dataclasses
+import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from study.runs import FINISHED, PRUNED
 from study.statistics import (
+    LEAST_SEEDS,
     effect_size,
     holm,
     mean,
@@ -43,8 +47,8 @@ def compare_arms(arms: Sequence[dict[str, Any]], *, baseline: str, primary: str,
     for arm in arms:
         own, control = columns[arm["name"]], arm["control"]
         arm["outcomes"] = outcomes(arm["runs"])
-        for key in next(iter(own.values()), {}):
-            values = [row[key] for row in own.values()]
+        for key in dict.fromkeys(key for row in own.values() for key in row):
+            values = [row[key] for row in own.values() if key in row]
             arm["summary"][key] = {
                 "n": len(values),
                 "mean": mean(values),
@@ -66,10 +70,15 @@ def compare_arms(arms: Sequence[dict[str, Any]], *, baseline: str, primary: str,
 
 
 def _paired(own: Mapping[int, Any], reference: Mapping[int, Any], key: str) -> dict[str, Any] | None:
-    seeds = sorted(set(own) & set(reference))
+    seeds = _shared(own, reference, key)
     if not seeds:
         return None
     return dataclasses.asdict(paired_difference(*_pairs(own, reference, seeds, key)))
+
+
+def _shared(own: Mapping[int, Any], reference: Mapping[int, Any], key: str) -> list[int]:
+    """The seeds at which both have the column."""
+    return sorted(seed for seed in set(own) & set(reference) if key in own[seed] and key in reference[seed])
 
 
 def _pairs(own: Mapping[int, Any], reference: Mapping[int, Any], seeds: Sequence[int], key: str) -> tuple[list, list]:
@@ -78,7 +87,7 @@ def _pairs(own: Mapping[int, Any], reference: Mapping[int, Any], seeds: Sequence
 
 def _in_detail(own: Mapping[int, Any], reference: Mapping[int, Any], key: str) -> dict[str, Any]:
     """What a difference of the primary column says beside its interval."""
-    seeds = sorted(set(own) & set(reference))
+    seeds = _shared(own, reference, key)
     values, others = _pairs(own, reference, seeds, key)
     return {
         "seeds": seeds,
@@ -104,12 +113,12 @@ def _bits(text: str, images: int) -> np.ndarray:
 
 
 def _adjust(arms: Sequence[dict[str, Any]], primary: str, name: str) -> None:
-    """Holm's adjustment within the study: one family of the differences from the baseline, one of the gains. A search's
-    trials and what tunes a nuisance are no tests, the control's difference is no arm's, and two arms of the same runs (a
-    path's last step and the arm it walks to) are one test."""
+    """Holm's adjustment within the study, the differences from the baseline as one family and the gains as another. A
+    search's trials and what tunes a nuisance are no tests, the control's difference is no arm's, two arms of the same runs
+    (a path's last step and the arm it walks to) are one test, and the baseline by another name is none."""
     family: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for arm in arms:
-        entry = arm["summary"].get(primary, {}).get(name) if arm["role"] in ("arm", "step") else None
+    for arm in compared(arms):
+        entry = arm["summary"].get(primary, {}).get(name)
         if entry is not None:
             family.setdefault(_digests(arm), []).append(entry)
     for entries, adjusted in zip(family.values(), holm([one[0]["p"] for one in family.values()]), strict=True):
@@ -117,49 +126,67 @@ def _adjust(arms: Sequence[dict[str, Any]], primary: str, name: str) -> None:
             entry["p_holm"] = adjusted
 
 
+def compared(arms: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The arms that a study compares, the baseline among them: no trials, tuning or controls, and no second name of the
+    baseline's runs."""
+    baseline = [_digests(arm) for arm in arms if arm["is_baseline"]]
+    ours = [arm for arm in arms if arm["role"] in ("arm", "step")]
+    return [arm for arm in ours if arm["is_baseline"] or _digests(arm) not in baseline]
+
+
 def _digests(arm: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(run["digest"] for run in arm["runs"]))
 
 
 def _columns(run: Mapping[str, Any]) -> dict[str, float]:
-    """One run's numbers by column: test top-1 of each probe, and collapse metrics of both spaces."""
+    """One run's numbers by column: test top-1 of each probe, and collapse metrics of both spaces. A metric that is not a
+    number in this run (a spread of nothing) is left out of its columns."""
     row = {probe: measured["top1"] for probe, measured in run["test"].items()}
     row |= {f"validation_{probe}": measured["top1"] for probe, measured in run["validation"].items()}
     for space in SPACES:
-        row |= {f"{name}_{space}": run["collapse"][space][name] for name in COLLAPSE_COLUMNS}
-    return row
+        row |= {f"{name}_{space}": run["collapse"][space].get(name) for name in COLLAPSE_COLUMNS}
+    return {name: value for name, value in row.items() if _is_number(value)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def outcomes(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """How the runs asked for ended, by verdict or, without one, by status; and the share that collapsed, of all of them,
     with Wilson's interval."""
     counts = Counter(run["verdict"]["name"] if run["verdict"] else run["status"] for run in runs)
-    collapsed = sum(counts[name] for name in COLLAPSES)
+    collapsed = sum(counts[name] for name in (*COLLAPSES, PRUNED))  # a run is pruned for complete collapse alone
     low, high = wilson(collapsed, len(runs))
     return {"asked": len(runs), "counts": dict(sorted(counts.items())), "collapsed": collapsed, "low": low, "high": high}
 
 
-def power(arms: Sequence[Mapping[str, Any]], *, primary: str, margin: float, command: str) -> dict[str, Any] | None:
+def power(
+    arms: Sequence[Mapping[str, Any]], *, primary: str, margin: float, configured: int, command: str
+) -> dict[str, Any] | None:
     """What the study could have seen, from the spread of its healthy arms' differences: the smallest difference it would
-    have found four times in five, and the seeds it takes for `margin`. None where no arm has two paired seeds."""
-    compared = [arm for arm in arms if arm["role"] in ("arm", "step") and _values(arm, primary)]
-    compared = list({_digests(arm): arm for arm in compared}.values())  # of the same runs one is enough
-    family = len(compared)
-    usable = [arm for arm in compared if len(_values(arm, primary)) >= 2]
-    healthy = [arm for arm in usable if arm["verdict"]["name"] == "healthy"] or usable
-    spread = pooled_spread([_values(arm, primary) for arm in healthy])
-    if spread is None:
+    have found four times in five, and the seeds it takes for `margin`. Below three seeds the spread says nothing, and
+    three are what it takes first. `configured` is the number of seeds that `--add-seeds` adds to."""
+    tested = [arm for arm in compared(arms) if not arm["is_baseline"] and _values(arm, primary)]
+    tested = list({_digests(arm): arm for arm in tested}.values())  # of the same runs one is enough
+    if not tested:
         return None
-    alpha = ALPHA / family  # Holm rejects at least what Bonferroni does: what is found at this level is found
-    n = Counter(len(_values(arm, primary)) for arm in usable).most_common(1)[0][0]
-    asked = max(arm["outcomes"]["asked"] for arm in compared)
-    needed = seeds_needed(spread, margin, alpha=alpha, power=POWER) if spread > 0 else n
-    more = None if needed is None else max(0, needed - asked)
-    return {
-        "spread": spread, "arms": len(healthy), "family": family, "alpha": ALPHA, "power": POWER, "n": n,
-        "detectable": smallest_detectable(spread, n, alpha=alpha, power=POWER), "margin": margin, "needed": needed,
-        "command": f"{command} --add-seeds {more}" if more else None,
-    }  # fmt: skip
+    n = Counter(len(_values(arm, primary)) for arm in tested).most_common(1)[0][0]
+    asked = max(arm["outcomes"]["asked"] for arm in tested)
+    healthy = [arm for arm in tested if arm["verdict"]["name"] == "healthy"] or tested
+    healthy = [arm for arm in healthy if len(_values(arm, primary)) >= LEAST_SEEDS]
+    spread = pooled_spread([_values(arm, primary) for arm in healthy])
+    alpha = ALPHA / len(tested)  # Holm rejects at least what Bonferroni does: what is found at this level is found
+    found: dict[str, Any] = {"n": n, "asked": asked, "family": len(tested), "alpha": ALPHA, "power": POWER, "margin": margin}
+    if spread is None or n < LEAST_SEEDS:
+        found |= {"spread": None, "arms": 0, "detectable": None, "needed": LEAST_SEEDS}
+    else:
+        found |= {
+            "spread": spread, "arms": len(healthy), "detectable": smallest_detectable(spread, n, alpha=alpha, power=POWER),
+            "needed": seeds_needed(spread, margin, alpha=alpha, power=POWER) if spread > 0 else n,
+        }  # fmt: skip
+    more = None if found["needed"] is None or found["needed"] <= n else max(0, found["needed"] - configured)
+    return found | {"command": None if more is None else f"{command} --add-seeds {more}" if more else command}
 
 
 def _values(arm: Mapping[str, Any], primary: str) -> list[float]:
@@ -169,25 +196,36 @@ def _values(arm: Mapping[str, Any], primary: str) -> list[float]:
 
 def predictors(arms: Sequence[Mapping[str, Any]], primary: str) -> list[dict[str, Any]]:
     """Which collapse metric goes with accuracy: for each of both spaces Spearman's and Kendall's correlation with test
-    accuracy over all trained and measured runs, the strongest first. Intervals count arms, not runs: seeds of one arm are
-    no independent evidence."""
-    rows = [(arm["name"], run) for arm in arms if not arm["is_control"] for run in arm["runs"] if primary in run["test"]]
-    independent = len({name for name, _ in rows})
+    accuracy over all trained and measured runs, the strongest first. A run counts once, whatever arms it belongs to.
+    Intervals count settings, not runs: seeds of one setting are no independent evidence."""
+    rows = [(setting, run) for setting, run in _different_runs(arms) if primary in run["test"]]
     accuracies = [run["test"][primary]["top1"] for _, run in rows]
     found = []
     for space in SPACES:
         for metric in PREDICTORS:
-            values = [run["collapse"][space].get(metric) for _, run in rows]
-            if len(values) < 3 or any(value is None for value in values):
+            pairs = [(setting, run["collapse"][space].get(metric), y) for (setting, run), y in zip(rows, accuracies)]
+            pairs = [pair for pair in pairs if _is_number(pair[1])]
+            if len(pairs) < 3:
                 continue
-            spearman, kendall = rank_correlations(values, accuracies, independent=independent)
+            settings, values, ours = zip(*pairs, strict=True)
+            independent = len(set(settings))
+            spearman, kendall = rank_correlations(values, ours, independent=independent)
             if spearman.value is None:
                 continue
             found.append({
-                "metric": metric, "space": space, "runs": len(rows), "arms": independent,
+                "metric": metric, "space": space, "runs": len(values), "settings": independent,
                 "spearman": dataclasses.asdict(spearman), "kendall": dataclasses.asdict(kendall),
             })  # fmt: skip
     return sorted(found, key=lambda row: (-abs(row["spearman"]["value"]), row["metric"], row["space"]))
+
+
+def _different_runs(arms: Sequence[Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Every trained run once, with its setting."""
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for arm in arms:
+        for run in [] if arm["is_control"] else arm["runs"]:
+            found.setdefault(run["digest"], (json.dumps(arm["settings"], sort_keys=True), run))
+    return list(found.values())
 
 
 def scale_claim(arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -199,15 +237,15 @@ def scale_claim(arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         return None
     ratio = ratio_interval([end["invariance"] for end in ends], [end["covariance"] for end in ends])
     tally = {"same": [0, 0], "other": [0, 0]}  # collapsed, all
-    for arm in arms:
-        for run in [] if arm["is_control"] else _finished(arm):
-            end = run["history"][-1]
-            if not (end["invariance"] > 0 and end["covariance"] > 0) or not run["verdict"]:
-                continue
-            same = 1 / SAME_SCALE <= end["invariance"] / end["covariance"] <= SAME_SCALE
-            count = tally["same" if same else "other"]
-            count[0] += run["verdict"]["name"] in COLLAPSES
-            count[1] += 1
+    for _, run in _different_runs(arms):
+        if run["status"] not in (FINISHED, PRUNED) or not run["history"]:
+            continue
+        end = run["history"][-1]
+        first, second = end["invariance"], end["covariance"]
+        same = second > 0 and 1 / SAME_SCALE <= first / second <= SAME_SCALE
+        count = tally["same" if same else "other"]
+        count[0] += run["status"] == PRUNED or bool(run["verdict"]) and run["verdict"]["name"] in COLLAPSES
+        count[1] += 1
     weighted = [(end["weighted_invariance"], end["weighted_covariance"]) for end in ends]
     positive = all(first > 0 and second > 0 for first, second in weighted)
     return {
@@ -219,4 +257,4 @@ def scale_claim(arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def _finished(arm: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [run for run in arm["runs"] if run["status"] == "finished" and run["history"]]
+    return [run for run in arm["runs"] if run["status"] == FINISHED and run["history"]]

@@ -69,11 +69,17 @@ def _forest_row(axes, y, row, low, high):
     mean = 100 * row["mean"]
     if not low <= mean <= high:
         edge = low + 0.025 * (high - low) if mean < low else high - 0.025 * (high - low)
-        (arrow,) = axes.plot(edge, y, "<" if mean < low else ">", color=colour, markersize=7, clip_on=False, zorder=4)
+        inwards = edge + (0.05 if mean < low else -0.05) * (high - low)
+        (arrow,) = axes.plot(edge, y, "<" if mean < low else ">", color=colour, markersize=6, clip_on=False, zorder=4)
+        axes.plot(inwards, y, marker, color=colour, markersize=5, markeredgecolor=PAPER, markeredgewidth=0.6, zorder=4)
         tip(arrow, f"{row['label']}: {row['text']}")
         return
     if finite([row["low"], row["high"]]):
-        axes.plot([max(100 * row["low"], low), min(100 * row["high"], high)], [y, y], color=colour, linewidth=1.6, zorder=2)
+        ends = max(100 * row["low"], low), min(100 * row["high"], high)
+        axes.plot(ends, [y, y], color=colour, linewidth=1.6, zorder=2)
+        for end, bound, sign in ((ends[0], 100 * row["low"], "<"), (ends[1], 100 * row["high"], ">")):
+            if end != bound:  # the interval goes on beyond the axis
+                axes.plot(end, y, sign, color=colour, markersize=4, clip_on=False, zorder=3)
     for index, value in enumerate(finite(row["values"])):
         offset = 0.24 + 0.16 * (index / max(len(row["values"]) - 1, 1) - 0.5)
         if low <= 100 * value <= high:
@@ -83,7 +89,7 @@ def _forest_row(axes, y, row, low, high):
 
 
 @drawn
-def phase(cells, *, colour, published=(), value=None):
+def phase(cells, *, colour, published=()):
     """The plane of λ/ν and μ/ν, logarithmic: a tile a cell, coloured by `verdict` or by `rank`, with published points.
 
     `cells`: dicts with x, y (the ratios), label, verdict, verdicts (name -> count), rank, accuracy. `published`: dicts
@@ -188,7 +194,7 @@ def correlations(rows):
 
     `rows`: dicts with label, spearman and kendall, each with value, low, high (these may be None).
     """
-    figure, axes = panel(52 + 17 * len(rows), label_width([shortened(row["label"], 32) for row in rows]) + 26, 14, bottom=40)
+    figure, axes = panel(66 + 17 * len(rows), label_width([shortened(row["label"], 32) for row in rows]) + 26, 14, bottom=54)
     axes.set_xlim(-1.05, 1.05)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.axvline(0, color=INK, linewidth=1)
@@ -204,17 +210,29 @@ def correlations(rows):
     axes.set_yticks(range(len(rows)), [shortened(row["label"], 32) for row in rows], fontsize=8, color=INK)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("rank correlation with test accuracy", fontsize=8.5)
+    styles = (("Spearman", INFORMATIONAL), ("Kendall", PAPER))
+    handles = [
+        matplotlib.lines.Line2D([], [], linestyle="", marker="o", markersize=4.2, color=INFORMATIONAL, markerfacecolor=face)
+        for _, face in styles
+    ]
+    figure.legend(handles, [name for name, _ in styles], loc="lower center", ncols=2, frameon=False, fontsize=7.5,
+                  handletextpad=0.0, borderpad=0, borderaxespad=0.2, labelcolor=INK)  # fmt: skip
     return figure
 
 
 @drawn
 def scatter(points, *, xlabel, ylabel="test accuracy, %", log_x=False, line=()):
-    """Runs as points: `points` are dicts with x, y, verdict and tip; `line` joins some (x, y) from left to right."""
+    """Runs as points: `points` are dicts with x, y, verdict and tip; `line` joins some (x, y) from left to right. A point
+    whose y is None came to no value: a cross at the lower edge."""
     figure, axes = panel(250, 42, 14, bottom=54)
     for point in points:
         colour, marker, _ = verdict_style(point["verdict"])
-        (dot,) = axes.plot(point["x"], point["y"], marker, color=colour, markersize=5, markeredgecolor=PAPER,
-                           markeredgewidth=0.5, alpha=0.85)  # fmt: skip
+        if point["y"] is None:
+            (dot,) = axes.plot(point["x"], 0.02, "x", color=colour, markersize=5, markeredgewidth=1.2,
+                               transform=axes.get_xaxis_transform())  # fmt: skip
+        else:
+            (dot,) = axes.plot(point["x"], point["y"], marker, color=colour, markersize=5, markeredgecolor=PAPER,
+                               markeredgewidth=0.5, alpha=0.85)  # fmt: skip
         if len(points) <= MANY_POINTS:
             tip(dot, point["tip"])
     if line:
@@ -227,7 +245,8 @@ def scatter(points, *, xlabel, ylabel="test accuracy, %", log_x=False, line=()):
         axes.set_xlim(min(positive) / 1.15, max(positive) * 1.15)
     axes.set_xlabel(xlabel, fontsize=8.5)
     axes.set_ylabel(ylabel, fontsize=8.5)
-    legend_of_verdicts(figure, [point["verdict"] for point in points])
+    legend_of_verdicts(figure, [point["verdict"] for point in points if point["y"] is not None],
+                       no_value=any(point["y"] is None for point in points))  # fmt: skip
     return figure
 
 
@@ -255,7 +274,8 @@ def search_history(trials, *, objective):
     axes.set_xlabel("trial, as proposed", fontsize=8.5)
     axes.set_ylabel(objective, fontsize=8.5)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    legend_of_verdicts(figure, [trial["verdict"] for trial in trials])
+    valued = [trial["verdict"] for trial in trials if finite([trial["value"]])]
+    legend_of_verdicts(figure, valued, no_value=len(valued) < len(trials))
     return figure
 
 

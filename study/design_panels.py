@@ -1,5 +1,8 @@
 """The figures of a report that show what a design was made for, each with the table of what it shows."""
 
+import math
+from collections import Counter
+
 from study import design_figures, drawing
 from study.formatting import (
     figure_of,
@@ -24,16 +27,26 @@ def figure(name, title, svg, table=None):
     return {"name": name, "title": title, "svg": svg, "columns": columns, "rows": rows[:MOST_ROWS], "left_out": left_out}
 
 
+def has_phase_diagram(study):
+    """Whether a study is a grid of two coefficients or all three."""
+    grid = study.get("grid")
+    return bool(grid) and set(grid["factors"]) <= set(COEFFICIENTS) and len(grid["factors"]) > 1
+
+
 def phase_diagram(study, trained):
     """The collapse phase diagram, for a grid of the coefficients."""
-    grid = study.get("grid")
-    if not grid or not set(grid["factors"]) <= set(COEFFICIENTS) or len(grid["factors"]) < 2:
+    if not has_phase_diagram(study):
         return []
-    cells = [_phase_cell(arm, study["primary"]) for arm in trained]
-    cells = [cell for cell in cells if cell["x"] > 0 and cell["y"] > 0]
-    if len({(cell["x"], cell["y"]) for cell in cells}) < len(cells) or not cells:
-        return []  # three factors: several cells of one ratio would lie on one another
-    published = _published_points(study.get("published_coefficients"), study["arms"])
+    places: dict[tuple[float, float], list] = {}
+    for arm in trained:
+        effective = arm["effective"]
+        if min(effective["lambda_"], effective["mu"], effective["nu"]) > 0:
+            ratios = (effective["lambda_"] / effective["nu"], effective["mu"] / effective["nu"])
+            places.setdefault(ratios, []).append(arm)
+    if not places:
+        return []
+    cells = [_phase_cell(x, y, arms, study["primary"]) for (x, y), arms in places.items()]
+    published = _published_points(study.get("published_coefficients"))
     columns = ["λ / ν", "μ / ν", "Verdicts", "RankMe, emb.", "Test, %"]
     rows = [
         [f"{c['x']:g}", f"{c['y']:g}", c["verdicts"], figure_of(c["rank"], ".3g"), figure_of(c["accuracy"], ".1f", 100)]
@@ -47,23 +60,23 @@ def phase_diagram(study, trained):
     ]  # fmt: skip
 
 
-def _phase_cell(arm, primary):
-    effective, summary = arm["effective"], arm["summary"] or {}
-    counts = (arm.get("outcomes") or {}).get("counts") or {}
-    nu = effective["nu"]
+def _phase_cell(x, y, arms, primary):
+    """A tile: all runs of the arms at these ratios together. Where nu is a factor too, several arms share one."""
+    runs = [run for arm in arms for run in arm["runs"]]
+    counts = Counter((run.get("verdict") or {}).get("name") or run["status"] for run in runs)
+    ranks = drawing.finite([((run.get("collapse") or {}).get("embeddings") or {}).get("rankme") for run in runs])
+    accuracies = drawing.finite([((run.get("test") or {}).get(primary) or {}).get("top1") for run in runs])
     cell = {
-        "x": effective["lambda_"] / nu if nu else 0, "y": effective["mu"] / nu if nu else 0,
-        "label": arm["label"], "verdict": (arm.get("verdict") or {}).get("name"),
-        "verdicts": ", ".join(f"{count} {name}" for name, count in counts.items()),
-        "rank": (summary.get("rankme_embeddings") or {}).get("mean"), "accuracy": (summary.get(primary) or {}).get("mean"),
+        "x": x, "y": y, "verdict": counts.most_common(1)[0][0],
+        "verdicts": ", ".join(f"{count} {name}" for name, count in sorted(counts.items())),
+        "rank": math.fsum(ranks) / len(ranks) if ranks else None,
+        "accuracy": math.fsum(accuracies) / len(accuracies) if accuracies else None,
     }  # fmt: skip
-    return cell | {
-        "tip": f"{arm['label']}: {cell['verdicts']}; RankMe {figure_of(cell['rank'])}, "
-        f"{figure_of(cell['accuracy'], '.1f', 100)} %"
-    }
+    numbers = f"RankMe {figure_of(cell['rank'])}, {figure_of(cell['accuracy'], '.1f', 100)} %"
+    return cell | {"tip": f"{'; '.join(arm['label'] for arm in arms)}: {cell['verdicts']}; {numbers}"}
 
 
-def _published_points(published, arms):
+def _published_points(published):
     """Published coefficients that have a place on the plane: none of them zero."""
     points = []
     for row in (published or {}).get("rows") or []:
@@ -111,10 +124,10 @@ def _shown(trial, objective):
 
 
 def _slice(search, key, objective):
-    trials = [t for t in search["trials"] if len(drawing.finite([_shown(t, objective), t["settings"].get(key)])) == 2]
+    trials = [t for t in search["trials"] if drawing.finite([t["settings"].get(key)])]
     points = [{"x": t["settings"][key], "y": _shown(t, objective), "verdict": t["verdict"], "tip": _trial_text(t, objective)}
               for t in trials]  # fmt: skip
-    table = [[t["name"], plain(t["settings"][key]), objective_text(objective, t["values"][objective])] for t in trials]
+    table = [[t["name"], plain(t["settings"][key]), objective_text(objective, t["values"].get(objective))] for t in trials]
     axis = objective_axis(objective)
     svg = design_figures.scatter(points, xlabel=key_name(key), ylabel=axis, log_x=search["numeric"][key])
     name = f"search-{key_name(key).replace('.', '-').replace('_', '-')}"
@@ -166,5 +179,8 @@ def _against_accuracy(study, trained, metric, space):
             points.append({"x": x, "y": y, "verdict": verdict,
                            "tip": f"{arm['label']}, seed {run['seed']}: {name} {figure_of(x)}, {y:.1f} %, "
                                   f"{verdict}"})  # fmt: skip
+    table = [[point["tip"].partition(": ")[0], figure_of(point["x"]), figure_of(point["y"], ".1f"), point["verdict"] or "–"]
+             for point in points]  # fmt: skip
     svg = design_figures.scatter(points, xlabel=name, log_x=metric in ("rankme", "participation_ratio"))
-    return figure(f"predictor-{metric.replace('_', '-')}-{space}", f"{name} against test accuracy, a point a run", svg)
+    return figure(f"predictor-{metric.replace('_', '-')}-{space}", f"{name} against test accuracy, a point a run", svg,
+                  (["Run", name, "Test, %", "Verdict"], table))  # fmt: skip

@@ -20,13 +20,17 @@ from study.formatting import (
 
 def anova_table(study):
     """The analysis of variance of a grid: {columns, rows, notes} or None."""
-    table = (study.get("grid") or {}).get("anova")
-    if not table:
+    grid = study.get("grid")
+    if not grid:
         return None
+    table = grid["anova"]
+    if table is None:
+        return {"columns": [], "rows": [], "notes": [f"There is no analysis of variance: {without_paths(grid['reason'])}"]}
     rows = [[effect["term"], plain(effect["df"]), figure_of(effect["f"]), p_value(effect["p"]).removeprefix("= "),
-             figure_of(effect["partial_eta_squared"], ".2f"), figure_of(effect["omega_squared"], ".2f")]
+             figure_of(effect["share"], ".2f"), figure_of(effect["partial_eta_squared"], ".2f"),
+             figure_of(effect["omega_squared"], ".2f")]
             for effect in table["effects"]]  # fmt: skip
-    notes = [f"Type II sums of squares, on {measure_name(study['primary'])} of {table['n']} runs, the seed as a block; "
+    notes = [f"Share of the variance and type II sums of squares, on {measure_name(study['primary'])} of {table['n']} runs, the seed as a block; "
              f"{table['residual_df']} degrees of freedom are left for the error. It takes the spread over seeds to be the "
              "same in every cell, which a collapsed cell need not keep: read the sizes of effects, not the last digit of "
              "a p-value."]  # fmt: skip
@@ -34,7 +38,7 @@ def anova_table(study):
         notes.append(f"Not estimable, for cells that have no result: {', '.join(table['dropped'])}.")
     if table["missing"]:
         notes.append(f"{table['missing']} runs have no accuracy and are left out.")
-    return {"columns": ["Term", "df", "F", "p", "partial η²", "ω²"], "rows": rows, "notes": notes}
+    return {"columns": ["Term", "df", "F", "p", "share", "partial η²", "ω²"], "rows": rows, "notes": notes}
 
 
 def importance_table(study):
@@ -49,10 +53,12 @@ def importance_table(study):
         [key_name(row["label"]), figure_of(row["fanova"], ".2f"), figure_of(row["ped_anova"], ".2f")]
         for row in found["rows"]
     ]
+    rows.append(["noise floor", *(figure_of(found["floor"].get(name), ".2f") for name in ("fanova", "ped_anova"))])
     notes = [f"From {found['n']} finished trials. fANOVA (Hutter et al., 2014) explains the variance over the whole space, "
              "PED-ANOVA (Watanabe et al., 2023) what sets the best quarter of trials apart, so they may disagree and both "
-             "be right. Trials took their seeds in turn, and a number drawn at random stands beside each: what is not "
-             "above these two controls is noise. Pruned trials have no value and are no part of this."]  # fmt: skip
+             "be right. The controls: trials took their seeds in turn, and a number drawn at random stood beside each, "
+             "anew in every fit; the floor is the most that it ever got. A number not above the floor, or a choice not above the "
+             "seed, is not told apart from noise. Pruned trials have no value and are no part of this."]  # fmt: skip
     return {"columns": ["Parameter", "fANOVA", "PED-ANOVA"], "rows": rows, "notes": notes}
 
 
@@ -114,7 +120,7 @@ def predictor_table(study):
         for row in rows
         if drawing.finite([row["spearman"]["low"]]) and not row["spearman"]["low"] <= 0 <= row["spearman"]["high"]
     ]
-    note = (f"Over {top['runs']} trained runs of {top['arms']} settings, {metric_name(top)} goes with test accuracy best "
+    note = (f"Over {top['runs']} trained runs of {top['settings']} settings, {metric_name(top)} goes with test accuracy best "
             f"(Spearman {signed(top['spearman']['value'], '.2f')}); {len(surely)} of {len(rows)} metrics have an interval "
             "that excludes zero. Intervals count settings, not runs, for seeds of one setting are no independent "
             "evidence; they are not adjusted for the number of metrics. Runs that did not finish have no accuracy and "

@@ -92,12 +92,18 @@ def label_width(labels):
     return 8 + 4.7 * max((len(shortened(label)) for label in labels), default=0)  # points a character of 8.5 point text
 
 
-def legend_of_verdicts(figure, verdicts):
-    """The verdicts among `verdicts`, each with its colour and marker, below everything."""
+def legend_of_verdicts(figure, verdicts, *, no_value=False):
+    """The verdicts among `verdicts`, each with its colour and marker, below everything; with `no_value` the cross of what
+    came to none, such as a pruned run."""
     names = [name for name in VERDICTS if name in verdicts]
+    if any(name not in VERDICTS for name in verdicts):
+        names.append("no verdict")
+    styles = [verdict_style(name)[:2] for name in names]
+    if no_value:
+        names.append("no value")
+        styles.append((NO_VERDICT[0], "x"))
     handles = [
-        matplotlib.lines.Line2D([], [], linestyle="", color=verdict_style(n)[0], marker=verdict_style(n)[1], markersize=5)
-        for n in names
+        matplotlib.lines.Line2D([], [], linestyle="", color=colour, marker=marker, markersize=5) for colour, marker in styles
     ]
     if handles:
         figure.legend(handles, names, loc="lower center", ncols=3 if len(names) > 4 else len(names), frameon=False,

@@ -48,7 +48,7 @@ DECADES = 6  # of a logarithmic axis; a collapsed run's 1e-12 would flatten ever
 def dot_plot(rows, *, chance=None):
     """Accuracy of each arm: a dot a seed, a tick at the mean, the controls' means as dashed lines.
 
-    `rows`: dicts with label, verdict, is_baseline, is_control, seeds, values (shares, one a seed) and mean (or None).
+    `rows`: dicts with label, is_baseline, is_control, mean (or None) and, one a seed, seeds, values (shares) and verdicts.
     """
     labels = [shortened(row["label"]) for row in rows]
     height = 62 + 19 * len(rows)
@@ -73,28 +73,29 @@ def dot_plot(rows, *, chance=None):
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("test accuracy, %", fontsize=8.5)
-    legend_of_verdicts(figure, [row["verdict"] for row in rows if not row["is_control"]])
+    measured = [zip(row["verdicts"], row["values"]) for row in rows if not row["is_control"]]
+    legend_of_verdicts(figure, [verdict for pairs in measured for verdict, value in pairs if finite([value])])
     return figure
 
 
 def _dot_row(axes, y, row, *, tips):
-    colour, marker, _ = (MUTED, "o", "") if row["is_control"] else verdict_style(row["verdict"])
     if row["is_baseline"]:
         axes.axhspan(y - 0.5, y + 0.5, color=GRID, alpha=0.45, linewidth=0)
-    seeds = [seed for seed, v in zip(row["seeds"], row["values"]) if finite([v])]
-    values, mean = [100 * v for v in finite(row["values"])], finite([row["mean"]])
-    if not values:
+    dots = [one for one in zip(row["seeds"], row["values"], row["verdicts"]) if finite([one[1]])]
+    mean = finite([row["mean"]])
+    if not dots:
         axes.text(0.01, y, "no finished run", transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=MUTED)
     if mean and row["is_control"]:
         axes.axvline(100 * mean[0], color=MUTED, linewidth=0.9, linestyle="--", zorder=1.5)
     if mean:
         axes.plot([100 * mean[0]] * 2, [y - 0.42, y + 0.42], color=INK, linewidth=1.4, zorder=2.5, solid_capstyle="butt")
-    for index, value in enumerate(values):  # spread a little, so that equal seeds show as two dots
-        offset = 0.44 * (index / (len(values) - 1) - 0.5) if len(values) > 1 else 0
+    for index, (seed, share, verdict) in enumerate(dots):  # spread a little, so that equal seeds show as two dots
+        colour, marker, _ = (MUTED, "o", "") if row["is_control"] else verdict_style(verdict)
+        offset, value = 0.44 * (index / (len(dots) - 1) - 0.5) if len(dots) > 1 else 0, 100 * share
         (dot,) = axes.plot(value, y + offset, marker, color=colour, markersize=5, markeredgecolor=PAPER,
                            markeredgewidth=0.6, alpha=0.9, zorder=3)  # fmt: skip
         if tips:
-            tip(dot, f"{row['label']}, seed {seeds[index]}: {value:.2f} %")
+            tip(dot, f"{row['label']}, seed {seed}: {value:.2f} %, {'untrained' if row['is_control'] else verdict}")
 
 
 def histories(arm):

@@ -2,16 +2,17 @@
 importances, what each change on a path earned."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.anova import anova
+from study.anova import Anova, anova
 from study.importances import importances
 from study.objectives import COST, objective_values
 from study.plan import Cell, Plan
 from study.runs import FINISHED, PRUNED
 from study.spec import short_name
-from study.statistics import paired_difference
+from study.statistics import holm, paired_difference
 from vicreg.datasets import Dataset
 from vicreg.errors import InputError
 
@@ -40,11 +41,19 @@ def describe_grid(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str) -
         reason = str(error)
     else:
         table = {
-            "effects": [dataclasses.asdict(effect) for effect in found.effects],
+            "effects": _effects(found),
             "residual_df": found.residual_df, "dropped": list(found.dropped), "n": found.n,
             "missing": sum(len(arm["runs"]) for arm in grid) - found.n,
         }  # fmt: skip
     return {"factors": factors, "anova": table, "reason": reason}
+
+
+def _effects(found: Anova) -> list[dict[str, Any]]:
+    """The effects, each with its share of the variance: its sum of squares over those of all terms, blocks and the error."""
+    error = found.residual_mean_square * found.residual_df
+    terms = [*found.effects, *([found.block] if found.block else [])]
+    total = math.fsum([error, *(term.sum_of_squares for term in terms)])
+    return [dataclasses.asdict(effect) | {"share": effect.sum_of_squares / total} for effect in found.effects]
 
 
 def describe_tuning(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str) -> list[dict[str, Any]] | None:
@@ -124,7 +133,7 @@ def describe_path(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str) -
     if plan.study.path is None:
         return None
     by_name = {arm["name"]: arm for arm in arms}
-    before = baseline = by_name[plan.study.baseline]
+    before = by_name[plan.study.baseline]
     steps = []
     for step in plan.path:
         arm = by_name[step.arm]
@@ -132,7 +141,8 @@ def describe_path(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str) -
             break
         steps.append({
             "arm": step.arm, "change": f"{short_name(step.key)}: {_plain(step.old)} → {_plain(step.new)}",
-            "summary": arm["summary"][primary], "gain": _gain(arm, before, primary), "total": _gain(arm, baseline, primary),
+            "summary": arm["summary"][primary], "gain": _gain(arm, before, primary),
+            "total": arm["summary"][primary]["difference"],
             "alternatives": [
                 f"{by_name[name]['label'] if name in by_name else name}: "
                 f"{'none' if value is None else f'{100 * value:.1f} %'}"
@@ -140,6 +150,9 @@ def describe_path(plan: Plan, arms: Sequence[Mapping[str, Any]], primary: str) -
             ],
         })  # fmt: skip
         before = arm
+    adjusted = holm([step["gain"]["p"] for step in steps])  # the steps are a family of their own
+    for step, p in zip(steps, adjusted, strict=True):
+        step["gain"]["p_holm"] = p
     return {"to": before["label"], "steps": steps, "note": " ".join(plan.notes)}
 
 

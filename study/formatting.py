@@ -49,19 +49,20 @@ def mean_and_sd(entry, name):
     return f"{text} ± {figure_of(entry['sd'], spec, scale)}" if has_sd else text
 
 
-def paired(entry, name):
-    """A difference as {text, interval, told}: the mean; its interval and n; whether it is told apart from zero, which is
-    by Holm's p where the family was adjusted, and by the interval elsewhere. What is clear is starred."""
+def paired(entry, name, *, adjusted=True):
+    """A difference as {text, interval, told}: the mean; its interval and n; whether it is told apart from zero, by Holm's p
+    where it is `adjusted` and by its own interval elsewhere. What is told apart is starred."""
     if not entry or not drawing.finite([entry.get("mean")]):
         return no_difference("–")
     spec, scale = (".1f", 100) if is_accuracy(name) else (".3g", 1)
     n, text = entry.get("n") or 0, signed(entry["mean"] * scale, spec)
     bounds = finite_pair(entry.get("low"), entry.get("high"))
     if n <= 2 or bounds is None:
-        return {"text": text, "interval": f"no interval, n = {n}", "told": False}
+        why = "the same at each seed, " if n > 2 else ""
+        return {"text": text, "interval": f"{why}no interval, n = {n}", "told": False}
     low, high = bounds
-    adjusted = entry.get("p_holm")
-    clear = adjusted < ALPHA if adjusted is not None else low > 0 or high < 0
+    p = entry.get("p_holm")
+    clear = p is not None and p < ALPHA if adjusted else low > 0 or high < 0
     interval = f"[{signed(low * scale, spec)}, {signed(high * scale, spec)}], n = {n}"
     return {"text": f"{text} *" if clear else text, "interval": interval, "told": clear}
 
@@ -72,6 +73,8 @@ def certainty_of(entry):
         return []
     if entry["n"] < 3:
         return [f"n = {entry['n']}: descriptive only"]
+    if "low" in entry and entry["low"] is None:
+        return ["no spread over seeds to tell by"]
     lines = [f"Holm's p {p_value(entry.get('p_holm'))}"]
     if drawing.finite([entry.get("effect_size")]):
         lines.append(f"g = {signed(entry['effect_size'])}")
@@ -96,12 +99,15 @@ def outcome_lines(outcomes):
 
 
 def quantity(value):
-    """A large count in words a reader can hold: 1.2 million, 3.1e+13."""
+    """A large count in words a reader can hold: 718 thousand, 1.2 million, 20.0 trillion."""
     if value < 10_000:
         return f"{value:,.0f}"
     if value < 1_000_000:
         return f"{value / 1000:,.0f} thousand"
-    return f"{value / 1e6:,.1f} million" if value < 1e9 else f"{value:.2g}"
+    for size, name in ((1e9, "million"), (1e12, "billion"), (1e15, "trillion")):
+        if value < size:
+            return f"{1000 * value / size:,.1f} {name}"
+    return f"{value / 1e15:,.1f} quadrillion"
 
 
 def duration(seconds):

@@ -3,7 +3,7 @@
 import functools
 
 from study import design_figures, drawing, figures
-from study.design_panels import figure, phase_diagram, predictor_figures, search_figures
+from study.design_panels import figure, has_phase_diagram, phase_diagram, predictor_figures, search_figures
 from study.formatting import figure_of, measure_name, plain, role, short, signed, without_paths
 
 SPACES = {"representations": "representations Y", "embeddings": "embeddings Z"}
@@ -78,7 +78,8 @@ def _difference_text(difference):
 
 
 def _dots(study, arms, name):
-    rows = [{"label": arm["label"], "verdict": (arm.get("verdict") or {}).get("name"), "is_baseline": arm["is_baseline"],
+    rows = [{"label": arm["label"], "is_baseline": arm["is_baseline"],
+             "verdicts": [(run.get("verdict") or {}).get("name") for run in arm["runs"]],
              "is_control": arm["is_control"], "mean": ((arm["summary"] or {}).get(name) or {}).get("mean"),
              "seeds": [run["seed"] for run in arm["runs"]],
              "values": [((run["test"] or {}).get(name) or {}).get("top1") for run in arm["runs"]]}
@@ -200,6 +201,14 @@ def _classes(study):
             table = (["True class", *map(str, classes)], rows) if len(classes) <= figures.MANY_CLASSES else None
             drawn.append(figure("classes-confusion", title, figures.confusion(test["confusion"], classes), table))
     return drawn
+
+
+def phase_source(study):
+    """Where the published points of a phase diagram are from, with their protocol; empty without a diagram."""
+    published = study.get("published_coefficients")
+    if not published or not has_phase_diagram(study):
+        return ""
+    return f"{published['source']}; {published['protocol']}"
 
 
 def map_of(study, project):

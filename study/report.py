@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from study.certificates import KEYS, certified
 from study.render import write
 from study.view import build_view
 from vicreg.errors import InputError
@@ -100,7 +101,7 @@ def main(arguments=None):
         project = read_project(options.project) if options.project else None
         evaluation = read(options.evaluate, ["trained", "control"]) if options.evaluate else None
         curves = read_curves(options.curves) if options.curves else None
-        certificate = read(options.certificate, ["runs", "sentence"]) if options.certificate else None
+        certificate = certified(read(options.certificate, KEYS) if options.certificate else None, study)
         timing = read(options.timing, ["runs"]) if options.timing else None
         write(build_view(study, project, evaluation, curves, certificate, timing), options.out)
     except InputError as error:

@@ -22,7 +22,7 @@ from study.config import flatten
 from study.cost import training_operations
 from study.findings import describe_grid, describe_path, describe_search, describe_tuning
 from study.plan import Cell, Plan
-from study.runs import FINISHED, Store
+from study.runs import FINISHED, Store, judged
 from vicreg.datasets import Dataset
 from vicreg.evaluation import chance_accuracy
 from vicreg.pretrain import steps_per_epoch
@@ -36,7 +36,7 @@ PUBLISHED = Path(__file__).parent / "published.yaml"
 def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Everything a report on one study shows, as JSON values."""
     study, config = plan.study, plan.config
-    results = {cell.run.digest: _result(cell, store) for cell in plan.cells}
+    results = {cell.run.digest: _result(plan, cell, store) for cell in plan.cells}
     by_name = any(len(cell.label) > LONGEST_LABEL for cell in plan.cells if cell.role in ("arm", "step"))
     arms = [_arm(plan, cells, results, command, by_name=by_name) for cells in plan.by_arm().values()]
     compare_arms(arms, baseline=study.baseline, primary=config.primary, test_images=len(dataset.test.images))
@@ -69,7 +69,13 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
             if key != "pretrain.seed"
         },
         "arms": arms,
-        "power": power(arms, primary=config.primary, margin=config.ablate.margin, command=_growing(command)),
+        "power": power(
+            arms,
+            primary=config.primary,
+            margin=config.ablate.margin,
+            configured=len(study.seeds or config.ablate.seeds),
+            command=_growing(command),
+        ),
         "predictors": predictors(arms, config.primary),
         "scale": scale_claim(arms),
         "grid": describe_grid(plan, arms, config.primary),
@@ -104,16 +110,20 @@ def timing(plan: Plan, store: Store, dataset: Dataset) -> dict[str, Any]:
     training, and joules where the device told."""
     found = {}
     for cell in plan.cells:
-        result, images = store.result(cell.run), _images_an_epoch(cell, dataset)
+        result = store.result(cell.run)
         if result["images_per_second"]:
+            images = _images_an_epoch(cell, dataset)
             seconds = sum(images / pace for pace in result["images_per_second"])
             found[cell.run.digest] = {"seconds": round(seconds, 1), "joules": result["joules"]}
     return {"study": plan.study.name, "runs": found}
 
 
-def _result(cell: Cell, store: Store) -> dict[str, Any]:
-    """A run as the store has it, without what depends on where and when it ran."""
-    return {key: value for key, value in store.result(cell.run).items() if key not in ("images_per_second", "joules")}
+def _result(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
+    """A run as the store has it, without what depends on where and when it ran; a trial as its search heard it."""
+    result: Mapping[str, Any] = store.result(cell.run)
+    if cell.role == "trial" and plan.study.search is not None:
+        result = judged(result, cell.run, plan.study.search.prune_after)
+    return {key: value for key, value in result.items() if key not in ("images_per_second", "joules")}
 
 
 def _images_an_epoch(cell: Cell, dataset: Dataset) -> int:
@@ -121,9 +131,7 @@ def _images_an_epoch(cell: Cell, dataset: Dataset) -> int:
     return min(steps_per_epoch(settings, images) * settings.batch_size, images) if settings.epochs else 0
 
 
-def _arm(
-    plan: Plan, cells: Sequence[Cell], results: Mapping[str, Any], command: str, *, by_name: bool
-) -> dict[str, Any]:
+def _arm(plan: Plan, cells: Sequence[Cell], results: Mapping[str, Any], command: str, *, by_name: bool) -> dict[str, Any]:
     first = cells[0]
     runs = [results[cell.run.digest] | {"command": _again_command(command, plan, [cell], alone=True)} for cell in cells]
     settings = first.run.config.pretrain

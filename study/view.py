@@ -56,7 +56,7 @@ def build_view(study, project=None, evaluation=None, curves=None, certificate=No
         "certainty": _certainty(study, arms), "power": _power(study), "every_measure": _every_measure(arms),
         "verdicts": _verdicts(arms), "colours": ", ".join(f"{COLOURS[name]} {name}" for name in verdicts),
         "figures": panels.figures_of(study, measures, curves), "map": panels.map_of(study, project),
-        "anova": anova_table(study), "importances": importance_table(study), "trials": trial_table(study),
+        "phase": panels.phase_source(study), "anova": anova_table(study), "importances": importance_table(study), "trials": trial_table(study),
         "tuning": tuning_table(study), "path": path_table(study), "predictors": predictor_table(study),
         "claim": scale_claim(study),
         "evaluation": evaluation_table(study, evaluation), "failures": failures(everything),
@@ -88,7 +88,7 @@ def _scale(study):
     untrained = ["", " and an untrained control"][controls] if controls < 2 else f" and {controls} untrained controls"
     size = f" of {' × '.join(map(str, shape))}" if shape else ""
     trials = sum(role(arm) == "trial" for arm in study["arms"])
-    searched = f", found by a search of {trials} trials" if trials else ""
+    searched = f", {trials} trials of a search" if trials else ""
     return (f"{data.get('dataset')}: {data.get('train')} training, {data.get('validation')} validation and "
             f"{data.get('test')} test images{size}, {len(data.get('classes') or [])} classes; {len(arms) - controls} "
             f"arms{untrained}{searched}; {'seed' if len(seeds) == 1 else 'seeds'} "
@@ -107,7 +107,7 @@ def _cost(study, timing):
     pruned = (study.get("search") or {}).get("pruned") or {}
     saved = f" Pruning saved {100 * pruned['saved']:.0f} % of the search's epochs." if pruned.get("trials") else ""
     return (f"Cost: {cost['runs']} runs, {quantity(cost['epochs'])} epochs, {quantity(cost['images'])} images, "
-            f"{cost['operations']:.2g} operations{took}{used} on "
+            f"{quantity(cost['operations'])} operations{took}{used} on "
             f"{study['environment'].get('device', 'an unnamed device')}.{saved}")  # fmt: skip
 
 
@@ -224,14 +224,13 @@ def _certainty(study, arms):
         return [f"n = 2: descriptive only. Each arm has two finished seeds at most ({seeds}). {told} With two seeds no "
                 "interval is given, and a difference may be chance."]  # fmt: skip
     return [f"Seeds {seeds}. {told} Its 95 % interval is a paired t interval with n the number of pairs. * marks a "
-            "difference from the baseline, or a gain, whose p-value adjusted by Holm within the study is below 0.05. An "
-            "interval that includes zero says that this study cannot tell, not that there is no effect.",
+            "difference from the baseline, or a gain, whose p-value adjusted by Holm is below 0.05; the study's differences "
+            "are one family and its gains another. An interval that includes zero says that this study cannot tell, not that there is no effect.",
             "g is Hedges' effect size, in standard deviations over seeds; P(better) the probability, as the same t model "
             "has it, that the arm beats the baseline at a seed not run yet; with few seeds it is too sure where "
             "differences are small. Intervals cover the choice of seeds; what the choice of test images adds is the "
             "standard error under “test images”.",
-            "Validation chooses (the best arm, a probe's regularisation, a search's settings); test is read once and "
-            "reported.",
+            "Validation chooses (the best arm, a probe's regularisation, a search's settings); test decides nothing.",
             *(["Where n is 2 or less, no interval is given."] if min(counts) <= 2 else [])]  # fmt: skip
 
 
@@ -240,20 +239,25 @@ def _power(study):
     power = study.get("power")
     if not power:
         return None
+    if power["spread"] is None:
+        text = f"With n = {power['n']} nothing is concluded and no spread is known. What it takes first is three seeds:"
+        return {"text": text, "command": power["command"]}
     many = f"{power['arms']} healthy {'arm' if power['arms'] == 1 else 'arms'}"
     text = f"The differences of {many} vary by {100 * power['spread']:.2f} points from seed to seed. "
     if power["detectable"] is not None:
+        family = f"over all {power['family']} comparisons" if power["family"] > 1 else "for its one comparison"
+        size = f"{100 * power['detectable']:.1f} points" if power["detectable"] < 1 else "beyond any there can be"
         text += (f"With n = {power['n']} the smallest difference this study would have found in {100 * power['power']:.0f} "
-                 f"% of repetitions, at {100 * power['alpha']:.0f} % over all {power['family']} comparisons, is "
-                 f"{100 * power['detectable']:.1f} points. ")  # fmt: skip
+                 f"% of repetitions, at {100 * power['alpha']:.0f} % {family}, is {size}. ")  # fmt: skip
     margin = f"{100 * power['margin']:g} {'point' if power['margin'] == 0.01 else 'points'}"
     if power["needed"] is None:
         text += f"A difference of {margin} would take more than a thousand seeds."
     elif power["command"]:
-        text += f"A difference of {margin} would take {power['needed']} seeds:"
+        text += f"A difference of {margin} would take {power['needed']} seeds"
+        text += ", which were asked for but have not all finished:" if power["needed"] <= power["asked"] else ":"
     else:
         text += f"That is enough for a difference of {margin}."
-    return {"text": text, "command": power["command"] if power["needed"] is not None else None}
+    return {"text": text, "command": power["command"]}
 
 
 def _every_measure(arms):
@@ -262,7 +266,9 @@ def _every_measure(arms):
 
     def cell(arm, name):
         entry = arm["summary"].get(name)
-        return mean_and_sd(entry, name), "" if arm["is_baseline"] else paired((entry or {}).get("difference"), name)
+        if arm["is_baseline"]:
+            return mean_and_sd(entry, name), ""
+        return mean_and_sd(entry, name), paired((entry or {}).get("difference"), name, adjusted=False)
 
     return {"columns": [measure_name(name) for name in names],
             "rows": [(arm["label"], [cell(arm, name) for name in names]) for arm in arms if arm["summary"]]}  # fmt: skip

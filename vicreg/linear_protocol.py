@@ -68,9 +68,9 @@ def fit_linear(
 ) -> dict[float, LinearClassifier]:
     """Trains a linear layer on `dataset.train` for each learning rate: learning rate -> the layer after the last epoch.
 
-    `on_epoch` sees the layers after each epoch, to draw a curve by. No epoch is chosen, so neither validation nor test is looked at. Cross-entropy and SGD with momentum as torch's
-    (`cross_entropy`, `optim.SGD`), with the gradient in closed form: all L layers start from the same weights and take
-    their steps together.
+    `on_epoch` sees the layers after each epoch, to draw a curve by. No epoch is chosen, so neither validation nor
+    test is looked at. Cross-entropy and SGD with momentum as torch's (`cross_entropy`, `optim.SGD`), with the
+    gradient in closed form: all L layers start from the same weights and take their steps together.
     """
     images, labels = place(dataset.train.images, device), dataset.train.labels.to(device)
     rates = torch.tensor(settings.lr, device=device)[:, None, None]  # (L, 1, 1)

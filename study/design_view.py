@@ -30,10 +30,10 @@ def anova_table(study):
              figure_of(effect["share"], ".2f"), figure_of(effect["partial_eta_squared"], ".2f"),
              figure_of(effect["omega_squared"], ".2f")]
             for effect in table["effects"]]  # fmt: skip
-    notes = [f"Share of the variance and type II sums of squares, on {measure_name(study['primary'])} of {table['n']} runs, the seed as a block; "
-             f"{table['residual_df']} degrees of freedom are left for the error. It takes the spread over seeds to be the "
-             "same in every cell, which a collapsed cell need not keep: read the sizes of effects, not the last digit of "
-             "a p-value."]  # fmt: skip
+    notes = [f"Share of the variance and type II sums of squares, on {measure_name(study['primary'])} of {table['n']} "
+             f"runs, the seed as a block; {table['residual_df']} degrees of freedom are left for the error. It takes the "
+             "spread over seeds to be the same in every cell, which a collapsed cell need not keep: read the sizes of "
+             "effects, not the last digit of a p-value."]  # fmt: skip
     if table["dropped"]:
         notes.append(f"Not estimable, for cells that have no result: {', '.join(table['dropped'])}.")
     if table["missing"]:
@@ -57,8 +57,8 @@ def importance_table(study):
     notes = [f"From {found['n']} finished trials. fANOVA (Hutter et al., 2014) explains the variance over the whole space, "
              "PED-ANOVA (Watanabe et al., 2023) what sets the best quarter of trials apart, so they may disagree and both "
              "be right. The controls: trials took their seeds in turn, and a number drawn at random stood beside each, "
-             "anew in every fit; the floor is the most that it ever got. A number not above the floor, or a choice not above the "
-             "seed, is not told apart from noise. Pruned trials have no value and are no part of this."]  # fmt: skip
+             "anew in every fit; the floor is the most that it ever got. A number not above the floor, or a choice not "
+             "above the seed, is not told apart from noise. Pruned trials have no value and are no part of this."]  # fmt: skip
     return {"columns": ["Parameter", "fANOVA", "PED-ANOVA"], "rows": rows, "notes": notes}
 
 
@@ -120,9 +120,9 @@ def predictor_table(study):
         for row in rows
         if drawing.finite([row["spearman"]["low"]]) and not row["spearman"]["low"] <= 0 <= row["spearman"]["high"]
     ]
-    note = (f"Over {top['runs']} trained runs of {top['settings']} settings, {metric_name(top)} goes with test accuracy best "
-            f"(Spearman {signed(top['spearman']['value'], '.2f')}); {len(surely)} of {len(rows)} metrics have an interval "
-            "that excludes zero. Intervals count settings, not runs, for seeds of one setting are no independent "
+    note = (f"Over {top['runs']} trained runs of {top['settings']} settings, {metric_name(top)} goes with test accuracy "
+            f"best (Spearman {signed(top['spearman']['value'], '.2f')}); {len(surely)} of {len(rows)} metrics have an "
+            "interval that excludes zero. Intervals count settings, not runs, for seeds of one setting are no independent "
             "evidence; they are not adjusted for the number of metrics. Runs that did not finish have no accuracy and "
             "cannot be counted here.")  # fmt: skip
     return {"columns": ["Metric", "Spearman's ρ", "Kendall's τ"], "note": note,

@@ -15,7 +15,8 @@ def run_rows(arms, study, timing=None):
     top1 = lambda run, split: figure_of(((run.get(split) or {}).get(primary) or {}).get("top1"), ".1f", 100)  # noqa: E731
     rank = lambda run: figure_of(((run.get("collapse") or {}).get("embeddings") or {}).get("rankme"), ".1f")  # noqa: E731
     return [{"arm": arm["label"], "role": role(arm), "seed": run["seed"], "digest": short(run["digest"]),
-             "status": run["status"], "verdict": "untrained" if arm["is_control"] else (run.get("verdict") or {}).get("name") or "–",
+             "status": run["status"],
+             "verdict": "untrained" if arm["is_control"] else (run.get("verdict") or {}).get("name") or "–",
              "validation": top1(run, "validation"), "test": top1(run, "test"), "rank": rank(run),
              "seconds": figure_of((took.get(run["digest"]) or {}).get("seconds"), ".0f"),
              "commit": short(run.get("commit")), "command": run.get("command") or arm["command"]}

@@ -216,6 +216,6 @@ def _cost(plan: Plan, results: Mapping[str, Any], dataset: Dataset) -> dict[str,
     return {
         "runs": sum(epochs > 0 for epochs in trained.values()),
         "epochs": sum(trained.values()),
-        "images": sum(epochs * _images_an_epoch(cells[digest], dataset) for digest, epochs in trained.items()),
+        "images": sum(epochs * _images_an_epoch(cells[digest], dataset) for digest, epochs in trained.items() if epochs),
         "operations": float(f"{operations:.4g}"),
     }

@@ -224,8 +224,9 @@ def _certainty(study, arms):
         return [f"n = 2: descriptive only. Each arm has two finished seeds at most ({seeds}). {told} With two seeds no "
                 "interval is given, and a difference may be chance."]  # fmt: skip
     return [f"Seeds {seeds}. {told} Its 95 % interval is a paired t interval with n the number of pairs. * marks a "
-            "difference from the baseline, or a gain, whose p-value adjusted by Holm is below 0.05; the study's differences "
-            "are one family and its gains another. An interval that includes zero says that this study cannot tell, not that there is no effect.",
+            "difference from the baseline, or a gain, whose p-value adjusted by Holm is below 0.05; the study's "
+            "differences are one family and its gains another. An interval that includes zero says that this study cannot "
+            "tell, not that there is no effect.",
             "g is Hedges' effect size, in standard deviations over seeds; P(better) the probability, as the same t model "
             "has it, that the arm beats the baseline at a seed not run yet; with few seeds it is too sure where "
             "differences are small. Intervals cover the choice of seeds; what the choice of test images adds is the "

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from study import design_figures, figures
+from study.certificates import certified
 from study.render import render
 from study.spec import Arm
 from study.view import build_view
@@ -103,7 +104,7 @@ def everything(summary: Mapping[str, Any]) -> dict[str, Any]:
         "project": project_of(summary),
         "evaluation": EVALUATION,
         "curves": CURVES,
-        "certificate": CERTIFICATE,
+        "certificate": certified(make_certificate(summary), summary),
         "timing": timing,
     }
 
@@ -138,16 +139,22 @@ CURVES = [
     for split in ("validation", "test")
     for epoch in range(1, 6)
 ]
-CERTIFICATE = {
-    "study": "mine", "sentence": "2 of 9 ended runs were run again from nothing: 1 bit-identical, 1 not reproduced.",
-    "runs": [
-        {"arm": arm, "label": label, "seed": 0, "digest": digest, "outcome": outcome, "largest_difference": largest}
-        for arm, label, digest, outcome, largest in (
-            ("base", "ν 1", "0123456789abcdef", "bit-identical", 0.0),
-            ("other", "ν 2", "fedcba9876543210", "not reproduced", 0.025),
-        )
-    ],
-}  # fmt: skip
+def make_certificate(study):
+    """What `study.verify` writes: of the first two runs that finished one came out alike, and the other did not."""
+    runs = [(arm, run) for arm in study["arms"] for run in arm["runs"] if run["status"] == "finished"]
+    outcomes = (("bit-identical", 0.0, [], "identical"), ("not reproduced", 0.025, ["test.linear_cached.top1"], "differ"))
+    return {
+        "study": study["study"], "tolerance": 0.0, "environment": study["environment"], "sentence": "As of another day.",
+        "runs": [
+            {
+                "arm": arm["name"], "label": arm["label"], "seed": run["seed"], "digest": run["digest"], "outcome": outcome,
+                "status": "finished", "status_again": "finished", "differing": differing, "differing_count": len(differing),
+                "weights": weights, "largest_difference": largest,
+            }
+            for (arm, run), (outcome, largest, differing, weights) in zip(runs, outcomes)
+        ],
+    }  # fmt: skip
+
 
 DRAWN = {
     figures: ("dot_plot", "curves", "confusion", "class_accuracies", "map_2d", "map_3d"),

@@ -11,7 +11,7 @@ from tests.study.made_up_reports import table_7
 
 ROW = {
     "label": "a",
-    "verdict": "healthy",
+    "verdicts": ["healthy", "complete"],
     "is_baseline": True,
     "is_control": False,
     "seeds": [0, 1],
@@ -24,6 +24,19 @@ def test_a_user_s_matplotlib_settings_do_not_change_a_figure():
     plain = figures.dot_plot([ROW])
     with figures.matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
         assert figures.dot_plot([ROW]) == plain
+
+
+def test_a_dot_has_the_verdict_of_its_own_run():
+    svg = figures.dot_plot([ROW])
+    assert "a, seed 0: 90.00 %, healthy" in svg and "a, seed 1: 80.00 %, complete" in svg
+    assert all(drawing.VERDICTS[name][0] in svg for name in ("healthy", "complete"))
+
+
+def test_a_trial_without_a_value_is_a_cross_at_the_edge_and_not_left_out():
+    points = [{"x": 1.0, "y": 50.0, "verdict": "healthy", "tip": "one"}, {"x": 9.0, "y": None, "verdict": None, "tip": "two"}]
+    svg = design_figures.scatter(points, xlabel="x", log_x=True)
+    assert "<title>two</title>" in svg and "no value" in svg
+    assert "no value" not in design_figures.scatter(points[:1], xlabel="x")
 
 
 def test_a_trace_is_the_mean_over_seeds_within_its_extremes():

@@ -188,9 +188,10 @@ def test_what_each_change_earned_adds_up_to_the_whole_way(plans):
     first, second = path["steps"]
     assert (first["arm"], first["change"]) == ("step-1-nu", "ν: 1 → 2")
     assert (second["arm"], second["change"]) == ("step-2-mu", "μ: 25 → 5")
-    assert first["gain"]["mean"] == pytest.approx(0.02) and first["gain"] == first["total"]
+    assert first["gain"]["mean"] == pytest.approx(0.02) and first["total"]["mean"] == first["gain"]["mean"]
     assert second["gain"]["mean"] == pytest.approx(0.09) and second["total"]["mean"] == pytest.approx(0.11)
     assert first["gain"]["mean"] + second["gain"]["mean"] == pytest.approx(second["total"]["mean"])
+    assert second["gain"]["p_holm"] == min(1, 2 * second["gain"]["p"])  # the steps are a family
     assert first["alternatives"] == ["ν 1, μ 5: none"] and second["alternatives"] == []
     assert path["note"] == "The path walks to far." and path["to"] == "ν 2, μ 5"
 

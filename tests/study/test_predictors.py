@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from study.spec import Arm
-from tests.study.made_up import Plans, by_seed, finished, study, unfinished
+from tests.study.made_up import ARMS, Plans, arm_of, by_seed, finished, study, unfinished
 
 T_2 = 4.302652729911275  # the 97.5 % quantile of Student's t with 2 degrees of freedom
 
@@ -33,7 +33,7 @@ def test_the_metric_that_orders_runs_as_accuracy_does_stands_first(summary_of):
     assert [(row["metric"], row["space"]) for row in rows[:2]] == [("rankme", "embeddings"), ("rankme", "representations")]
     assert rows[0]["spearman"]["value"] == rows[0]["kendall"]["value"] == 1
     assert {row["metric"] for row in rows} == {"rankme", "std_mean"}  # the others are the same in every run
-    assert all((row["runs"], row["arms"]) == (9, 3) for row in rows)
+    assert all((row["runs"], row["settings"]) == (9, 3) for row in rows)
     # std orders the arms 2, 1, 3 and the seeds within each rightly: 9 of 36 pairs are the other way round
     assert rows[2]["kendall"]["value"] == pytest.approx((27 - 9) / 36)
 
@@ -55,8 +55,31 @@ def test_intervals_of_a_correlation_count_arms_and_not_runs(summary_of):
 def test_runs_without_an_accuracy_are_no_part_of_a_correlation(summary_of):
     results = {("base", seed): finished(0.5 + 0.1 * seed, rankme=seed) for seed in range(3)}
     results["other", 0] = unfinished("diverged")
-    assert {(row["runs"], row["arms"]) for row in summary_of(results)["predictors"]} == {(3, 1)}
+    assert {(row["runs"], row["settings"]) for row in summary_of(results)["predictors"]} == {(3, 1)}
     assert summary_of({("base", 0): finished(0.5)})["predictors"] == []
+
+
+def test_a_run_that_two_arms_share_counts_once(summary_of):
+    arms = (*ARMS, Arm(name="again", settings=ARMS[1].settings))
+    results = {
+        **{("base", seed): finished(0.5 + 0.01 * seed, rankme=1 + seed) for seed in range(3)},
+        **{("other", seed): finished(0.6 + 0.01 * seed, rankme=5 + seed) for seed in range(3)},
+        **{("third", seed): finished(0.7 + 0.01 * seed, rankme=9 + seed) for seed in range(3)},
+    }
+    shared = results | {("again", seed): results["other", seed] for seed in range(3)}
+    assert summary_of(shared, asked=study(arms))["predictors"] == summary_of(results)["predictors"]
+
+
+def test_a_metric_that_is_no_number_in_one_run_is_compared_over_the_others(summary_of):
+    results = {
+        (arm, seed): finished(0.5 + 0.1 * place + 0.01 * seed, rankme=10 * place + seed)
+        for place, arm in enumerate(("base", "other", "third"))
+        for seed in range(3)
+    }
+    results["other", 1]["collapse"]["embeddings"]["rankme"] = float("nan")
+    summary = summary_of(results)
+    assert {row["space"]: row["runs"] for row in summary["predictors"]} == {"embeddings": 8, "representations": 9}
+    assert arm_of(summary, "other")["summary"]["rankme_embeddings"]["n"] == 2
 
 
 # ---- the source paper's remark on its loss curves

@@ -97,7 +97,7 @@ def test_each_mode_has_what_it_was_made_for(read):
     assert {"The grid", "Analysis of variance"} <= set(headings["grid"])
     assert "The search" in headings["search"] and "The path to ν 2, μ 5" in headings["path"]
     heads = {mode: [table[0] for table in page.tables] for mode, (page, _) in read.items()}
-    assert ["Term", "df", "F", "p", "partial η²", "ω²"] in heads["grid"]
+    assert ["Term", "df", "F", "p", "share", "partial η²", "ω²"] in heads["grid"]
     assert ["Parameter", "fANOVA", "PED-ANOVA"] in heads["search"]
     assert ["Arm", "Tried", "Validation, %", "Outcome", ""] in heads["tuned"]
     assert any(head[0] == "Change" for head in heads["path"])

@@ -112,7 +112,8 @@ def _overall(told: Sequence[tuple[Pair, Effect]], *, margin: float) -> list[str]
 
 
 _OTHERWISE = {
-    alignment.EQUIVALENT: "within the margin", alignment.UNDECIDED: "undecided", alignment.SAME_RUNS: "of the very same runs",
+    alignment.EQUIVALENT: "within the margin", alignment.UNDECIDED: "undecided",
+    alignment.SAME_RUNS: "of the very same runs",
     alignment.IDENTICAL: "identical, bit for bit,", alignment.EVEN: "equal on every seed",
     alignment.FEW: "described, with too little to test,", alignment.NOTHING: "not to be compared",
 }  # fmt: skip

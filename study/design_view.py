@@ -58,7 +58,8 @@ def importance_table(study):
              "PED-ANOVA (Watanabe et al., 2023) what sets the best quarter of trials apart, so they may disagree and both "
              "be right. The controls: trials took their seeds in turn, and a number drawn at random stood beside each, "
              "anew in every fit; the floor is the most that it ever got. A number not above the floor, or a choice not "
-             "above the seed, is not told apart from noise. Pruned trials have no value and are no part of this."]  # fmt: skip
+             "above the seed, is not told apart from noise. Pruned trials have no value and are no part of "
+             "this."]  # fmt: skip
     return {"columns": ["Parameter", "fANOVA", "PED-ANOVA"], "rows": rows, "notes": notes}
 
 
@@ -126,7 +127,8 @@ def predictor_table(study):
             "evidence; they are not adjusted for the number of metrics. Runs that did not finish have no accuracy and "
             "cannot be counted here.")  # fmt: skip
     return {"columns": ["Metric", "Spearman's ρ", "Kendall's τ"], "note": note,
-            "rows": [[metric_name(row), _with_interval(row["spearman"]), _with_interval(row["kendall"])] for row in rows]}  # fmt: skip
+            "rows": [[metric_name(row), *(_with_interval(row[name]) for name in ("spearman", "kendall"))]
+                     for row in rows]}  # fmt: skip
 
 
 def _with_interval(one):

@@ -36,7 +36,7 @@ class Shares:
         self._going[worker] = 0.0
 
     def end(self, worker: int) -> float | None:
-        """Joules of the run that has ended, however it did, on this worker; None where the device did not tell all the time."""
+        """Joules of the run that has ended, however it did, on this worker; None where the device did not always tell."""
         self.read()
         return self._going.pop(worker)
 

@@ -89,7 +89,7 @@ class Runner:
         self, cells: Sequence[Cell], *, total: int, done: int = 0, prune_after: int | None = None
     ) -> bool:
         """Runs those of some cells that have no outcome yet, in order; returns whether all have one then. What was killed
-        has none: told of it, a search would go another way than when it is called again and hears what becomes of the run."""
+        has none: told of it, a search would go another way than when it is called again and hears what becomes of it."""
         keep = (FINISHED, DIVERGED)  # a pruned run is judged again, by today's rule: from its log, which takes no time
         waiting = _once_each([cell for cell in cells if self._session.store.status(cell.run)[0] not in keep])
         queue = iter(waiting)

@@ -61,8 +61,8 @@ def at_revision(revision: str, study: str, *, folder: Path = RESULTS) -> dict[st
     cached = _cache() / "files" / "md5" / md5[:2] / md5[2:]
     if not cached.is_file():
         raise InputError(
-            f"{out} at {revision} is no longer in DVC's cache (md5 {md5}); get it with `dvc fetch --all-commits`, or run the "
-            "study at that revision again."
+            f"{out} at {revision} is no longer in DVC's cache (md5 {md5}); get it with `dvc fetch --all-commits`, or run "
+            "the study at that revision again."
         )
     return parse_results(cached.read_bytes(), where=f"{out} at {revision}")
 

@@ -30,7 +30,7 @@ _MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms"
 _SYMBOLS = {"lambda": "λ", "mu": "μ", "nu": "ν", "gamma": "γ"}
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
-_BESIDE_LETTERS = " -_.+"  # in a name: it stands in tables of Markdown and HTML, CSV files and commands, and has to fit them all
+_BESIDE_LETTERS = " -_.+"  # in a name: it has to fit tables of Markdown and HTML, CSV files and commands alike
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,8 @@ from vicreg.datasets import Dataset
 from vicreg.evaluation import chance_accuracy
 from vicreg.pretrain import steps_per_epoch
 
-# Characters that figures have room for. Where one arm's settings take more, all arms go by their names: cut off, settings that
-# begin alike would all read the same.
+# Characters that figures have room for. Where one arm's settings take more, all arms go by their names: cut off, settings
+# that begin alike would all read the same.
 LONGEST_LABEL = 26
 PUBLISHED = Path(__file__).parent / "published.yaml"
 

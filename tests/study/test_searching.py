@@ -134,7 +134,10 @@ def test_a_trial_that_another_command_has_run_to_its_end_changes_nothing_of_the_
     assert command(ablate.main, *given[:-1])[0] == 0  # without --again
     (project.folder / "store" / "optuna.db").unlink()  # with the study of that one arm in it
     assert command(ablate.main, "--study", "quest")[0] == 0
-    assert project.statuses("quest")[name] == ["finished"], "the run is what it is"
+    assert project.statuses("quest")[name] == ["pruned"], "results show what the search heard"
+    (run,) = project.arm("quest", name)["runs"]
+    ended = json.loads((project.store.folder(run["digest"]) / "status.json").read_bytes())
+    assert ended["status"] == "finished", "the run in the store is what it is"
     assert as_values(project.trials("quest")) == as_values(undisturbed.trials("quest"))
 
 

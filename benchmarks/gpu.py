@@ -115,7 +115,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--previous", type=Path, help="gpu.json of an earlier call, whose sections are not done again")
     parser.add_argument("--only", action="append", choices=tuple(SECTIONS), help="this section; repeatable; default: all")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--profile", default="source")
+    parser.add_argument("--profile", default="cifar10")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
     parser.add_argument("--data", type=Path, help="images for the study: a folder or a tar archive with train/ and test/")
     parser.add_argument("--study", default="lambda-mu-nu")

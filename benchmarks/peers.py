@@ -121,7 +121,7 @@ def settings_of(*, stem: str, backbone: str, batch: int, epochs: int, threads: i
     """params.yaml's recipe with the network, the batch and the views that both loops have."""
     return load_config(
         path=ROOT / "params.yaml",
-        profile="source",
+        profile="cifar10",
         settings={
             "pretrain.backbone": backbone,
             "pretrain.stem": stem,

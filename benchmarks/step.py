@@ -60,11 +60,11 @@ class Network(NamedTuple):
 _CIFAR = {"pretrain.stem": "cifar", "pretrain.batch_size": 64}
 NETWORKS = (
     Network("digits profile: width 16, batch 64, 1 thread", "digits", {}, channels=1, side=8),
-    Network("ResNet-18, imagenet stem, batch 256", "source", {"pretrain.backbone": "resnet18", "pretrain.batch_size": 256}),
+    Network("ResNet-18, imagenet stem, batch 256", "cifar10", {"pretrain.backbone": "resnet18", "pretrain.batch_size": 256}),
     Network(
-        "the same, plain convolutions", "source", {"pretrain.backbone": "resnet18", "pretrain.batch_size": 256}, plain=True
+        "the same, plain convolutions", "cifar10", {"pretrain.backbone": "resnet18", "pretrain.batch_size": 256}, plain=True
     ),
-    Network("ResNet-18, cifar stem, batch 64", "source", {"pretrain.backbone": "resnet18", **_CIFAR}),
+    Network("ResNet-18, cifar stem, batch 64", "cifar10", {"pretrain.backbone": "resnet18", **_CIFAR}),
 )
 
 # Kinds of operation in the order they are drawn, and how the profiler's names are told apart (the first that fits).
@@ -102,7 +102,7 @@ def main() -> int:
 
 def measure(network: Network, *, threads: int, rounds: int, device: torch.device) -> dict[str, Any]:
     """Milliseconds of each part of one step, their floors, the network's kinds, and images a second of the whole step."""
-    changes = {"pretrain.threads": threads} if network.profile == "source" else {}
+    changes = {"pretrain.threads": threads} if network.profile == "cifar10" else {}
     settings = load_config(
         path=ROOT / "params.yaml", profile=network.profile, settings={**changes, **network.changes}
     ).pretrain

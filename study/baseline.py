@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from study.command import choose_device
-from study.config import load_config
+from study.config import UNTRAINED, load_config
 from study.prepare import obtain
 from study.runs import Run, Store, make_run, model_from
 from vicreg.datasets import Dataset
@@ -54,5 +54,5 @@ def with_all_probes(run: Run) -> Run:
 
 def untrained(run: Run, *, dataset: Dataset, device: torch.device) -> Run:
     """The random-initialisation control of a run, measured with the same probes."""
-    config = run.config.with_settings({"pretrain.epochs": 0, "pretrain.warmup_epochs": 0})
+    config = run.config.with_settings(UNTRAINED)
     return make_run(config, data=dataset.digest, device=device, probes=run.probes)

@@ -26,10 +26,11 @@ def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
     the optimiser, minimal filtering's savings, and all measuring after training.
     """
     images = dataset.train.images
-    steps = settings.epochs * steps_per_epoch(settings, len(images)) if settings.epochs else 0
+    epochs = settings.trained_epochs
+    steps = epochs * steps_per_epoch(settings, len(images)) if epochs else 0
     # A short last batch, where `drop_last` is false, counts as what it holds.
     seen = steps * settings.batch_size if settings.drop_last else min(
-        steps * settings.batch_size, settings.epochs * len(images)
+        steps * settings.batch_size, epochs * len(images)
     )
     one = _forward_operations(
         settings.backbone, settings.stem, settings.width, settings.expander, images.shape[1], view_size(settings, images)

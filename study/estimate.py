@@ -25,7 +25,7 @@ def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.devi
         key = repr([config.values["pretrain"][name] for name in _DECIDES_COST])
         if key not in measured:
             measured[key] = seconds_per_step(config, dataset, device)
-        steps = config.pretrain.epochs * steps_per_epoch(config.pretrain, len(dataset.train.images))
+        steps = config.pretrain.trained_epochs * steps_per_epoch(config.pretrain, len(dataset.train.images))
         return measured[key] * steps * _OVERHEAD
 
     total = 0.0

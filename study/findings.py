@@ -111,7 +111,7 @@ def _trial(arm: Mapping[str, Any], cell: Cell, objectives: Sequence[str], datase
         "settings": dict(arm["settings"]), "status": run["status"], "outcome": outcome(run),
         "verdict": (run["verdict"] or {}).get("name"),
         "values": dict(zip(objectives, values, strict=True)) if values else {},
-        "epochs": len(run["history"]), "planned": cell.run.config.pretrain.epochs,
+        "epochs": len(run["history"]), "planned": cell.run.config.pretrain.trained_epochs,
     }  # fmt: skip
 
 

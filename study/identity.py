@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from study.config import Config
+from study.weights import starting_weights
 from vicreg.settings import UNTRAINED_FIELDS
 from vicreg.torchvision_compat import torchvision
 from vicreg.views import ViewSettings
@@ -68,6 +69,8 @@ def run_identity(config: Config, *, data: str, device: torch.device) -> Identity
     it. `threads` counts on a CPU only, where it decides the order of sums, and `graph` on a GPU only.
     """
     settings = _plain(dataclasses.asdict(config.pretrain))
+    if (encoder := starting_weights(config.pretrain)) is not None:
+        settings["weights"] = encoder.digest  # whatever they are called and wherever they lie
     if config.pretrain.epochs == 0:
         settings = {name: settings[name] for name in UNTRAINED_FIELDS}
     for name in _WITHOUT_EFFECT:

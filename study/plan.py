@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from study.config import Config
+from study.config import UNTRAINED, Config
 from study.runs import Run, make_run
 from study.spec import Arm, Study
 from vicreg.errors import InputError
@@ -152,7 +152,7 @@ def make_plan(
         chosen = (tuned or {}).get(arm.name, {})
         try:
             own = config.with_settings({**arm.settings, **chosen})
-            untrained = own.with_settings({"pretrain.epochs": 0, "pretrain.warmup_epochs": 0})
+            untrained = own.with_settings(UNTRAINED)
         except InputError as error:
             raise InputError(f"arm {arm.name!r} of study {study.name!r}: {error}") from None
         key = _architecture(untrained)
@@ -208,7 +208,10 @@ def _run(
 
 def _architecture(untrained: Config) -> str:
     settings = untrained.values["pretrain"]
-    names = ("backbone", "stem", "width", "zero_init_residual", "expander", "expander_batchnorm", "image_size", "precision")
+    names = (
+        "backbone", "stem", "width", "zero_init_residual", "normalisation", "expander", "expander_batchnorm", "image_size",
+        "precision",
+    )  # fmt: skip
     return json.dumps([settings[name] for name in names])
 
 
@@ -217,7 +220,7 @@ def _control_name(untrained: Config, baseline: Config) -> str:
     own, usual = untrained.values["pretrain"], baseline.values["pretrain"]
     parts = [
         str(own[name]).replace(" ", "").strip("[]").replace(",", "x") or "none"
-        for name in ("backbone", "stem", "width", "expander", "image_size", "precision")
+        for name in ("backbone", "stem", "width", "normalisation", "expander", "image_size", "precision")
         if own[name] != usual[name]
     ]
     if own["zero_init_residual"] != usual["zero_init_residual"]:

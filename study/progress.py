@@ -67,7 +67,7 @@ class Progress:
         for column in ("arm", "seed", "epoch", "RankMe of embeddings", "std of embeddings", "loss"):
             table.add_column(column, justify="left" if column == "arm" else "right")
         for cell, record in self._active.values():
-            epochs = cell.run.config.pretrain.epochs
+            epochs = cell.run.config.pretrain.trained_epochs
             if record is None:
                 table.add_row(cell.label, str(cell.seed), f"0/{epochs}", "", "", "")
                 continue

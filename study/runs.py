@@ -24,12 +24,13 @@ from filelock import FileLock
 
 from study.config import Config
 from study.identity import Identity, evaluation_digest, run_identity
+from study.weights import starting_weights
 from vicreg.checkpoints import latest_checkpoint, load_weights, save_weights, to_json, write_atomically
 from vicreg.datasets import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation import evaluate
 from vicreg.model import VICRegModel
-from vicreg.pretrain import Diverged, exact_arithmetic, new_model, pretrain, view_size
+from vicreg.pretrain import Diverged, exact_arithmetic, new_model, normalised, pretrain, view_size
 from vicreg.verdicts import verdict
 from vicreg.views import ViewSettings
 
@@ -100,7 +101,7 @@ class Store:
             return status, reason
         checkpoint = latest_checkpoint(self.folder(run.digest))
         if checkpoint is not None:
-            return PARTIAL, f"stopped after {int(checkpoint.name.split('-')[1])} of {run.config.pretrain.epochs} epochs"
+            return PARTIAL, f"stopped after {int(checkpoint.name.split('-')[1])} of {run.config.pretrain.trained_epochs} epochs"
         return MISSING, None
 
     def ending(self, digest: str) -> tuple[str | None, str | None]:
@@ -255,9 +256,11 @@ def _train(
         _prune(history, run, prune_after)
 
     _prune(history, run, prune_after)
+    encoder = starting_weights(run.config.pretrain)
     trained = pretrain(
-        run.config.pretrain, dataset, device=device, folder=folder, identity=run.digest, on_epoch=watch_epoch
-    )
+        run.config.pretrain, dataset, device=device, folder=folder, identity=run.digest, on_epoch=watch_epoch,
+        start=None if encoder is None else encoder.tensors,
+    )  # fmt: skip
     save_weights(folder / "model.safetensors", trained.model)
     write_atomically(folder / "history.json", to_json(trained.history))
     store.record_ending(run, FINISHED, None)
@@ -302,6 +305,7 @@ def measure(run: Run, model: VICRegModel, dataset: Dataset, device: torch.device
     """What `run` asks to be measured, of `model`."""
     settings = run.config.pretrain
     exact_arithmetic(settings)
+    dataset = normalised(settings, dataset)
     return evaluate(
         model,
         dataset,

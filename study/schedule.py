@@ -117,7 +117,7 @@ class Runner:
             self._pool = Pool(
                 workers=session.workers, data=session.data_folder, store=session.store, device=str(session.device)
             )
-        pool, epochs = self._pool, sum(cell.run.config.pretrain.epochs for cell in cells)
+        pool, epochs = self._pool, sum(cell.run.config.pretrain.trained_epochs for cell in cells)
         workers = min(session.workers, len(cells))
         with Progress(name=session.study.name, total=total, done=done, epochs=epochs, workers=workers) as progress:
 

@@ -212,7 +212,7 @@ def _cost(plan: Plan, results: Mapping[str, Any], dataset: Dataset) -> dict[str,
     for digest, cell in cells.items():
         if trained[digest]:
             whole = training_operations(cell.run.config.pretrain, dataset)
-            operations += whole * trained[digest] / cell.run.config.pretrain.epochs
+            operations += whole * trained[digest] / cell.run.config.pretrain.trained_epochs
     return {
         "runs": sum(epochs > 0 for epochs in trained.values()),
         "epochs": sum(trained.values()),

@@ -18,7 +18,7 @@ ARCHITECTURES: dict[str, tuple[Callable[..., nn.Module], tuple[int, int, int, in
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
 }
-STEMS = ("imagenet", "cifar")
+STEMS = ("imagenet", "cifar", "cifar-padded")
 
 
 def feature_dimension(architecture: str, *, width: int) -> int:
@@ -36,7 +36,8 @@ class ResNet(nn.Module):
     Args:
         architecture: `resnet18`, `resnet34` or `resnet50`.
         stem: `imagenet`: 7x7 convolution of stride 2, then max-pooling of stride 2. `cifar`: 3x3 convolution of
-            stride 1, no max-pooling (arXiv 2002.05709, Appendix B.9).
+            stride 1, no max-pooling (arXiv 2002.05709, Appendix B.9). `cifar-padded`: the same with a padding of 2 in
+            place of 1, as solo-learn's networks for CIFAR have it; maps are two pixels larger.
         width: channels of the first stage; 64 is torchvision's network.
         in_channels: channels of an image.
 
@@ -57,7 +58,8 @@ class ResNet(nn.Module):
             self.conv1 = LiveTapConv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=False)
             self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         else:
-            self.conv1 = LiveTapConv2d(in_channels, width, kernel_size=3, stride=1, padding=1, bias=False)
+            padding = 2 if stem == "cifar-padded" else 1
+            self.conv1 = LiveTapConv2d(in_channels, width, kernel_size=3, stride=1, padding=padding, bias=False)
             self.maxpool = nn.Identity()
         self.bn1 = ViewBatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)

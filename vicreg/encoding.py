@@ -27,7 +27,12 @@ def held_out(dataset: Dataset) -> Tensor:
     images = dataset.validation.images
     if len(images) <= HELD_OUT_IMAGES:
         return images
-    return images[torch.linspace(0, len(images) - 1, HELD_OUT_IMAGES).long()]
+    return images[evenly_spread(len(images), HELD_OUT_IMAGES)]
+
+
+def evenly_spread(count: int, most: int) -> Tensor:
+    """At most `most` of `count` indices, evenly spread over them and ascending."""
+    return torch.linspace(0, count - 1, most).long() if count > most else torch.arange(count)
 
 
 @torch.no_grad()

@@ -17,6 +17,11 @@ from torch.nn import functional
 
 from vicreg import winograd
 
+# Channels that oneDNN's AVX2 kernels take at a time. Of a 1 x 1 convolution with a stride whose input channels do not fill
+# one (4 or 6 of them, seen with oneDNN 3.12), the weights' gradient is written beyond its buffer and the process dies later.
+# Such a convolution is a dense product of every other pixel, so that is what is computed.
+ONEDNN_BLOCK = 8
+
 
 class Live(NamedTuple):
     """What an output coordinate along one axis reads: its pixels and the taps they meet, both slices of equal length."""
@@ -90,7 +95,11 @@ class LiveTapConv2d(nn.Conv2d):
         find = _axes.__wrapped__ if compiling else _axes  # a compiler cannot look into a cache
         axes = find(*input.shape[2:], self.kernel_size, self.stride, self.padding)
         if axes is None:
-            return super().forward(input)
+            strided_pixel = self.kernel_size == (1, 1) and self.padding == (0, 0) and max(self.stride) > 1
+            if not (strided_pixel and self.in_channels % ONEDNN_BLOCK):
+                return super().forward(input)
+            pixels = input[:, :, :: self.stride[0], :: self.stride[1]].permute(0, 2, 3, 1)  # (N, H', W', C)
+            return functional.linear(pixels, self.weight.flatten(1)).permute(0, 3, 1, 2)
         rows, columns = axes
         n, out = len(input), len(self.weight)
         x = input[:, :, rows[0].pixels, columns[0].pixels].permute(0, 2, 3, 1).reshape(n, -1)  # (N, h w C), no copy

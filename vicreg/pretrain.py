@@ -5,9 +5,10 @@
         a line of the log; a look at the held-out images for signs of collapse; a checkpoint
 """
 
+import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,16 +18,25 @@ from torch import Tensor, nn
 from vicreg.checkpoints import latest_checkpoint, load_checkpoint, restore_optimizer, save_checkpoint
 from vicreg.collapse import collapse_trace
 from vicreg.datasets import Dataset
-from vicreg.encoding import encode, held_out
+from vicreg.encoding import HELD_OUT_IMAGES, encode, evenly_spread, held_out
 from vicreg.errors import InputError
 from vicreg.feed import epoch_of_views
 from vicreg.lars import LARS
 from vicreg.memory import keep_freed_memory, place
 from vicreg.model import VICRegModel, build_model
+from vicreg.probes import accuracy, knn_scores
 from vicreg.randomness import make_generator
 from vicreg.schedules import learning_rate, peak_learning_rate
 from vicreg.settings import PretrainSettings
 from vicreg.step import STEP_METRICS, GraphedStep, TrainStep
+
+# Mean and standard deviation of ImageNet's channels, by which networks trained on it expect pixels to be normalised
+# (pytorch.org/vision, models; the VICReg authors' evaluate.py).
+_IMAGENET_STATISTICS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+# The k-NN that is logged while training (`probe_every`): arXiv 1805.01978's temperature, and the smaller usual k, since
+# its bank holds `HELD_OUT_IMAGES` of the training images.
+_PROBE_NEIGHBOURS, _PROBE_TEMPERATURE = 20, 0.07
 
 
 class Diverged(RuntimeError):
@@ -48,6 +58,7 @@ def pretrain(
     folder: Path,
     identity: str,
     on_epoch: Callable[[dict[str, Any]], None] = lambda record: None,
+    start: Mapping[str, Tensor] | None = None,
 ) -> Pretrained:
     """Trains a model, or goes on where `folder` holds a checkpoint of the same run.
 
@@ -59,14 +70,17 @@ def pretrain(
         identity: digest of the run; a checkpoint of another run is refused.
         on_epoch: called with each epoch's record, after its checkpoint is on disk where it has one (`checkpoint_every`);
             what it raises ends the run there.
+        start: the backbone's state dict to start from, where the settings name `weights`; else drawn from the seed.
 
     Raises:
         InputError: for settings that do not fit the data, an unreadable checkpoint, or a full disk.
         Diverged: when the loss stops being finite. The last finite epoch's checkpoint is kept.
     """
+    assert (settings.weights is None) == (start is None), "weights are handed on by whoever reads them"
     exact_arithmetic(settings)
     keep_freed_memory()
-    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+    dataset = normalised(settings, dataset)
+    model = new_model(settings, dataset, start=start).to(device=device, memory_format=torch.channels_last)
     steps = steps_per_epoch(settings, len(dataset.train.images))
     if settings.epochs == 0:
         return Pretrained(model, [])
@@ -81,14 +95,17 @@ def pretrain(
     step = TrainStep(settings, model, optimizer, device=device)
     images = place(dataset.train.images, device)
     watched = held_out(dataset).to(device)
-    for epoch in range(len(history), settings.epochs):
+    for epoch in range(len(history), settings.trained_epochs):
         started = time.perf_counter()
         record, step = train_epoch(settings, dataset, step, images, device=device, epoch=epoch, steps=steps)
         seen = min(steps * settings.batch_size, len(images))
         record["images_per_second"] = seen / (time.perf_counter() - started)
         record.update(watch(settings, dataset, model, watched, epoch=epoch))
+        if settings.probe_every is not None:
+            due = (epoch + 1) % settings.probe_every == 0 or epoch + 1 == settings.trained_epochs
+            record["knn"] = probe(settings, dataset, model, device=device) if due else None
         history.append(record)
-        if (epoch + 1) % settings.checkpoint_every == 0 or epoch + 1 == settings.epochs:
+        if (epoch + 1) % settings.checkpoint_every == 0 or epoch + 1 == settings.trained_epochs:
             save_checkpoint(folder, identity=identity, model=model, optimizer=optimizer, history=history)
         on_epoch(record)
     return Pretrained(model, history)
@@ -145,9 +162,47 @@ def watch(
     }
 
 
-def new_model(settings: PretrainSettings, dataset: Dataset) -> VICRegModel:
-    """The model a run starts from; its weights depend on the settings' network and seed alone."""
-    return build_model(
+def probe(settings: PretrainSettings, dataset: Dataset, model: VICRegModel, *, device: torch.device) -> float:
+    """Top-1 of a weighted k-NN of representations on the held-out images, in 0 to 1, from a fixed part of the training
+    images: how accuracy grows while training, at a fraction of an epoch's cost. Test images have no part in it."""
+    bank = evenly_spread(len(dataset.train.images), HELD_OUT_IMAGES)
+    queries = evenly_spread(len(dataset.validation.images), HELD_OUT_IMAGES)
+    size = view_size(settings, dataset.train.images)
+    features, asked = (
+        encode(
+            model, images.to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=512
+        ).representations
+        for images in (dataset.train.images[bank], dataset.validation.images[queries])
+    )
+    scores = knn_scores(
+        features, dataset.train.labels[bank].to(device), asked,
+        classes=len(dataset.classes), k=_PROBE_NEIGHBOURS, temperature=_PROBE_TEMPERATURE,
+    )  # fmt: skip
+    return accuracy(scores, dataset.validation.labels[queries].to(device)).top1
+
+
+def normalised(settings: PretrainSettings, dataset: Dataset) -> Dataset:
+    """The data set with the channel statistics that the settings ask pixels to be normalised by; its images stay.
+
+    Raises:
+        InputError: for ImageNet's, of three channels, where images have another number of them.
+    """
+    if settings.normalisation == "data":
+        return dataset
+    if (channels := dataset.train.images.shape[1]) != 3:
+        raise InputError(
+            f"pretrain.normalisation imagenet is for images of 3 channels, but {dataset.name} has {channels}; set it to data."
+        )
+    mean, std = _IMAGENET_STATISTICS
+    return dataclasses.replace(dataset, mean=mean, std=std)
+
+
+def new_model(
+    settings: PretrainSettings, dataset: Dataset, *, start: Mapping[str, Tensor] | None = None
+) -> VICRegModel:
+    """The model a run starts from: its weights depend on the settings' network and seed alone, but for the backbone's where
+    `start`, a state dict of it, is given."""
+    model = build_model(
         architecture=settings.backbone,
         stem=settings.stem,
         width=settings.width,
@@ -157,6 +212,9 @@ def new_model(settings: PretrainSettings, dataset: Dataset) -> VICRegModel:
         generator=make_generator(settings.seed, "weights"),
         zero_init_residual=settings.zero_init_residual,
     )
+    if start is not None:
+        model.backbone.load_state_dict(dict(start))
+    return model
 
 
 def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.Optimizer:

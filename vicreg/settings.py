@@ -11,6 +11,7 @@ from vicreg.views import ViewSettings
 
 OPTIMIZERS = ("lars", "sgd", "adamw")
 PRECISIONS = ("float32", "bfloat16")
+NORMALISATIONS = ("data", "imagenet")  # what pixels are normalised by: the train split's own statistics, or ImageNet's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class PretrainSettings:
     stem: str
     width: int
     zero_init_residual: bool
+    weights: str | None
+    normalisation: str
     expander: tuple[int, ...]
     expander_batchnorm: bool
     image_size: int | None
@@ -36,6 +39,8 @@ class PretrainSettings:
     gamma: float
     epsilon: float
     epochs: int
+    stop_after: int | None
+    probe_every: int | None
     batch_size: int
     drop_last: bool
     optimizer: str
@@ -64,6 +69,7 @@ class PretrainSettings:
         _one_of("pretrain.optimizer", self.optimizer, OPTIMIZERS)
         _one_of("pretrain.precision", self.precision, PRECISIONS)
         _one_of("pretrain.view_passes", self.view_passes, VIEW_PASSES)
+        _one_of("pretrain.normalisation", self.normalisation, NORMALISATIONS)
         for name in ("width", "threads", "checkpoint_every"):
             _at_least(f"pretrain.{name}", getattr(self, name), 1)
         for size in self.expander:
@@ -78,6 +84,13 @@ class PretrainSettings:
             _at_least("pretrain.lr_batch_size", self.lr_batch_size, 1)
         if self.image_size is not None:
             _at_least("pretrain.image_size", self.image_size, 2)
+        if self.probe_every is not None:
+            _at_least("pretrain.probe_every", self.probe_every, 1)
+        if self.stop_after is not None and not 1 <= self.stop_after <= self.epochs:
+            raise InputError(
+                f"pretrain.stop_after must be between 1 and pretrain.epochs, {self.epochs}, but got {self.stop_after}; "
+                "null trains to the schedule's end."
+            )
         if not self.momentum < 1:
             raise InputError(f"pretrain.momentum must be below 1, but got {self.momentum}.")
         if not (0 < self.gamma < float("inf") and 0 < self.epsilon < float("inf")):
@@ -103,15 +116,20 @@ class PretrainSettings:
         )
 
     def untrained(self) -> "PretrainSettings":
-        """The random-initialisation control of this run: the same network and seed, no epoch of training."""
-        return dataclasses.replace(self, epochs=0)
+        """The random-initialisation control of this run: the same network and seed, no weights of others, no training."""
+        return dataclasses.replace(self, epochs=0, stop_after=None, weights=None)
+
+    @property
+    def trained_epochs(self) -> int:
+        """The epochs that are trained: the schedule's, or its first `stop_after`."""
+        return self.epochs if self.stop_after is None else self.stop_after
 
 
 # What an untrained network depends on; all else is left out of its identity, so that arms which differ only in how they
 # train share one control.
 UNTRAINED_FIELDS = (
-    "seed", "backbone", "stem", "width", "zero_init_residual", "expander", "expander_batchnorm", "image_size", "precision",
-    "threads", "epochs",
+    "seed", "backbone", "stem", "width", "zero_init_residual", "weights", "normalisation", "expander", "expander_batchnorm",
+    "image_size", "precision", "threads", "epochs",
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 @pytest.fixture(scope="module")
 def source() -> Config:
-    return load_config(path=PARAMS, profile="source")
+    return load_config(path=PARAMS, profile="cifar10")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def refusal(call, *arguments, **named) -> str:
 # ---- the source paper's recipe
 
 
-def test_the_source_profile_is_the_source_papers_recipe(source):
+def test_the_cifar10_profile_is_the_source_papers_recipe(source):
     recipe = source.pretrain
     assert (recipe.backbone, recipe.width, recipe.expander) == ("resnet34", 64, (2048, 2048, 2048))
     assert (recipe.epochs, recipe.batch_size, recipe.warmup_epochs) == (100, 128, 10)
@@ -58,7 +58,7 @@ def test_the_source_profile_is_the_source_papers_recipe(source):
     assert source.prepare.dataset == "cifar10"
 
 
-def test_the_source_profiles_linear_probe_is_the_source_papers(source):
+def test_the_cifar10_profiles_linear_probe_is_the_source_papers(source):
     linear = source.evaluate.linear
     assert (linear.epochs, linear.lr, linear.crop_scale, linear.flip) == (100, (0.01,), (0.2, 1.0), 0.5)
     assert source.evaluate.knn == (20, 200) and source.evaluate.knn_temperature == 0.07
@@ -72,9 +72,14 @@ def test_where_the_paper_is_silent_the_authors_values_stand(source):
     assert recipe.view_passes == "separate"
 
 
-def test_the_source_profile_changes_nothing_of_the_baseline(source):
+@pytest.mark.parametrize("profile", ["cifar10", "cifar100"])
+def test_the_papers_profiles_add_what_is_measured_to_the_baseline_and_change_nothing_of_it(profile):
     params = load_params(PARAMS)
-    assert all(source.values[section] == params[section] for section in ("prepare", "pretrain", "evaluate", "project"))
+    baseline = flatten({section: params[section] for section in ("prepare", "pretrain", "evaluate", "project")})
+    values = flatten(load_config(path=PARAMS, profile=profile).values)
+    different = {key: values[key] for key, value in baseline.items() if values[key] != value}
+    added = {"pretrain.probe_every": 1, "project.max_images": 10000}
+    assert different == added | ({} if profile == "cifar10" else {"prepare.dataset": profile})
 
 
 # ---- layers
@@ -93,17 +98,17 @@ def test_a_profile_is_the_baseline_but_for_its_own_differences(profile):
 
 def test_the_profile_named_in_params_is_the_default(edited):
     assert load_config(path=PARAMS).profile == load_params(PARAMS)["profile"]
-    path = edited(lambda params: params.update(profile="source"))
-    assert load_config(path=path) == load_config(path=PARAMS, profile="source")
+    path = edited(lambda params: params.update(profile="cifar10"))
+    assert load_config(path=path) == load_config(path=PARAMS, profile="cifar10")
 
 
 def test_settings_lie_over_the_profile_which_lies_over_the_baseline(edited):
     def change(params):
         params["pretrain"].update(mu=1, nu=1, epochs=30)
-        params["profiles"]["source"]["pretrain"].update(nu=2, epochs=30)
-        params["profiles"]["source"]["evaluate"] = {"linear": {"lr": [0.5]}}
+        params["profiles"]["cifar10"]["pretrain"].update(nu=2, epochs=30)
+        params["profiles"]["cifar10"]["evaluate"] = {"linear": {"lr": [0.5]}}
 
-    config = load_config(path=edited(change), profile="source", settings={"pretrain.epochs": 40})
+    config = load_config(path=edited(change), profile="cifar10", settings={"pretrain.epochs": 40})
     assert (config.pretrain.mu, config.pretrain.nu, config.pretrain.epochs) == (1, 2, 40)
     assert (config.evaluate.linear.lr, config.evaluate.linear.momentum) == ((0.5,), 0.9)
 
@@ -234,7 +239,7 @@ def test_a_section_and_the_profile_are_no_parameters(source, key):
         ),
         (lambda p: p.update(pretrian={}), "'pretrian' is not a parameter; did you mean 'pretrain'?"),
         (
-            lambda p: p["profiles"]["source"]["pretrain"].update(epoch=1),
+            lambda p: p["profiles"]["cifar10"]["pretrain"].update(epoch=1),
             "'pretrain.epoch' is not a parameter; did you mean 'pretrain.epochs'?",
         ),
         (
@@ -255,7 +260,7 @@ def test_a_section_and_the_profile_are_no_parameters(source, key):
     ],
 )
 def test_a_mistake_in_the_file_is_named(edited, change, sentence):
-    assert refusal(load_config, path=edited(change), profile="source") == sentence
+    assert refusal(load_config, path=edited(change), profile="cifar10") == sentence
 
 
 # ---- impossible values
@@ -288,9 +293,15 @@ def test_a_mistake_in_the_file_is_named(edited, change, sentence):
         ("evaluate.linear.flip", 2, "flip must be a number between 0 and 1, but got 2.0."),
         ("data.root", None, "data.root must be a word, but got None."),
         ("project.perplexity", 0, "project.perplexity must be positive, but got 0.0."),
-        ("project.iterations", 10, "project.iterations must be at least 250, scikit-learn's bound, but got 10."),
+        ("project.iterations", 10, "project.iterations must be at least 250, for early exaggeration, but got 10."),
         ("project.seed", -1, "project.seed must be at least 0, but got -1."),
         ("project.max_images", 3, "project.max_images must be at least 4, but got 3."),
+        (
+            "project.classes",
+            1,
+            "project.classes must be at least 2, but got 1; raise it, or set it to null to show all.",
+        ),
+        ("project.classes", "ten", "project.classes must be a whole number, but got 'ten'."),
         ("ablate.seeds", [], "ablate.seeds must list different numbers of at least 0, but got []."),
         ("ablate.seeds", [0, 0], "ablate.seeds must list different numbers of at least 0, but got [0, 0]."),
         ("ablate.probes", ["svm"], "ablate.probes must be among knn, linear, linear_cached, but got ['svm']."),

@@ -2,11 +2,13 @@
 
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
 
+from study import weights
 from study.config import flatten, load_config
 from study.keys import SETTINGS
 from study.plan import make_plan
@@ -60,10 +62,18 @@ def refusal(call, *arguments) -> str:
 # ---- the shipped studies
 
 
+@pytest.fixture(autouse=True)
+def weights_at_hand(monkeypatch):
+    """Stand-ins for the published weights, which a network would have to fetch: planning needs what they are, not more."""
+    held = {"backbone": "resnet50", "stem": "imagenet", "width": 64, "border": 0, "tensors": {}}
+    monkeypatch.setattr(weights, "_load", lambda source: SimpleNamespace(digest=f"sha256:{source}", **held))
+
+
 def test_the_studies_that_were_asked_for_are_shipped():
-    asked = {"lambda-mu-nu", "backbone", "batch-size", "epochs", "expander", "convention", "augmentation"}
+    asked = {"lambda-mu-nu", "backbone", "batch-size", "batch-size-tuned", "epochs", "expander", "convention"}
+    asked |= {"augmentation", "augmentation-parts", "stem", "base-lr", "weight-decay", "lars", "generalisation", "encoders"}
     assert asked < set(available())
-    assert [load_study(name).mode for name in asked] == ["arms"] * 7
+    assert [load_study(name).mode for name in asked] == ["arms"] * 15
     assert "search" in [load_study(name).mode for name in available()]
 
 
@@ -108,15 +118,24 @@ def test_lambda_mu_nu_is_table_7_of_the_vicreg_paper():
 
 
 def test_every_batch_size_has_the_learning_rate_tuned_for_it():
-    study = load_study("batch-size")
+    study = load_study("batch-size-tuned")
     assert {arm.name: dict(arm.settings) for arm in study.arms} == {
         f"size-{size}": {"pretrain.batch_size": size} for size in (32, 64, 128, 256)
     }
     assert list(study.nuisance) == ["pretrain.base_lr"] and len(study.combinations) == 3
 
 
-def test_every_augmentation_starts_from_a_preset_as_published():
-    for arm in load_study("augmentation").arms:
+def test_crops_and_symmetry_are_crossed():
+    arms = {arm.name: arm.settings for arm in load_study("augmentation").arms}
+    config = load_config(path=PARAMS, profile="cifar10")
+    views = {name: config.with_settings(settings).pretrain.views for name, settings in arms.items()}
+    found = {name: (pair[0].crop_scale[0], pair[0] == pair[1]) for name, pair in views.items()}
+    expected = {"source": (0.2, True), "paper": (0.08, True), "official": (0.08, False), "official-0.2": (0.2, False)}
+    assert found == expected
+
+
+def test_every_part_of_the_augmentation_is_left_out_of_the_preset_as_published():
+    for arm in load_study("augmentation-parts").arms:
         taken = {key.rpartition(".")[2]: value for key, value in arm.settings.items()}
         left_out = arm.name.removeprefix("no-")
         assert taken["preset"] in ("source", arm.name) and {"crop_scale", "flip", "blur", "solarize"} < set(taken)
@@ -128,6 +147,7 @@ def test_convention_and_epochs_cross_what_they_say():
     assert [arm.settings for arm in convention.arms] == [{"pretrain.convention": arm.name} for arm in convention.arms]
     assert {arm.name for arm in convention.arms} == {"equation", "algorithm", "official"}
     for arm in load_study("epochs").arms:
+        assert arm.settings.get("pretrain.stop_after") == (50 if arm.name == "halfway" else None)
         assert arm.settings["pretrain.epochs"] == 10 * arm.settings["pretrain.warmup_epochs"]
 
 
@@ -346,3 +366,15 @@ def test_a_search_with_an_impossible_range_or_number_is_refused(study_of, old, n
 @pytest.mark.parametrize("name", ["λ25-μ0.5", "3x512", "no BatchNorm", "größer", "大きい", "हिंदी", "1e+30", "a_b"])
 def test_an_arm_is_named_in_letters_of_any_script(study_of, name):
     assert study_of(GOOD.replace("two:", f"{name}:")).arms[1].name == name
+
+
+def test_the_source_papers_side_studies_cross_what_it_reports():
+    size = load_study("batch-size")
+    assert size.settings == {"pretrain.backbone": "resnet18"} and size.baseline == "size-128"
+    assert [arm.settings["pretrain.batch_size"] for arm in size.arms] == [128, 256]
+    rates = load_study("base-lr")
+    assert rates.settings == {"pretrain.batch_size": 128}
+    assert [arm.settings["pretrain.base_lr"] for arm in rates.arms] == [0.2, 0.8]  # the source paper's, the authors'
+    others = load_study("generalisation")
+    assert others.settings["pretrain.weights"] == "vicreg-resnet50" and others.settings["pretrain.epochs"] == 0
+    assert [arm.settings["pretrain.image_size"] for arm in others.arms] == [32, 64, 128, 224]

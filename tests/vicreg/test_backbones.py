@@ -105,7 +105,7 @@ def test_representations_are_means_over_positions():
     ("settings", "sentence"),
     [
         ({"architecture": "resnet101"}, "backbone must be one of resnet18, resnet34, resnet50, but got 'resnet101'."),
-        ({"architecture": "resnet18", "stem": "mnist"}, "stem must be one of imagenet, cifar, but got 'mnist'."),
+        ({"architecture": "resnet18", "stem": "mnist"}, "stem must be one of imagenet, cifar, cifar-padded, but got 'mnist'."),
         ({"architecture": "resnet18", "width": 0}, "width must be at least 1 channel, but got 0."),
     ],
 )
@@ -156,3 +156,12 @@ def test_initialisation_depends_on_the_generators_state_alone():
         initialise(network, torch.Generator().manual_seed(5))
     first, second = (network.state_dict() for network in networks)
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_padded_cifar_stem_sees_an_image_as_the_plain_one_sees_it_with_a_border_of_zeros():
+    plain, padded = (ResNet(architecture="resnet18", stem=stem, width=4) for stem in ("cifar", "cifar-padded"))
+    initialise(plain, torch.Generator().manual_seed(0))
+    padded.load_state_dict(plain.state_dict())
+    images = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(1))
+    bordered = torch.nn.functional.pad(images, (1, 1, 1, 1))
+    torch.testing.assert_close(padded.eval()(images), plain.eval()(bordered))

@@ -1,6 +1,9 @@
 """Convolutions that compute live taps alone: torch's own in values and gradients, and which taps are live at all."""
 
 import copy
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -100,6 +103,30 @@ def test_the_product_is_taken_where_all_outputs_read_the_same_pixels_and_nowhere
     assert bool(products) == dense
     if not dense:  # the very same convolution
         assert torch.equal(ours[0], theirs[0]) and torch.equal(ours[1], theirs[1]) and torch.equal(ours[2][0], theirs[2][0])
+
+
+@pytest.mark.parametrize("channels", [4, 6, 8, 12])
+def test_a_strided_convolution_of_single_pixels_is_torchs_whatever_the_number_of_channels(channels):
+    live, plain = both(channels, 5, 1, stride=2)
+    images = noise(3, channels, 7, 8).to(memory_format=torch.channels_last)
+    ours, theirs = gradients(live, images), gradients(plain, images)
+    torch.testing.assert_close(ours, theirs, **ROUNDING)
+    assert ours[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_gradient_of_few_channels_stays_within_its_buffer():
+    """Where it does not (oneDNN's AVX2 kernels), the allocator's checks end the process: hence one of its own."""
+    code = (
+        "import torch; from vicreg.live_taps import LiveTapConv2d; torch.set_num_threads(1); kept = []\n"
+        "for _ in range(30):\n"
+        "    layer = LiveTapConv2d(4, 8, 1, stride=2, bias=False).to(memory_format=torch.channels_last)\n"
+        "    images = torch.randn(32, 4, 8, 8).to(memory_format=torch.channels_last)\n"
+        "    layer(images.requires_grad_()).square().sum().backward(); kept.append((torch.randn(17), layer.weight.grad))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "MALLOC_CHECK_": "3"}, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr[-300:]
 
 
 @pytest.mark.parametrize(

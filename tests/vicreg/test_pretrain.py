@@ -13,9 +13,21 @@ from vicreg import feed
 from vicreg import pretrain as loop
 from vicreg.checkpoints import latest_checkpoint, load_checkpoint
 from vicreg.datasets import Dataset, Split
+from vicreg.encoding import encode
 from vicreg.errors import InputError
 from vicreg.lars import LARS
-from vicreg.pretrain import STEP_METRICS, Diverged, Pretrained, make_optimizer, new_model, pretrain, steps_per_epoch
+from vicreg.pretrain import (
+    STEP_METRICS,
+    Diverged,
+    Pretrained,
+    make_optimizer,
+    new_model,
+    normalised,
+    pretrain,
+    steps_per_epoch,
+    view_size,
+)
+from vicreg.probes import accuracy, knn_scores
 from vicreg.settings import PretrainSettings
 
 IDENTITY = "0123456789abcdef" * 4
@@ -96,6 +108,73 @@ def test_a_run_stopped_after_every_epoch_ends_as_if_never_stopped(settings, trai
         with pytest.raises(Stopped):
             train(given, folder=tmp_path / "run", on_epoch=stop_after(epoch))
     assert same_weights(train(given), train(given, folder=tmp_path / "run"))
+
+
+# ---- a part of a schedule, what is logged of it, and where it starts from
+
+
+def test_a_run_that_stops_after_some_epochs_is_the_beginning_of_the_whole_schedule(settings, train, tmp_path):
+    whole = settings(epochs=4)
+    with pytest.raises(Stopped):
+        train(whole, folder=tmp_path / "interrupted", on_epoch=stop_after(2))
+    interrupted = load_checkpoint(latest_checkpoint(tmp_path / "interrupted"), identity=IDENTITY)
+    begun = train(settings(epochs=4, stop_after=2))
+    weights = begun.model.state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in interrupted.weights.items())
+    assert timeless(begun.history) == timeless(interrupted.history) and len(begun.history) == 2
+    shorter = train(settings(epochs=2))
+    assert shorter.history[1]["learning_rate"] < begun.history[1]["learning_rate"]  # a schedule of its own has ended there
+
+
+def test_a_logged_accuracy_changes_nothing_but_the_log(settings, train, digits):
+    plain, probed = train(settings(epochs=3)), train(settings(epochs=3, probe_every=2))
+    assert same_weights(plain, probed)
+    assert [record.pop("knn") is not None for record in probed.history] == [False, True, True]  # and the last epoch's
+    assert timeless(plain.history) == timeless(probed.history)
+
+
+def test_the_logged_accuracy_is_that_of_a_knn_of_the_training_images_on_validation(settings, train, digits):
+    given = settings(epochs=1, probe_every=1)
+    trained = train(given)
+    features = {
+        part: encode(
+            trained.model, getattr(digits, part).images, size=view_size(given, digits.train.images),
+            mean=digits.mean, std=digits.std, batch_size=64,
+        ).representations
+        for part in ("train", "validation")
+    }  # fmt: skip
+    scores = knn_scores(
+        features["train"], digits.train.labels, features["validation"], classes=10, k=20, temperature=0.07
+    )
+    assert trained.history[-1]["knn"] == accuracy(scores, digits.validation.labels).top1
+
+
+def test_a_run_may_start_from_the_backbone_of_another(settings, train, digits):
+    other = new_model(settings(seed=5), digits)
+    started = train(settings(epochs=0, warmup_epochs=0, weights="other"), start=other.backbone.state_dict())
+    own = new_model(settings(), digits)
+    for key, value in started.model.state_dict().items():
+        source = other if key.startswith("backbone.") else own
+        assert torch.equal(value, source.state_dict()[key]), key
+    trained = train(settings(epochs=1, warmup_epochs=0, weights="other"), start=other.backbone.state_dict())
+    assert not same_weights(trained, train(settings(epochs=1, warmup_epochs=0)))
+
+
+def test_imagenets_statistics_take_the_place_of_the_datas_own_for_images_of_three_channels(settings, digits):
+    coloured = {
+        part: Split(images=getattr(digits, part).images.expand(-1, 3, -1, -1), labels=getattr(digits, part).labels)
+        for part in ("train", "validation", "test")
+    }
+    dataset = dataclasses.replace(digits, mean=digits.mean * 3, std=digits.std * 3, **coloured)
+    assert normalised(settings(), dataset) is dataset
+    changed = normalised(settings(normalisation="imagenet"), dataset)
+    assert (changed.mean, changed.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert changed.train is dataset.train
+    with pytest.raises(InputError) as raised:
+        normalised(settings(normalisation="imagenet"), digits)
+    assert str(raised.value) == (
+        "pretrain.normalisation imagenet is for images of 3 channels, but digits has 1; set it to data."
+    )
 
 
 def test_epochs_since_the_last_checkpoint_are_trained_again(settings, train, tmp_path):

@@ -20,7 +20,7 @@ def settings(tiny_config) -> PretrainSettings:
     ("change", "sentence"),
     [
         ({"backbone": "vgg"}, "pretrain.backbone must be one of resnet18, resnet34, resnet50, but got 'vgg'."),
-        ({"stem": "mnist"}, "pretrain.stem must be one of imagenet, cifar, but got 'mnist'."),
+        ({"stem": "mnist"}, "pretrain.stem must be one of imagenet, cifar, cifar-padded, but got 'mnist'."),
         ({"convention": "mine"}, "pretrain.convention must be one of equation, algorithm, official, but got 'mine'."),
         ({"optimizer": "adam"}, "pretrain.optimizer must be one of lars, sgd, adamw, but got 'adam'."),
         ({"precision": "float16"}, "pretrain.precision must be one of float32, bfloat16, but got 'float16'."),
@@ -42,6 +42,16 @@ def settings(tiny_config) -> PretrainSettings:
         ({"momentum": 1.0}, "pretrain.momentum must be below 1, but got 1.0."),
         ({"batch_size": 1}, "pretrain.batch_size must be at least 2 to estimate a variance, but got 1."),
         ({"lr_batch_size": 0}, "pretrain.lr_batch_size must be a finite number of at least 1, but got 0."),
+        ({"normalisation": "mine"}, "pretrain.normalisation must be one of data, imagenet, but got 'mine'."),
+        ({"probe_every": 0}, "pretrain.probe_every must be a finite number of at least 1, but got 0."),
+        (
+            {"stop_after": 5},
+            "pretrain.stop_after must be between 1 and pretrain.epochs, 4, but got 5; null trains to the schedule's end.",
+        ),
+        (
+            {"stop_after": 0},
+            "pretrain.stop_after must be between 1 and pretrain.epochs, 4, but got 0; null trains to the schedule's end.",
+        ),
         ({"image_size": 1}, "pretrain.image_size must be a finite number of at least 2, but got 1."),
         ({"gamma": 0.0}, "pretrain.gamma and pretrain.epsilon must be positive, but got 0.0, 0.0001."),
         ({"gamma": NAN}, "pretrain.gamma and pretrain.epsilon must be positive, but got nan, 0.0001."),
@@ -103,4 +113,6 @@ def test_the_embeddings_dimension_is_the_expanders_last_size_or_the_backbones(se
 def test_the_untrained_control_differs_in_its_epochs_alone(settings):
     untrained = settings.untrained()
     assert untrained.epochs == 0 and dataclasses.replace(untrained, epochs=settings.epochs) == settings
+    begun = dataclasses.replace(settings, stop_after=2, weights="vicreg-resnet50")
+    assert begun.untrained() == untrained and (begun.trained_epochs, settings.trained_epochs) == (2, 4)
     assert {field.name for field in dataclasses.fields(settings)} >= set(UNTRAINED_FIELDS)

@@ -23,6 +23,10 @@ from vicreg.views import view_settings
 SECTIONS = ("prepare", "pretrain", "evaluate", "project", "ablate")
 _TOP_LEVEL = (*SECTIONS, "profile", "studies", "data", "profiles")
 DEVICES = ("auto", "cpu", "cuda")
+# What makes of any run its control: the same network as its seed draws it.
+UNTRAINED: Mapping[str, Any] = {
+    "pretrain.epochs": 0, "pretrain.warmup_epochs": 0, "pretrain.stop_after": None, "pretrain.weights": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +50,23 @@ class ProjectSettings:
     seed: int
     features: str
     max_images: int
+    classes: int | None
 
     def __post_init__(self) -> None:
         if not 0 < self.perplexity < float("inf"):
             raise InputError(f"project.perplexity must be positive, but got {self.perplexity}.")
         if self.iterations < 250:
-            raise InputError(f"project.iterations must be at least 250, scikit-learn's bound, but got {self.iterations}.")
+            raise InputError(f"project.iterations must be at least 250, for early exaggeration, but got {self.iterations}.")
         if self.seed < 0:
             raise InputError(f"project.seed must be at least 0, but got {self.seed}.")
         if self.features not in ("embeddings", "representations"):
             raise InputError(f"project.features must be embeddings or representations, but got {self.features!r}.")
         if self.max_images < 4:
             raise InputError(f"project.max_images must be at least 4, but got {self.max_images}.")
+        if self.classes is not None and self.classes < 2:
+            raise InputError(
+                f"project.classes must be at least 2, but got {self.classes}; raise it, or set it to null to show all."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,112 +1,132 @@
 """The stage `project`: t-SNE of the baseline's features of test images, in two and three dimensions."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from sklearn.manifold import TSNE, trustworthiness
-from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
 
 from study.baseline import baseline_model, baseline_run
 from study.command import run_command
 from study.config import ProjectSettings
+from study.neighbours import nearest, trustworthiness
+from study.tsne import attracting, tsne
 from vicreg.checkpoints import to_json, write_atomically
+from vicreg.datasets import Dataset
 from vicreg.encoding import encode
 from vicreg.errors import InputError
 from vicreg.pretrain import view_size
 
 RESULTS = Path("results/project")
 NEIGHBOURS = 10  # of a point, for purity and trustworthiness; well below the perplexity, whose neighbourhood t-SNE keeps
+METHOD = "t-SNE with the exact gradient, from principal components"
 
 
 def main() -> None:
     run, _, dataset, device = baseline_run()
     settings = run.config.project
-    images, labels = dataset.test.images, dataset.test.labels
-    chosen = np.linspace(0, len(images) - 1, min(len(images), settings.max_images)).astype(int)  # sorted by class, so even
-    chosen = np.argsort(labels.numpy(), kind="stable")[chosen]
+    chosen, labels, classes = choose_images(dataset, settings)
     model = baseline_model(run, dataset=dataset, device=device)
-    size = view_size(run.config.pretrain, images)
+    images = dataset.test.images[chosen].to(device)
     encoded = encode(
-        model, images[chosen].to(device), size=size, mean=dataset.mean, std=dataset.std,
+        model, images, size=view_size(run.config.pretrain, images), mean=dataset.mean, std=dataset.std,
         batch_size=run.config.evaluate.batch_size,
     )  # fmt: skip
     features = getattr(encoded, settings.features).cpu().double().numpy()
-    chosen_labels = labels[chosen].numpy()
-    maps = {f"points_{n}d": tsne(features, dimensions=n, settings=settings) for n in (2, 3)}
-    content = {
-        "digest": run.digest,
-        "dataset": dataset.name,
-        "classes": list(dataset.classes),
-        "features": settings.features,
-        "perplexity": settings.perplexity,
-        **maps,
-        "labels": chosen_labels.tolist(),
-        "quality": {
-            "neighbours": NEIGHBOURS,
-            "features": {"purity": knn_purity(features, chosen_labels)},
-            **{f"{n}d": map_quality(features, np.array(maps[f"points_{n}d"]), chosen_labels) for n in (2, 3)},
-        },
-        "confused": confused_pairs(np.array(maps["points_2d"]), chosen_labels),
-        "note": dataset.note,
-    }
+    projected = project_features(features, labels, classes=classes, settings=settings)
+    content = {"digest": run.digest, "dataset": dataset.name, **projected, "note": dataset.note}
     write_atomically(RESULTS / "tsne.json", to_json(content))
-    rows = [f"{x},{y},{dataset.classes[c]}\n" for (x, y), c in zip(content["points_2d"], content["labels"], strict=True)]
+    rows = [f"{x},{y},{classes[c]}\n" for (x, y), c in zip(projected["points_2d"], projected["labels"], strict=True)]
     write_atomically(RESULTS / "tsne.csv", "".join(["x,y,class\n", *rows]).encode())
     print(f"projected {len(chosen)} test images of run {run.digest}")
 
 
-def knn_purity(points: np.ndarray, labels: np.ndarray) -> float:
-    """The share of the `NEIGHBOURS` nearest neighbours (Euclidean) of each of (N, d) points that have its class (N,)."""
-    return round(float((labels[_neighbours(points)] == labels[:, None]).mean()), 4)
-
-
-def map_quality(features: np.ndarray, points: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """How far a map (N, 2 or 3) can be believed: its k-NN purity, to be held against that of the features (N, d), and its
-    trustworthiness (Venna & Kaski 2001): 1 where every neighbour on the map is one among the features too."""
-    neighbours = min(NEIGHBOURS, (len(points) - 1) // 2)
-    trusted = trustworthiness(features, points, n_neighbors=neighbours)
-    return {"purity": knn_purity(points, labels), "trustworthiness": round(float(trusted), 4)}
-
-
-def confused_pairs(points: np.ndarray, labels: np.ndarray, most: int = 3) -> list[dict[str, float]]:
-    """The pairs of classes (first < second) whose points are most often neighbours on a map (N, 2): the share of all
-    neighbours of the two classes' points that are of the other one."""
-    near = labels[_neighbours(points)]  # (N, k)
-    found = []
-    for first in np.unique(labels):
-        for second in np.unique(labels[labels > first]):
-            across = (near[labels == first] == second).sum() + (near[labels == second] == first).sum()
-            both = near[(labels == first) | (labels == second)].size
-            found.append({"first": int(first), "second": int(second), "share": round(float(across / both), 4)})
-    return sorted([one for one in found if one["share"] > 0], key=lambda one: -one["share"])[:most]
-
-
-def _neighbours(points: np.ndarray) -> np.ndarray:
-    """The indices (N, k) of each point's nearest others."""
-    k = min(NEIGHBOURS, len(points) - 1)
-    return NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
-
-
-def tsne(features: np.ndarray, *, dimensions: int, settings: ProjectSettings) -> list[list[float]]:
-    """t-SNE of features (N, d) -> N points of `dimensions` coordinates, to two decimals.
-
-    On one thread from a PCA start and a fixed seed: the same features give the same points.
+def choose_images(dataset: Dataset, settings: ProjectSettings) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Which test images are shown: their indices (N,), the number of each one's class (N,) among those shown, and the names
+    of these classes. At most `max_images`, in the order of their classes, of each class in proportion.
 
     Raises:
-        InputError: if there are too few images for the perplexity.
+        InputError: if there are fewer classes than are to be shown, or hardly an image of these.
     """
+    count = len(dataset.classes) if settings.classes is None else settings.classes
+    if count > len(dataset.classes):
+        raise InputError(
+            f"project.classes must be at most the number of classes of {dataset.name}, {len(dataset.classes)}, but got "
+            f"{count}; lower it, or set it to null to show all."
+        )
+    shown = np.arange(count) * len(dataset.classes) // count  # evenly spaced from the first on
+    labels = dataset.test.labels.numpy()
+    (among,) = np.nonzero(np.isin(labels, shown))
+    among = among[np.argsort(labels[among], kind="stable")]
+    chosen = among[np.linspace(0, len(among) - 1, min(len(among), settings.max_images)).astype(int)]
+    return chosen, np.searchsorted(shown, labels[chosen]), tuple(dataset.classes[index] for index in shown)
+
+
+def project_features(
+    features: np.ndarray, labels: np.ndarray, *, classes: Sequence[str], settings: ProjectSettings
+) -> dict[str, Any]:
+    """Both maps of features (N, d) whose classes are `labels` (N,), indices of `classes`; their quality, and which classes
+    lie among one another. Coordinates to two decimals. The same features give the same numbers on any number of threads.
+
+    Raises:
+        InputError: if there are too few images for the perplexity, or features that are not finite.
+    """
+    features = np.asarray(features, dtype=np.float64)
     if settings.perplexity >= len(features):
         raise InputError(
             f"project.perplexity must be below the number of test images, but got {settings.perplexity} and "
             f"{len(features)}; lower it."
         )
-    with threadpool_limits(limits=1):
-        points = TSNE(
-            n_components=dimensions, perplexity=settings.perplexity, max_iter=settings.iterations,
-            init="pca", learning_rate="auto", random_state=settings.seed, n_jobs=1,
-        ).fit_transform(features)  # fmt: skip
-    return [[round(float(value), 2) for value in point] for point in points]
+    if not np.isfinite(features).all():
+        unfit = int((~np.isfinite(features)).any(axis=1).sum())
+        raise InputError(f"features must be finite to be mapped, but those of {unfit} of {len(features)} images are not; "
+                         "take a run whose weights have not diverged.")  # fmt: skip
+    n = len(features)
+    asked = min(NEIGHBOURS, n - 1)
+    nearest_others, squared = nearest(features, count=max(asked, attracting(n, perplexity=settings.perplexity)))
+    maps = tsne(
+        features, nearest_others, squared, dimensions=(2, 3),
+        perplexity=settings.perplexity, iterations=settings.iterations, seed=settings.seed,
+    )  # fmt: skip
+    points = [np.round(found.astype(np.float64), 2) for found in maps]
+    near = [nearest_others[:, :asked], *(nearest(one, count=asked)[0] for one in points)]
+    trusted = trustworthiness(features, [of_map[:, : (n - 1) // 2] for of_map in near[1:]])
+    return {
+        "classes": list(classes),
+        "features": settings.features,
+        "method": METHOD,
+        "perplexity": settings.perplexity,
+        "iterations": settings.iterations,
+        "points_2d": points[0].tolist(),
+        "points_3d": points[1].tolist(),
+        "labels": labels.tolist(),
+        "quality": {
+            "neighbours": NEIGHBOURS,
+            "features": {"purity": round(purity(near[0], labels), 4)},
+            "2d": {"purity": round(purity(near[1], labels), 4), "trustworthiness": round(trusted[0], 4)},
+            "3d": {"purity": round(purity(near[2], labels), 4), "trustworthiness": round(trusted[1], 4)},
+        },
+        "confused": confused_pairs(near[1], labels),
+    }
+
+
+def purity(near: np.ndarray, labels: np.ndarray) -> float:
+    """The share of neighbours that have the class of their point: `near` (N, k) are indices of points, `labels` (N,)."""
+    return float((labels[near] == labels[:, None]).mean())
+
+
+def confused_pairs(near: np.ndarray, labels: np.ndarray, most: int = 3) -> list[dict[str, float]]:
+    """The pairs of classes (first < second) whose points are most often neighbours, `near` (N, k), on a map: the share of
+    all neighbours of the two classes' points that are of the other one."""
+    count = int(labels.max()) + 1
+    pairs = np.bincount((labels[:, None] * count + labels[near]).ravel(), minlength=count**2).reshape(count, count)
+    across, of_class = pairs + pairs.T, pairs.sum(axis=1)
+    found = [
+        {"first": first, "second": second,
+         "share": round(float(across[first, second] / (of_class[first] + of_class[second])), 4)}
+        for first, second in zip(*(axis.tolist() for axis in np.nonzero(np.triu(across, 1))), strict=True)
+    ]  # fmt: skip
+    return sorted([one for one in found if one["share"] > 0], key=lambda one: -one["share"])[:most]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from vicreg.linear_protocol import LinearSettings
 from vicreg.settings import PretrainSettings
 from vicreg.views import view_settings
 
-SECTIONS = ("prepare", "pretrain", "evaluate", "project", "ablate")
+SECTIONS = ("prepare", "pretrain", "evaluate", "project", "ablate", "source_paper")
 _TOP_LEVEL = (*SECTIONS, "profile", "studies", "data", "profiles")
 DEVICES = ("auto", "cpu", "cuda")
 # What makes of any run its control: the same network as its seed draws it.
@@ -93,6 +93,17 @@ class AblateSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourcePaperSettings:
+    """`params.yaml`'s section `source_paper`: the studies that are held against the source paper."""
+
+    studies: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.studies)) < len(self.studies):
+            raise InputError(f"source_paper.studies must list different studies, but got {list(self.studies)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything one command works with. `values` is the resolved mapping the settings were made from."""
 
@@ -103,6 +114,7 @@ class Config:
     evaluate: EvaluateSettings
     project: ProjectSettings
     ablate: AblateSettings
+    source_paper: SourcePaperSettings
     values: Mapping[str, Any]
 
     @property
@@ -199,6 +211,7 @@ def config_from_values(values: Mapping[str, Any]) -> Config:
         evaluate=_typed(EvaluateSettings, evaluate, "evaluate"),
         project=_typed(ProjectSettings, _section(values, "project"), "project"),
         ablate=_typed(AblateSettings, _section(values, "ablate"), "ablate"),
+        source_paper=_typed(SourcePaperSettings, _section(values, "source_paper"), "source_paper"),
         values=values,
     )
 

@@ -119,7 +119,8 @@ def _thinned(epochs):
     return sorted({round(i * (len(epochs) - 1) / (THINNED - 1)) for i in range(THINNED)})
 
 
-def _lines_table(arms, lines, what):
+def lines_table(arms, lines, what):
+    """The table behind curves: (columns, rows), a row an arm, at some of the epochs."""
     longest = max((x for x, _ in lines), key=len, default=[])
     shown = [longest[i] for i in _thinned(longest)]
     rows = []
@@ -132,7 +133,7 @@ def _lines_table(arms, lines, what):
 
 def _curve(trained, key, title, log, name, **more):
     lines = [figures.trace(arm, key) for arm in trained]
-    return figure(name, title, figures.curves(trained, lines, log=log, **more), _lines_table(trained, lines, "epoch"))
+    return figure(name, title, figures.curves(trained, lines, log=log, **more), lines_table(trained, lines, "epoch"))
 
 
 def _trace(trained, arms, key, title, log):
@@ -143,7 +144,7 @@ def _trace(trained, arms, key, title, log):
 def _spectrum(arms, space, title):
     lines = [figures.spectrum(arm, space) for arm in arms]
     svg = figures.curves(arms, lines, log=True, xlabel="eigenvalue, from the largest", log_x=True)
-    return figure(f"spectrum-{space}", f"Spectrum of the {title}", svg, _lines_table(arms, lines, "no."))
+    return figure(f"spectrum-{space}", f"Spectrum of the {title}", svg, lines_table(arms, lines, "no."))
 
 
 def _reference(arms, key):
@@ -169,7 +170,7 @@ def _probe_curves(curves):
             ]
             svg = figures.curves(arms, list(lines.values()), from_zero=False)
             title = f"{measure_name('linear')}, {split} accuracy in %, by epoch of the probe"
-            drawn.append(figure(f"probe-{split}", title, svg, _lines_table(arms, list(lines.values()), "epoch")))
+            drawn.append(figure(f"probe-{split}", title, svg, lines_table(arms, list(lines.values()), "epoch")))
     return drawn
 
 

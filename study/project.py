@@ -8,14 +8,14 @@ import numpy as np
 
 from study.baseline import baseline_model, baseline_run
 from study.command import run_command
-from study.config import ProjectSettings
+from study.config import ProjectSettings, flatten
 from study.neighbours import nearest, trustworthiness
 from study.tsne import attracting, tsne
 from vicreg.checkpoints import to_json, write_atomically
-from vicreg.datasets import Dataset
+from vicreg.datasets import PARTS, Dataset
 from vicreg.encoding import encode
 from vicreg.errors import InputError
-from vicreg.pretrain import view_size
+from vicreg.pretrain import normalised, view_size
 
 RESULTS = Path("results/project")
 NEIGHBOURS = 10  # of a point, for purity and trustworthiness; well below the perplexity, whose neighbourhood t-SNE keeps
@@ -24,6 +24,7 @@ METHOD = "t-SNE with the exact gradient, from principal components"
 
 def main() -> None:
     run, _, dataset, device = baseline_run()
+    dataset = normalised(run.config.pretrain, dataset)
     settings = run.config.project
     chosen, labels, classes = choose_images(dataset, settings)
     model = baseline_model(run, dataset=dataset, device=device)
@@ -34,11 +35,21 @@ def main() -> None:
     )  # fmt: skip
     features = getattr(encoded, settings.features).cpu().double().numpy()
     projected = project_features(features, labels, classes=classes, settings=settings)
-    content = {"digest": run.digest, "dataset": dataset.name, **projected, "note": dataset.note}
+    values = {name: run.config.values[name] for name in ("prepare", "pretrain")}
+    content = {
+        "digest": run.digest, "profile": run.config.profile, "recipe": flatten(values),
+        "dataset": dataset.name, "data": describe(dataset), **projected, "note": dataset.note,
+    }  # fmt: skip
     write_atomically(RESULTS / "tsne.json", to_json(content))
     rows = [f"{x},{y},{classes[c]}\n" for (x, y), c in zip(projected["points_2d"], projected["labels"], strict=True)]
     write_atomically(RESULTS / "tsne.csv", "".join(["x,y,class\n", *rows]).encode())
     print(f"projected {len(chosen)} test images of run {run.digest}")
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Which images a network was trained on, and how many, for whoever compares maps."""
+    sizes = {part: len(getattr(dataset, part).images) for part in PARTS}
+    return {"dataset": dataset.name, "classes": list(dataset.classes), **sizes}
 
 
 def choose_images(dataset: Dataset, settings: ProjectSettings) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

@@ -191,7 +191,8 @@ def normalised(settings: PretrainSettings, dataset: Dataset) -> Dataset:
         return dataset
     if (channels := dataset.train.images.shape[1]) != 3:
         raise InputError(
-            f"pretrain.normalisation imagenet is for images of 3 channels, but {dataset.name} has {channels}; set it to data."
+            f"pretrain.normalisation imagenet is for images of 3 channels, but {dataset.name} has {channels}; "
+            "set it to data."
         )
     mean, std = _IMAGENET_STATISTICS
     return dataclasses.replace(dataset, mean=mean, std=std)

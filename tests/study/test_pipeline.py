@@ -14,9 +14,10 @@ from study.spec import available
 ROOT = Path(__file__).parents[2]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-STAGES = ("prepare", "pretrain", "evaluate", "project", "ablate", "verify", "report", "index")
-TRAINING_STAGES = ("pretrain", "evaluate", "project", "ablate", "verify", "index")  # index: plans, which hold what would be run
-WITHOUT_SETTINGS = ("verify", "report", "index")  # of their own
+STAGES = ("prepare", "pretrain", "evaluate", "project", "ablate", "verify", "report", "source_paper", "source_page", "index")
+TRAINING_STAGES = ("pretrain", "evaluate", "project", "ablate", "verify", "source_paper", "index")  # index: plans of what would run
+PAGES = ("report", "source_page", "index")
+WITHOUT_SETTINGS = ("verify", "report", "source_page", "index")  # of their own
 
 # Modules that a stage imports and that decide nothing in its outs.
 DECIDE_NOTHING = {
@@ -35,8 +36,11 @@ DECIDE_AFTER_ALL = {"verify": {"study.again"}, "index": {"study.status"}}
 NOT_FOLLOWED = {"study.config"}
 # Of study.identity this stage uses the digest of code alone, which knows no settings.
 NOT_FOLLOWED_FROM = {"prepare": {"study.identity"}}
-# The data set is a dependency by its bytes, so how it is read, decoded or downloaded decides nothing more.
-MAKE_THE_DATA = {"vicreg.dataset_store", "vicreg.datasets", "vicreg.image_folder", "vicreg.published_copies"}
+# The data set is a dependency by its bytes, and weights of others are known to a run by theirs, so how either is read, decoded
+# or downloaded decides nothing more.
+MAKE_THE_DATA = {
+    "vicreg.dataset_store", "vicreg.datasets", "vicreg.image_folder", "vicreg.pretrained", "vicreg.published_copies",
+}  # fmt: skip
 # The outs of these stages hold no measurement, so the code that measures, which study.runs imports too, is not theirs.
 MEASURE_NOTHING = {"pretrain", "project"}
 # Of these, files are written and torchvision's downloads are used; of what else they hold nothing reaches these stages.
@@ -182,7 +186,7 @@ def test_what_reads_published_outcomes_depends_on_them(name):
     assert "study/published.yaml" in stage(name)["deps"]
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name not in ("report", "index")])
+@pytest.mark.parametrize("name", [name for name in STAGES if name not in PAGES])
 def test_no_stage_but_the_pages_depends_on_how_a_page_looks(name):
     assert not [dep for dep in stage(name)["deps"] if "report" in dep or "figures" in dep or "templates" in dep]
 
@@ -223,7 +227,7 @@ def test_no_out_survives_what_it_was_made_from_and_only_pages_that_git_keeps_tur
         settings = [set(next(iter(one.values()))) for one in options]
         assert not any("persist" in keys for keys in settings)
         # A stage without a cached out has no run-cache either: no loss where it is rendered again in seconds.
-        assert name in ("report", "index") or not any("cache" in keys for keys in settings)
+        assert name in PAGES or not any("cache" in keys for keys in settings)
         assert "always_changed" not in stage(name) and "frozen" not in stage(name)
 
 
@@ -236,7 +240,7 @@ def test_caches_of_python_and_the_store_are_invisible_to_dvc():
 
 
 @pytest.mark.parametrize("profile", PARAMS["profiles"])
-def test_every_profile_has_all_five_sections_for_the_stages_name_them(profile):
+def test_every_profile_has_all_six_sections_for_the_stages_name_them(profile):
     assert set(PARAMS["profiles"][profile]) == set(SECTIONS)
     load_config(path=ROOT / "params.yaml", profile=profile)
 

@@ -134,7 +134,7 @@ def test_a_logged_accuracy_changes_nothing_but_the_log(settings, train, digits):
 
 
 def test_the_logged_accuracy_is_that_of_a_knn_of_the_training_images_on_validation(settings, train, digits):
-    given = settings(epochs=1, probe_every=1)
+    given = settings(epochs=1, warmup_epochs=0, probe_every=1)
     trained = train(given)
     features = {
         part: encode(

@@ -1,6 +1,6 @@
 """One script for a machine with a GPU: checks, then where a step's time goes, then how fast whole runs are, then studies.
 
-    python -m benchmarks.gpu --out OUT [--previous OUT/gpu.json] [--minutes 9] [--data FOLDER|ARCHIVE] [--study lambda-mu-nu]
+    python -m benchmarks.gpu --out OUT [--previous OUT/gpu.json] [--minutes 9] [--data FOLDER|ARCHIVE] [--study NAME]
 
 It does its sections one after the other and writes `gpu.json` after each, until the minutes are over; called again with
 `--previous` it goes on with the section that is next, so it can be run in pieces of ten minutes.
@@ -13,7 +13,8 @@ It does its sections one after the other and writes `gpu.json` after each, until
     recipe      the source paper's pretraining from its first image to its last: all epochs, in seconds
     packing     images a second against the number of runs side by side
     peers       our loop against lightly's (benchmarks.peers), where lightly is installed
-    study       a study on real images, stopped at the deadline; a second call goes on from its store
+    studies     the source paper's questions on real images, in the order of `QUEUE` (or `--study` alone), each with its report;
+                stopped at the deadline, and a second call goes on from the store
 
 `--device cpu` with smaller settings (`--set pretrain.width=8 ...`) runs all of it without a GPU, which is how it is tested.
 """
@@ -26,7 +27,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from torch import Tensor, nn
 
 from benchmarks.measure import copy_rate, machine, median_of, noise_images, operations_of, product_rate
 from benchmarks.step import STEPS, parts_of, with_plain_convolutions
+from study import report
 from study.command import choose_device, run_command
 from study.config import Config, load_config, parse_setting
 from study.packing import best_number, pace
@@ -54,6 +56,13 @@ from vicreg.views import draw_parameters
 # Relative error of float32 against float32 in another order of sums; a real difference (TF32, another order of operations)
 # is a thousand times larger. Steps amplify it: a weight's sign of rounding decides which ReLU is open.
 AGREEMENT, AFTER_STEPS = 1e-3, 1e-2
+# The studies of the source paper by what they are worth a minute, each with what lies over the profile: the paper's recipe with
+# both stems, its side study of the batch size, and the coefficients with ResNet-18 at a fifth of the epochs.
+QUEUE: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("stem", ()),
+    ("batch-size", ()),
+    ("lambda-mu-nu", ("pretrain.backbone=resnet18", "pretrain.epochs=20", "pretrain.warmup_epochs=2")),
+)
 
 
 class Bench:
@@ -91,7 +100,7 @@ def main() -> int:
     done = json.loads(arguments.previous.read_bytes()) if arguments.previous else {}
     done |= {"machine": machine(bench.device), "profile": bench.config.profile, "settings": bench.overrides}
     for name in arguments.only or SECTIONS:
-        if name in done and name != "study":
+        if name in done and name != "studies":
             continue
         if time.monotonic() > bench.deadline - 60 * arguments.reserve:
             print(f"the time is over before {name}; call again with --previous {arguments.out / 'gpu.json'} to go on")
@@ -118,7 +127,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--profile", default="cifar10")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
     parser.add_argument("--data", type=Path, help="images for the study: a folder or a tar archive with train/ and test/")
-    parser.add_argument("--study", default="lambda-mu-nu")
+    parser.add_argument("--study", help="this study alone, as the profile has it; default: those of QUEUE")
     parser.add_argument("--store", type=Path, default=Path("store"))
     parser.add_argument("--side", type=int, default=32, help="side of the random images that are timed, pixels")
     parser.add_argument("--minutes", type=float, default=9.0)
@@ -316,25 +325,40 @@ def peers(bench: Bench) -> dict[str, Any]:
     return found
 
 
-def study(bench: Bench) -> dict[str, Any]:
-    """Runs a study until it is done or the time is up; nothing finished is lost."""
+def studies(bench: Bench) -> dict[str, Any]:
+    """Runs one study after the other until all are done or the time is up; nothing finished is lost."""
     arguments = bench.arguments
     if arguments.data is None:
         return {"status": "not run: no --data"}
-    overrides = [*arguments.set, "prepare.dataset=imagefolder", f"data.root={images_in(arguments.data, arguments.store)}"]
-    obtain(load_config(profile=arguments.profile, settings=dict(map(parse_setting, overrides))), store=arguments.store)
+    given = [*arguments.set, "prepare.dataset=imagefolder", f"data.root={images_in(arguments.data, arguments.store)}"]
+    obtain(load_config(profile=arguments.profile, settings=dict(map(parse_setting, given))), store=arguments.store)
+    found: dict[str, Any] = {}
+    for name, settings in QUEUE if arguments.study is None else ((arguments.study, ()),):
+        found[name] = run_study(bench, name, (*given, *settings))
+        if found[name].get("exit") != 0:
+            break
+    return found
+
+
+def run_study(bench: Bench, name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """Runs a study until it is done or the time is up, and writes its report."""
+    arguments = bench.arguments
+    out = arguments.out / name
     command = [
-        sys.executable, "-m", "study.ablate", "--study", arguments.study, "--profile", arguments.profile,
-        "--device", arguments.device, "--store", str(arguments.store), "--out", str(arguments.out / arguments.study),
+        sys.executable, "-m", "study.ablate", "--study", name, "--profile", arguments.profile,
+        "--device", arguments.device, "--store", str(arguments.store), "--out", str(out),
         "--allow-diverged", *[part for setting in overrides for part in ("--set", setting)],
     ]  # fmt: skip
     process = subprocess.Popen(command)
     try:
-        return {"status": "ended", "exit": process.wait(timeout=max(1.0, bench.deadline - time.monotonic()))}
+        status = process.wait(timeout=max(1.0, bench.deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
         process.wait()
         return {"status": "stopped at the deadline; called again it goes on"}
+    if (out / "study.json").is_file():
+        report.main(["--results", str(out / "study.json"), "--timing", str(out / "timing.json"), "--out", str(out / "report")])
+    return {"status": "ended", "exit": status}
 
 
 def images_in(data: Path, store: Path) -> Path:
@@ -358,7 +382,7 @@ def images_in(data: Path, store: Path) -> Path:
 
 
 SECTIONS: dict[str, Callable[[Bench], dict[str, Any]]] = {
-    one.__name__: one for one in (agreement, ceilings, parts, steps, recipe, packing, peers, study)
+    one.__name__: one for one in (agreement, ceilings, parts, steps, recipe, packing, peers, studies)
 }
 
 

@@ -33,7 +33,8 @@ def figures_of(study, measures, curves=None):
         "forest": _forest(study, trained),
         "accuracy": [_dots(study, arms, name) for name in dict.fromkeys([study["primary"], *measures])],
         "design": [*phase_diagram(study, trained), *search_figures(study), *_path(study, arms)],
-        "loss": [_curve(trained, key, title, log, f"loss-{key}") for key, (title, log) in LOSS_TERMS.items() if has_history],
+        "loss": [_curve(trained, key, title, log, f"loss-{key}") for key, (title, log) in LOSS_TERMS.items() if has_history]
+        + _accuracy_over_epochs(trained),
         "collapse": [_trace(trained, arms, key, title, log) for key, (title, log) in TRACES.items() if has_history],
         "spectra": [_spectrum(arms, space, title) for space, title in SPACES.items() if has_spectrum],
         "predictors": predictor_figures(study, trained),
@@ -134,6 +135,16 @@ def lines_table(arms, lines, what):
 def _curve(trained, key, title, log, name, **more):
     lines = [figures.trace(arm, key) for arm in trained]
     return figure(name, title, figures.curves(trained, lines, log=log, **more), lines_table(trained, lines, "epoch"))
+
+
+def _accuracy_over_epochs(trained):
+    """k-NN accuracy on validation while training, where it was logged (`pretrain.probe_every`)."""
+    shares = [figures.trace(arm, "knn") for arm in trained]
+    lines = [(x, [tuple(100 * value for value in point) for point in y]) for x, y in shares]
+    if not any(x for x, _ in lines):
+        return []
+    title = "k-NN accuracy on validation while training, %"
+    return [figure("loss-knn", title, figures.curves(trained, lines), lines_table(trained, lines, "epoch"))]
 
 
 def _trace(trained, arms, key, title, log):

@@ -3,11 +3,15 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import gpu
 from benchmarks.measure import ROOT
+from study.config import load_config, parse_setting
+from study.spec import load_study
 
 TINY = [
     "--device", "cpu", "--profile", "digits", "--side", "8", "--set", "pretrain.width=4",
@@ -52,8 +56,35 @@ def test_what_does_not_agree_is_named_and_nothing_is_timed(call, monkeypatch, ca
 
 def test_a_second_call_does_only_what_the_first_did_not(call, tmp_path):
     _, first = call("--only", "ceilings")
-    _, second = call("--only", "ceilings", "--only", "study", "--previous", str(tmp_path / "gpu.json"))
-    assert second["ceilings"] == first["ceilings"] and second["study"] == {"status": "not run: no --data"}
+    _, second = call("--only", "ceilings", "--only", "studies", "--previous", str(tmp_path / "gpu.json"))
+    assert second["ceilings"] == first["ceilings"] and second["studies"] == {"status": "not run: no --data"}
+
+
+def test_the_studies_are_run_in_order_with_a_report_each_and_end_where_one_is_stopped(call, tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
+    for index, image in enumerate(images):
+        place = tmp_path / "data" / ("test" if index % 4 == 0 else "train") / "ab"[index // 4 % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{index}.png")
+    small = ("ablate.seeds=[0]", "pretrain.threads=1", "prepare.per_class=null", "evaluate.knn=[5]")
+    monkeypatch.setattr(gpu, "QUEUE", (("convention", small), ("weight-decay", small)))
+    given = ("--only", "studies", "--data", str(tmp_path / "data"), "--store", str(tmp_path / "store"))
+    _, found = call(*given)
+    assert found["studies"] == {name: {"status": "ended", "exit": 0} for name in ("convention", "weight-decay")}
+    assert all((tmp_path / name / "report" / "index.html").is_file() for name in ("convention", "weight-decay"))
+    _, stopped = call(*given, "--study", "lars", "--minutes", "0.02", "--reserve", "-1")
+    assert stopped["studies"]["lars"]["status"].startswith("stopped at the deadline")
+
+
+def test_the_queue_is_the_source_papers_recipe_first_and_the_coefficients_last():
+    assert [name for name, _ in gpu.QUEUE] == ["stem", "batch-size", "lambda-mu-nu"]
+    for name, settings in gpu.QUEUE:
+        study = load_study(name)
+        config = load_config(profile="cifar10", settings={**dict(map(parse_setting, settings)), **study.settings})
+        assert [config.pretrain.backbone, config.pretrain.epochs] == (
+            {"stem": ["resnet34", 100], "batch-size": ["resnet18", 100], "lambda-mu-nu": ["resnet18", 20]}[name]
+        )
+        assert config.ablate.seeds == (0, 1, 2)
 
 
 def test_no_section_begins_after_the_deadline(call, capsys):

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.formatting import key_name, plain
+from study.formatting import key_name, measure_name, plain, without_paths
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000  # of both CIFARs (Krizhevsky 2009); validation is taken from the former
+TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000  # of both CIFARs (Krizhevsky 2009); validation is taken from the former,
+LEAST_TRAINED = 45_000  # and at most a tenth of them: the paper is silent about a split
+SIDE = 32  # pixels, of both
 DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
@@ -38,43 +40,55 @@ def settings_of(results: Mapping[str, Any], arm: Mapping[str, Any]) -> dict[str,
 
 def differences(
     results: Mapping[str, Any], arm: Mapping[str, Any], paper: Mapping[str, Any], *, probe: str | None = "linear",
-    free: Sequence[str] = (), trained: bool = True,
+    free: Sequence[str] = (), instead: Mapping[str, Any] | None = None, trained: bool = True,
 ) -> list[str]:  # fmt: skip
     """What sets the runs of an arm apart from the source paper's protocol, a few words each; none where they follow it.
+
+    Where the paper is silent it is taken for the baseline of params.yaml (`paper["filled"]`), and other values say so.
 
     Args:
         results: of a study, as `study.json` holds them.
         arm: one of its arms.
         paper: `source_paper` of published.yaml.
         probe: the accuracy that is compared; its settings are part of the protocol. None where none is.
-        free: settings that the claim itself varies.
-        trained: whether the recipe of training is part of the protocol; it is not for weights of others.
+        free: settings that may have any value, for the paper is silent about them and arms are all there is.
+        instead: the claim's own settings, in place of the paper's.
+        trained: whether the recipe of training is part of the protocol; for weights of others it is which weights.
     """
-    own = settings_of(results, arm)
-    found = _of_data(results["data"])
+    own, instead = settings_of(results, arm), instead or {}
+    wanted = paper["settings"] | instead if trained else paper["given_settings"]
+    found = _of_data(results["data"]) + _unlike(own, wanted, free)
+    sizes = ("prepare.image_size", "pretrain.image_size")
+    found += [_apart(key, own.get(key), SIDE) for key in sizes if own.get(key) not in (None, SIDE) and key not in free]
     if trained:
-        found += [
-            _apart(key, own.get(key), value)
-            for key, value in paper["settings"].items()
-            if key not in free and not _same(own.get(key), value)
-        ]
-        found += _of_views(own, paper)
-        if own.get("pretrain.stop_after") is not None and "pretrain.stop_after" not in free:
-            found.append(f"stopped after {own['pretrain.stop_after']} epochs")
+        found += ["both views through one BatchNorm"] if own.get("pretrain.view_passes") == "joint" else []
+        found += _of_views(own, paper) + _unlike(own, paper["filled"], (*free, *instead), silent=True)
     if probe == "linear":
-        found += [
-            _apart(key, own.get(key), value)
-            for key, value in paper["probe_settings"].items()
-            if not _same(own.get(key), value)
-        ]
+        found += _unlike(own, paper["probe_settings"]) + _unlike(own, paper["filled_probe"], silent=True)
+    elif probe is not None:
+        found.append(f"{measure_name(probe)} in place of the paper's linear evaluation")
     return found
+
+
+def _unlike(
+    own: Mapping[str, Any], wanted: Mapping[str, Any], free: Sequence[str] = (), *, silent: bool = False
+) -> list[str]:
+    return [
+        _apart(key, own.get(key), value, silent=silent)
+        for key, value in wanted.items()
+        if key not in free and not _same(own.get(key), value)
+    ]
 
 
 def _of_data(data: Mapping[str, Any]) -> list[str]:
     if dataset_of(data) is None:
         return [f"{data.get('dataset')} in place of CIFAR"]
     train, test = (data.get("train") or 0) + (data.get("validation") or 0), data.get("test") or 0
-    found = [f"{train:,} training images in place of {TRAIN_IMAGES:,}"] if train != TRAIN_IMAGES else []
+    found = [f"{data_of(data)} in place of the canonical images"] if is_copy(data) else []
+    if train != TRAIN_IMAGES:
+        found.append(f"{train:,} training images in place of {TRAIN_IMAGES:,}")
+    elif (data.get("train") or 0) < LEAST_TRAINED:
+        found.append(f"{data['validation']:,} of {TRAIN_IMAGES:,} training images held out for validation")
     return found + ([f"{test:,} test images in place of {TEST_IMAGES:,}"] if test != TEST_IMAGES else [])
 
 
@@ -98,5 +112,6 @@ def _same(own: Any, paper: Any) -> bool:
     return own == paper
 
 
-def _apart(key: str, own: Any, paper: Any) -> str:
-    return f"{key_name(key)} {plain(own)} in place of {plain(paper)}"
+def _apart(key: str, own: Any, paper: Any, *, silent: bool = False) -> str:
+    rule = f"where the paper is silent and {plain(paper)} is usual here" if silent else f"in place of {plain(paper)}"
+    return f"{key_name(key)} {without_paths(plain(own))}{',' if silent else ''} {rule}"

@@ -15,10 +15,10 @@ LEAST_EPOCHS = 5  # and at least this many: four differences tell a wander withi
 def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
     """The mean of n values, one a seed, with Student's t interval of it; none below three seeds. `p` is None: a mean
     accuracy is tested against nothing."""
-    centre, spread, n = mean(values), standard_deviation(values), len(values)
-    if n < LEAST_SEEDS or not spread:
+    centre, n = mean(values), len(values)
+    if (reach := _reach(values, confidence)) is None:
         return Interval(n=n, mean=centre, low=None, high=None, p=None)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * spread / math.sqrt(n)
+    half = reach / math.sqrt(n)
     return Interval(n=n, mean=centre, low=centre - half, high=centre + half, p=None)
 
 
@@ -26,11 +26,20 @@ def prediction_interval(values: Sequence[float], *, confidence: float = CONFIDEN
     """Where one more run at another seed would lie: mean +- t_{n-1} s sqrt(1 + 1/n) of (n,) values (Geisser, Predictive
     Inference, 1993). A published single run is one more run, if it was made in the same way. None below three seeds, or
     where all values are equal."""
-    centre, spread, n = mean(values), standard_deviation(values), len(values)
-    if n < LEAST_SEEDS or not spread:
+    if (reach := _reach(values, confidence)) is None:
         return None
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * spread * math.sqrt(1 + 1 / n)
+    centre, half = mean(values), reach * math.sqrt(1 + 1 / len(values))
     return centre - half, centre + half
+
+
+def _reach(values: Sequence[float], confidence: float) -> float | None:
+    """t_{n-1} s; None where (n,) values are too few or all equal. Equal is told by the values: the rounding of their mean
+    would give equal ones a spread of 1e-17, and an interval of no width that excludes every other number."""
+    if len(values) < LEAST_SEEDS or min(values) == max(values):
+        return None
+    spread = standard_deviation(values)
+    assert spread is not None, "three values have a spread"
+    return float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * spread
 
 
 def spread_ratio(values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval | None:
@@ -38,11 +47,13 @@ def spread_ratio(values: Sequence[float], reference: Sequence[float], *, confide
 
     sqrt(s1^2 / s2^2 / F_q) with F of n - 1 and m - 1 degrees of freedom (Snedecor and Cochran, Statistical Methods, 1989,
     Section 6.12). With three seeds each it reaches over a factor of 39: a spread takes many more seeds than a mean does.
-    It takes accuracies for normal. None below three seeds, or where one of the two has no spread.
+    It takes accuracies for normal, and the two for independent: where the same seeds make both alike it is too wide. None
+    below three seeds, or where one of the two has no spread.
     """
-    first, second = standard_deviation(values), standard_deviation(reference)
-    if min(len(values), len(reference)) < LEAST_SEEDS or not first or not second:
+    if any(len(series) < LEAST_SEEDS or min(series) == max(series) for series in (values, reference)):
         return None
+    first, second = standard_deviation(values), standard_deviation(reference)
+    assert first is not None and second is not None, "three values have a spread"
     ratio, freedom = first / second, (len(values) - 1, len(reference) - 1)
     low, high = (ratio / math.sqrt(float(stats.f.ppf(q, *freedom))) for q in ((1 + confidence) / 2, (1 - confidence) / 2))
     p = 2 * min(float(stats.f.cdf(ratio**2, *freedom)), float(stats.f.sf(ratio**2, *freedom)))

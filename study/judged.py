@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from study.protocol import dataset_of, differences
-from study.statistics import Interval, paired_difference
+from study.statistics import LEAST_SEEDS, Interval, paired_difference
 
 REPRODUCED, NOT_REPRODUCED, UNDETERMINED = "reproduced", "not reproduced", "undetermined"
 HOLDS, FAILS, OPEN = "it holds", "it does not hold", "it cannot be told"
@@ -37,6 +37,7 @@ class Judged:
     reason: str = ""
     missing: str = ""
     results: Results | None = None
+    reference: Results | None = None  # of another study, where a claim takes two
     runs: tuple[str, ...] = ()
 
 
@@ -47,20 +48,48 @@ def decide(row: Judged) -> Judged:
     return replace(row, verdict=REPRODUCED if row.told == HOLDS else NOT_REPRODUCED)
 
 
+def unsure(known: Interval | None) -> dict[str, str]:
+    """What is told of what has no interval: too few seeds, or none that differ."""
+    return {"told": OPEN, "missing": "three seeds" if known is None or known.n < LEAST_SEEDS else "more seeds"}
+
+
 # ---- results
 
 
 def nearest(
     candidates: Sequence[Results], paper: Mapping[str, Any], *, dataset: str, trained: bool = True
 ) -> Results | None:
-    """Of the results on a data set those whose baseline is nearest to the paper's protocol; of equals the first."""
+    """Of the results on a data set those whose baseline is nearest to the paper's protocol; of equals those of most runs,
+    and of these the first."""
     known = [one for one in candidates if dataset_of(one["data"]) == dataset and arms_of(one)]
-    return min(known, key=lambda one: len(differences(one, baseline_of(one), paper, trained=trained)), default=None)
+
+    def distance(one: Results) -> tuple[int, int]:
+        apart = differences(one, baseline_of(one), paper, probe=probe_of(one), trained=trained)
+        return len(apart), -sum(len(digests(arm)) for arm in arms_of(one))
+
+    return min(known, key=distance, default=None)
+
+
+def nearest_map(maps: Sequence[Results], paper: Mapping[str, Any], *, dataset: str) -> Results | None:
+    """Of the maps on a data set the one whose run is nearest to the paper's recipe; of equals the first."""
+    known = [one for one in maps if dataset_of(one["data"]) == dataset and one.get("quality")]
+    return min(known, key=lambda one: len(differences_of_map(one, paper)), default=None)
+
+
+def differences_of_map(shown: Results, paper: Mapping[str, Any]) -> list[str]:
+    """In what the network of a map, and what is mapped of it, differ from the paper's."""
+    apart = differences(shown, {"settings": {}}, paper, probe=None)
+    if shown["features"] != "embeddings":
+        apart.append(f"t-SNE of the {shown['features']} in place of the embeddings")
+    if len(shown["classes"]) < len(shown["data"]["classes"]):
+        apart.append(f"{len(shown['classes'])} of {len(shown['data']['classes'])} classes on the map")
+    return apart
 
 
 def arms_of(results: Results) -> list[Mapping[str, Any]]:
-    """The arms of a study that some run of has been measured, controls left out."""
-    return [arm for arm in results["arms"] if not arm["is_control"] and arm["summary"]]
+    """The arms of a study that some run of has been measured: no controls, and nothing that was tried in order to choose."""
+    return [arm for arm in results["arms"] if arm.get("role", "arm") in ("arm", "step") and not arm["is_control"]
+            and arm.get("summary")]  # fmt: skip
 
 
 def baseline_of(results: Results) -> Mapping[str, Any]:
@@ -89,8 +118,9 @@ def paired(arm: Mapping[str, Any], reference: Mapping[str, Any], probe: str) -> 
     return paired_difference([own[seed] for seed in seeds], [others[seed] for seed in seeds]) if seeds else None
 
 
-def digests(arm: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(run["digest"] for run in arm["runs"])
+def digests(*arms: Mapping[str, Any]) -> tuple[str, ...]:
+    """The runs of some arms of which there is anything: what is missing was not run."""
+    return tuple(run["digest"] for arm in arms for run in arm["runs"] if run["history"] or run["test"])
 
 
 def _by_seed(arm: Mapping[str, Any], probe: str) -> dict[int, float]:

@@ -2,16 +2,17 @@
 
     python -m study.source_page [--keep FOLDER ...]
 
-It writes `reports/source-paper.html` and its Markdown twin from all results there are: those of this profile, with a report of
-each study that `study.source_paper` ran, and those of any profile that were kept under `reports/measured`, where git keeps
-them, so that what a GPU measured elsewhere stands beside what is measured here. `--keep` takes folders there that hold a
-`study.json` or a `tsne.json`.
+It writes `reports/source-paper.html` and its Markdown twin from all results there are: those of this profile, with a report
+of each study that `study.source_paper` ran, and those of any profile that were kept under `reports/measured`, where git
+keeps them, so that what a GPU measured elsewhere stands beside what is measured here. `--keep` takes folders there that hold
+a `study.json` or a `tsne.json`.
 """
 
 import argparse
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ FAILURES = ANSWERS / "failures.json"
 MEASURED = Path("reports/measured")
 PAGE = Path("reports/source-paper.html")
 PUBLISHED = Path(__file__).parent / "published.yaml"
+SAYS_OF_WHAT = {"profile", "recipe", "data"}  # keys of a map that says of what it is; older ones do not
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,16 +53,25 @@ def keep(folder: Path) -> Path:
     """Takes results into `reports/measured`, for git to keep, with their report; returns where they lie.
 
     Raises:
-        InputError: for a folder without a `study.json` or a `tsne.json`.
+        InputError: for a folder without a `study.json` or a `tsne.json`, or where results of the same study and profile
+            with other settings over it are kept already.
     """
     if (folder / PROJECT.name).is_file():
         content = json.loads((folder / PROJECT.name).read_bytes())
-        if "profile" not in content:
-            raise InputError(f"{folder / PROJECT.name} must name its profile, but does not; run the project stage again.")
+        if lacking := sorted(SAYS_OF_WHAT - set(content)):
+            raise InputError(f"{folder / PROJECT.name} must have the key {lacking[0]!r}, but has none; run the project "
+                             "stage again.")  # fmt: skip
         target = MEASURED / content["profile"] / f"{PROJECT.name}.gz"
+    elif not (folder / FILE).is_file():
+        raise InputError(f"--keep takes folders that hold a {FILE} or a {PROJECT.name}, but {folder} holds neither.")
     else:
         content = read_results(folder / FILE)
         target = MEASURED / content["profile"] / f"{content['study']}.json.gz"
+        if target.is_file() and (before := read_kept(target)).get("overrides") != content.get("overrides"):
+            raise InputError(
+                f"{target} holds what came of {before['command']!r}, which has other settings than {content['command']!r}; "
+                "remove it, or keep the new results under a profile of their own."
+            )
         write_report(folder, MEASURED / content["profile"] / content["study"])
     write_atomically(target, gzip.compress(to_json(content), mtime=0))  # without a time: the same results, the same bytes
     return target
@@ -111,24 +122,45 @@ def report_of(path: Path) -> Path:
 
 
 def every_result() -> list[tuple[Path, Mapping[str, Any]]]:
-    """The folder of its report, and the results: this profile's own first, then the kept ones by profile and study."""
+    """The folder of its report, and the results, each once: this profile's own first, then the kept ones by profile and
+    study."""
     own = [
         (report_of(path), read_results(path))
         for path in sorted(ANSWERS.glob(f"*/{FILE}")) + sorted(STUDIES.glob(f"*/{FILE}"))
     ]  # fmt: skip
     kept = [
-        (path.parent / path.name.removesuffix(".json.gz"), parse_results(gzip.decompress(path.read_bytes()), where=str(path)))
+        (path.parent / path.name.removesuffix(".json.gz"), read_kept(path))
         for path in sorted(MEASURED.glob("*/*.json.gz"))
         if path.name != f"{PROJECT.name}.gz"
     ]
-    return [*own, *kept]
+    different: list[tuple[Path, Mapping[str, Any]]] = []
+    for place, results in (*own, *kept):  # what was kept of this profile is there twice
+        if results not in [one for _, one in different]:
+            different.append((place, results))
+    return different
 
 
 def every_map() -> list[Mapping[str, Any]]:
     """The projections there are: this profile's own first."""
     own = [json.loads(PROJECT.read_bytes())] if PROJECT.is_file() else []
-    kept = [json.loads(gzip.decompress(path.read_bytes())) for path in sorted(MEASURED.glob(f"*/{PROJECT.name}.gz"))]
-    return [one for one in (*own, *kept) if "recipe" in one]
+    kept = [json.loads(unpacked(path)) for path in sorted(MEASURED.glob(f"*/{PROJECT.name}.gz"))]
+    return [one for one in (*own, *kept) if SAYS_OF_WHAT <= set(one)]
+
+
+def read_kept(path: Path) -> Mapping[str, Any]:
+    return parse_results(unpacked(path), where=str(path))
+
+
+def unpacked(path: Path) -> bytes:
+    """What a file in `reports/measured` holds.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} must be a gzip file, but is damaged ({error}); restore it from git.") from None
 
 
 def changed_modules(results: Mapping[str, Any]) -> list[str]:

@@ -22,18 +22,20 @@ FAILURES = "failures.json"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs each study of the profile; notes why one could not be run, in its own sentence. What one lacks, another may have:
-    weights that no network can be asked for do not keep the others from being run."""
+    weights that no network can be asked for do not keep the others from being run. Returns 1 where runs of a study did not
+    finish, which it has printed: DVC would else take half a study for the whole."""
     arguments = parse_arguments(argv)
     config = load_config(profile=arguments.profile, settings=dict(map(parse_setting, arguments.set)))
-    failures = {}
+    failures, status = {}, 0
     for name in config.source_paper.studies:
         try:
-            ablate.main(["--study", name, *passed_on(arguments), "--out", str(RESULTS / name), "--allow-diverged"])
+            argv = ["--study", name, *passed_on(arguments), "--out", str(RESULTS / name), "--allow-diverged"]
+            status = max(status, ablate.main(argv))
         except InputError as error:
             failures[name] = str(error)
             print(f"not run: {name}: {error}")
     write_atomically(RESULTS / FAILURES, to_json(failures))
-    return 0
+    return status
 
 
 def passed_on(arguments: argparse.Namespace) -> list[str]:

@@ -1,11 +1,12 @@
 """The page on the source paper: every claim beside its measurement, formatted once for both twins."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study import figures, panels
 from study.design_panels import figure
-from study.formatting import figure_of, key_name, measure_name, plain, short, signed, without_paths
+from study.formatting import figure_of, measure_name, plain, short, signed, without_paths
 from study.judged import (
     FAILS,
     HOLDS,
@@ -16,7 +17,9 @@ from study.judged import (
     Results,
     arms_of,
     baseline_of,
+    digests,
     nearest,
+    nearest_map,
     paired,
     probe_of,
 )
@@ -77,24 +80,25 @@ def build_view(
 
 def _answer(rows: Sequence[Judged]) -> str:
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in SIGNS}
-    reduced = [row for row in rows if row.apart and row.ours is not None]
+    reduced = [row for row in rows if row.apart and (row.ours is not None or row.told in (HOLDS, FAILS))]
     holds, fails = (sum(row.told == told for row in reduced) for told in (HOLDS, FAILS))
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     sentence = f"Of {len(rows)} comparisons with the paper's numbers and claims: {said}."
     if reduced:
-        sentence += (f" {len(reduced)} of the undetermined were measured by a reduced recipe, which decides nothing about the "
-                     f"paper's: there {holds} hold, {fails} do not, and {len(reduced) - holds - fails} cannot be told.")  # fmt: skip
+        sentence += (f" {len(reduced)} of the undetermined were measured by another protocol, which decides nothing about "
+                     f"the paper's: there {holds} hold, {fails} do not, and {len(reduced) - holds - fails} cannot be "
+                     "told.")  # fmt: skip
     return sentence
 
 
 def _warnings(used: Sequence[Results], changed: Mapping[int, Sequence[str]]) -> list[str]:
     warnings = []
     if any(is_copy(one["data"]) for one in used):
-        warnings.append("Some measurements are of a copy of CIFAR-10 whose bytes are not the canonical ones (JPEG files "
-                        "decoded again); each says so.")  # fmt: skip
+        warnings.append("Some measurements are of a copy of CIFAR-10, read from a folder of image files, whose bytes are "
+                        "not the canonical ones; each says so.")  # fmt: skip
     if any(changed.get(id(one)) for one in used):
-        warnings.append("Some measurements were made by earlier training code, as the list of measurements says of each: run "
-                        "again today they would be new runs.")  # fmt: skip
+        warnings.append("Some measurements were made by earlier training code, as the list of measurements says of each: "
+                        "run again today they would be new runs.")  # fmt: skip
     return warnings
 
 
@@ -182,18 +186,23 @@ def _details(rows: Sequence[Judged], changed: Mapping[int, Sequence[str]]) -> li
     ]  # fmt: skip
 
 
-def _made_by(row: Judged) -> str:
-    if row.results is None:
-        return ""
-    return row.results.get("command") or f"dvc repro project (profile {row.results.get('profile', '–')})"
+def _made_by(row: Judged) -> list[str]:
+    """The commands that made a row's runs; nothing where there are none."""
+    made = [one for one in (row.results, row.reference) if one is not None and row.runs]
+    return [command_of(one) if "command" in one else f"dvc exp run -S profile={one['profile']} project" for one in made]
+
+
+def command_of(results: Results) -> str:
+    """The command of a study, with no folder of one machine in it."""
+    return without_paths(results["command"])
 
 
 def _lacks(row: Judged) -> str:
     """What it would take for a verdict; nothing where there is one."""
     if row.verdict != UNDETERMINED:
         return ""
-    if row.results is None or row.apart:
-        return row.missing if row.results is None else "the same by the paper's protocol"
+    if row.apart:
+        return "the same by the paper's protocol"
     return row.missing or "more seeds"
 
 
@@ -204,8 +213,17 @@ def _command(row: Judged) -> str:
     profile = row.dataset if row.dataset in DATASETS else "cifar10"
     if row.study == "project":
         return f"dvc exp run -S profile={profile} project"
-    more = " --add-seeds 2" if row.results is not None and not row.apart else ""
-    return f"python -m study.ablate --study {row.study} --profile {profile}{more}"
+    if row.results is not None and row.ours is not None and not row.apart:
+        return more_seeds(command_of(row.results))
+    return f"python -m study.ablate --study {row.study} --profile {profile}"
+
+
+def more_seeds(command: str) -> str:
+    """A study's command with two seeds more than it has."""
+    asked = r" --(add-seeds|seeds) (\d+)"
+    if not re.search(asked, command):
+        return f"{command} --add-seeds 2"
+    return re.sub(asked, lambda found: f" --{found[1]} {int(found[2]) + 2}", command)
 
 
 def _missing(rows: Sequence[Judged]) -> list[str]:
@@ -220,12 +238,13 @@ def _silent(paper: Mapping[str, Any], found: Mapping[str, Sequence[Results]]) ->
     """Each silence, with what its study measured of its arms against its baseline."""
     rows = []
     for silence in paper["silent"]:
-        results = nearest(found.get(silence["study"], ()), paper, dataset="cifar10", trained=silence["study"] != "generalisation")
+        trained = silence["study"] != "generalisation"
+        results = nearest(found.get(silence["study"], ()), paper, dataset="cifar10", trained=trained)
         arms = [] if results is None else [arm for arm in arms_of(results) if not arm["is_baseline"]]
         rows.append({
             "about": silence["about"], "study": silence["study"],
             "measured": [] if results is None else [_effect(results, arm) for arm in arms],
-            "basis": "" if results is None else f"{data_of(results['data'])}, profile {results['profile']}",
+            "basis": _where(results),
             "command": f"python -m study.ablate --study {silence['study']} --profile cifar10",
         })  # fmt: skip
     rows.append(_seeds(found, paper))
@@ -256,9 +275,13 @@ def _seeds(found: Mapping[str, Sequence[Results]], paper: Mapping[str, Any]) -> 
             }]  # fmt: skip
     return {
         "about": "how many seeds there were", "study": "stem", "measured": measured,
-        "basis": "" if results is None else f"{data_of(results['data'])}, profile {results['profile']}",
+        "basis": _where(results),
         "command": "python -m study.ablate --study stem --profile cifar10",
     }  # fmt: skip
+
+
+def _where(results: Results | None) -> str:
+    return "" if results is None else f"{data_of(results['data'])}, profile {results['profile']}"
 
 
 # ---- figures
@@ -279,16 +302,21 @@ def _losses(found: Mapping[str, Sequence[Results]], paper: Mapping[str, Any]) ->
         arms = [_line(TERMS[key], baseline, first=key == keys[0]) for key in keys]
         table = panels.lines_table(arms, lines, "epoch")
         drawn.append(figure(f"loss-{keys[0].replace('_', '-')}", title, figures.curves(arms, lines, log=True), table))
-    control = next((arm for arm in results["arms"] if arm["is_control"]), None)
-    shown = [baseline, *([control] if control else [])]
+    shown = [baseline, *(arm for arm in results["arms"] if arm["name"] == baseline["control"])]
     table = [
-        [arm["label"], (arm.get("verdict") or {}).get("name", "–"), *(_metric(arm, key) for key in COLLAPSE)] for arm in shown
+        [arm["label"], (arm.get("verdict") or {}).get("name", "–"), *(_metric(arm, key) for key in COLLAPSE)]
+        for arm in shown
     ]
     return {
         "figures": drawn, "columns": ["Arm", "Verdict", *COLLAPSE.values()], "rows": table,
-        "caption": f"The baseline of lambda-mu-nu, profile {results['profile']}, on {data_of(results['data'])}: mean and range "
-                   f"over {len(baseline['runs'])} seeds. Collapse metrics are of held-out images, unaugmented, in eval mode.",
+        "caption": f"The baseline of lambda-mu-nu, profile {results['profile']}, on {data_of(results['data'])}: mean and "
+                   f"range over {_count(len(figures.histories(baseline)), 'seed')}. Collapse metrics are of held-out "
+                   "images, unaugmented, in eval mode.",
     }  # fmt: skip
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _line(label: str, arm: Mapping[str, Any], *, first: bool) -> dict[str, Any]:
@@ -300,39 +328,44 @@ def _metric(arm: Mapping[str, Any], key: str) -> str:
     return "–" if not entry else figure_of(entry["mean"])
 
 
+def _accuracy(arm: Mapping[str, Any], probe: str) -> str:
+    entry = arm["summary"].get(probe)
+    return "–" if not entry else f"{figure_of(entry['mean'], '.2f', 100)} %"
+
+
 def _longer(found: Mapping[str, Sequence[Results]]) -> dict[str, Any] | None:
-    """The one longer run of the baseline: accuracy on validation while training, and what it came to on test."""
+    """The longer run of the baseline: accuracy on validation while training, and what it came to on test."""
     results = next((one for one in found.get("longer", ()) if dataset_of(one["data"]) == "cifar10"), None)
-    if results is None or not arms_of(results):
+    arm = None if results is None else next((one for one in arms_of(results) if one["is_baseline"]), None)
+    if results is None or arm is None:
         return None
-    arm = baseline_of(results)
     line = figures.trace(arm, "knn")
     arms = [_line(arm["label"], arm, first=True)]
     percent = (line[0], [tuple(100 * value for value in point) for point in line[1]])
     drawn = [figure("longer-knn", "k-NN accuracy on validation while training, %", figures.curves(arms, [percent]),
                     panels.lines_table(arms, [percent], "epoch"))] if line[0] else []  # fmt: skip
-    control = next((one for one in results["arms"] if one["is_control"] and one["summary"]), None)
+    shown = [arm, *(one for one in results["arms"] if one["name"] == arm["control"] and one["summary"])]
     names = [name for name in ("linear", "linear_cached", "knn_20", "knn_200") if name in arm["summary"]]
-    rows = [
-        [one["label"], *(f"{figure_of(one['summary'][name]['mean'], '.2f', 100)} %" for name in names)]
-        for one in (arm, control) if one is not None
-    ]  # fmt: skip
     own = settings_of(results, arm)
-    said = ", ".join(f"{key_name(f'pretrain.{key}')} {plain(own[f'pretrain.{key}'])}" for key in ("backbone", "width", "epochs"))
+    said = ", ".join(f"{key} {plain(own[f'pretrain.{key}'])}" for key in ("backbone", "width", "epochs"))
+    n = max((arm["summary"][name]["n"] for name in names), default=0)
     return {
-        "figures": drawn, "columns": ["Network", *(f"Test: {measure_name(name)}" for name in names)], "rows": rows,
-        "caption": f"One run ({said}) on {results['data']['train']:,} training images of {data_of(results['data'])}, profile "
-                   f"{results['profile']}; one seed, so without an interval. {results['command']}",
+        "figures": drawn, "columns": ["Network", *(f"Test: {measure_name(name)}" for name in names)],
+        "rows": [[one["label"], *(_accuracy(one, name) for name in names)] for one in shown],
+        "caption": f"{said} on {results['data']['train']:,} training images of {data_of(results['data'])}, profile "
+                   f"{results['profile']}; {'mean of ' if n > 1 else ''}{_count(n, 'seed')}, without an interval. "
+                   f"{command_of(results)}",
     }  # fmt: skip
 
 
 def _map(maps: Sequence[Results], paper: Mapping[str, Any]) -> dict[str, Any] | None:
-    known = [one for one in maps if dataset_of(one["data"]) is not None]
-    shown = min(known, key=lambda one: len(differences(one, {"settings": {}}, paper, probe=None)), default=None)
+    """The map that the claims about one are judged by; where there is none of CIFAR-10, that of CIFAR-100."""
+    shown = nearest_map(maps, paper, dataset="cifar10") or nearest_map(maps, paper, dataset="cifar100")
     if shown is None:
         return None
     view = panels.map_of({"arms": []}, shown)
-    recipe = ", ".join(f"{key} {plain(shown['recipe'][f'pretrain.{key}'])}" for key in ("backbone", "width", "stem", "epochs"))
+    own = shown["recipe"]
+    recipe = ", ".join(f"{key} {plain(own[f'pretrain.{key}'])}" for key in ("backbone", "width", "stem", "epochs"))
     view["caption"] = view["caption"].replace(", which is not one of this study's", f" ({recipe})")
     view["space"] = None
     return view
@@ -343,22 +376,21 @@ def _map(maps: Sequence[Results], paper: Mapping[str, Any]) -> dict[str, Any] | 
 
 def _field(series: Sequence[Mapping[str, Any]], found: Mapping[str, Sequence[Results]]) -> dict[str, Any]:
     """Published numbers of others beside a measurement of the same protocol; how many series have none."""
-    rows = []
+    rows, others = [], 0
+    every = [results for studies in found.values() for results in studies]
     for one in series:
-        if "settings" not in one or one.get("probe") != "linear":
-            continue
-        for results in (results for studies in found.values() for results in studies):
-            if dataset_of(results["data"]) != one["dataset"]:
-                continue
-            rows += [row for arm in arms_of(results) if (row := _beside(one, results, arm))]
-    told = {row["source"] for row in rows}
-    return {"rows": rows, "others": len(series) - len(told), "all": len(series)}
+        fit = one.get("probe") == "linear" and "settings" in one
+        on = [results for results in every if fit and dataset_of(results["data"]) == one["dataset"]]
+        told = [row for results in on for arm in arms_of(results) if (row := _beside(one, results, arm))]
+        rows, others = rows + told, others + (not told)
+    return {"rows": rows, "others": others, "all": len(series)}
 
 
 def _beside(one: Mapping[str, Any], results: Results, arm: Mapping[str, Any]) -> dict[str, str] | None:
     """A published number and ours, where every setting that it gives is ours; None elsewhere."""
     own, entry = settings_of(results, arm), arm["summary"].get("linear")
-    whole = {"settings": one["settings"], "crop_scale": own.get("pretrain.augmentation.crop_scale"), "probe_settings": {}}
+    whole = {"settings": one["settings"], "filled": {}, "probe_settings": {}, "filled_probe": {},
+             "crop_scale": own.get("pretrain.augmentation.crop_scale")}  # fmt: skip
     apart = [text for text in differences(results, arm, whole) if not text.startswith("views:")]
     value = one["rows"].get("all" if one["varies"] == "none" else own.get(one["varies"]))
     if entry is None or value is None or apart:
@@ -371,9 +403,9 @@ def _beside(one: Mapping[str, Any], results: Results, arm: Mapping[str, Any]) ->
 
 
 def _used(rows: Sequence[Judged], found: Mapping[str, Sequence[Results]]) -> list[Results]:
-    """Every result the page speaks of, once."""
+    """Every result on a CIFAR, once, those that the claims are judged by first; of other images the page says nothing."""
     every = [row.results for row in rows if row.results is not None and "arms" in row.results]
-    every += [results for studies in found.values() for results in studies]
+    every += [results for studies in found.values() for results in studies if dataset_of(results["data"]) is not None]
     return list({id(one): one for one in every}.values())
 
 
@@ -381,14 +413,14 @@ def _measurement(
     results: Results, changed: Mapping[int, Sequence[str]], links: Mapping[int, Mapping[str, str]]
 ) -> dict[str, Any]:
     data, environment = results["data"], results["environment"]
-    trained = sum(bool(run["history"]) for arm in results["arms"] if not arm["is_control"] for run in arm["runs"])
+    runs = {digest for arm in results["arms"] if not arm["is_control"] for digest in digests(arm)}
     modules = changed.get(id(results)) or ()
     return {
         "study": results["study"], "profile": results["profile"], "links": dict(links.get(id(results), {})),
         "data": f"{data_of(data)}: {data['train']:,} + {data['validation']:,} + {data['test']:,} images",
-        "runs": str(trained),
+        "runs": _count(len(runs), "run"),
         "machine": ", ".join(str(environment[key]) for key in ("device", "torch") if environment.get(key)),
         "commits": ", ".join(short(commit) for commit in results.get("commits") or []) or "–",
         "code": "today's" if not modules else f"earlier; changed since: {', '.join(modules)}",
-        "command": results["command"],
+        "command": command_of(results),
     }  # fmt: skip

@@ -138,13 +138,25 @@ def _curve(trained, key, title, log, name, **more):
 
 
 def _accuracy_over_epochs(trained):
-    """k-NN accuracy on validation while training, where it was logged (`pretrain.probe_every`)."""
-    shares = [figures.trace(arm, "knn") for arm in trained]
-    lines = [(x, [tuple(100 * value for value in point) for point in y]) for x, y in shares]
-    if not any(x for x, _ in lines):
-        return []
-    title = "k-NN accuracy on validation while training, %"
-    return [figure("loss-knn", title, figures.curves(trained, lines), lines_table(trained, lines, "epoch"))]
+    """k-NN accuracy on validation while training, where it was logged (`pretrain.probe_every`); and test accuracy after each
+    epoch of the linear evaluation, where that was measured."""
+    drawn = []
+    for name, title, shares in (
+        ("knn", "k-NN accuracy on validation while training, %", [figures.trace(arm, "knn") for arm in trained]),
+        ("linear", f"{measure_name('linear')}: test accuracy by epoch of the probe, %", [_probe(arm) for arm in trained]),
+    ):
+        lines = [(x, [tuple(100 * value for value in point) for point in y]) for x, y in shares]
+        if any(x for x, _ in lines):
+            svg = figures.curves(trained, lines)
+            drawn.append(figure(f"epochs-{name}", title, svg, lines_table(trained, lines, "epoch")))
+    return drawn
+
+
+def _probe(arm):
+    """Epochs of the linear evaluation and the (mean, lowest, highest) test accuracy over an arm's runs after each."""
+    curves = [((run["test"] or {}).get("linear") or {}).get("curve") or [] for run in arm["runs"]]
+    columns = list(zip(*(curve for curve in curves if curve)))
+    return list(range(1, len(columns) + 1)), [(sum(c) / len(c), min(c), max(c)) for c in columns]
 
 
 def _trace(trained, arms, key, title, log):

@@ -27,10 +27,6 @@ from vicreg.backbones import ARCHITECTURES, Bottleneck, ResNet
 from vicreg.errors import InputError
 from vicreg.torchvision_compat import torchvision
 
-# What every published encoder below was trained on: RGB in [0, 1], less the mean, over the deviation.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 LAYOUTS = ("torchvision", "vicreg", "lightly", "solo-learn", "vicreg-study")
 
 _NETWORK_TIMEOUT = 30.0  # seconds without a byte; torch.hub sets none, and a silent network would then hang for ever
@@ -43,13 +39,12 @@ _CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer
 
 
 class Published(NamedTuple):
-    """An encoder that anyone can fetch; `file` is the name to keep it under, `mean` and `std` what its images need."""
+    """An encoder that anyone can fetch; `file` is the name to keep it under. All were trained on images normalised by
+    ImageNet's statistics (`pretrain.normalisation: imagenet`)."""
 
     url: str
     file: str
     source: str
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
 
 
 class Encoder(NamedTuple):

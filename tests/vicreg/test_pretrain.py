@@ -29,6 +29,7 @@ from vicreg.pretrain import (
 )
 from vicreg.probes import accuracy, knn_scores
 from vicreg.settings import PretrainSettings
+from vicreg.torchvision_compat import torchvision
 
 IDENTITY = "0123456789abcdef" * 4
 OPTIMIZERS = {"lars": 1.0, "sgd": 0.1, "adamw": 0.05}  # name -> a base learning rate it trains well with
@@ -168,7 +169,8 @@ def test_imagenets_statistics_take_the_place_of_the_datas_own_for_images_of_thre
     dataset = dataclasses.replace(digits, mean=digits.mean * 3, std=digits.std * 3, **coloured)
     assert normalised(settings(), dataset) is dataset
     changed = normalised(settings(normalisation="imagenet"), dataset)
-    assert (changed.mean, changed.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    theirs = torchvision.models.ResNet50_Weights.IMAGENET1K_V1.transforms()
+    assert (changed.mean, changed.std) == (tuple(theirs.mean), tuple(theirs.std))
     assert changed.train is dataset.train
     with pytest.raises(InputError) as raised:
         normalised(settings(normalisation="imagenet"), digits)

@@ -2,9 +2,9 @@
 
 Sources: van der Maaten & Hinton 2008 (the method); van der Maaten 2014 (only 3 x perplexity neighbours attract); Belkina
 et al. 2019 (the learning rate); Kobak & Berens 2019 (a start from principal components). Phases, momenta and gains are
-scikit-learn's, whose Barnes-Hut trees take 5 times as long in two dimensions and 15 times in three (`benchmarks/tsne.py`).
-The exact sum takes N^2 operations an iteration, but in loops that compile to vector instructions; beyond some 30,000 points
-an approximation would be faster.
+scikit-learn's, whose Barnes-Hut trees took 6 times as long in two dimensions and 10 times in three for 10,000 points
+(`benchmarks/tsne.py`). The exact sum takes N^2 operations an iteration, but in loops that compile to vector instructions;
+for many more points an approximation would be faster.
 """
 
 from collections.abc import Sequence

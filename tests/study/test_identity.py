@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from study import identity
-from study.config import flatten
+from study import identity, weights
+from study.config import UNTRAINED, flatten
 from study.identity import Identity, code_digests, evaluation_digest, module_path, run_identity
-from vicreg.checkpoints import to_json
+from vicreg.checkpoints import save_weights, to_json
+from vicreg.model import build_model
+from vicreg.randomness import make_generator
 
 ROOT = Path(__file__).parents[2]
 DATA = "sha256:" + "a" * 64
@@ -33,7 +35,11 @@ OTHER = {
     "pretrain.nu": 2,
     "pretrain.gamma": 2,
     "pretrain.epsilon": 1e-3,
+    "pretrain.weights": "theirs.safetensors",  # written to each test's own folder
+    "pretrain.normalisation": "imagenet",
     "pretrain.epochs": 5,
+    "pretrain.stop_after": 2,
+    "pretrain.probe_every": 1,
     "pretrain.batch_size": 16,
     "pretrain.drop_last": False,
     "pretrain.optimizer": "sgd",
@@ -94,6 +100,18 @@ def edited(tmp_path, monkeypatch):
     code_digests.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def theirs(tmp_path, monkeypatch):
+    """The weights that `OTHER` names lie in this test's folder: a network as wide as the tiny runs'."""
+    network = build_model(
+        architecture="resnet18", stem="cifar", width=4, in_channels=1, expander=(8,), batchnorm=True,
+        generator=make_generator(1, "weights"), zero_init_residual=False,
+    )  # fmt: skip
+    save_weights(tmp_path / OTHER["pretrain.weights"], network)
+    monkeypatch.chdir(tmp_path)
+    weights._load.cache_clear()
+
+
 # ---- settings
 
 
@@ -141,15 +159,23 @@ def untrained(config):
 
 
 NETWORK = (
-    "seed", "backbone", "stem", "width", "zero_init_residual", "expander", "expander_batchnorm", "image_size", "precision",
-    "threads",
+    "seed", "backbone", "stem", "width", "zero_init_residual", "weights", "normalisation", "expander", "expander_batchnorm",
+    "image_size", "precision", "threads",
 )  # fmt: skip
+SCHEDULE = ("epochs", "warmup_epochs", "stop_after")  # of which an untrained network has none
 
 
-@pytest.mark.parametrize("key", [key for key in OTHER if key.removeprefix("pretrain.") not in ("epochs", "warmup_epochs")])
+@pytest.mark.parametrize("key", [key for key in OTHER if key.removeprefix("pretrain.") not in SCHEDULE])
 def test_untrained_networks_are_one_run_unless_the_network_differs(tiny_config, key):
     same = identify(untrained(tiny_config({key: OTHER[key]}))).digest == identify(untrained(tiny_config())).digest
     assert same == (key.removeprefix("pretrain.") not in NETWORK)
+
+
+def test_an_untrained_network_has_no_part_of_a_schedule_to_stop_after(tiny_config):
+    halted = tiny_config({"pretrain.stop_after": 2})
+    assert halted.pretrain.untrained().stop_after is None
+    whole = identify(tiny_config().with_settings(UNTRAINED))
+    assert identify(halted.with_settings(UNTRAINED)).digest == whole.digest == identify(untrained(tiny_config())).digest
 
 
 def test_an_untrained_network_is_another_run_than_the_trained_one(tiny_config):
@@ -225,10 +251,10 @@ def test_comments_docstrings_and_layout_do_not_make_another_run(tiny_config, edi
 
 
 def test_a_module_that_training_comes_to_import_is_part_of_it_from_then_on(edited):
-    assert "vicreg.probes" not in code_digests("vicreg.pretrain")
-    for statement in ("import vicreg.probes", "from vicreg import probes", "from vicreg.probes import accuracy"):
+    assert "vicreg.verdicts" not in code_digests("vicreg.pretrain")
+    for statement in ("import vicreg.verdicts", "from vicreg import verdicts", "from vicreg.verdicts import verdict"):
         edited("vicreg.lars", "\nclass ", f"\ndef later():\n    {statement}\n\n\nclass ")
-        assert "vicreg.probes" in code_digests("vicreg.pretrain"), statement
+        assert "vicreg.verdicts" in code_digests("vicreg.pretrain"), statement
 
 
 def test_what_trains_and_what_measures_are_told_apart():
@@ -236,8 +262,9 @@ def test_what_trains_and_what_measures_are_told_apart():
     trains = "pretrain losses lars schedules augmentation views model backbones settings checkpoints randomness collapse"
     steps = "feed step live_taps winograd view_batchnorm"
     assert {f"vicreg.{name}" for name in (trains + " " + steps).split()} <= set(training)
-    # a moved threshold or a new probe must not train anything again
-    assert not {"vicreg.verdicts", "vicreg.probes", "vicreg.linear_protocol", "vicreg.evaluation"} & set(training)
+    # a moved threshold or another linear protocol must not train anything again; k-NN accuracy is of a run's own log
+    assert not {"vicreg.verdicts", "vicreg.linear_protocol", "vicreg.evaluation"} & set(training)
+    assert {"vicreg.probes", "vicreg.encoding"} <= set(training)
     assert {"vicreg.verdicts", "vicreg.probes", "vicreg.linear_protocol", "vicreg.collapse"} <= set(evaluation)
     assert not [name for name in {**training, **evaluation} if name.startswith("study")]
 

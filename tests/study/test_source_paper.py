@@ -1,0 +1,108 @@
+"""The stage that runs the source paper's studies one after the other, and goes on past one that cannot be had."""
+
+import json
+
+import pytest
+import torch
+import yaml
+
+from study import source_paper, weights
+from study.config import load_params
+from study.source_paper import FAILURES, RESULTS, main
+from vicreg.model import build_model
+from vicreg.randomness import make_generator
+
+BORROWED = """
+    question: What do the features of others come to?
+    hypothesis: Something.
+    baseline: theirs
+    fixed: {pretrain.weights: nowhere/weights.pth, pretrain.epochs: 0, pretrain.warmup_epochs: 0}
+    arms:
+      theirs: {pretrain.nu: 1}
+"""
+
+
+@pytest.fixture
+def studied(project):
+    """`studied("tiny", ...)`: the project, whose profile asks for these studies of the source paper."""
+    weights._load.cache_clear()
+    (project.studies / "borrowed.yaml").write_text(BORROWED, encoding="utf-8")
+
+    def build(*names):
+        params = load_params(project.folder / "params.yaml")
+        params["profiles"]["tiny"]["source_paper"] = {"studies": list(names)}
+        (project.folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        return project
+
+    return build
+
+
+def failures(project):
+    return json.loads((project.folder / RESULTS / FAILURES).read_bytes())
+
+
+def test_the_studies_of_the_profile_are_run_each_into_a_folder_of_its_own(studied, trained, capsys):
+    project = studied("tiny", "rough")
+    assert main(["--set", "pretrain.lambda=20"]) == 0
+    assert sorted(path.parent.name for path in (project.folder / RESULTS).glob("*/study.json")) == ["rough", "tiny"]
+    assert failures(project) == {}
+    results = json.loads((project.folder / RESULTS / "tiny/study.json").read_bytes())
+    assert results["recipe"]["pretrain.lambda"] == 20 and results["overrides"] == {"pretrain.lambda": 20}
+    before = len(trained())
+    assert main(["--set", "pretrain.lambda=20"]) == 0
+    assert len(trained()) == before == 4  # a control that both share, and four arms, of which two are one run
+
+
+def test_a_study_whose_weights_cannot_be_had_is_noted_in_a_sentence_and_the_next_is_run(studied, capsys):
+    project = studied("borrowed", "rough")
+    assert main([]) == 0
+    assert [path.parent.name for path in (project.folder / RESULTS).glob("*/study.json")] == ["rough"]
+    assert list(failures(project)) == ["borrowed"]
+    assert "nowhere/weights.pth" in failures(project)["borrowed"] and failures(project)["borrowed"].endswith(".")
+    assert "not run: borrowed: " in capsys.readouterr().out
+
+
+def test_what_can_be_run_since_is_no_failure_any_more(studied, capsys):
+    project = studied("borrowed")
+    main([])
+    assert list(failures(project)) == ["borrowed"]
+    network = build_model(
+        architecture="resnet18", stem="cifar", width=4, in_channels=1, expander=(8,), batchnorm=True,
+        generator=make_generator(0, "weights"), zero_init_residual=False,
+    )  # fmt: skip
+    (project.folder / "nowhere").mkdir()
+    torch.save(network.state_dict(), project.folder / "nowhere/weights.pth")
+    assert main([]) == 0
+    assert failures(project) == {}
+    results = json.loads((project.folder / RESULTS / "borrowed/study.json").read_bytes())
+    assert [run["status"] for arm in results["arms"] for run in arm["runs"]] == ["finished", "finished"]
+
+
+def test_a_diverged_run_is_an_outcome_and_one_that_failed_makes_the_status_1(studied, befall, capsys):
+    def fail():
+        raise RuntimeError("no space left")
+
+    studied("rough")
+    assert main([]) == 0
+    befall(fail, nu=2)
+    project = studied("tiny", "rough")
+    assert main([]) == 1
+    assert failures(project) == {} and "not finished: ν 2, seed 0: failed" in capsys.readouterr().out
+    results = json.loads((project.folder / RESULTS / "tiny/study.json").read_bytes())
+    assert {arm["name"]: [run["status"] for run in arm["runs"]] for arm in results["arms"]}["nu-2"] == ["failed"]
+
+
+def test_a_profile_without_studies_runs_none_and_says_so_in_an_empty_note(studied, trained, capsys):
+    project = studied()
+    assert main([]) == 0 and failures(project) == {} and trained() == []
+
+
+def test_arguments_are_handed_on_to_each_study(monkeypatch, studied, capsys):
+    studied("tiny")
+    asked = []
+    monkeypatch.setattr(source_paper.ablate, "main", lambda argv: asked.append(argv) or 0)
+    assert main(["--profile", "tiny", "--workers", "2", "--set", "pretrain.nu=3"]) == 0
+    assert asked == [[
+        "--study", "tiny", "--set", "pretrain.nu=3", "--profile", "tiny", "--workers", "2",
+        "--out", "results/source_paper/tiny", "--allow-diverged",
+    ]]  # fmt: skip

@@ -203,7 +203,8 @@ def judge_collapse(name: str, says: str, candidates: Sequence[Results], paper: M
     collapsed, n = sum(one in COLLAPSES for one in named), len(named)
     low, high = wilson(collapsed, n) if n else (None, None)
     same, other = tally["same"], tally["other"]
-    said = f"of runs whose terms are of one scale {same[0]} of {same[1]} collapsed, of the others {other[0]} of {other[1]}"
+    said = (f"of runs whose unweighted terms are of one scale {same[0]} of {same[1]} collapsed, of the others {other[0]} of "
+            f"{other[1]}")  # fmt: skip
     told, missing = (HOLDS if collapsed else FAILS), ""
     if not any(1 / SAME_SCALE <= tally[what]["mean"] <= SAME_SCALE for what in ("ratio", "weighted") if tally[what]):
         told, missing, said = OPEN, "a baseline whose terms are of one scale", f"the baseline's terms are not; {said}"

@@ -67,7 +67,7 @@ def keep(folder: Path) -> Path:
     else:
         content = read_results(folder / FILE)
         target = MEASURED / content["profile"] / f"{content['study']}.json.gz"
-        if target.is_file() and (before := read_kept(target)).get("overrides") != content.get("overrides"):
+        if target.is_file() and overrides_of(before := read_kept(target)) != overrides_of(content):
             raise InputError(
                 f"{target} holds what came of {before['command']!r}, which has other settings than {content['command']!r}; "
                 "remove it, or keep the new results under a profile of their own."
@@ -75,6 +75,11 @@ def keep(folder: Path) -> Path:
         write_report(folder, MEASURED / content["profile"] / content["study"])
     write_atomically(target, gzip.compress(to_json(content), mtime=0))  # without a time: the same results, the same bytes
     return target
+
+
+def overrides_of(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What was set over the profile, but for where the data lie."""
+    return {key: value for key, value in (results.get("overrides") or {}).items() if not key.startswith("data.")}
 
 
 def write_report(folder: Path, out: Path) -> None:

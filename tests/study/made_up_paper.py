@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import torch
 import yaml
 
 from study import identity
-from study.config import flatten, load_config
+from study import summary as summary_module
+from study.config import Config, flatten, load_config
 from study.plan import make_plan
 from study.source_page import PUBLISHED as FILE
-from study.spec import load_study
+from study.spec import Study, load_study
 from study.summary import summarise
 from tests.study.made_up import CPU, Shelf, lifelike, unfinished
 from vicreg.datasets import Dataset
@@ -57,6 +59,16 @@ def by_arm(**levels: float) -> Outcome:
     return outcome
 
 
+@functools.cache
+def profile_of(name: str) -> Config:
+    return load_config(path=PARAMS, profile=name)
+
+
+@functools.cache
+def study_of(name: str) -> Study:
+    return load_study(name)
+
+
 class Paper:
     """Results of studies as `study.json` holds them."""
 
@@ -71,17 +83,19 @@ class Paper:
         lost: Sequence[str] = (),
     ) -> dict[str, Any]:  # fmt: skip
         """A study under a profile, on data described by `data`; of the arms in `lost` nothing was run."""
-        asked, config = load_study(study), load_config(path=PARAMS, profile=profile, settings=dict(settings or {}))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(identity, "starting_weights", lambda settings: None)  # which would be downloaded
-            plan = make_plan(asked, config, data=self.digits.digest, device=CPU, seeds=seeds)
+            config = profile_of(profile).with_settings(dict(settings or {}))
+            plan = make_plan(study_of(study), config, data=self.digits.digest, device=CPU, seeds=seeds)
         outcome = outcome or around(0.7)
         runs = {
             (cell.arm, cell.seed): unfinished("missing") if cell.arm in lost else outcome(cell.arm, cell.seed)
             for cell in plan.cells
         }
         command = command or f"python -m study.ablate --study {study} --profile {profile}"
-        summary = summarise(plan, Shelf(plan, runs), self.digits, command=command, overrides=dict(settings or {}))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(summary_module, "notes", lambda *_: [])  # for one of which the whole network is built
+            summary = summarise(plan, Shelf(plan, runs), self.digits, command=command, overrides=dict(settings or {}))
         return {**summary, "data": {**summary["data"], **data}}
 
     def given(self, outcome: Outcome | None = None, **named: Any) -> dict[str, Any]:
@@ -92,7 +106,7 @@ class Paper:
 
 def map_of(*, purity: float = 0.7, pairs: Sequence[tuple[int, int]] = ((1, 9), (3, 5)), **changes: Any) -> dict[str, Any]:
     """A projection as `tsne.json` holds it, of the paper's recipe on CIFAR-10."""
-    config = load_config(path=PARAMS, profile="cifar10")
+    config = profile_of("cifar10")
     recipe = flatten({name: config.values[name] for name in ("prepare", "pretrain")})
     labels = [image % 10 for image in range(60)]
     points = [[label + image / 100, label % 3 + image / 50, label % 4] for image, label in enumerate(labels)]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from study.config import flatten, load_config
+from study.config import flatten
 from study.protocol import data_of, dataset_of, differences, is_copy
-from tests.study.made_up_paper import CLASSES, FINE, PAPER, PARAMS, PUBLISHED, WHOLE
+from tests.study.made_up_paper import CLASSES, FINE, PAPER, PUBLISHED, WHOLE, profile_of
 
 ARM = {"settings": {}}
 FOLDER = {**WHOLE, "dataset": "imagefolder"}
@@ -12,7 +12,7 @@ FOLDER = {**WHOLE, "dataset": "imagefolder"}
 
 def results(settings=None, *, profile="cifar10", data=WHOLE):
     """The part of a study's results that says how its runs were made."""
-    values = load_config(path=PARAMS, profile=profile, settings=settings or {}).values
+    values = profile_of(profile).with_settings(settings or {}).values
     recipe = flatten({name: values[name] for name in ("prepare", "pretrain", "evaluate")})
     return {"recipe": recipe, "data": data}
 
@@ -185,5 +185,5 @@ def test_what_torchvision_reads_is_canonical():
 
 
 def test_the_views_the_paper_gives_are_those_of_the_preset_that_has_its_name():
-    views = load_config(path=PARAMS, profile="cifar10").pretrain.views
+    views = profile_of("cifar10").pretrain.views
     assert {view.crop_scale for view in views} == {tuple(PUBLISHED["source_paper"]["crop_scale"])}

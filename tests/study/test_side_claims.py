@@ -221,7 +221,7 @@ def test_a_common_scale_that_no_collapse_follows_does_not_indicate_one(paper):
     (row,) = curves(paper, judge_collapse, invariance=1.0, covariance=1.0)
     assert (row.verdict, row.ours.mean, row.ours.n) == (NOT_REPRODUCED, 0.0, 3)
     assert row.ours.low == 0.0 and row.ours.high == pytest.approx(0.5615, abs=1e-4)  # Wilson's, of none of three
-    assert row.reason == "of runs whose terms are of one scale 0 of 33 collapsed, of the others 0 of 0"
+    assert row.reason == "of runs whose unweighted terms are of one scale 0 of 33 collapsed, of the others 0 of 0"
 
 
 def test_a_common_scale_with_which_every_run_collapsed_does(paper):

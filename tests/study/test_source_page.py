@@ -242,6 +242,8 @@ def test_results_with_other_settings_over_the_profile_do_not_take_the_place_of_k
     other = write(Path("other"), paper.results("stem", settings={"pretrain.nu": 2}))
     with pytest.raises(InputError, match="stem.json.gz holds what came of .* which has other settings than"):
         keep(other)
+    elsewhere = paper.results("stem", seeds=(0, 1), settings={"data.root": "another/folder"})
+    assert keep(write(Path("elsewhere"), elsewhere)).name == "stem.json.gz"
 
 
 def test_a_damaged_file_of_kept_results_is_named(place, command):

@@ -31,6 +31,7 @@ def studied(project):
     def build(*names):
         params = load_params(project.folder / "params.yaml")
         params["profiles"]["tiny"]["source_paper"] = {"studies": list(names)}
+        params["profiles"]["tiny"]["pretrain"]["epochs"] = 2
         (project.folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         return project
 

@@ -256,7 +256,12 @@ def _train(
         _prune(history, run, prune_after)
 
     _prune(history, run, prune_after)
-    encoder = starting_weights(run.config.pretrain)
+    encoder, channels = starting_weights(run.config.pretrain), dataset.train.images.shape[1]
+    if encoder is not None and encoder.in_channels != channels:
+        raise InputError(
+            f"pretrain.weights must be of a network for images of {channels} channels, as {dataset.name} has, but "
+            f"{run.config.pretrain.weights} takes {encoder.in_channels}; choose other weights or images."
+        )
     trained = pretrain(
         run.config.pretrain, dataset, device=device, folder=folder, identity=run.digest, on_epoch=watch_epoch,
         start=None if encoder is None else encoder.tensors,

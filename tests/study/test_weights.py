@@ -214,3 +214,13 @@ def test_a_run_can_start_from_the_network_that_another_run_left_in_the_store(tin
     _, _, again = ran(judged(tiny_config, str(left)))
     for name, tensor in model.backbone.state_dict().items():
         assert torch.equal(tensor, again.backbone.state_dict()[name]), name
+
+
+def test_weights_for_another_number_of_channels_are_refused_in_one_sentence(tiny_config, checkpoint, ran):
+    path = checkpoint(in_channels=3)
+    with pytest.raises(InputError) as raised:
+        ran(judged(tiny_config, path))
+    assert str(raised.value) == (
+        "pretrain.weights must be of a network for images of 1 channels, as digits has, but "
+        f"{path} takes 3; choose other weights or images."
+    )

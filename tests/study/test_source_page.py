@@ -165,7 +165,7 @@ def test_rows_say_what_was_measured_on_what_and_the_verdict_that_follows(made):
 
 def test_a_reduced_recipe_on_a_copy_is_shown_as_what_it_is_and_decides_nothing(made):
     rows = claims(made)
-    says = "at lambda = mu = 25, nu = 1 the invariance and covariance losses converge to the same scale"
+    says = "At lambda = mu = 25, nu = 1 the invariance and covariance losses converge to the same scale"
     for cells in rows[says]:
         assert "a copy of CIFAR-10 (bytes not the canonical ones), protocol " in cells[0]
         assert cells[-1].startswith("◆ undetermined by protocol ") and cells[3] == "–"

@@ -13,8 +13,8 @@ It does its sections one after the other and writes `gpu.json` after each, until
     recipe      the source paper's pretraining from its first image to its last: all epochs, in seconds
     packing     images a second against the number of runs side by side
     peers       our loop against lightly's (benchmarks.peers), where lightly is installed
-    studies     the source paper's questions on real images, in the order of `QUEUE` (or `--study` alone), each with its report;
-                stopped at the deadline, and a second call goes on from the store
+    studies     the source paper's questions on real images, in the order of `QUEUE` (or `--study` alone), each with its
+                report; stopped at the deadline, and a second call goes on from the store
 
 `--device cpu` with smaller settings (`--set pretrain.width=8 ...`) runs all of it without a GPU, which is how it is tested.
 """
@@ -56,8 +56,8 @@ from vicreg.views import draw_parameters
 # Relative error of float32 against float32 in another order of sums; a real difference (TF32, another order of operations)
 # is a thousand times larger. Steps amplify it: a weight's sign of rounding decides which ReLU is open.
 AGREEMENT, AFTER_STEPS = 1e-3, 1e-2
-# The studies of the source paper by what they are worth a minute, each with what lies over the profile: the paper's recipe with
-# both stems, its side study of the batch size, and the coefficients with ResNet-18 at a fifth of the epochs.
+# The studies of the source paper by what they are worth a minute, each with what lies over the profile: the paper's recipe
+# with both stems, its side study of the batch size, and the coefficients with ResNet-18 at a fifth of the epochs.
 QUEUE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("stem", ()),
     ("batch-size", ()),
@@ -357,7 +357,8 @@ def run_study(bench: Bench, name: str, overrides: Sequence[str]) -> dict[str, An
         process.wait()
         return {"status": "stopped at the deadline; called again it goes on"}
     if (out / "study.json").is_file():
-        report.main(["--results", str(out / "study.json"), "--timing", str(out / "timing.json"), "--out", str(out / "report")])
+        written = ["--results", str(out / "study.json"), "--timing", str(out / "timing.json"), "--out", str(out / "report")]
+        report.main(written)
     return {"status": "ended", "exit": status}
 
 

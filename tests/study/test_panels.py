@@ -1,4 +1,4 @@
-"""Figures over epochs: what was logged while training, and the linear evaluation, each where it was measured and nowhere else."""
+"""Figures over epochs: what was logged while training, and the linear evaluation, each where it was measured alone."""
 
 import pytest
 

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STAGES = ("prepare", "pretrain", "evaluate", "project", "ablate", "verify", "report", "source_paper", "source_page", "index")
-TRAINING_STAGES = ("pretrain", "evaluate", "project", "ablate", "verify", "source_paper", "index")  # index: plans of what would run
+TRAINING_STAGES = (  # the last two plan, and plans hold what would be run
+    "pretrain", "evaluate", "project", "ablate", "verify", "source_paper", "index",
+)  # fmt: skip
 PAGES = ("report", "source_page", "index")
 WITHOUT_SETTINGS = ("verify", "report", "source_page", "index")  # of their own
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from benchmarks.browser import ask
 from benchmarks.measure import RESULTS, table, write
-from study.command import run_command
-from study.runs import current_commit
+from study.cli.command import run_command
+from study.runs.store import current_commit
 from vicreg.errors import InputError
 
 AXE = "4.14.1"

@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from benchmarks.measure import RESULTS, alternate, arguments_of, installed, machine, noise_images, table, write
-from study.command import choose_device, run_command
-from vicreg.augmentation import two_views
-from vicreg.memory import keep_freed_memory
+from study.cli.command import run_command
+from study.config.device import choose_device
 from vicreg.randomness import make_generator
 from vicreg.torchvision_compat import torchvision
-from vicreg.views import ViewSettings
+from vicreg.training.memory import keep_freed_memory
+from vicreg.views.pipeline import two_views
+from vicreg.views.settings import ViewSettings
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, which lightly's transform normalises by
 PAPER = ViewSettings()

@@ -37,21 +37,22 @@ from torch import Tensor, nn
 from benchmarks.measure import copy_rate, machine, median_of, noise_images, operations_of, product_rate
 from benchmarks.step import STEPS, parts_of, with_plain_convolutions
 from study import report
-from study.command import choose_device, run_command
-from study.config import Config, load_config, parse_setting
-from study.packing import best_number, pace
-from study.prepare import obtain
-from vicreg.augmentation import apply_view
-from vicreg.checkpoints import to_json, write_atomically
+from study.cli.command import run_command
+from study.config.config import Config, load_config, parse_setting
+from study.config.device import choose_device
+from study.execution.packing import best_number, pace
+from study.runs.prepared_data import obtain
 from vicreg.errors import InputError
-from vicreg.feed import epoch_of_views
-from vicreg.losses import vicreg_loss
-from vicreg.memory import keep_freed_memory, place
-from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model, pretrain, train_epoch, watch
+from vicreg.files import to_json, write_atomically
+from vicreg.methods.vicreg import vicreg_loss
 from vicreg.randomness import make_generator
-from vicreg.rehearsal import rehearse
-from vicreg.step import GraphedStep, TrainStep
-from vicreg.views import draw_parameters
+from vicreg.training.batches import epoch_of_views
+from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, pretrain, train_epoch, watch
+from vicreg.training.memory import keep_freed_memory, place
+from vicreg.training.step import GraphedStep, TrainStep
+from vicreg.training.throughput import rehearse
+from vicreg.views.pipeline import apply_view
+from vicreg.views.settings import draw_parameters
 
 # Relative error of float32 against float32 in another order of sums; a real difference (TF32, another order of operations)
 # is a thousand times larger. Steps amplify it: a weight's sign of rounding decides which ReLU is open.
@@ -296,7 +297,7 @@ def recipe(bench: Bench) -> dict[str, float]:
 
 def packing(bench: Bench) -> dict[str, Any]:
     """Runs side by side: how many pay, and runs an hour at each number (by images, looks and checkpoints left out)."""
-    from vicreg.dataset_store import save_dataset
+    from vicreg.data.cache import save_dataset
 
     settings = bench.config.pretrain
     with tempfile.TemporaryDirectory() as folder:

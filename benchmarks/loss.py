@@ -17,8 +17,9 @@ from torch.nn import functional
 
 import vicreg.torchvision_compat  # noqa: F401  (lightly imports torchvision)
 from benchmarks.measure import RESULTS, alternate, arguments_of, installed, machine, table, write
-from study.command import choose_device, run_command
-from vicreg.losses import Coefficients, vicreg_loss
+from study.cli.command import run_command
+from study.config.device import choose_device
+from vicreg.methods.vicreg import Coefficients, vicreg_loss
 from vicreg.randomness import make_generator
 
 OFFICIAL = Coefficients(lambda_=25, mu=25, nu=1)  # arXiv 2105.04906, Section 4.2

@@ -21,10 +21,10 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from study.runs import current_commit
-from vicreg.checkpoints import to_json, write_atomically
-from vicreg.datasets import Dataset, Split, channel_statistics
+from study.runs.store import current_commit
+from vicreg.data.dataset import Dataset, Split, channel_statistics
 from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
 from vicreg.randomness import make_generator
 
 ROOT = Path(__file__).parents[1]

@@ -3,7 +3,7 @@
     python -m benchmarks.peers [--stem imagenet|cifar] [--batch 256] [--backbone resnet18] [--threads 2] [--out FILE]
 
 lightly's loop is that of its documentation (docs.lightly.ai, "VICReg"), with its transform, head, loss and LARS. Ours is
-`vicreg.pretrain.train_epoch` with the settings of params.yaml. Both train on random 32 x 32 images in float32 without TF32,
+`vicreg.training.loop.train_epoch` with the settings of params.yaml. Both train on random 32 x 32 images in float32 without TF32,
 in torch's deterministic kernels, with views of the paper's kind and BatchNorm of each view by itself. Each has a process of
 its own, as its user would run it, so that what `pretrain` asks of the allocator is not asked for lightly; while one trains,
 the other waits.
@@ -40,16 +40,17 @@ from benchmarks.measure import (
     table,
     write,
 )
-from study.command import choose_device, run_command
-from study.config import load_config
-from vicreg.datasets import Dataset
+from study.cli.command import run_command
+from study.config.config import load_config
+from study.config.device import choose_device
+from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.memory import keep_freed_memory, place
-from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model, train_epoch
-from vicreg.schedules import peak_learning_rate
-from vicreg.settings import PretrainSettings
-from vicreg.step import TrainStep
+from vicreg.optim.schedule import peak_learning_rate
 from vicreg.torchvision_compat import torchvision
+from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, train_epoch
+from vicreg.training.memory import keep_freed_memory, place
+from vicreg.training.settings import PretrainSettings
+from vicreg.training.step import TrainStep
 
 SIDE = 32  # pixels
 EXPANDER = (2048, 2048, 2048)  # the source paper's
@@ -199,7 +200,7 @@ def _train_when_told(
 
 
 class OurLoop:
-    """An epoch of ours at each call, as `vicreg.pretrain.pretrain` trains it."""
+    """An epoch of ours at each call, as `vicreg.training.loop.pretrain` trains it."""
 
     def __init__(self, settings: PretrainSettings, dataset: Dataset, *, device: torch.device) -> None:
         keep_freed_memory()  # as `pretrain` does

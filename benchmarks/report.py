@@ -20,14 +20,14 @@ from typing import Any
 import torch
 
 from benchmarks.measure import RESULTS, ROOT, machine, table, write
-from study.command import run_command
-from study.config import load_config
-from study.plan import Plan
-from study.spec import Arm
+from study.cli.command import run_command
+from study.config.config import load_config
+from study.spec.plan import Plan
+from study.spec.study_file import Arm
 from tests.study.made_up import Plans, lifelike, study, unfinished
-from vicreg.checkpoints import to_json
-from vicreg.datasets import load_dataset
+from vicreg.data.dataset import load_dataset
 from vicreg.errors import InputError
+from vicreg.files import to_json
 
 SEEDS = 3
 SMALL_RUNS, SMALL_EPOCHS = 40, 20  # a study of the default profile

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.measure import RESULTS, machine, table, write
-from study.command import run_command
-from study.importances import LEAST_TRIALS, importances
-from study.statistics import (
+from study.analysis.importances import LEAST_TRIALS, importances
+from study.analysis.statistics import (
     effect_size,
     equivalence,
     holm,
@@ -34,6 +33,7 @@ from study.statistics import (
     smallest_detectable,
     wilson,
 )
+from study.cli.command import run_command
 from vicreg.errors import InputError
 
 ARMS, SEEDS = 10, (3, 5, 10)

@@ -30,16 +30,17 @@ from benchmarks.measure import (
     table,
     write,
 )
-from study.command import choose_device, run_command
-from study.config import load_config
-from vicreg.datasets import Dataset
-from vicreg.feed import epoch_of_views
-from vicreg.live_taps import LiveTapConv2d
-from vicreg.losses import vicreg_loss
-from vicreg.memory import keep_freed_memory, place
-from vicreg.pretrain import exact_arithmetic, make_optimizer, new_model
-from vicreg.settings import PretrainSettings
-from vicreg.step import TrainStep, step_metrics
+from study.cli.command import run_command
+from study.config.config import load_config
+from study.config.device import choose_device
+from vicreg.data.dataset import Dataset
+from vicreg.methods.vicreg import vicreg_loss
+from vicreg.models.live_taps import LiveTapConv2d
+from vicreg.training.batches import epoch_of_views
+from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model
+from vicreg.training.memory import keep_freed_memory, place
+from vicreg.training.settings import PretrainSettings
+from vicreg.training.step import TrainStep, step_metrics
 
 SIDE = 32  # pixels, of the views
 STEPS = 4  # whose views are timed together, as an epoch makes them

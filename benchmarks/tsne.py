@@ -20,11 +20,11 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import RESULTS, foreign_share, machine, processor_time, table, write
-from study.command import run_command
-from study.config import ProjectSettings, load_config
-from study.neighbours import nearest, trustworthiness
+from study.cli.command import run_command
+from study.config.config import ProjectSettings, load_config
 from study.project import NEIGHBOURS, project_features, purity
-from study.tsne import EXPLORATION, attracting, tsne
+from study.projection.neighbours import nearest, trustworthiness
+from study.projection.tsne import EXPLORATION, attracting, tsne
 from vicreg.errors import InputError
 
 CLASSES = 10

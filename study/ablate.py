@@ -16,20 +16,21 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from study import again, status
-from study.baseline import STORE
-from study.command import positive, run_command
-from study.config import load_config
-from study.design import unfold, unfold_arms
-from study.estimate import print_dry_run
-from study.plan import Plan
-from study.runs import DIVERGED, FINISHED, PRUNED, Store
-from study.schedule import Lookup, Runner
-from study.session import Session, open_session
-from study.spec import available
-from study.summary import summarise, timing
-from vicreg.checkpoints import to_json, write_atomically
+from study.analysis.summary import summarise, timing
+from study.cli.command import positive, run_command
+from study.config.config import load_config
+from study.design.unfold import unfold, unfold_arms
+from study.execution import status
+from study.execution.dry_run import print_dry_run
+from study.execution.scheduler import Lookup, Runner
+from study.execution.session import Session, open_session
+from study.runs.baseline import STORE
+from study.runs.store import DIVERGED, FINISHED, PRUNED, Store
+from study.spec.plan import Plan
+from study.spec.study_file import available
+from study.verification import rerun as again
 from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
 
 RESULTS = Path("results/ablate")
 

@@ -14,12 +14,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from study.baseline import STORE
-from study.command import run_command
-from study.compare_view import build_view
-from study.config import load_config
-from study.pages import write_twins
-from study.sources import find
+from study.cli.command import run_command
+from study.comparison.sources import find
+from study.comparison.view import build_view
+from study.config.config import load_config
+from study.reporting.pages import write_twins
+from study.runs.baseline import STORE
 
 
 def main(argv: Sequence[str] | None = None) -> int:

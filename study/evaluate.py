@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from study.baseline import baseline_model, baseline_run, untrained, with_all_probes
-from study.command import run_command
-from study.runs import FINISHED, execute, measure
-from vicreg.checkpoints import to_json, write_atomically
+from study.cli.command import run_command
+from study.runs.baseline import baseline_model, baseline_run, untrained, with_all_probes
+from study.runs.store import FINISHED, execute, measure
 from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
 
 RESULTS = Path("results/evaluate")
 

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from study.ablate import RESULTS
-from study.baseline import STORE
-from study.certificates import KEYS, certified
-from study.command import run_command
-from study.config import load_params
-from study.formatting import figure_of, measure_name, without_paths
-from study.freshness import Freshness, freshness
-from study.pages import badge, percent, write_twins
-from study.results import FILE, read_results
-from study.runs import FINISHED
+from study.cli.command import run_command
+from study.config.config import load_params
+from study.reporting.formatting import figure_of, measure_name, without_paths
+from study.reporting.pages import badge, percent, write_twins
+from study.results.certificate import KEYS, certified
+from study.results.results import FILE, read_results
+from study.runs.baseline import STORE
+from study.runs.store import FINISHED
+from study.verification.freshness import Freshness, freshness
 from study.verify import CERTIFICATES
 from vicreg.errors import InputError
 

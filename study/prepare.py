@@ -1,21 +1,8 @@
 """The stage `prepare`: a data set as uint8 tensors with labels, splits and digest, under `data/prepared`."""
 
-import dataclasses
-import hashlib
-import json
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
-
-from study.command import run_command
-from study.config import Config, load_config
-from study.identity import code_digests
-from vicreg.checkpoints import to_json, write_atomically
-from vicreg.dataset_store import read_dataset, save_dataset
-from vicreg.datasets import Dataset, load_dataset, source_fingerprint
-
-PREPARED = Path("data/prepared")
-_SOURCE = "source.json"
+from study.cli.command import run_command
+from study.config.config import load_config
+from study.runs.prepared_data import PREPARED, prepare
 
 
 def main() -> None:
@@ -23,46 +10,6 @@ def main() -> None:
     dataset = prepare(config, PREPARED)
     sizes = ", ".join(f"{len(getattr(dataset, part).images)} {part}" for part in ("train", "validation", "test"))
     print(f"{dataset.name}: {sizes}; {dataset.digest}")
-
-
-def prepare(config: Config, folder: Path) -> Dataset:
-    """Reads the raw data the config names and writes the prepared set to `folder`."""
-    dataset = load_dataset(root=config.data_root, **dataclasses.asdict(config.prepare))
-    with suppress(OSError):  # so that it never stands beside data it does not speak of
-        (folder / _SOURCE).unlink()
-    save_dataset(dataset, folder)
-    write_atomically(folder / _SOURCE, to_json(_source(config)))
-    return dataset
-
-
-def obtain(config: Config, *, store: Path) -> tuple[Dataset, Path]:
-    """The data set of a config and the folder it lies in.
-
-    The prepared set of the DVC stage serves where it was made from the same settings, by the same code, from the same
-    raw bytes (or from the same place, where the raw data are no longer there); otherwise it is prepared once more, under
-    the store.
-    """
-    wanted = _source(config)
-    key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
-    for folder in (PREPARED, store / "datasets" / key):
-        try:
-            recorded = json.loads((folder / _SOURCE).read_bytes())
-            raw = recorded["raw"] if wanted["raw"] is not None else None
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if {**recorded, "raw": raw} == wanted:
-            return read_dataset(folder), folder
-    return prepare(config, folder), folder
-
-
-def _source(config: Config) -> dict[str, Any]:
-    """What a prepared set is made from: settings, place, raw bytes, and the code that reads them."""
-    return {
-        "settings": dataclasses.asdict(config.prepare),
-        "root": str(config.data_root),
-        "raw": source_fingerprint(dataset=config.prepare.dataset, root=config.data_root),
-        "code": code_digests("vicreg.datasets"),
-    }
 
 
 if __name__ == "__main__":

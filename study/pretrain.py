@@ -4,12 +4,12 @@ import csv
 import shutil
 from pathlib import Path
 
-from study.baseline import MODEL, baseline_run
-from study.command import run_command
-from study.config import flatten
-from study.runs import FINISHED, execute
-from vicreg.checkpoints import to_json, write_atomically
+from study.cli.command import run_command
+from study.config.config import flatten
+from study.runs.baseline import MODEL, baseline_run
+from study.runs.store import FINISHED, execute
 from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
 
 RESULTS = Path("results/pretrain")
 

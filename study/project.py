@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from study.baseline import baseline_model, baseline_run
-from study.command import run_command
-from study.config import ProjectSettings, flatten
-from study.neighbours import nearest, trustworthiness
-from study.tsne import attracting, tsne
-from vicreg.checkpoints import to_json, write_atomically
-from vicreg.datasets import PARTS, Dataset
-from vicreg.encoding import encode
+from study.cli.command import run_command
+from study.config.config import ProjectSettings, flatten
+from study.projection.neighbours import nearest, trustworthiness
+from study.projection.tsne import attracting, tsne
+from study.runs.baseline import baseline_model, baseline_run
+from vicreg.data.dataset import PARTS, Dataset
 from vicreg.errors import InputError
-from vicreg.pretrain import normalised, view_size
+from vicreg.files import to_json, write_atomically
+from vicreg.metrics.features import encode
+from vicreg.training.loop import normalised, view_size
 
 RESULTS = Path("results/project")
 NEIGHBOURS = 10  # of a point, for purity and trustworthiness; well below the perplexity, whose neighbourhood t-SNE keeps

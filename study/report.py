@@ -9,9 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-from study.certificates import KEYS, certified
-from study.render import write
-from study.view import build_view
+from study.reporting.render import write
+from study.reporting.view import build_view
+from study.results.certificate import KEYS, certified
 from vicreg.errors import InputError
 
 REQUIRED = ["study", "profile", "mode", "question", "hypothesis", "baseline", "primary", "data", "environment", "answer",

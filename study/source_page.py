@@ -20,20 +20,21 @@ from typing import Any
 import yaml
 
 from study import report
-from study.claims import judge
-from study.command import run_command
-from study.identity import TRAINING, code_digests
-from study.pages import write_twins
-from study.results import FILE, parse_results, read_results
-from study.source_view import build_view
-from vicreg.checkpoints import to_json, write_atomically
+from study.cli.command import run_command
+from study.paper.claims import judge
+from study.paper.view import build_view
+from study.reporting.pages import write_twins
+from study.results.results import FILE, parse_results, read_results
+from study.runs.code_digest import changed_definitions
+from study.runs.identity import modules_of, training_code
 from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
 
 ANSWERS, STUDIES, PROJECT = Path("results/source_paper"), Path("results/ablate"), Path("results/project/tsne.json")
 FAILURES = ANSWERS / "failures.json"
 MEASURED = Path("reports/measured")
 PAGE = Path("reports/source-paper.html")
-PUBLISHED = Path(__file__).parent / "published.yaml"
+PUBLISHED = Path(__file__).parent / "analysis/published.yaml"
 SAYS_OF_WHAT = {"profile", "recipe", "data"}  # keys of a map that says of what it is; older ones do not
 
 
@@ -169,9 +170,11 @@ def unpacked(path: Path) -> bytes:
 
 
 def changed_modules(results: Mapping[str, Any]) -> list[str]:
-    """The modules that train which are not what they were when the results were made."""
-    before, today = (results.get("identity") or {}).get("code") or {}, code_digests(TRAINING)
-    return sorted(name for name in {*before, *today} if before.get(name) != today.get(name))
+    """The files of the code that trains which have changed since the results were made, with what changed in them."""
+    today, recorded = training_code(), results.get("identity") or {}
+    if recorded.get("code") == today.root:
+        return []
+    return modules_of(changed_definitions(recorded.get("definitions") or {}, today.definitions))
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study import ablate
-from study.command import run_command
-from study.config import load_config, parse_setting
-from vicreg.checkpoints import to_json, write_atomically
+from study.cli.command import run_command
+from study.config.config import load_config, parse_setting
 from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
 
 RESULTS = Path("results/source_paper")
 FAILURES = "failures.json"

@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from study.ablate import RESULTS
-from study.again import compare, run_afresh
-from study.baseline import STORE
-from study.certificates import IDENTICAL, NOT_REPRODUCED, OUTCOMES, TOLERATED, in_words, verdict
-from study.command import positive, run_command
-from study.config import flatten, load_params
-from study.plan import Cell
-from study.results import changes_since, is_same_run, open_for, read_results, replan, reported
-from study.runs import PRUNED, Store, current_commit
-from study.session import Session
-from vicreg.checkpoints import to_json, write_atomically
+from study.cli.command import positive, run_command
+from study.config.config import flatten, load_params
+from study.execution.session import Session
+from study.results.certificate import IDENTICAL, NOT_REPRODUCED, OUTCOMES, TOLERATED, in_words, verdict
+from study.results.results import changes_since, is_same_run, open_for, read_results, replan, reported
+from study.runs.baseline import STORE
+from study.runs.store import PRUNED, Store, current_commit
+from study.spec.plan import Cell
+from study.verification.rerun import compare, run_afresh
 from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
 
 CERTIFICATES = Path("results/verify")
 _NAMED_AT_MOST = 20  # keys that differ: a run that went another way differs in all of some hundred

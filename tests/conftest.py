@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from study.config import Config, load_config
-from vicreg.datasets import Dataset, load_dataset
-from vicreg.views import ViewSettings
+from study.config.config import Config, load_config
+from vicreg.data.dataset import Dataset, load_dataset
+from vicreg.views.settings import ViewSettings
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from benchmarks import gpu
 from benchmarks.measure import ROOT
-from study.config import load_config, parse_setting
-from study.spec import load_study
+from study.config.config import load_config, parse_setting
+from study.spec.study_file import load_study
 
 TINY = [
     "--device", "cpu", "--profile", "digits", "--side", "8", "--set", "pretrain.width=4",

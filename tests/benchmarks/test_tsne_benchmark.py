@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import tsne
-from study.config import load_config
-from study.neighbours import nearest
+from study.config.config import load_config
 from study.project import purity
+from study.projection.neighbours import nearest
 
 
 def test_both_ways_are_timed_on_the_same_features():

@@ -20,13 +20,15 @@ import pytest
 import torch
 import yaml
 
-from study import ablate, pool, runs, session, worker
-from study.command import run_command
-from study.config import SECTIONS, Config, load_params
-from study.plan import Cell, Plan
-from study.runs import Store
-from study.schedule import Lookup
-from study.spec import load_study
+from study import ablate
+from study.cli.command import run_command
+from study.config.config import SECTIONS, Config, load_params
+from study.execution import pool, session, worker
+from study.execution.scheduler import Lookup
+from study.runs.store import Store
+from study.runs import store as runs
+from study.spec.plan import Cell, Plan
+from study.spec.study_file import load_study
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -159,10 +161,10 @@ class Forked:
 
 
 class ForkedWorker(Forked):
-    """`python -m study.worker`, as a pool starts it."""
+    """`python -m study.execution.worker`, as a pool starts it."""
 
     def __init__(self, command, *, stdin, stdout, stderr, text) -> None:
-        assert command[1:3] == ["-m", "study.worker"] and text and stdin == stdout == subprocess.PIPE
+        assert command[1:3] == ["-m", "study.execution.worker"] and text and stdin == stdout == subprocess.PIPE
 
         def body():
             sys.argv = command[2:]

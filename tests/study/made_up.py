@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from study.config import Config
-from study.plan import Plan, Step, make_plan
-from study.spec import Arm, Search, Study, grid_name
-from study.summary import summarise
-from vicreg.datasets import Dataset
+from study.analysis.summary import summarise
+from study.config.config import Config
+from study.spec.plan import Plan, Step, make_plan
+from study.spec.study_file import Arm, Search, Study, grid_name
+from vicreg.data.dataset import Dataset
 
 CPU = torch.device("cpu")
 SPACES = ("representations", "embeddings")

@@ -11,15 +11,15 @@ import pytest
 import torch
 import yaml
 
-from study import identity
-from study import summary as summary_module
-from study.config import Config, flatten, load_config
-from study.plan import make_plan
+from study.analysis import summary as summary_module
+from study.analysis.summary import summarise
+from study.config.config import Config, flatten, load_config
+from study.runs import identity
 from study.source_page import PUBLISHED as FILE
-from study.spec import Study, load_study
-from study.summary import summarise
+from study.spec.plan import make_plan
+from study.spec.study_file import Study, load_study
 from tests.study.made_up import CPU, Shelf, lifelike, unfinished
-from vicreg.datasets import Dataset
+from vicreg.data.dataset import Dataset
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 PUBLISHED = yaml.safe_load(FILE.read_text(encoding="utf-8"))

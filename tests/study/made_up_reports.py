@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from study import design_figures, figures
-from study.certificates import certified
-from study.render import render
-from study.spec import Arm
-from study.view import build_view
+from study.reporting import design_figures, figures
+from study.reporting.render import render
+from study.reporting.view import build_view
+from study.results.certificate import certified
+from study.spec.study_file import Arm
 from tests.study.made_up import GRID, Plans, lifelike_results, study, unfinished
 
 TABLE_7 = [  # lambda, mu, nu, published accuracy, verdict here, linear share here, rank of both spaces, std

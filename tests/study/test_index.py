@@ -7,10 +7,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from study import ablate, identity, index, verify
-from study.freshness import Freshness
+from study import ablate, index, verify
 from study.index import build_view
-from vicreg import datasets
+from study.runs import identity
+from study.runs.code_digest import CodeDigest
+from study.verification.freshness import Freshness
+from vicreg.data import dataset as datasets
 
 
 @pytest.fixture
@@ -164,10 +166,11 @@ def test_a_changed_parameter_makes_cells_stale_and_the_page_says_which(page, fin
 
 
 def test_changed_code_makes_every_cell_stale(page, monkeypatch):
-    real = identity.code_digests
-    monkeypatch.setattr(identity, "code_digests", lambda module: {**real(module), "vicreg.losses": "edited"})
+    real = identity.training_code()
+    edited = CodeDigest(root="edited", definitions={**real.definitions, "vicreg.methods.vicreg:vicreg_loss": "edited"})
+    monkeypatch.setattr(identity, "training_code", lambda: edited)
     _, html, _ = page()
-    assert "stale: code changed in vicreg/losses.py: untrained, seed 0; ν 1, seed 0; ν 2, seed 0" in html
+    assert "stale: code changed in vicreg/methods/vicreg.py (vicreg_loss): untrained, seed 0; ν 1, seed 0; ν 2, seed 0" in html
 
 
 def test_runs_that_the_store_no_longer_has_and_seeds_that_were_never_run_are_missing(page, finished):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study import identity
-from study.config import SECTIONS, load_config
-from study.spec import available
+from study.config.config import SECTIONS, load_config
+from study.runs import identity
+from study.spec.study_file import available
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
@@ -23,35 +23,35 @@ WITHOUT_SETTINGS = ("verify", "report", "source_page", "index")  # of their own
 
 # Modules that a stage imports and that decide nothing in its outs.
 DECIDE_NOTHING = {
-    "study.command": "exit statuses and the choice of a device; the device is in a run's identity",
-    "study.progress": "what a person sees while a study runs",
-    "study.estimate": "--dry-run",
-    "study.status": "--status, and the notes in the store that it reads; but for the index it says why a cell is stale",
-    "study.again": "--again; but it is what verification runs with",
+    "study.cli.command": "exit statuses and the choice of a device; the device is in a run's identity",
+    "study.execution.progress": "what a person sees while a study runs",
+    "study.execution.dry_run": "--dry-run",
+    "study.execution.status": "--status, and the notes in the store that it reads; but for the index it says why a cell is stale",
+    "study.verification.rerun": "--again; but it is what verification runs with",
     "vicreg.errors": "the class of error messages",
     "study": "an empty package",
     "vicreg": "an empty package",
 }
-DECIDE_AFTER_ALL = {"verify": {"study.again"}, "index": {"study.status"}}
+DECIDE_AFTER_ALL = {"verify": {"study.verification.rerun"}, "index": {"study.execution.status"}}
 # Followed no further: what it imports are the settings classes of all stages, to check values with. What a stage makes of
 # its settings it imports itself.
-NOT_FOLLOWED = {"study.config"}
-# Of study.identity this stage uses the digest of code alone, which knows no settings.
-NOT_FOLLOWED_FROM = {"prepare": {"study.identity"}}
+NOT_FOLLOWED = {"study.config.config"}
+# Of study.runs.identity this stage uses the digest of code alone, which knows no settings.
+NOT_FOLLOWED_FROM = {"prepare": {"study.runs.identity"}}
 # The data set is a dependency by its bytes, and weights of others are known to a run by theirs, so how either is read, decoded
 # or downloaded decides nothing more.
 MAKE_THE_DATA = {
-    "vicreg.dataset_store", "vicreg.datasets", "vicreg.image_folder", "vicreg.pretrained", "vicreg.published_copies",
+    "vicreg.data.cache", "vicreg.data.dataset", "vicreg.data.image_folder", "vicreg.models.pretrained", "vicreg.data.published",
 }  # fmt: skip
-# The outs of these stages hold no measurement, so the code that measures, which study.runs imports too, is not theirs.
+# The outs of these stages hold no measurement, so the code that measures, which study.runs.store imports too, is not theirs.
 MEASURE_NOTHING = {"pretrain", "project"}
 # Of these, files are written and torchvision's downloads are used; of what else they hold nothing reaches these stages.
 SERVE_ONLY = {
-    "prepare": {"vicreg.checkpoints", "vicreg.torchvision_compat"},
-    "report": {"vicreg.checkpoints"},
+    "prepare": {"vicreg.training.checkpoint", "vicreg.torchvision_compat"},
+    "report": {"vicreg.training.checkpoint"},
 }
 # Started as a command of its own, not imported.
-COMMANDS = {"study.pool": "study.worker"}
+COMMANDS = {"study.execution.pool": "study.execution.worker"}
 
 
 def stage(name) -> dict:
@@ -73,7 +73,7 @@ def imported(module) -> set[str]:
 
 def needed(name) -> set[str]:
     """The modules a stage's result depends on, by what is imported."""
-    cut = {"vicreg.evaluation"} if name in MEASURE_NOTHING else set()
+    cut = {"vicreg.evaluation.evaluate"} if name in MEASURE_NOTHING else set()
     skipped = set(DECIDE_NOTHING) - DECIDE_AFTER_ALL.get(name, set()) | SERVE_ONLY.get(name, set()) | cut | (MAKE_THE_DATA if name != "prepare" else set())
     found: set[str] = set()
     waiting = [f"study.{name}"]

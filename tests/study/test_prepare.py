@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from study import prepare
-from study.prepare import PREPARED, obtain
-from vicreg.dataset_store import read_dataset
+from study.runs import prepared_data
+from study.runs import prepared_data as prepare
+from study.runs.code_digest import CodeDigest
+from study.runs.prepared_data import PREPARED, obtain
+from vicreg.data.cache import read_dataset
 from vicreg.errors import InputError
 
 STORE = Path("store")
@@ -108,8 +110,7 @@ def test_data_of_one_place_do_not_serve_for_another_where_there_are_none(config,
 
 def test_data_read_by_other_code_are_prepared_anew(config, monkeypatch):
     prepare.prepare(config, PREPARED)
-    real = prepare.code_digests
-    monkeypatch.setattr(prepare, "code_digests", lambda module: {**real(module), module: "edited"})
+    monkeypatch.setattr(prepared_data, "reading_code", lambda: CodeDigest(root="edited", definitions={}))
     assert obtain(config, store=STORE)[1] != PREPARED
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from study.config import load_config
+from study.config.config import load_config
 from study.project import choose_images, confused_pairs, project_features, purity
 from study.report import read_project
-from vicreg.checkpoints import to_json
-from vicreg.datasets import Dataset, Split
+from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
+from vicreg.files import to_json
 
 
 @pytest.fixture

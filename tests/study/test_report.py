@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from study import ablate, report
-from study.render import render, write
-from study.schedule import Lookup
-from study.summary import summarise
-from study.view import build_view
+from study.analysis.summary import summarise
+from study.execution.scheduler import Lookup
+from study.reporting.render import render, write
+from study.reporting.view import build_view
 from tests.study.made_up import Plans, arm_of, finished, unfinished
 from tests.study.made_up_reports import CURVES, FEW, everything, project_of, table_7, twins, without_figures
 from tests.study.reading import read_html, read_markdown

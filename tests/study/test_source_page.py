@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from study import source_page, source_view
+from study import source_page
 from study.ablate import parse_arguments
-from study.claims import judge
+from study.paper import view as source_view
+from study.paper.claims import judge
+from study.paper.view import build_view, more_seeds
 from study.source_page import every_result, keep, main
-from study.source_view import build_view, more_seeds
-from study.spec import available
+from study.spec.study_file import available
 from tests.study.made_up import unfinished
 from tests.study.made_up_paper import FINE, PUBLISHED, SPREAD, WHOLE, Paper, around, map_of, measured
 from tests.study.made_up_reports import without_figures
@@ -284,11 +285,11 @@ def test_a_command_with_a_folder_of_the_machine_is_shown_without_it(paper, monke
 
 def test_code_that_has_changed_since_is_named_beside_the_measurement_and_warned_of(paper):
     results = paper.results("stem")
-    view = view_of({"stem": [results]}, changed={id(results): ["vicreg.losses"]})
-    assert view["used"][0]["code"] == "earlier; changed since: vicreg.losses"
+    view = view_of({"stem": [results]}, changed={id(results): ["vicreg.methods.vicreg"]})
+    assert view["used"][0]["code"] == "earlier; changed since: vicreg.methods.vicreg"
     assert any("earlier training code" in warning for warning in view["warnings"])
     assert source_page.changed_modules(results) == []
-    assert "vicreg.losses" in source_page.changed_modules({**results, "identity": None})
+    assert "vicreg.methods.vicreg" in source_page.changed_modules({**results, "identity": None})
 
 
 def test_loss_curves_are_drawn_term_by_term_with_the_collapse_metrics_beside_them(paper):

@@ -6,10 +6,11 @@ import pytest
 import torch
 import yaml
 
-from study import source_paper, weights
-from study.config import load_params
+from study import source_paper
+from study.config.config import load_params
+from study.runs import weights
 from study.source_paper import FAILURES, RESULTS, main
-from vicreg.model import build_model
+from vicreg.models.joint_embedding import build_model
 from vicreg.randomness import make_generator
 
 BORROWED = """

@@ -6,9 +6,12 @@ import sys
 
 import pytest
 
-from study import ablate, identity, session, verify
-from study.certificates import certified
-from study.results import read_results, replan
+from study import ablate, verify
+from study.execution import session
+from study.results.certificate import certified
+from study.results.results import read_results, replan
+from study.runs import identity
+from study.runs.code_digest import CodeDigest
 
 
 def certificate(project, name):
@@ -177,7 +180,7 @@ def test_there_is_no_certificate_of_another_study_though_they_share_runs(finishe
 
 
 def test_a_report_can_judge_a_certificate_without_loading_what_trains():
-    code = "import sys, study.certificates; sys.exit(any(name in sys.modules for name in ('torch', 'optuna', 'sklearn')))"
+    code = "import sys, study.results.certificate; sys.exit(any(name in sys.modules for name in ('torch', 'optuna', 'sklearn')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -224,8 +227,9 @@ def test_without_results_one_sentence_says_so(project, command):
 
 
 def test_runs_of_other_code_are_not_verified_for_they_are_other_runs(finished, trained, command, monkeypatch):
-    real = identity.code_digests
-    monkeypatch.setattr(identity, "code_digests", lambda module: {**real(module), "vicreg.losses": "edited"})
+    real = identity.training_code()
+    edited = CodeDigest(root="edited", definitions={**real.definitions, "vicreg.methods.vicreg:vicreg_loss": "edited"})
+    monkeypatch.setattr(identity, "training_code", lambda: edited)
     status, _, errors = command(verify.main, "--study", "tiny")
     assert status == 2 and trained() == []
     assert "none of the 3 finished runs that study 'tiny' reports is a run of today's code, data and parameters" in errors

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vicreg.settings import PretrainSettings
+from vicreg.training.settings import PretrainSettings
 
 
 @pytest.fixture

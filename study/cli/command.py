@@ -1,0 +1,33 @@
+"""What every command has in common: one clear sentence for bad input, and an exit status."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from vicreg.errors import InputError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def run_command(main: Callable[[], int | None]) -> None:
+    """Runs a command's main function and exits with its status: 2 for bad input, 130 for Ctrl-C."""
+    try:
+        status = main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = BAD_INPUT
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept, start again to go on", file=sys.stderr)
+        status = INTERRUPTED
+    sys.exit(status or 0)
+
+
+def positive(text: str) -> int:
+    """The type of an argument that is a whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: for any other; argparse makes a sentence of it.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
+    return int(text)

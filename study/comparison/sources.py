@@ -1,0 +1,104 @@
+"""Where results to compare come from: a file, a study, a study at another git revision, or one under another profile."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from study.ablate import RESULTS, plan_of
+from study.analysis.summary import summarise
+from study.execution.scheduler import Lookup
+from study.results.results import FILE, open_for, parse_results, read_results, results_path
+from study.runs.store import FINISHED
+from vicreg.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Results, and what to call them."""
+
+    name: str
+    results: dict[str, Any]
+
+
+def find(text: str, *, store: Path, folder: Path = RESULTS) -> Source:
+    """The results that `text` names.
+
+    Args:
+        text: a path to a `study.json` or its folder; `NAME`, a study's results under `folder`; `REV:NAME`, these at a git
+            revision; or `NAME@PROFILE`, the study under another profile, from the runs that the store holds of it.
+
+    Raises:
+        InputError: where there are no such results; the sentence says what would make them.
+    """
+    path = Path(text)
+    if path.is_file() or (path / FILE).is_file():
+        return Source(name="…/" + "/".join(path.parts[-2:]) if path.is_absolute() else text, results=read_results(path))
+    revision, colon, name = text.rpartition(":")
+    if colon:
+        return Source(name=text, results=at_revision(revision, name, folder=folder))
+    name, at, profile = text.partition("@")
+    if at:
+        return Source(name=text, results=under_profile(name, profile, store=store))
+    return Source(name=text, results=read_results(results_path(text, folder=folder)))
+
+
+def at_revision(revision: str, study: str, *, folder: Path = RESULTS) -> dict[str, Any]:
+    """A study's results as `dvc.lock` knew them at a git revision, from DVC's cache.
+
+    Raises:
+        InputError: if there is no such revision, it had no such results, or the cache no longer holds them.
+    """
+    out = results_path(study, folder=folder).as_posix()
+    lock = yaml.safe_load(_git("show", f"{revision}:./dvc.lock", revision=revision)) or {}
+    outs = [one for stage in (lock.get("stages") or {}).values() for one in stage.get("outs") or []]
+    md5 = next((one["md5"] for one in outs if one["path"] == out), None)
+    if md5 is None:
+        raise InputError(f"revision {revision} has no results of a study {study!r}: its dvc.lock does not name {out}.")
+    cached = _cache() / "files" / "md5" / md5[:2] / md5[2:]
+    if not cached.is_file():
+        raise InputError(
+            f"{out} at {revision} is no longer in DVC's cache (md5 {md5}); get it with `dvc fetch --all-commits`, or run "
+            "the study at that revision again."
+        )
+    return parse_results(cached.read_bytes(), where=f"{out} at {revision}")
+
+
+def under_profile(study: str, profile: str, *, store: Path) -> dict[str, Any]:
+    """A study's results under a profile, from finished runs; what has not been run is missing in them.
+
+    Raises:
+        InputError: if there is no such study or profile, or none of its runs has finished.
+    """
+    session = open_for(study, store=store, profile=profile)
+    plan = plan_of(session, Lookup(session))
+    if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
+        raise InputError(
+            f"the store {store} holds no finished run of study {study!r} on profile {profile!r}; run "
+            f"python -m study.ablate --study {study} --profile {profile} first."
+        )
+    return summarise(plan, session.store, session.dataset, command=session.command, overrides=session.overrides)
+
+
+def _git(*arguments: str, revision: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    except OSError as error:
+        raise InputError(f"git is needed to look at revision {revision!r}, but: {error.strerror}.") from None
+    except subprocess.CalledProcessError as error:
+        detail = (
+            error.stderr.strip().splitlines()[0].removeprefix("fatal: ").rstrip(".")
+            if error.stderr.strip()
+            else "git failed"
+        )
+        raise InputError(f"revision {revision!r} must have a dvc.lock that git can show, but: {detail}.") from None
+    return done.stdout
+
+
+def _cache() -> Path:
+    """DVC's cache, wherever its config has put it."""
+    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False)
+    return Path(done.stdout.strip()) if done.returncode == 0 and done.stdout.strip() else Path(".dvc/cache")

@@ -1,0 +1,51 @@
+"""A study unfolded into its whole plan: what is run next may depend on how what was run before came out."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from study.config.config import parse_setting
+from study.design.path import walk
+from study.design.search import search_plan
+from study.design.tuning import tuned_plan
+from study.execution.scheduler import Lookup, Runner
+from study.execution.session import Session
+from study.spec.plan import Plan
+from study.spec.study_file import Arm
+
+
+def unfold(session: Session, runner: Runner | Lookup) -> Plan:
+    """The study's plan. A `Runner` runs all of it; a `Lookup` runs nothing, and the plan reaches as far as results do."""
+    if session.study.search is not None:
+        return search_plan(session, runner)
+    plan = tuned_plan(session, session.study.arms, runner)
+    runner.finish([cell for cell in plan.cells if cell.role != "tuning"])
+    return walk(session, plan, runner) if session.study.path is not None else plan
+
+
+def unfold_arms(session: Session, names: Sequence[str], runner: Runner | Lookup) -> Plan:
+    """The plan of some arms: by their names, or as settings (`pretrain.mu=10,pretrain.nu=2`), which is how an arm that a
+    search found is named on the command line. Given as settings, an arm is run as it is, and not tuned.
+
+    Raises:
+        InputError: for an arm there is not, or not yet.
+    """
+    # A comma within a value, as in [512, 512], is followed by no key.
+    given = [
+        Arm(name=name, settings=dict(map(parse_setting, re.split(r",(?=[\w.]+=)", name)))) for name in names if "=" in name
+    ]
+    study = session.study
+    plan = session.plan(arms=given if study.nuisance else [*study.arms, *given])
+    if not set(names) <= set(plan.by_arm()):
+        known = unfold(session, Lookup(session))
+        awaited = [arm for arm in study.arms if arm.name in names and arm.name in [one.name for one in known.later]]
+        if awaited and isinstance(runner, Runner):
+            tuned = tuned_plan(session, awaited, runner)
+            left = [one for one in known.later if one.name not in [arm.name for arm in awaited]]
+            known = replace(known.with_cells(tuned.cells), later=(*left, *tuned.later))
+        plan = known.with_cells(plan.cells)
+    plan = plan.only(names)
+    runner.finish([cell for cell in plan.cells if cell.role != "trial"])
+    trials = [cell for cell in plan.cells if cell.role == "trial"]
+    runner.finish_batch(trials, total=len(trials), done=0, prune_after=study.search.prune_after if study.search else None)
+    return plan

@@ -1,0 +1,99 @@
+"""What a person sees while a study runs: a live table on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from study.runs.store import DIVERGED, FINISHED, PRUNED
+from study.spec.plan import Cell
+
+
+class Progress:
+    """Counts runs, shows the active ones with rank and std as they evolve, and estimates the time left."""
+
+    def __init__(self, *, name: str, total: int, done: int, epochs: int, workers: int, console: Console | None = None):
+        self._name, self._total, self._done = name, total, done
+        self._epochs_left, self._workers = epochs, workers
+        self._epochs_seen = 0
+        self._started = time.monotonic()
+        self._active: dict[str, tuple[Cell, Mapping[str, Any] | None]] = {}
+        self._console = console or Console()
+        self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
+
+    def __enter__(self) -> "Progress":
+        if self._live:
+            self._live.start()
+            self._live.update(self._table())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.update(self._table())
+            self._live.stop()
+
+    def started(self, cell: Cell) -> None:
+        self._active[cell.run.digest] = (cell, None)
+        self._refresh()
+
+    def epoch(self, cell: Cell, record: Mapping[str, Any]) -> None:
+        self._active[cell.run.digest] = (cell, record)
+        self._epochs_seen += 1
+        self._epochs_left -= 1
+        self._refresh()
+
+    def ended(self, cell: Cell, status: str, reason: str | None) -> None:
+        _, record = self._active.pop(cell.run.digest, (cell, None))
+        self._done += status in (FINISHED, DIVERGED, PRUNED)  # the others have to be run again
+        what = f"{cell.label}, seed {cell.seed}: {status}" + (f" ({reason})" if reason else "")
+        numbers = "" if record is None else f"; {_numbers(record)}"
+        self._console.print(
+            f"[{self._done}/{self._total}] {what}{numbers}{self._time_left()}", highlight=False, markup=False, soft_wrap=True
+        )
+        self._refresh()
+
+    def _refresh(self) -> None:
+        if self._live:
+            self._live.update(self._table())
+
+    def _table(self) -> Table:
+        table = Table(title=f"{self._name}: {self._done} of {self._total} runs{self._time_left()}", title_justify="left")
+        for column in ("arm", "seed", "epoch", "RankMe of embeddings", "std of embeddings", "loss"):
+            table.add_column(column, justify="left" if column == "arm" else "right")
+        for cell, record in self._active.values():
+            epochs = cell.run.config.pretrain.trained_epochs
+            if record is None:
+                table.add_row(cell.label, str(cell.seed), f"0/{epochs}", "", "", "")
+                continue
+            trace = record["embeddings"]
+            table.add_row(
+                cell.label, str(cell.seed), f"{record['epoch']}/{epochs}",
+                f"{trace['rankme']:.1f}", f"{trace['std_mean']:.3f}", f"{record['total']:.3f}",
+            )  # fmt: skip
+        return table
+
+    def _time_left(self) -> str:
+        if self._epochs_seen < 2 * self._workers or self._epochs_left <= 0:
+            return ""
+        seconds = (time.monotonic() - self._started) / self._epochs_seen * self._epochs_left
+        return f"; about {format_duration(seconds)} left"
+
+
+def _numbers(record: Mapping[str, Any]) -> str:
+    trace = record["embeddings"]
+    return f"loss {record['total']:.3f}, RankMe {trace['rankme']:.1f}, std {trace['std_mean']:.3f}"
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds in the unit a person would use."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

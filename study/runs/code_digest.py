@@ -1,0 +1,395 @@
+"""The digest of code: a Merkle root over the definitions that a result depends on.
+
+A root is a function or class, such as `vicreg.training.loop:pretrain`. From its syntax tree every name is followed to the
+definition of ours that it stands for, however deep. In the tree a name is replaced by the digest of that definition, and a
+name from elsewhere by what it was imported as. So the digest changes where the code does something else, and only there.
+It stays the same where a definition is moved or renamed, imports are sorted, a docstring, comment or annotation is written,
+the text of an error is changed, or a definition that nothing here uses is added.
+
+The tree is written out field by field, empty fields left out: Python 3.11, 3.12 and 3.13 give the same digest.
+"""
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TREE = Path(__file__).parents[2]  # the folder that holds the packages
+_PACKAGES = ("vicreg", "study")
+_ALWAYS = ""  # names what a module does when it is imported, apart from defining names
+_MARK = "\x7f"  # around the index of a definition in a tree written as JSON
+_FIELDS_WITHOUT_EFFECT = ("ctx", "returns", "type_comment", "kind", "type_params")
+_WITHOUT_EFFECT = ("dataclass", "cache", "lru_cache", "contextmanager", "no_grad", "njit", "total_ordering")
+
+Unit = tuple[str, str]  # a module's dotted name, and a name that it defines
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeDigest:
+    """What code a result depends on: `root` for all of it, and of each definition by itself, by `module:name`.
+
+    A definition's own digest says whether it has changed, whatever became of those it uses.
+    """
+
+    root: str
+    definitions: Mapping[str, str]
+
+    def changes(self, other: "CodeDigest") -> list[str]:
+        """The definitions in which the code differs from `other`'s, by name; none where only places or names differ."""
+        if self.root == other.root:
+            return []
+        return changed_definitions(self.definitions, other.definitions)
+
+
+def changed_definitions(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """The names of definitions that only one of two maps from name to digest has, moved and renamed ones left out."""
+    only = [{name for name, digest in mine.items() if digest not in theirs.values()}
+            for mine, theirs in ((dict(one), dict(other)), (dict(other), dict(one)))]  # fmt: skip
+    return sorted(only[0] | only[1])
+
+
+@functools.cache
+def code_digest(*roots: str, tree: Path = TREE, leave_out: tuple[str, ...] = ()) -> CodeDigest:
+    """Digest the definitions that `roots` depend on.
+
+    Args:
+        roots: each a `module:name`.
+        tree: the folder that holds the packages.
+        leave_out: modules that are not followed, since something else covers what they decide.
+
+    Raises:
+        LookupError: if a root is not there.
+        ValueError: for an import that cannot be followed (relative, or of `*`).
+    """
+    source = _Source(tree, frozenset(leave_out))
+    starts = [source.find(*root.split(":")) for root in roots]
+    encoded = source.reach(starts)
+    own = {unit: _digest(one.filled({unit: unit[1] for unit in one.references})) for unit, one in encoded.items()}
+    digests = own
+    for _ in encoded:  # as many rounds as the longest chain of definitions, or as there are where some use each other
+        before, digests = digests, {
+            unit: _digest(one.filled(digests)) if one.references else own[unit] for unit, one in encoded.items()
+        }
+        if digests == before:
+            break
+    imported = sorted({digests[unit] for unit in encoded if unit[1] == _ALWAYS})
+    root = _digest(" ".join([*(digests[unit] for unit in starts), "|", *imported]))
+    return CodeDigest(root=root, definitions={":".join(unit).rstrip(":"): own[unit] for unit in sorted(encoded)})
+
+
+class _Encoded:
+    """A definition's tree as JSON, in pieces: between two of them stands a definition that it refers to."""
+
+    def __init__(self, value: Any, references: list[Unit]) -> None:
+        pieces = json.dumps(value, sort_keys=True).split(_MARK)
+        self._pieces, self._between = pieces[::2], [int(index) for index in pieces[1::2]]
+        self.references = references
+        self.is_empty = value == []
+
+    def filled(self, names: Mapping[Unit, str]) -> str:
+        """The tree, with `names` of what it refers to, and of what it imports behind it."""
+        text = [self._pieces[0]]
+        for index, piece in zip(self._between, self._pieces[1:], strict=True):
+            text += [names.get(self.references[index], ""), piece]
+        used = set(self._between)
+        beside = sorted(names[unit] for number, unit in enumerate(self.references) if number not in used and unit in names)
+        return " ".join([*text, *beside])
+
+
+@dataclass
+class _Module:
+    """The top level of a module: what each name stands for, and the statements that define it."""
+
+    name: str
+    statements: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    ours: dict[str, Unit] = field(default_factory=dict)  # imported from our own packages
+    others: dict[str, str] = field(default_factory=dict)  # imported from elsewhere: the dotted name
+    always: list[ast.stmt] = field(default_factory=list)
+    imports: set[str] = field(default_factory=set)  # modules of ours
+
+
+class _Source:
+    """The packages below a folder, parsed as they are asked for."""
+
+    def __init__(self, tree: Path, leave_out: frozenset[str]) -> None:
+        self._tree, self._leave_out = tree, leave_out
+        self._modules: dict[str, _Module] = {}
+
+    def find(self, module: str, name: str) -> Unit:
+        """The definition that a name of a module stands for, through whatever modules hand it on."""
+        seen = set()
+        while (module, name) not in seen:
+            seen.add((module, name))
+            parsed = self._module(module)
+            if name in parsed.statements:
+                return module, name
+            if name in parsed.ours:
+                module, name = parsed.ours[name]
+                continue
+            break
+        raise LookupError(f"{module}:{name} is not defined under {self._tree}")
+
+    def reach(self, starts: list[Unit]) -> dict[Unit, _Encoded]:
+        """Every definition that the given ones depend on, they themselves included."""
+        found: dict[Unit, _Encoded] = {}
+        waiting = list(starts)
+        while waiting:
+            unit = waiting.pop()
+            if unit in found:
+                continue
+            found[unit] = self._encode(unit)
+            waiting += [*found[unit].references, (unit[0], _ALWAYS)]
+        # What an import does is part of the code where it does anything; a module that only defines names does nothing.
+        return {unit: one for unit, one in found.items() if unit[1] != _ALWAYS or not one.is_empty}
+
+    def is_module(self, name: str) -> bool:
+        return name.partition(".")[0] in _PACKAGES and self._path(name) is not None
+
+    def _encode(self, unit: Unit) -> _Encoded:
+        module = self._module(unit[0])
+        writer = _Writer(self, module, unit[1])
+        if unit[1] != _ALWAYS:
+            return _Encoded([writer.statement(one) for one in module.statements[unit[1]]], writer.references)
+        value = [writer.statement(one) for one in module.always]
+        followed = [(name, _ALWAYS) for name in sorted(module.imports - self._leave_out)]
+        return _Encoded(value, [*writer.references, *followed])
+
+    def resolve(self, module: _Module, name: str) -> Unit | str | None:
+        """What a name in a module stands for: a definition, `module` alone as ("name", ""), a dotted name from
+        elsewhere, or None where it is the function's own or Python's."""
+        if name in module.statements:
+            return module.name, name
+        if name in module.others:
+            return module.others[name]
+        if name not in module.ours:
+            return None
+        return self.member(*module.ours[name])
+
+    def member(self, module: str, name: str) -> Unit | str | None:
+        """What `module.name` stands for, as `resolve` says it."""
+        whole = f"{module}.{name}" if name else module
+        if self.is_module(whole):
+            return whole, _ALWAYS
+        if module in self._leave_out:
+            return f"left out: {name}"
+        return self.resolve(self._module(module), name)
+
+    def names(self, module: str) -> list[str]:
+        return [] if module in self._leave_out else sorted(self._module(module).statements)
+
+    def _path(self, name: str) -> Path | None:
+        stem = self._tree / name.replace(".", "/")
+        candidates = (stem.with_name(f"{stem.name}.py"), stem / "__init__.py")
+        return next((path for path in candidates if path.is_file()), None)
+
+    def _module(self, name: str) -> _Module:
+        if name not in self._modules:
+            path = self._path(name)
+            if path is None:
+                raise LookupError(f"module {name} is not there under {self._tree}")
+            module = self._modules[name] = _Module(name)
+            for statement in ast.parse(path.read_bytes()).body:
+                self._take(module, statement)
+        return self._modules[name]
+
+    def _take(self, module: _Module, statement: ast.stmt) -> None:
+        """Files one statement of a module's top level."""
+        for one in ast.walk(statement):  # imports anywhere, those within a function included
+            if isinstance(one, ast.Import | ast.ImportFrom):
+                self._take_import(module, one)
+        if isinstance(statement, ast.Import | ast.ImportFrom) or _is_docstring(statement):
+            return
+        names = list(_defined(statement))
+        for name in names:
+            module.statements.setdefault(name, []).append(statement)
+        if not names or _does_something(statement):
+            module.always.append(statement)
+
+    def _take_import(self, module: _Module, statement: ast.Import | ast.ImportFrom) -> None:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                bound = alias.asname or alias.name.partition(".")[0]
+                target = alias.name if alias.asname else bound
+                if alias.name.partition(".")[0] in _PACKAGES:
+                    module.ours[bound] = (target, "")
+                    module.imports.add(alias.name)
+                else:
+                    module.others[bound] = target
+            return
+        if statement.level or statement.module is None or statement.names[0].name == "*":
+            raise ValueError(f"{module.name} imports in a way that cannot be followed; name the module and what is taken")
+        for alias in statement.names:
+            bound = alias.asname or alias.name
+            if statement.module.partition(".")[0] not in _PACKAGES:
+                module.others[bound] = f"{statement.module}.{alias.name}"
+                continue
+            module.ours[bound] = (statement.module, alias.name)
+            submodule = f"{statement.module}.{alias.name}"
+            module.imports.add(submodule if self.is_module(submodule) else statement.module)
+
+
+class _Writer:
+    """Writes one definition out as JSON values, and collects the definitions that it refers to."""
+
+    def __init__(self, source: _Source, module: _Module, own: str) -> None:
+        self._source, self._module, self._own = source, module, own
+        self.references: list[Unit] = []
+
+    def statement(self, node: ast.stmt) -> Any:
+        """A statement of the top level; the name that it defines is left out."""
+        written = self._node(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == self._own:
+            written.pop("name")
+        return written
+
+    def _node(self, node: Any) -> Any:
+        if isinstance(node, list):
+            return [self._node(one) for one in node if not self._is_left_out(one)]
+        if not isinstance(node, ast.AST):
+            return node if isinstance(node, str | bool) or node is None else repr(node)
+        if isinstance(node, ast.Name):
+            return self._name(node.id)
+        if isinstance(node, ast.Attribute) and (member := self._attribute(node)) is not None:
+            return member
+        if isinstance(node, ast.Constant):
+            return [type(node.value).__name__, repr(node.value)]
+        if isinstance(node, ast.JoinedStr):
+            node = _joined(node)
+        if isinstance(node, ast.AnnAssign):
+            self._annotation(node.annotation)
+            node = ast.Assign(targets=[node.target], value=node.value)
+        if isinstance(node, ast.Raise):
+            node = _without_message(node)
+        if isinstance(node, ast.Assert):
+            node = ast.Assert(test=node.test)
+        if isinstance(node, ast.ClassDef):
+            node = _without_checks(node)
+        if isinstance(node, ast.arg):
+            self._annotation(node.annotation)
+            return node.arg
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            self._annotation(node.returns)
+        fields = {key: value for key, value in ast.iter_fields(node) if key not in _FIELDS_WITHOUT_EFFECT}
+        if "body" in fields and isinstance(fields["body"], list) and _is_docstring(fields["body"][0]):
+            fields["body"] = fields["body"][1:]
+        written = {key: self._node(value) for key, value in fields.items()}
+        return {"": type(node).__name__} | {key: value for key, value in written.items() if value not in (None, [], "")}
+
+    def _is_left_out(self, node: Any) -> bool:
+        return isinstance(node, ast.Import | ast.ImportFrom | ast.Pass)
+
+    def _name(self, name: str) -> Any:
+        if name == self._own:
+            return ["own"]
+        found = self._source.resolve(self._module, name)
+        return self._reference(found) if found is not None else name
+
+    def _attribute(self, node: ast.Attribute) -> Any:
+        """What `module.name` stands for where it begins with a module of ours; None where it does not."""
+        parts = [node.attr]
+        inner: ast.expr = node.value
+        while isinstance(inner, ast.Attribute):
+            parts.append(inner.attr)
+            inner = inner.value
+        if not isinstance(inner, ast.Name) or inner.id not in self._module.ours:
+            return None
+        found = self._source.resolve(self._module, inner.id)
+        while parts and isinstance(found, tuple) and found[1] == _ALWAYS:
+            found = self._source.member(found[0], parts.pop())
+        if found is None or parts:
+            return None
+        return self._reference(found)
+
+    def _reference(self, found: Unit | str) -> Any:
+        if isinstance(found, str):
+            return ["from", found]
+        if found[1] != _ALWAYS:
+            return self._unit(found)
+        # A module by itself, handed on: whatever is in it may be used.
+        return ["module", *(self._unit((found[0], name)) for name in self._source.names(found[0]))]
+
+    def _unit(self, unit: Unit) -> Any:
+        if unit not in self.references:
+            self.references.append(unit)
+        return f"{_MARK}{self.references.index(unit)}{_MARK}"
+
+    def _annotation(self, annotation: ast.expr | None) -> None:
+        """Follows the classes of ours that an annotation names, for their methods may be called; it is not written."""
+        if annotation is not None:
+            self._node(annotation)
+
+
+def _defined(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement of a module's top level defines."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+
+
+def _does_something(statement: ast.stmt) -> bool:
+    """Whether a statement may do more than define its names: register something, or change what is there."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return any(_last_name(one) not in _WITHOUT_EFFECT for one in statement.decorator_list)
+    return not isinstance(statement, ast.Assign | ast.AnnAssign)
+
+
+def _last_name(decorator: ast.expr) -> str:
+    if isinstance(decorator, ast.Call):
+        decorator = decorator.func
+    return decorator.attr if isinstance(decorator, ast.Attribute) else getattr(decorator, "id", "")
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _without_message(node: ast.Raise) -> ast.Raise:
+    """`raise Error(text)` as `raise Error`: what an error says changes no result."""
+    error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+    return ast.Raise(exc=error)
+
+
+def _without_checks(node: ast.ClassDef) -> ast.ClassDef:
+    """A class without what only checks its fields; of settings, whose values an identity holds, without the fields too."""
+    is_settings = node.name.endswith("Settings")
+    kept = [
+        one for one in node.body
+        if not (isinstance(one, ast.FunctionDef) and one.name == "__post_init__" and (is_settings or not _sets(one)))
+        and not (isinstance(one, ast.AnnAssign) and is_settings)
+    ]  # fmt: skip
+    return ast.ClassDef(
+        name=node.name, bases=node.bases, keywords=node.keywords, body=kept or [ast.Pass()],
+        decorator_list=node.decorator_list,
+    )  # fmt: skip
+
+
+def _sets(function: ast.FunctionDef) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr == "__setattr__" for node in ast.walk(function))
+
+
+def _joined(node: ast.JoinedStr) -> ast.JoinedStr:
+    """An f-string whose neighbouring texts are one, as some versions of Python have them and others not."""
+    values: list[ast.expr] = []
+    for value in node.values:
+        if isinstance(value, ast.Constant) and values and isinstance(values[-1], ast.Constant):
+            values[-1] = ast.Constant(value=f"{values[-1].value}{value.value}")
+        else:
+            values.append(value)
+    return ast.JoinedStr(values=values)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

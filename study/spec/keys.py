@@ -1,0 +1,70 @@
+"""The keys that a study's file may hold, and the nearest right one for one that it may not."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from study.config.config import flatten
+from vicreg.errors import InputError
+from vicreg.training.settings import PretrainSettings
+from vicreg.views.settings import ViewSettings
+
+# Dotted keys of params.yaml's section `pretrain`, which are what a study may fix, tune and vary. The data are the same
+# for a whole study, and so is what is measured of its runs; else arms could not be compared.
+SETTINGS = (
+    *(f"pretrain.{field.name.rstrip('_')}" for field in dataclasses.fields(PretrainSettings) if field.name != "views"),
+    "pretrain.augmentation.preset",
+    *(f"pretrain.augmentation.{field.name}" for field in dataclasses.fields(ViewSettings)),
+)
+
+
+def mapping(where: str, given: Any) -> Mapping[str, Any]:
+    """`given`, where it holds named values; nothing counts as none.
+
+    Raises:
+        InputError: if it is anything else; `where` begins the sentence: `mine.yaml: fixed`.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise InputError(f"{where} must hold named values, but holds {given!r}.")
+    return given
+
+
+def check_keys(where: str, given: Iterable[Any], known: Iterable[str]) -> None:
+    """Refuses a key that is not known, with the nearest that is.
+
+    Raises:
+        InputError: for such a key.
+    """
+    known = list(known)
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}."
+            raise InputError(f"{where} may not hold {key!r}; {hint}")
+
+
+def settings(where: str, given: Any) -> dict[str, Any]:
+    """Dotted settings of `pretrain`, from sections nested or dotted.
+
+    Raises:
+        InputError: for a key that a study may not set.
+    """
+    flat = flatten({str(key): value for key, value in mapping(where, given).items()})
+    if "pretrain.seed" in flat:
+        raise InputError(f"{where} may not set pretrain.seed; list seeds instead.")
+    check_keys(where, flat, SETTINGS)
+    return flat
+
+
+def whole(where: str, given: Any, *, least: int) -> int:
+    """A whole number.
+
+    Raises:
+        InputError: if it is none, or below `least`.
+    """
+    if type(given) is not int or given < least:
+        raise InputError(f"{where} must be a whole number of at least {least}, but got {given!r}.")
+    return given

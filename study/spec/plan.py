@@ -1,0 +1,230 @@
+"""A study x seeds -> the cells to run: every arm, and for every architecture its untrained control."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from study.config.config import UNTRAINED, Config
+from study.runs.store import Run, make_run
+from study.spec.study_file import Arm, Study
+from vicreg.errors import InputError
+from vicreg.views.settings import ViewSettings
+
+# What a cell is for, in the order that arms are shown: one of the study's arms, or what a search confirms; a step of a path;
+# a trial of a search; a value of nuisance parameters tried for an arm; an untrained control.
+ROLES = ("arm", "step", "trial", "tuning", "control")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One arm at one seed. `settings` are all in which its run differs from the config and what the study fixes; those of
+    them that tuning chose are in `tuned` as well, and not in the label."""
+
+    arm: str
+    label: str
+    settings: Mapping[str, Any]
+    published: Mapping[str, Any] | None
+    role: str
+    control: str | None  # the name of the control arm this one is compared with
+    run: Run
+    reason: str | None = None
+    tunes: str | None = None  # the arm that a cell of role `tuning` tries nuisance values for
+    tuned: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        return self.run.config.pretrain.seed
+
+    @property
+    def is_control(self) -> bool:
+        return self.role == "control"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Awaited:
+    """Runs that are no cells yet, since the results of others decide what they are."""
+
+    name: str  # an arm, or `path`, `trials`
+    runs: int  # at most
+    after: str  # what they wait for: `its tuning`
+    like: Config  # a run that takes about as long
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One round of a path: which difference was made, and how it and the others did on validation.
+
+    `alternatives` maps the arm of each difference that was tried to its mean accuracy over seeds, or to None where a run
+    came to none; `arm` is the one that was kept.
+    """
+
+    key: str
+    old: Any
+    new: Any
+    arm: str
+    alternatives: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a study asks for under one config. Cells stand in the order they are run: controls, then arms, by seed.
+
+    `path` is what was walked (`mode: path`), `front` the arms of the trials that no other trial of the search betters in
+    every objective, `notes` what a design did otherwise than its file says, and `later` what it cannot name yet.
+    """
+
+    study: Study
+    config: Config
+    cells: tuple[Cell, ...]
+    path: tuple[Step, ...] = ()
+    front: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    later: tuple[Awaited, ...] = ()
+
+    def by_arm(self) -> dict[str, list[Cell]]:
+        """Arm -> its cells: the study's arms in its own order, then those its design made, then the controls."""
+        order = {arm.name: index for index, arm in enumerate(self.study.arms)}
+        grouped: dict[str, list[Cell]] = {}
+        for cell in sorted(self.cells, key=lambda cell: (ROLES.index(cell.role), order.get(cell.arm, len(order)))):
+            grouped.setdefault(cell.arm, []).append(cell)
+        return grouped
+
+    def only(self, arms: Sequence[str]) -> "Plan":
+        """The plan of some of its arms alone; of an arm whose tuning has not ended, the runs of that.
+
+        Raises:
+            InputError: for an arm the study does not have.
+        """
+        names = [*self.by_arm(), *(one.name for one in self.later)]
+        for name in arms:
+            if name not in names:
+                raise InputError(f"study {self.study.name!r} has no arm {name!r}; it has {', '.join(names)}.")
+        later = tuple(one for one in self.later if one.name in arms)
+        asked = {*arms, *(f"tunes {one.name}" for one in later)}
+        cells = tuple(cell for cell in self.cells if {cell.arm, f"tunes {cell.tunes}"} & asked)
+        return replace(self, cells=cells, later=later)
+
+    def with_cells(self, cells: Iterable[Cell]) -> "Plan":
+        """The plan with more cells behind its own, each arm at each seed once."""
+        every: dict[tuple[str, int], Cell] = {}
+        for cell in (*self.cells, *cells):
+            every.setdefault((cell.arm, cell.seed), cell)
+        return replace(self, cells=tuple(every.values()))
+
+
+def make_plan(
+    study: Study,
+    config: Config,
+    *,
+    data: str,
+    device: torch.device,
+    seeds: Sequence[int] | None = None,
+    arms: Sequence[Arm] | None = None,
+    role: str = "arm",
+    tuned: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Plan:
+    """Crosses the study's arms (or `arms`, which its design made) with seeds.
+
+    Args:
+        study: what it fixes lies over the config, and each arm's settings over these.
+        config: the profile's.
+        data: digest of the data.
+        device: where the runs are to run.
+        seeds: in place of the study's, or else the config's.
+        role: what the cells are for. Trials and tuning run at seeds of their own, where no control is.
+        tuned: arm -> what was chosen of the nuisance parameters, which lies over its settings.
+
+    Raises:
+        InputError: for settings no run can have; the sentence names the arm.
+    """
+    config = fixed_config(study, config)
+    # Verdicts and alignment compare two views: the baseline's for every arm, or arms would differ by what they are asked.
+    views = config.with_settings(next(arm for arm in study.arms if arm.name == study.baseline).settings).pretrain.views
+    seeds = tuple(seeds or study.seeds or config.ablate.seeds)
+    controlled = role not in ("trial", "tuning")
+    cells: list[Cell] = []
+    controls: dict[str, str] = {}  # architecture -> name of its control
+    architectures: dict[str, Config] = {}
+    for arm in study.arms if arms is None else arms:
+        chosen = (tuned or {}).get(arm.name, {})
+        try:
+            own = config.with_settings({**arm.settings, **chosen})
+            untrained = own.with_settings(UNTRAINED)
+        except InputError as error:
+            raise InputError(f"arm {arm.name!r} of study {study.name!r}: {error}") from None
+        key = _architecture(untrained)
+        architectures.setdefault(key, untrained)
+        controls.setdefault(key, _control_name(untrained, config))
+        for seed in seeds:
+            run = _run(own, seed, data, device, views)
+            cells.append(Cell(
+                arm=arm.name, label=arm.label, settings={**arm.settings, **chosen}, published=arm.published, role=role,
+                control=controls[key] if controlled else None, run=run, reason=arm.reason, tuned=chosen,
+            ))  # fmt: skip
+    baseline_first = sorted(cells, key=lambda cell: (seeds.index(cell.seed), cell.arm != study.baseline))
+    beside = _control_cells(architectures, controls, seeds, data, device, views) if controlled else []
+    return Plan(study=study, config=config, cells=(*beside, *baseline_first))
+
+
+def fixed_config(study: Study, config: Config) -> Config:
+    """The config with what the study fixes.
+
+    Raises:
+        InputError: for a value no run can have.
+    """
+    try:
+        return config.with_settings(study.settings)
+    except InputError as error:
+        raise InputError(f"what study {study.name!r} fixes: {error}") from None
+
+
+def _control_cells(
+    architectures: Mapping[str, Config],
+    controls: Mapping[str, str],
+    seeds: Sequence[int],
+    data: str,
+    device: torch.device,
+    views: tuple[ViewSettings, ViewSettings],
+) -> list[Cell]:
+    return [
+        Cell(
+            arm=controls[key], label=controls[key].replace("-", " "), settings={"pretrain.epochs": 0}, published=None,
+            role="control", control=None, run=_run(untrained, seed, data, device, views),
+        )
+        for key, untrained in architectures.items()
+        for seed in seeds
+    ]  # fmt: skip
+
+
+def _run(
+    config: Config, seed: int, data: str, device: torch.device, views: tuple[ViewSettings, ViewSettings]
+) -> Run:
+    seeded = config.with_settings({"pretrain.seed": seed})
+    return make_run(seeded, data=data, device=device, probes=config.ablate.probes, views=views)
+
+
+def _architecture(untrained: Config) -> str:
+    settings = untrained.values["pretrain"]
+    names = (
+        "backbone", "stem", "width", "zero_init_residual", "normalisation", "expander", "expander_batchnorm", "image_size",
+        "precision",
+    )  # fmt: skip
+    return json.dumps([settings[name] for name in names])
+
+
+def _control_name(untrained: Config, baseline: Config) -> str:
+    """`untrained`, or with what sets this architecture apart from the baseline's."""
+    own, usual = untrained.values["pretrain"], baseline.values["pretrain"]
+    parts = [
+        str(own[name]).replace(" ", "").strip("[]").replace(",", "x") or "none"
+        for name in ("backbone", "stem", "width", "normalisation", "expander", "image_size", "precision")
+        if own[name] != usual[name]
+    ]
+    if own["zero_init_residual"] != usual["zero_init_residual"]:
+        parts.append("zero-init" if own["zero_init_residual"] else "no-zero-init")
+    if own["expander_batchnorm"] != usual["expander_batchnorm"]:
+        parts.append("batchnorm" if own["expander_batchnorm"] else "no-batchnorm")
+    return "-".join(["untrained", *parts])

@@ -1,0 +1,117 @@
+"""Energy is what a device's own counter says, shared among the runs that were going, or nothing."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from study.execution.energy import Meter, Shares
+
+CPU = torch.device("cpu")
+
+
+def package(folder, name="package-0", *, used=1_000_000, limit=10_000_000):
+    domain = folder / f"intel-rapl:{len(list(folder.glob('*')))}"
+    domain.mkdir()
+    for file, text in (("name", name), ("energy_uj", used), ("max_energy_range_uj", limit)):
+        (domain / file).write_text(f"{text}\n")
+    return domain
+
+
+def test_joules_are_what_the_counters_of_all_packages_gained(tmp_path):
+    domains = [package(tmp_path), package(tmp_path, "package-1", used=0)]
+    meter = Meter(CPU, rapl=tmp_path)
+    domains[0].joinpath("energy_uj").write_text("3500000")
+    domains[1].joinpath("energy_uj").write_text("500000")
+    assert meter.joules() == pytest.approx(3.0)
+
+
+def test_a_part_of_a_package_is_not_counted_beside_it(tmp_path):
+    package(tmp_path)
+    core = package(tmp_path, "core")
+    meter = Meter(CPU, rapl=tmp_path)
+    core.joinpath("energy_uj").write_text("9000000")
+    assert meter.joules() == 0
+
+
+def test_a_counter_that_started_anew_goes_on_from_its_limit(tmp_path):
+    domain = package(tmp_path, used=9_000_000)
+    meter = Meter(CPU, rapl=tmp_path)
+    domain.joinpath("energy_uj").write_text("500000")
+    assert meter.joules() == pytest.approx(1.5)
+
+
+def test_a_device_that_does_not_tell_has_no_energy(tmp_path):
+    assert Meter(CPU, rapl=tmp_path).joules() is None
+    package(tmp_path).joinpath("energy_uj").write_text("not a number")
+    assert Meter(CPU, rapl=tmp_path).joules() is None
+
+
+def test_each_call_tells_what_was_used_since_the_last_and_a_second_time_around_is_seen(tmp_path):
+    domain = package(tmp_path, used=0)
+    meter, told = Meter(CPU, rapl=tmp_path), []
+    for used in (6_000_000, 2_000_000, 9_000_000, 1_000_000):
+        domain.joinpath("energy_uj").write_text(str(used))
+        told.append(meter.joules())
+    assert told == pytest.approx([6, 6, 7, 2]) and meter.joules() == 0
+
+
+def test_a_counter_that_can_no_longer_be_read_tells_nothing_from_then_on(tmp_path):
+    domain = package(tmp_path)
+    meter = Meter(CPU, rapl=tmp_path)
+    text = domain.joinpath("energy_uj").read_text()
+    domain.joinpath("energy_uj").unlink()
+    assert meter.joules() is None
+    domain.joinpath("energy_uj").write_text(text)
+    assert meter.joules() is None
+
+
+def test_runs_share_what_was_used_while_they_were_going_and_nobody_what_was_used_between(tmp_path):
+    domain = package(tmp_path, used=0, limit=10**9)
+    shares, used = Shares(Meter(CPU, rapl=tmp_path)), 0
+
+    def use(joules):
+        nonlocal used
+        used += joules * 1_000_000
+        domain.joinpath("energy_uj").write_text(str(used))
+
+    use(100)  # before there was any
+    shares.begin(1)
+    use(5)  # a alone
+    shares.begin(2)
+    use(8)  # both
+    a = shares.end(1)
+    use(3)  # b alone
+    b = shares.end(2)
+    use(50)
+    shares.begin(3)
+    assert (a, b, shares.end(3)) == (pytest.approx(9), pytest.approx(7), 0)
+
+
+def test_runs_of_a_device_that_does_not_tell_have_no_energy(tmp_path):
+    shares = Shares(Meter(CPU, rapl=tmp_path))
+    shares.begin(1)
+    assert shares.end(1) is None
+
+
+def test_a_gpu_is_found_by_its_uuid_for_torch_may_number_gpus_otherwise(monkeypatch):
+    """NVML's second GPU is torch's first where CUDA_VISIBLE_DEVICES is 1. No GPU is needed: both libraries are stood in for."""
+    millijoules = {"GPU-first": 1e6, "GPU-second": 5e6}
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="second"))
+    library = SimpleNamespace(
+        nvmlInit=lambda: None, nvmlDeviceGetHandleByUUID=lambda uuid: uuid,
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: millijoules[handle],
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    meter = Meter(torch.device("cuda"))
+    millijoules["GPU-second"] += 7000
+    assert meter.joules() == pytest.approx(7)
+    millijoules["GPU-second"] = 2000  # its driver was loaded anew
+    assert meter.joules() == pytest.approx(2)
+
+
+def test_a_gpu_without_a_readable_counter_has_no_energy():
+    if torch.cuda.is_available():
+        pytest.skip("this machine's GPU may tell")
+    assert Meter(torch.device("cuda")).joules() is None

@@ -1,0 +1,189 @@
+"""In what a measurement differs from the source paper's protocol: nothing that follows it, and each single change."""
+
+import pytest
+
+from study.config.config import flatten
+from study.paper.protocol import data_of, dataset_of, differences, is_copy
+from tests.study.made_up_paper import CLASSES, FINE, PAPER, PUBLISHED, WHOLE, profile_of
+
+ARM = {"settings": {}}
+FOLDER = {**WHOLE, "dataset": "imagefolder"}
+
+
+def results(settings=None, *, profile="cifar10", data=WHOLE):
+    """The part of a study's results that says how its runs were made."""
+    values = profile_of(profile).with_settings(settings or {}).values
+    recipe = flatten({name: values[name] for name in ("prepare", "pretrain", "evaluate")})
+    return {"recipe": recipe, "data": data}
+
+
+def apart(settings=None, *, data=WHOLE, profile="cifar10", arm=ARM, **named):
+    return differences(results(settings, profile=profile, data=data), arm, PAPER, **named)
+
+
+@pytest.mark.parametrize(("profile", "data"), [("cifar10", WHOLE), ("cifar100", FINE)])
+def test_the_profiles_of_the_paper_have_no_difference_from_its_protocol(profile, data):
+    assert apart(profile=profile, data=data) == []
+
+
+CHANGES = {
+    "pretrain.backbone": "resnet18",
+    "pretrain.width": 32,
+    "pretrain.stem": "cifar",
+    "pretrain.zero_init_residual": True,
+    "pretrain.normalisation": "imagenet",
+    "pretrain.expander": [512, 512, 512],
+    "pretrain.expander_batchnorm": False,
+    "pretrain.image_size": 64,
+    "pretrain.convention": "equation",
+    "pretrain.lambda": 10,
+    "pretrain.mu": 10,
+    "pretrain.nu": 2,
+    "pretrain.gamma": 2,
+    "pretrain.epsilon": 0.001,
+    "pretrain.epochs": 20,
+    "pretrain.stop_after": 50,
+    "pretrain.batch_size": 256,
+    "pretrain.drop_last": False,
+    "pretrain.optimizer": "adamw",
+    "pretrain.base_lr": 0.8,
+    "pretrain.lr_batch_size": 256,
+    "pretrain.start_lr": 0.01,
+    "pretrain.end_lr": 0.0,
+    "pretrain.warmup_epochs": 5,
+    "pretrain.weight_decay": 0.0001,
+    "pretrain.momentum": 0.99,
+    "pretrain.lars_eta": 0.02,
+    "pretrain.decay_bias_and_norm": True,
+    "pretrain.adapt_bias_and_norm": True,
+    "pretrain.augmentation.crop_scale": [0.08, 1.0],
+    "pretrain.augmentation.blur": 0.0,
+    "prepare.image_size": 64,
+    "evaluate.linear.epochs": 10,
+    "evaluate.linear.lr": [0.01, 0.1],
+    "evaluate.linear.batch_size": 256,
+    "evaluate.linear.momentum": 0.0,
+    "evaluate.linear.weight_decay": 0.001,
+    "evaluate.linear.crop_scale": [0.08, 1.0],
+    "evaluate.linear.flip": 0.0,
+}
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_a_single_change_is_the_single_difference_and_named(key):
+    (text,) = apart({key: CHANGES[key]})
+    assert key.removeprefix("pretrain.").removeprefix("augmentation.") in text
+
+
+def test_what_is_named_covers_every_setting_of_the_recipe_but_those_that_change_rounding_and_watching_alone():
+    """A setting added to params.yaml has to be named here or in published.yaml."""
+    rounding = {"precision", "view_passes", "compile", "graph", "threads", "checkpoint_every", "probe_every"}
+    named = {*PAPER["settings"], *PAPER["filled"], "pretrain.image_size"}
+    recipe = {key for key in results()["recipe"] if key.startswith("pretrain.") and ".augmentation." not in key}
+    assert recipe - named == {f"pretrain.{key}" for key in rounding} | {"pretrain.seed"}
+
+
+def test_the_fill_of_a_silence_is_what_params_yaml_has_and_every_other_value_says_that_the_paper_is_silent():
+    recipe = results()["recipe"]
+    for key, value in {**PAPER["filled"], **PAPER["filled_probe"]}.items():
+        assert recipe[key] == value, key
+    assert apart({"pretrain.stem": "cifar"}) == ["stem cifar, where the paper is silent and imagenet is usual here"]
+    assert apart({"pretrain.base_lr": 0.8}) == ["base_lr 0.8 in place of 0.2"]
+
+
+def test_an_arms_own_settings_count_as_those_of_the_recipe_do():
+    assert apart(arm={"settings": {"pretrain.nu": 2}}) == ["nu 2 in place of 1"]
+
+
+def test_what_a_claim_varies_is_no_difference_and_what_it_fixes_is_held_to_its_own_value():
+    assert apart({"pretrain.stem": "cifar"}, free=("pretrain.stem",)) == []
+    own = {"pretrain.batch_size": 256}
+    assert apart({"pretrain.batch_size": 256}, instead=own) == []
+    assert apart({"pretrain.batch_size": 512}, instead=own) == ["batch_size 512 in place of 256"]
+
+
+def test_both_views_through_one_batchnorm_are_another_experiment_and_together_they_are_the_same():
+    assert apart({"pretrain.view_passes": "together"}) == []
+    assert apart({"pretrain.view_passes": "joint"}) == ["both views through one BatchNorm"]
+
+
+def test_another_preset_of_views_is_named_with_it():
+    assert apart({"pretrain.augmentation.preset": "official"}) == ["views: preset official"]
+
+
+def test_views_that_spell_out_the_papers_crops_are_the_papers():
+    assert apart({"pretrain.augmentation.crop_scale": [0.2, 1.0]}) == []
+
+
+# ---- the probe
+
+
+def test_another_probe_than_the_papers_is_a_difference_by_itself():
+    assert apart(probe="linear_cached") == ["Linear, cached features in place of the paper's linear evaluation"]
+    assert apart({"evaluate.linear.epochs": 1}, probe="knn_20") == ["k-NN, k = 20 in place of the paper's linear evaluation"]
+
+
+def test_where_no_accuracy_is_compared_its_probe_is_no_difference():
+    assert apart({"evaluate.linear.epochs": 1}, probe=None) == []
+
+
+# ---- weights of others
+
+GIVEN = {
+    "pretrain.backbone": "resnet50", "pretrain.weights": "vicreg-resnet50", "pretrain.normalisation": "imagenet",
+    "pretrain.expander": [], "pretrain.epochs": 0, "pretrain.warmup_epochs": 0,
+}  # fmt: skip
+
+
+def test_of_the_authors_network_the_recipe_of_training_is_no_part_and_which_network_it_is_is_one():
+    assert apart(GIVEN, trained=False) == []
+    assert apart({**GIVEN, "pretrain.base_lr": 9.0, "pretrain.lambda": 1}, trained=False) == []
+    (text,) = apart({**GIVEN, "pretrain.weights": "/home/me/runs/other.pth"}, trained=False)
+    assert text == "weights …/other.pth in place of vicreg-resnet50"
+    assert "epochs 100 in place of 0" in apart(trained=False)
+
+
+def test_a_network_that_starts_from_weights_of_others_is_not_trained_by_the_papers_recipe():
+    assert apart({"pretrain.weights": "torchvision-resnet34"}) == ["weights torchvision-resnet34 in place of null"]
+
+
+# ---- images
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"train": 4_500, "validation": 500}, "5,000 training images in place of 50,000"),
+        ({"train": 25_000, "validation": 25_000}, "25,000 of 50,000 training images held out for validation"),
+        ({"test": 1_000}, "1,000 test images in place of 10,000"),
+        ({"dataset": "digits", "classes": ["0", "1"]}, "digits in place of CIFAR"),
+        ({"dataset": "imagefolder"}, "a copy of CIFAR-10 (bytes not the canonical ones) in place of the canonical images"),
+    ],
+)
+def test_fewer_images_others_and_copies_are_named(data, text):
+    assert apart(data={**WHOLE, **data}) == [text]
+
+
+def test_all_training_images_with_no_validation_are_the_papers_as_well():
+    assert apart(data={**WHOLE, "train": 50_000, "validation": 0}) == []
+
+
+def test_a_folder_with_cifar_10s_names_of_classes_is_a_copy_of_it_and_says_so():
+    assert dataset_of(FOLDER) == "cifar10" and is_copy(FOLDER)
+    assert data_of(FOLDER) == "a copy of CIFAR-10 (bytes not the canonical ones)"
+
+
+@pytest.mark.parametrize("classes", [CLASSES[:9], [*CLASSES[1:], CLASSES[0]], [*CLASSES[:9], "lorry"], []])
+def test_a_folder_of_other_classes_is_no_cifar(classes):
+    folder = {**FOLDER, "classes": classes}
+    assert dataset_of(folder) is None and not is_copy(folder) and data_of(folder) == "imagefolder"
+
+
+def test_what_torchvision_reads_is_canonical():
+    assert (dataset_of(WHOLE), is_copy(WHOLE), data_of(WHOLE)) == ("cifar10", False, "CIFAR-10")
+    assert (dataset_of(FINE), is_copy(FINE), data_of(FINE)) == ("cifar100", False, "CIFAR-100")
+
+
+def test_the_views_the_paper_gives_are_those_of_the_preset_that_has_its_name():
+    views = profile_of("cifar10").pretrain.views
+    assert {view.crop_scale for view in views} == {tuple(PUBLISHED["source_paper"]["crop_scale"])}

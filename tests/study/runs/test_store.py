@@ -1,0 +1,393 @@
+"""The store: what has ended is never computed again, what was cut short goes on, and each ending is called what it is."""
+
+import json
+import math
+
+import pytest
+import torch
+from filelock import FileLock, Timeout
+
+from study.runs.identity import Identity
+from study.runs.store import Store, execute, make_run, model_from, trained_model
+from study.runs import store as runs
+from vicreg.errors import InputError
+from vicreg.evaluation.diagnosis import Verdict
+from vicreg.training.checkpoint import latest_checkpoint, load_weights
+from vicreg.training.loop import Diverged
+
+CPU = torch.device("cpu")
+EPOCHS = 4
+QUICK = {"pretrain.epochs": EPOCHS, "pretrain.batch_size": 80}  # two steps an epoch
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def run_of(tiny_config, digits):
+    def build(settings=None, *, probes=("knn",)):
+        return make_run(tiny_config(QUICK | (settings or {})), data=digits.digest, device=CPU, probes=probes)
+
+    return build
+
+
+@pytest.fixture
+def go(store, digits):
+    """`go(run)` executes a run and returns how it ended and the epochs it trained."""
+
+    def execute_and_watch(run, *, on_epoch=lambda record: None, store=store, **named):
+        epochs = []
+
+        def watch(record):
+            epochs.append(record["epoch"])
+            on_epoch(record)
+
+        status = execute(run, store=store, dataset=digits, device=CPU, on_epoch=watch, **named)
+        return status, epochs
+
+    return execute_and_watch
+
+
+def stop_at(epoch, error=KeyboardInterrupt):
+    def on_epoch(record):
+        if record["epoch"] == epoch:
+            raise error
+
+    return on_epoch
+
+
+def cut_short(go, run, *, after, **named):
+    """Trains `after` epochs and is interrupted there, as by Ctrl-C: the checkpoint is on disk, no ending is."""
+    with pytest.raises(KeyboardInterrupt):
+        go(run, on_epoch=stop_at(after), **named)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, tiny_config, digits):
+    """The baseline run of this file, trained in one go: (store, run)."""
+    store = Store(tmp_path_factory.mktemp("undisturbed"))
+    run = make_run(tiny_config(QUICK), data=digits.digest, device=CPU, probes=("knn",))
+    assert execute(run, store=store, dataset=digits, device=CPU) == "finished"
+    return store, run
+
+
+def same_weights(store, other, run):
+    one, two = (load_weights(where.folder(run.digest) / "model.safetensors") for where in (store, other))
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def result_of(store, run):
+    """A run's result without what depends on where and when it was computed."""
+    return {key: value for key, value in store.result(run).items() if key not in ("commit", "images_per_second", "joules")}
+
+
+# ---- finished
+
+
+def test_a_finished_run_is_kept_whole_and_holds_no_clock_time(undisturbed, digits):
+    store, run = undisturbed
+    assert store.status(run) == ("finished", None)
+    result = store.result(run)
+    assert (result["status"], result["digest"], result["seed"]) == ("finished", run.digest, 0)
+    assert [record["epoch"] for record in result["history"]] == [1, 2, 3, 4]
+    assert not any("images_per_second" in record for record in result["history"])
+    assert set(result["test"]) == {"knn_5", "knn_20"} and result["verdict"]["name"]
+    folder = store.folder(run.digest)
+    assert latest_checkpoint(folder) is None and (folder / "model.safetensors").exists()
+    model = trained_model(run, store=store, dataset=digits, device=CPU)
+    written = load_weights(folder / "model.safetensors")
+    assert all(torch.equal(value, written[name]) for name, value in model.state_dict().items())
+
+
+def test_a_finished_run_is_never_trained_again_whoever_asks(undisturbed, go, run_of, monkeypatch):
+    store, run = undisturbed
+    monkeypatch.setattr(runs, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
+    before = (store.folder(run.digest) / "history.json").read_bytes()
+    assert go(run, store=store) == ("finished", [])
+    # other settings of evaluation, of the harness and of how often to save: another measurement, the same training
+    other = run_of({"evaluate.knn": [3], "ablate.seeds": [4], "pretrain.checkpoint_every": 3})
+    assert go(other, store=store) == ("finished", [])
+    assert other.digest == run.digest
+    assert (store.folder(run.digest) / "history.json").read_bytes() == before
+
+
+def test_what_is_measured_is_asked_for_by_itself(undisturbed, go, run_of, monkeypatch):
+    store, run = undisturbed
+    other = run_of({"evaluate.knn": [7]})
+    assert store.status(other) == ("partial", "trained, but not yet measured with these probes")
+    assert store.result(other)["test"] == {}
+    monkeypatch.setattr(runs, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
+    assert go(other, store=store) == ("finished", [])
+    assert set(store.result(other)["test"]) == {"knn_7"}
+    assert set(store.result(run)["test"]) == {"knn_5", "knn_20"}
+
+
+def test_what_was_measured_is_not_measured_again(undisturbed, go, monkeypatch):
+    store, run = undisturbed
+    monkeypatch.setattr(runs, "evaluate", lambda *_, **__: pytest.fail("was measured again"))
+    assert go(run, store=store) == ("finished", [])
+
+
+def test_an_untrained_run_is_measured_and_has_no_history(store, go, run_of):
+    run = run_of({"pretrain.epochs": 0, "pretrain.warmup_epochs": 0})
+    assert go(run) == ("finished", [])
+    assert store.result(run)["history"] == [] and store.result(run)["test"]
+
+
+def test_another_setting_is_another_folder(store, go, run_of, undisturbed):
+    shared, run = undisturbed
+    assert store.status(run) == ("missing", None)
+    assert shared.status(run_of({"pretrain.nu": 2})) == ("missing", None)
+
+
+def test_a_run_is_executed_on_the_data_it_names_and_on_no_other(store, tiny_config, digits):
+    run = make_run(tiny_config(), data="sha256:other", device=CPU, probes=("knn",))
+    with pytest.raises(AssertionError):
+        execute(run, store=store, dataset=digits, device=CPU)
+
+
+def test_the_identities_of_all_runs_can_be_read_back(undisturbed):
+    store, run = undisturbed
+    ((digest, identity),) = store.identities()
+    assert digest == run.digest == identity.digest and isinstance(identity, Identity)
+    assert identity == run.identity
+
+
+# ---- cut short
+
+
+def test_a_run_that_was_cut_short_says_how_far_it_came(store, go, run_of):
+    run = run_of()
+    assert store.status(run) == ("missing", None)
+    cut_short(go, run, after=2)
+    assert store.status(run) == ("partial", "stopped after 2 of 4 epochs")
+    assert store.result(run)["status"] == "partial" and store.result(run)["test"] == {}
+
+
+@pytest.mark.parametrize("ending", [None, "killed", "failed", "out-of-memory"])
+def test_what_was_cut_short_goes_on_from_its_checkpoint_and_ends_as_if_it_had_not_been(
+    store, go, run_of, undisturbed, ending
+):
+    run = run_of()
+    cut_short(go, run, after=2)
+    if ending:
+        store.record_ending(run, ending, "a reason")
+        assert store.status(run) == (ending, "a reason")
+    assert go(run) == ("finished", [3, 4])
+    assert same_weights(store, undisturbed[0], run)
+    assert result_of(store, run) == result_of(undisturbed[0], run)
+
+
+def test_a_run_cut_short_after_its_last_epoch_trains_nothing_more(store, go, run_of, undisturbed):
+    run = run_of()
+    cut_short(go, run, after=EPOCHS)
+    assert go(run) == ("finished", [])
+    assert same_weights(store, undisturbed[0], run) and result_of(store, run) == result_of(undisturbed[0], run)
+
+
+def test_running_out_of_memory_is_an_ending_that_is_tried_again(store, go, run_of):
+    run = run_of()
+    status, _ = go(run, on_epoch=stop_at(2, MemoryError("cannot allocate 5 GB\nmore lines")))
+    assert status == "out-of-memory"
+    assert store.status(run) == ("out-of-memory", "cannot allocate 5 GB")
+    assert [record["epoch"] for record in store.result(run)["history"]] == [1, 2]
+    assert go(run) == ("finished", [3, 4])
+
+
+@pytest.mark.parametrize(("error", "ending"), [(MemoryError(), "out-of-memory"), (None, "killed")])
+def test_what_goes_wrong_while_measuring_does_not_cost_the_training(
+    store, go, run_of, undisturbed, monkeypatch, error, ending
+):
+    run = run_of()
+    with monkeypatch.context() as patch:
+
+        def measure(*_, **__):
+            raise error or KeyboardInterrupt
+
+        patch.setattr(runs, "evaluate", measure)
+        if error is None:
+            with pytest.raises(KeyboardInterrupt):
+                go(run)
+            store.record_ending(run, "killed", "by a signal")  # as the command does for a worker that died
+        else:
+            assert go(run)[0] == ending
+    assert store.status(run)[0] == ending
+    assert store.status(run_of(probes=("knn", "linear_cached")))[0] == "partial"  # only that measurement went wrong
+    monkeypatch.setattr(runs, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
+    assert go(run) == ("finished", [])
+    assert store.status(run) == ("finished", None)
+    assert result_of(store, run) == result_of(undisturbed[0], run)
+
+
+# ---- diverged
+
+
+def test_a_diverged_run_keeps_its_log_up_to_the_last_good_epoch_and_is_not_tried_again(store, go, run_of, monkeypatch):
+    run = run_of()
+    status, epochs = go(run, on_epoch=stop_at(3, Diverged("the loss stopped being finite in epoch 4 of 4")))
+    assert (status, epochs) == ("diverged", [1, 2, 3])
+    assert store.status(run) == ("diverged", "the loss stopped being finite in epoch 4 of 4")
+    assert [record["epoch"] for record in store.result(run)["history"]] == [1, 2, 3]
+    monkeypatch.setattr(runs, "pretrain", lambda *_, **__: pytest.fail("was tried again"))
+    assert go(run) == ("diverged", [])
+
+
+def test_a_learning_rate_beyond_all_measure_diverges(store, go, run_of):
+    run = run_of({"pretrain.base_lr": 1e30, "pretrain.optimizer": "sgd"})
+    assert go(run) == ("diverged", [])
+    status, reason = store.status(run)
+    assert status == "diverged" and "stopped being finite in epoch" in reason
+    result = store.result(run)
+    assert result["verdict"] is None and result["history"] == [] and result["test"] == {}
+
+
+# ---- pruned
+
+
+@pytest.fixture
+def collapsed(monkeypatch):
+    """Every network is taken for completely collapsed."""
+    monkeypatch.setattr(runs, "verdict", lambda **_: Verdict("complete", "Nothing is left."))
+
+
+def test_a_search_prunes_a_run_once_it_has_been_collapsed_for_so_many_epochs_after_warming_up(store, go, run_of, collapsed):
+    run = run_of({"pretrain.epochs": 6})  # one epoch of warm-up
+    assert go(run, prune_after=2) == ("pruned", [1, 2, 3, 4])
+    assert store.status(run) == ("pruned", "complete collapse for 2 epochs, at epoch 4: Nothing is left.")
+    assert go(run, prune_after=2) == ("pruned", [])
+
+
+@pytest.mark.parametrize("verdict", ["dimensional", "informational", "uninformative", "healthy"])
+def test_nothing_but_complete_collapse_is_pruned(go, run_of, monkeypatch, verdict):
+    monkeypatch.setattr(runs, "verdict", lambda **_: Verdict(verdict, ""))
+    assert go(run_of(), prune_after=1) == ("finished", [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize(("names", "ending"), [("cchch", "finished"), ("cchcc", "pruned")])
+def test_a_run_that_recovers_starts_to_count_anew(go, run_of, monkeypatch, names, ending):
+    monkeypatch.setattr(runs, "verdict", lambda embeddings, **_: Verdict(embeddings["named"], ""))
+
+    def name(record):
+        record["embeddings"]["named"] = {"c": "complete", "h": "healthy"}[names[record["epoch"] - 1]]
+
+    assert go(run_of({"pretrain.epochs": 5}), prune_after=2, on_epoch=name) == (ending, [1, 2, 3, 4, 5])
+
+
+def test_a_run_that_is_really_collapsed_is_recognised_by_its_log(go, run_of):
+    collapsing = {"pretrain.mu": 0, "pretrain.nu": 0, "pretrain.base_lr": 0.5, "pretrain.epochs": 6}
+    status, epochs = go(run_of(collapsing), prune_after=1)
+    assert status == "pruned" and epochs[-1] < 6
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4])
+def test_a_run_that_was_cut_short_is_pruned_where_it_would_have_been_otherwise(store, go, run_of, collapsed, cut, tmp_path):
+    run, whole = run_of({"pretrain.epochs": 6}), Store(tmp_path / "whole")
+    go(run, prune_after=2, store=whole)
+    cut_short(go, run, after=cut, prune_after=2)
+    assert go(run, prune_after=2) == ("pruned", list(range(cut + 1, 5)))
+    assert result_of(store, run) == result_of(whole, run)
+
+
+def test_an_arm_that_asks_for_the_whole_of_a_pruned_run_continues_it(store, go, run_of, undisturbed, collapsed):
+    run = run_of()
+    assert go(run, prune_after=1) == ("pruned", [1, 2, 3])
+    assert go(run) == ("finished", [4])
+    assert same_weights(store, undisturbed[0], run)
+    assert go(run, prune_after=1) == ("finished", [])
+
+
+# ---- damage
+
+
+@pytest.mark.parametrize("name", ["status.json", "history.json", "provenance.json", "evaluation"])
+@pytest.mark.parametrize("content", [b'{"status": "fin', b"\xff\xfe"])
+def test_a_damaged_file_is_one_sentence_that_says_what_to_do(undisturbed, tmp_path, name, content):
+    whole, run = undisturbed
+    store = Store(tmp_path)
+    folder = store.folder(run.digest)
+    folder.mkdir(parents=True)
+    for path in whole.folder(run.digest).glob("*.json"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    path = store.evaluation_path(run) if name == "evaluation" else folder / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is damaged .*; delete its folder and run again") as raised:
+        store.result(run)
+    assert path.name in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_damaged_identity_is_one_sentence(undisturbed, tmp_path):
+    folder = tmp_path / "runs" / "0123456789abcdef"
+    folder.mkdir(parents=True)
+    (folder / "identity.json").write_bytes(b"{")
+    with pytest.raises(InputError, match="identity.json is damaged"):
+        list(Store(tmp_path).identities())
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.safetensors", "history.json", "manifest.json"])
+def test_a_corrupt_checkpoint_is_refused_and_nothing_is_lost(store, go, run_of, name):
+    run = run_of()
+    cut_short(go, run, after=1)
+    checkpoint = latest_checkpoint(store.folder(run.digest))
+    good = (checkpoint / name).read_bytes()
+    (checkpoint / name).write_bytes(good[: len(good) // 2])
+    with pytest.raises(InputError, match=r"checkpoint-00001.* (delete|start)"):
+        go(run)
+    (checkpoint / name).write_bytes(good)
+    assert go(run) == ("finished", [2, 3, 4])
+
+
+def test_a_checkpoint_of_another_run_is_refused(store, go, run_of):
+    run, other = run_of(), run_of({"pretrain.seed": 1})
+    cut_short(go, run, after=1)
+    store.folder(other.digest).mkdir()
+    latest_checkpoint(store.folder(run.digest)).rename(store.folder(other.digest) / "checkpoint-00001")
+    with pytest.raises(InputError, match=f"belongs to run {run.digest[:12]}, not to {other.digest[:12]}"):
+        go(other)
+
+
+def test_weights_of_another_architecture_are_refused(undisturbed, run_of, digits):
+    store, run = undisturbed
+    path = store.folder(run.digest) / "model.safetensors"
+    with pytest.raises(InputError, match="holds weights of another architecture .*; train it again"):
+        model_from(path, run_of({"pretrain.width": 8}), dataset=digits, device=CPU)
+    with pytest.raises(InputError, match="does not exist"):
+        model_from(path.with_name("none.safetensors"), run, dataset=digits, device=CPU)
+
+
+def test_a_store_that_cannot_be_written_is_refused_before_anything_is_trained(go, run_of, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="the store .* cannot be written"):
+        go(run_of(), store=Store(tmp_path / "file"))
+
+
+def test_while_a_run_is_executed_no_other_process_can_begin_it(store, go, run_of):
+    run = run_of()
+
+    def try_to_begin(record):
+        with pytest.raises(Timeout):
+            FileLock(store.folder(run.digest) / "lock", timeout=0).acquire()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(run, on_epoch=try_to_begin)
+    FileLock(store.folder(run.digest) / "lock", timeout=0).acquire().lock.release()
+
+
+# ---- provenance
+
+
+def test_outside_of_git_the_commit_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert runs.current_commit() == "unknown"
+    monkeypatch.setenv("PATH", "")
+    assert runs.current_commit() == "unknown"
+
+
+def test_all_that_a_store_writes_is_json_any_program_can_read(undisturbed):
+    store, run = undisturbed
+    for path in store.folder(run.digest).glob("*.json"):
+        json.loads(path.read_bytes(), parse_constant=pytest.fail)  # which is called for NaN and Infinity
+    assert all(math.isfinite(value) for value in store.result(run)["history"][-1]["embeddings"].values())

@@ -1,0 +1,243 @@
+"""What is measured of a finished model, and that nothing measured on test decides anything."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+import torch
+
+from vicreg.data.dataset import Dataset, Split
+from vicreg.errors import InputError
+from vicreg.evaluation.evaluate import PROBES, EvaluateSettings, chance_accuracy, evaluate, measure_collapse
+from vicreg.evaluation import evaluate as evaluation
+from vicreg.metrics.collapse import collapse_metrics
+from vicreg.metrics.features import encode
+from vicreg.metrics.knn import accuracy, knn_scores
+from vicreg.models.joint_embedding import VICRegModel
+from vicreg.training.loop import new_model, pretrain
+from vicreg.views.settings import ViewSettings
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config):
+    return tiny_config({"pretrain.epochs": 2})
+
+
+@pytest.fixture(scope="module")
+def model(config, digits, tmp_path_factory) -> VICRegModel:
+    folder = tmp_path_factory.mktemp("run")
+    return pretrain(config.pretrain, digits, device=CPU, folder=folder, identity="run").model
+
+
+@pytest.fixture
+def measure(config, model, digits):
+    """`measure(dataset=..., probes=...)`: the tiny run's model, measured."""
+
+    def run(dataset: Dataset = digits, *, network: VICRegModel = model, probes=("knn", "linear_cached")) -> dict:
+        return evaluate(
+            network, dataset, control=new_model(config.pretrain, dataset), settings=config.evaluate, probes=probes,
+            views=config.pretrain.views, gamma=1.0, size=8, seed=0, device=CPU,
+        )  # fmt: skip
+
+    return run
+
+
+def without_test(results: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in results.items() if key != "test"}
+
+
+# ---- test decides nothing
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """`watch(name)`: the (arguments, named arguments, result) of every call of one of the module's functions."""
+
+    def start(name: str) -> list[tuple]:
+        calls, original = [], getattr(evaluation, name)
+
+        def watched(*arguments, **named):
+            calls.append((arguments, named, original(*arguments, **named)))
+            return calls[-1][-1]
+
+        monkeypatch.setattr(evaluation, name, watched)
+        return calls
+
+    return start
+
+
+@pytest.fixture
+def with_wrong_test(digits) -> Dataset:
+    return dataclasses.replace(digits, test=Split(images=digits.test.images, labels=(digits.test.labels + 1) % 10))
+
+
+@pytest.mark.parametrize("probes", [("knn", "linear_cached"), ("linear",)])
+def test_wrong_test_labels_change_the_test_results_alone(measure, with_wrong_test, probes):
+    before, after = measure(probes=probes), measure(with_wrong_test, probes=probes)
+    assert without_test(before) == without_test(after) and before["test"] != after["test"]
+
+
+def test_the_weight_decay_is_chosen_on_validation(measure, watch, digits, with_wrong_test):
+    calls = watch("choose_linear_cached")
+    measure(), measure(with_wrong_test)
+    for (train, validation), _, _ in calls:
+        assert torch.equal(train[1], digits.train.labels) and torch.equal(validation[1], digits.validation.labels)
+        assert torch.equal(validation[0], calls[0][0][1][0])
+    (first, first_decay), (second, second_decay) = (result for _, _, result in calls)
+    assert first_decay == second_decay and torch.equal(first.weight, second.weight)
+
+
+def test_the_verdict_is_read_from_validation(measure, watch, with_wrong_test):
+    calls = watch("verdict")
+    results = measure()
+    measure(with_wrong_test)
+    (_, first, _), (_, second, _) = calls
+    assert first == second
+    assert first["knn_accuracy"] == results["validation"]["knn_5"]["top1"] != results["test"]["knn_5"]["top1"]
+
+
+def test_other_test_images_change_the_test_results_alone(measure, digits):
+    other = Split(images=255 - digits.test.images, labels=digits.test.labels)
+    before, after = measure(), measure(dataclasses.replace(digits, test=other))
+    assert without_test(before) == without_test(after) and before["test"] != after["test"]
+
+
+def test_wrong_validation_labels_do_change_what_is_measured_on_validation(measure, digits):
+    wrong = Split(images=digits.validation.images, labels=(digits.validation.labels + 1) % 10)
+    before, after = measure(), measure(dataclasses.replace(digits, validation=wrong))
+    assert before["validation"] != after["validation"]
+    assert before["test"]["knn_5"] == after["test"]["knn_5"] and before["collapse"] == after["collapse"]
+
+
+# ---- what is there
+
+
+def test_every_probe_is_reported_under_its_own_name(measure):
+    for probes, names in (
+        (("knn",), {"knn_5", "knn_20"}),
+        (("linear",), {"linear"}),
+        (PROBES, {"knn_5", "knn_20", "linear", "linear_cached"}),
+    ):
+        results = measure(probes=probes)
+        assert results["validation"].keys() == results["test"].keys() == names
+
+
+def test_classes_and_confusion_are_reported_on_test_alone(measure, digits):
+    results = measure()
+    for name, measured in results["test"].items():
+        chosen = {"weight_decay"} if name == "linear_cached" else set()
+        assert results["validation"][name].keys() == {"top1", "top5", *chosen}
+        assert measured.keys() == {"top1", "top5", "per_class", "confusion", "correct"}
+        assert len(measured["per_class"]) == 10
+        confusion = torch.tensor(measured["confusion"])
+        assert torch.equal(confusion.sum(dim=1), torch.bincount(digits.test.labels, minlength=10))
+    assert results["verdict"].keys() == {"name", "reason"} and results["collapse"].keys() == {
+        "representations", "embeddings",
+    }  # fmt: skip
+    json.dumps(results, allow_nan=False)
+
+
+def test_the_linear_protocol_is_reported_epoch_by_epoch_for_the_rate_that_validation_chose(measure, config):
+    results = measure(probes=("linear",))
+    for split in ("validation", "test"):
+        curve = results[split]["linear"]["curve"]
+        assert len(curve) == config.evaluate.linear.epochs and curve[-1] == results[split]["linear"]["top1"]
+
+
+def test_knn_is_measured_on_representations_against_train(measure, model, digits, config):
+    train, validation = (
+        encode(model, split.images, size=8, mean=digits.mean, std=digits.std, batch_size=64).representations
+        for split in (digits.train, digits.validation)
+    )
+    scores = knn_scores(
+        train, digits.train.labels, validation, classes=10, k=20, temperature=config.evaluate.knn_temperature
+    )
+    expected = accuracy(scores, digits.validation.labels)
+    assert measure()["validation"]["knn_20"] == {"top1": expected.top1, "top5": expected.top5}
+
+
+def test_measuring_twice_gives_the_same_and_touches_neither_model_nor_global_generator(measure, model):
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    generator = torch.get_rng_state()
+    assert measure(probes=PROBES) == measure(probes=PROBES)
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_an_unknown_probe_is_refused(measure):
+    with pytest.raises(InputError) as raised:
+        measure(probes=("knn", "svm"))
+    assert str(raised.value) == "probes must be among knn, linear, linear_cached, but got svm."
+
+
+# ---- collapse and verdict
+
+
+def test_a_constant_network_is_a_complete_collapse_with_chance_accuracy(measure, config, digits):
+    constant = new_model(config.pretrain, digits)
+    for parameter in constant.backbone.parameters():
+        torch.nn.init.zeros_(parameter)
+    results = measure(network=constant)
+    assert results["verdict"]["name"] == "complete"
+    assert results["test"]["knn_5"]["top1"] == results["test"]["linear_cached"]["top1"] == 0.1
+
+
+def test_the_verdict_does_not_depend_on_the_probes_that_are_asked_for(measure):
+    assert measure(probes=("knn",))["verdict"] == measure(probes=("linear_cached",))["verdict"]
+
+
+def test_collapse_is_measured_on_plain_validation_images(measure, model, digits):
+    encoded = encode(model, digits.validation.images, size=8, mean=digits.mean, std=digits.std, batch_size=64)
+    for space, measured in measure()["collapse"].items():
+        expected = collapse_metrics(getattr(encoded, space))
+        assert {name: measured[name] for name in expected} == expected
+        assert measured["alignment"] > 0
+
+
+def test_views_that_do_not_differ_are_aligned(model, digits, config):
+    still = ViewSettings(
+        crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0, jitter=0, grayscale=0, blur=0, solarize=0
+    )
+    collapse = measure_collapse(model, digits, settings=config.evaluate, views=(still, still), size=8, device=CPU)
+    assert collapse["embeddings"]["alignment"] == pytest.approx(0, abs=1e-10)
+
+
+def test_chance_is_the_share_of_the_most_frequent_validation_class(digits):
+    split = Split(images=torch.zeros(5, 1, 2, 2, dtype=torch.uint8), labels=torch.tensor([3, 3, 1, 0, 3]))
+    assert chance_accuracy(digits) == pytest.approx(0.1)
+    assert chance_accuracy(dataclasses.replace(digits, validation=split)) == pytest.approx(0.6)
+
+
+# ---- settings
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"batch_size": 0}, "evaluate.batch_size must be at least 1, but got 0."),
+        ({"knn": ()}, "evaluate.knn must list neighbour counts of at least 1, but got []."),
+        ({"knn": (20, 0)}, "evaluate.knn must list neighbour counts of at least 1, but got [20, 0]."),
+        ({"knn_temperature": 0.0}, "evaluate.knn_temperature must be positive, but got 0.0."),
+        ({"knn_temperature": float("nan")}, "evaluate.knn_temperature must be positive, but got nan."),
+        (
+            {"linear_cached_weight_decay": (0.1, 0.0)},
+            "evaluate.linear_cached.weight_decay must list positive numbers, but got [0.1, 0.0].",
+        ),
+        (
+            {"linear_cached_weight_decay": (float("nan"),)},
+            "evaluate.linear_cached.weight_decay must list positive numbers, but got [nan].",
+        ),
+        (
+            {"linear_cached_weight_decay": ()},
+            "evaluate.linear_cached.weight_decay must list positive numbers, but got [].",
+        ),
+    ],
+)
+def test_impossible_settings_are_refused_in_one_sentence(config, change, sentence):
+    settings: EvaluateSettings = config.evaluate
+    with pytest.raises(InputError) as raised:
+        dataclasses.replace(settings, **change)
+    assert str(raised.value) == sentence

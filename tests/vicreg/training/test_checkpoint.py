@@ -1,0 +1,396 @@
+"""Checkpoints: written whole or not at all, checked when read, never executed."""
+
+import errno
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
+from vicreg.optim.lars import LARS
+from vicreg.training import checkpoint as checkpoints
+from vicreg.training.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    restore_optimizer,
+    save_checkpoint,
+    save_weights,
+)
+
+ROOT = Path(__file__).parents[3]
+IDENTITY = "0123456789abcdef" * 4
+OPTIMIZERS = {
+    "lars": lambda parameters: LARS(parameters, lr=0.1, weight_decay=0.01),
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, foreach=True),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=0.01, foreach=True),
+}
+
+
+def network() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    return model.to(memory_format=torch.channels_last)
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, *, steps: range) -> None:
+    for step in steps:
+        images = torch.randn(8, 3, 3, 3, generator=torch.Generator().manual_seed(step))
+        optimizer.zero_grad()
+        model(images).square().mean().backward()
+        optimizer.step()
+
+
+def history(epochs: int) -> list[dict]:
+    return [{"epoch": epoch + 1, "total": 1 / (epoch + 3), "embeddings": {"std_mean": 0.1}} for epoch in range(epochs)]
+
+
+def save(folder: Path, *, epochs: int = 1, optimizer: str = "sgd"):
+    """A checkpoint after `epochs` epochs of one step each, and what it was made of."""
+    model = network()
+    made = OPTIMIZERS[optimizer](model.parameters())
+    train(model, made, steps=range(epochs))
+    return save_checkpoint(folder, identity=IDENTITY, model=model, optimizer=made, history=history(epochs)), model, made
+
+
+def same(first: dict, second: dict) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+# ---- what comes back
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_what_is_read_is_what_was_written(tmp_path, optimizer):
+    path, model, made = save(tmp_path, epochs=3, optimizer=optimizer)
+    read = load_checkpoint(path, identity=IDENTITY)
+    assert (read.epoch, read.history) == (3, history(3))
+    assert same(read.weights, model.state_dict())
+    restored = OPTIMIZERS[optimizer](network().parameters())
+    restore_optimizer(restored, read.optimizer)
+    before, after = made.state_dict()["state"], restored.state_dict()["state"]
+    assert before.keys() == after.keys() and len(before) == len(list(model.parameters()))
+    assert all(same(before[index], after[index]) for index in before)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_training_goes_on_as_if_it_had_not_stopped(tmp_path, optimizer):
+    path, model, made = save(tmp_path, epochs=2, optimizer=optimizer)
+    train(model, made, steps=range(2, 6))
+    resumed = network()
+    again = OPTIMIZERS[optimizer](resumed.parameters())
+    read = load_checkpoint(path, identity=IDENTITY)
+    resumed.load_state_dict(read.weights)
+    restore_optimizer(again, read.optimizer)
+    train(resumed, again, steps=range(2, 6))
+    assert same(model.state_dict(), resumed.state_dict())
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_restored_buffers_have_the_memory_layout_they_had(tmp_path, optimizer):
+    path, _, made = save(tmp_path, optimizer=optimizer)
+    restored = OPTIMIZERS[optimizer](network().parameters())
+    restore_optimizer(restored, load_checkpoint(path, identity=IDENTITY).optimizer)
+    for index, buffers in made.state_dict()["state"].items():
+        for name, buffer in buffers.items():
+            assert restored.state_dict()["state"][index][name].stride() == buffer.stride(), (index, name)
+
+
+def test_hyper_parameters_are_the_new_optimisers_own(tmp_path):
+    path, _, _ = save(tmp_path)
+    optimizer = torch.optim.SGD(network().parameters(), lr=0.7, momentum=0.5)
+    restore_optimizer(optimizer, load_checkpoint(path, identity=IDENTITY).optimizer)
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]) == (0.7, 0.5)
+
+
+def test_saving_the_same_state_twice_gives_the_same_bytes(tmp_path):
+    first, second = (save(tmp_path / name)[0] for name in ("a", "b"))
+    assert sorted(path.name for path in first.iterdir()) == sorted(path.name for path in second.iterdir())
+    assert all((second / path.name).read_bytes() == path.read_bytes() for path in first.iterdir())
+
+
+def test_a_new_checkpoint_replaces_the_earlier_ones(tmp_path):
+    for epochs in (1, 2, 11):
+        path, _, _ = save(tmp_path, epochs=epochs)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint-00011"]
+    assert latest_checkpoint(tmp_path) == path
+
+
+def test_a_folder_without_checkpoints_has_no_latest(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    assert latest_checkpoint(tmp_path / "absent") is None
+
+
+def test_an_epoch_that_is_saved_again_is_overwritten(tmp_path):
+    save(tmp_path)
+    path, model, _ = save(tmp_path, optimizer="lars")
+    assert same(load_checkpoint(path, identity=IDENTITY).weights, model.state_dict())
+
+
+# ---- what is refused
+
+
+def assert_refused(path: Path, *, naming: Path, identity: str = IDENTITY) -> str:
+    with pytest.raises(InputError) as raised:
+        load_checkpoint(path, identity=identity)
+    message = str(raised.value)
+    assert str(naming) in message and message.endswith(f"delete {path} and start again.") and "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.safetensors", "history.json"])
+@pytest.mark.parametrize("position", [0, 0.5, -1])
+def test_one_changed_byte_is_found(tmp_path, name, position):
+    path, _, _ = save(tmp_path)
+    content = bytearray((path / name).read_bytes())
+    content[int(len(content) * position) if position > 0 else position] ^= 1
+    (path / name).write_bytes(content)
+    assert "is corrupt: its SHA-256 is" in assert_refused(path, naming=path / name)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.safetensors", "history.json", "manifest.json"])
+def test_a_missing_file_is_named(tmp_path, name):
+    path, _, _ = save(tmp_path)
+    (path / name).unlink()
+    assert "cannot be read" in assert_refused(path, naming=path / name)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.safetensors", "history.json"])
+def test_a_truncated_file_is_named(tmp_path, name):
+    path, _, _ = save(tmp_path)
+    os.truncate(path / name, (path / name).stat().st_size // 2)
+    assert_refused(path, naming=path / name)
+
+
+def test_a_manifest_torn_anywhere_is_refused(tmp_path):
+    path, _, _ = save(tmp_path)
+    whole = (path / "manifest.json").read_bytes()
+    for length in range(len(whole) - 2):  # without its last newline it is still whole
+        (path / "manifest.json").write_bytes(whole[:length])
+        assert_refused(path, naming=path)
+
+
+def test_a_manifest_altered_anywhere_is_refused_or_means_the_same(tmp_path):
+    path, model, _ = save(tmp_path)
+    whole = (path / "manifest.json").read_bytes()
+    for position in range(len(whole)):
+        (path / "manifest.json").write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        try:
+            read = load_checkpoint(path, identity=IDENTITY)
+        except InputError as error:
+            assert str(path) in str(error)
+        else:  # white space between values
+            assert read.epoch == 1 and same(read.weights, model.state_dict())
+
+
+@pytest.mark.parametrize("manifest", ["[]", "null", "{}", '{"sha256": 5, "epoch": 1, "identity": "x"}'])
+def test_a_manifest_of_another_shape_is_refused(tmp_path, manifest):
+    path, _, _ = save(tmp_path)
+    (path / "manifest.json").write_text(manifest)
+    assert_refused(path, naming=path)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    path, _, _ = save(tmp_path)
+    message = assert_refused(path, naming=path, identity="f" * 64)
+    assert "belongs to run 0123456789ab, not to ffffffffffff" in message
+
+
+# ---- nothing is executed
+
+
+class Exploit:
+    def __init__(self, witness: Path) -> None:
+        self.witness = witness
+
+    def __reduce__(self):
+        return Path.touch, (self.witness,)
+
+
+def test_a_pickle_in_place_of_weights_is_refused_and_not_run(tmp_path):
+    payload, witness = pickle.dumps(Exploit(tmp_path / "witness")), tmp_path / "witness"
+    pickle.loads(payload)
+    assert witness.exists()  # the payload works where it is unpickled
+    witness.unlink()
+    (tmp_path / "model.safetensors").write_bytes(payload)
+    with pytest.raises(InputError, match="is not a readable safetensors file"):
+        load_weights(tmp_path / "model.safetensors")
+    assert not witness.exists()
+
+
+def test_reading_a_checkpoint_never_unpickles(tmp_path, monkeypatch):
+    path, _, _ = save(tmp_path, optimizer="adamw")
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("something was unpickled")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    monkeypatch.setattr(torch, "load", refuse)
+    restore_optimizer(OPTIMIZERS["adamw"](network().parameters()), load_checkpoint(path, identity=IDENTITY).optimizer)
+
+
+# ---- a disk that fails
+
+
+def fail_at(monkeypatch, operation: str, error: BaseException, *, call: int = 1) -> None:
+    """Makes the `call`-th use of a file-system operation in `vicreg.training.checkpoint` raise."""
+    module, name = {
+        "open": (checkpoints, "open"), "fsync": (os, "fsync"), "rename": (os, "rename"), "replace": (os, "replace"),
+        "rmtree": (shutil, "rmtree"), "mkdir": (Path, "mkdir"),
+    }[operation]  # fmt: skip
+    original, calls = getattr(module, name, open), iter(range(1, 1000))
+
+    def failing(*args, **kwargs):
+        if next(calls) >= call:
+            raise error
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, failing, raising=False)
+
+
+@pytest.mark.parametrize("operation", ["mkdir", "open", "fsync", "rename"])
+def test_a_full_disk_is_said_and_leaves_the_previous_checkpoint(tmp_path, monkeypatch, operation):
+    previous, model, _ = save(tmp_path)
+    expected = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fail_at(monkeypatch, operation, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    with pytest.raises(InputError) as raised:
+        save(tmp_path, epochs=2)
+    monkeypatch.undo()
+    assert str(raised.value) == (
+        f"no space is left to write {tmp_path / 'checkpoint-00002'} (No space left on device); free some space and "
+        "start again: what was finished before is kept."
+    )
+    assert list(tmp_path.iterdir()) == [previous] == [latest_checkpoint(tmp_path)]
+    assert same(load_checkpoint(previous, identity=IDENTITY).weights, expected)
+
+
+def test_a_folder_that_may_not_be_written_is_said(tmp_path, monkeypatch):
+    fail_at(monkeypatch, "mkdir", OSError(errno.EACCES, os.strerror(errno.EACCES)))
+    with pytest.raises(InputError, match=r"cannot be written \(Permission denied\); make its folder writable"):
+        save(tmp_path)
+
+
+def test_a_file_in_place_of_the_folder_is_said(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        save(tmp_path / "run")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_atomically(tmp_path / "run" / "status.json", b"")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of ours runs after it."""
+
+
+FILES = range(1, 5)  # a checkpoint's files are opened and flushed one after the other
+SECOND = 2  # rmtree clears the temporary folder first, and then removes the previous checkpoint
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [
+        ("mkdir", 1),
+        *(("open", call) for call in FILES),
+        *(("fsync", call) for call in FILES),
+        ("rename", 1),
+        ("rmtree", SECOND),
+    ],
+)
+def test_a_save_killed_anywhere_leaves_the_old_checkpoint_or_the_new_one(tmp_path, monkeypatch, operation, call):
+    save(tmp_path)
+    fail_at(monkeypatch, operation, Killed(), call=call)
+    with pytest.raises(Killed):
+        save(tmp_path, epochs=2)
+    monkeypatch.undo()
+    survivor = latest_checkpoint(tmp_path)
+    read = load_checkpoint(survivor, identity=IDENTITY)
+    assert read.epoch == (2 if operation == "rmtree" else 1)
+    save(tmp_path, epochs=2)  # and the next run clears away what the kill left
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint-00002"]
+
+
+def test_a_disk_that_is_really_full_leaves_the_previous_checkpoint(tmp_path):
+    pytest.importorskip("resource", reason="file sizes are limited by POSIX systems alone")
+    script = f"""
+        import resource, signal, sys
+        from pathlib import Path
+        import torch
+        from torch import nn
+        from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+        from vicreg.errors import InputError
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write past the limit fails as on a full disk
+        folder, model = Path({str(tmp_path)!r}), nn.Linear(100, 100)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        arguments = dict(identity="run", model=model, optimizer=optimizer)
+        save_checkpoint(folder, **arguments, history=[{{"epoch": 1}}])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+        try:
+            save_checkpoint(folder, **arguments, history=[{{"epoch": 1}}, {{"epoch": 2}}])
+        except InputError as error:
+            print(error)
+        print([entry.name for entry in folder.iterdir()])
+        print(load_checkpoint(latest_checkpoint(folder), identity="run").epoch)
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    said, entries, epoch = result.stdout.splitlines()
+    assert said.startswith(f"no space is left to write {tmp_path / 'checkpoint-00002'} (File too large)")
+    assert (entries, epoch) == ("['checkpoint-00001']", "1")
+
+
+# ---- single files
+
+
+def test_weights_come_back_from_their_file(tmp_path):
+    model = network()
+    save_weights(tmp_path / "deep" / "model.safetensors", model)
+    assert same(load_weights(tmp_path / "deep" / "model.safetensors"), model.state_dict())
+
+
+def test_a_missing_weights_file_is_named(tmp_path):
+    with pytest.raises(InputError) as raised:
+        load_weights(tmp_path / "model.safetensors")
+    assert str(raised.value) == (
+        f"{tmp_path / 'model.safetensors'} does not exist; train it first, or point at another file."
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+def test_a_damaged_weights_file_is_named(tmp_path, content):
+    path = tmp_path / "model.safetensors"
+    save_weights(path, network())
+    path.write_bytes(path.read_bytes()[:-1] if content is None else content)
+    with pytest.raises(InputError, match="is not a readable safetensors file") as raised:
+        load_weights(path)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("operation", ["open", "fsync", "replace"])
+def test_a_file_is_the_old_one_where_writing_the_new_one_fails(tmp_path, monkeypatch, operation):
+    write_atomically(tmp_path / "status.json", b"old")
+    fail_at(monkeypatch, operation, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    with pytest.raises(InputError, match="no space is left"):
+        write_atomically(tmp_path / "status.json", b"new")
+    monkeypatch.undo()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]
+    assert (tmp_path / "status.json").read_bytes() == b"old"
+
+
+def test_json_of_equal_values_is_equal_and_keeps_every_bit():
+    value = {"b": 0.1 + 0.2, "a": [1e-320, 5e300, "μ"]}
+    assert to_json(value) == to_json(dict(reversed(value.items())))
+    assert json.loads(to_json(value)) == value and to_json(value).endswith(b"}\n")

@@ -1,0 +1,137 @@
+"""The source paper's linear evaluation: a linear layer on a frozen encoder, images augmented anew each epoch.
+
+The encoder is frozen and in eval mode, so what it makes of an image depends on no other: an epoch's images are encoded
+many batches at a time, and several learning rates are trained on the same features at once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
+from vicreg.metrics.features import encode_views
+from vicreg.metrics.knn import LinearClassifier
+from vicreg.models.joint_embedding import VICRegModel
+from vicreg.optim.schedule import learning_rate
+from vicreg.randomness import make_generator
+from vicreg.training.memory import place
+from vicreg.views.pipeline import crop_and_flip
+from vicreg.views.settings import ViewSettings
+
+_ENCODED_AT_ONCE = 512  # images: from there on larger batches are encoded no faster, on two cores
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearSettings:
+    """The protocol's settings: SGD at 0.01 with a cosine to zero over 100 epochs in the source paper.
+
+    Of several learning rates in `lr` the one that does best on validation is reported.
+
+    Raises:
+        InputError: for a value outside its range.
+    """
+
+    epochs: int
+    lr: tuple[float, ...]
+    batch_size: int
+    momentum: float
+    weight_decay: float
+    crop_scale: tuple[float, float]
+    flip: float
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"evaluate.linear.{name} must be at least 1, but got {getattr(self, name)}.")
+        if not self.lr or not all(0 <= lr < float("inf") for lr in self.lr):
+            raise InputError(f"evaluate.linear.lr must list finite numbers of at least 0, but got {list(self.lr)}.")
+        for name in ("momentum", "weight_decay"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"evaluate.linear.{name} must be at least 0, but got {getattr(self, name)}.")
+        ViewSettings(crop_scale=self.crop_scale, flip=self.flip)  # says now what it would say after pretraining
+
+
+@torch.no_grad()
+def fit_linear(
+    model: VICRegModel,
+    dataset: Dataset,
+    *,
+    settings: LinearSettings,
+    size: int,
+    seed: int,
+    device: torch.device,
+    on_epoch: Callable[[Mapping[float, LinearClassifier]], None] = lambda layers: None,
+) -> dict[float, LinearClassifier]:
+    """Trains a linear layer on `dataset.train` for each learning rate: learning rate -> the layer after the last epoch.
+
+    `on_epoch` sees the layers after each epoch, to draw a curve by. No epoch is chosen, so neither validation nor
+    test is looked at. Cross-entropy and SGD with momentum as torch's (`cross_entropy`, `optim.SGD`), with the
+    gradient in closed form: all L layers start from the same weights and take their steps together.
+    """
+    images, labels = place(dataset.train.images, device), dataset.train.labels.to(device)
+    rates = torch.tensor(settings.lr, device=device)[:, None, None]  # (L, 1, 1)
+    shape = (len(dataset.classes), model.backbone.dimension)
+    start = torch.empty(shape).normal_(std=0.01, generator=make_generator(seed, "linear")).to(device)
+    # The bias is the weight of a feature that is always 1, in the last column.
+    weight = functional.pad(start, (0, 1)).repeat(len(settings.lr), 1, 1)  # (L, C, d + 1)
+    momentum = torch.zeros_like(weight)
+    steps = -(-len(images) // settings.batch_size)
+    model.eval()
+    for epoch in range(settings.epochs):
+        batches = _epoch_of_features(model, dataset, images, settings, size=size, seed=seed, epoch=epoch, device=device)
+        for step, (features, indices) in enumerate(batches):
+            share = learning_rate(
+                epoch * steps + step, steps_per_epoch=steps, epochs=settings.epochs, warmup_epochs=0,
+                peak_lr=1.0, start_lr=1.0, end_lr=0.0,
+            )  # fmt: skip
+            gradient = cross_entropy_gradient(weight, features, labels[indices]).add_(weight, alpha=settings.weight_decay)
+            momentum.mul_(settings.momentum).add_(gradient)
+            weight -= rates * share * momentum
+        on_epoch(_layers(settings.lr, weight))
+    return _layers(settings.lr, weight)
+
+
+def _layers(rates: tuple[float, ...], weight: Tensor) -> dict[float, LinearClassifier]:
+    """Learning rate -> its layer, of weights (L, C, d + 1) with the bias in the last column."""
+    nothing, one = torch.zeros(weight.shape[2] - 1, device=weight.device), torch.ones((), device=weight.device)
+    return {
+        lr: LinearClassifier(weight=layer[:, :-1].clone(), bias=layer[:, -1].clone(), shift=nothing, scale=one)
+        for lr, layer in zip(rates, weight, strict=True)
+    }
+
+
+def cross_entropy_gradient(weight: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    """The gradient (L, C, d) of the mean cross-entropy of L linear layers (L, C, d) on features (n, d), labels (n,):
+    (softmax(X W^T) - one-hot labels)^T X / n."""
+    error = (features @ weight.mT).softmax(dim=2)  # (L, n, C)
+    error[:, torch.arange(len(labels), device=labels.device), labels] -= 1.0
+    return error.mT @ features / len(labels)
+
+
+def _epoch_of_features(
+    model: VICRegModel,
+    dataset: Dataset,
+    images: Tensor,
+    settings: LinearSettings,
+    *,
+    size: int,
+    seed: int,
+    epoch: int,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The epoch's batches of features (n, d + 1), the last of them 1, with the indices (n,) of their images."""
+    order = torch.randperm(len(images), generator=make_generator(seed, "linear-order", epoch))
+    generator = make_generator(seed, "linear-views", epoch)
+    for many in order.split(settings.batch_size * max(1, _ENCODED_AT_ONCE // settings.batch_size)):
+        views = crop_and_flip(
+            images.index_select(0, many.to(images.device)).to(device, non_blocking=True),
+            crop_scale=settings.crop_scale, flip=settings.flip, size=size,
+            mean=dataset.mean, std=dataset.std, generator=generator,
+        )  # fmt: skip
+        features = functional.pad(encode_views(model, views).representations, (0, 1), value=1.0)
+        many = many.to(device)
+        yield from zip(features.split(settings.batch_size), many.split(settings.batch_size), strict=True)

@@ -1,0 +1,169 @@
+"""Checkpoints: written whole or not at all, checked when read, and read without running code from the file.
+
+A checkpoint is a folder with the weights (`model.safetensors`), the rest of the training state (`state.safetensors`),
+the log so far (`history.json`) and a manifest with the SHA-256 of each and the identity of the run it belongs to. The
+folder is filled under another name, flushed to disk and renamed, so a run killed at any moment leaves either the
+previous checkpoint or the new one.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as dump_tensors
+from torch import Tensor, nn
+
+from vicreg.errors import InputError
+from vicreg.files import disk_error, flush_folder, to_json, write_atomically
+
+_PREFIX = "checkpoint-"
+_FILES = ("model.safetensors", "state.safetensors", "history.json")
+
+
+class Checkpoint(NamedTuple):
+    """What a run needs to go on after `epoch` epochs."""
+
+    epoch: int
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    history: list[dict[str, Any]]
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """Writes a module's state dict as safetensors, atomically."""
+    write_atomically(path, dump_tensors(_contiguous(model.state_dict())))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file.
+
+    Raises:
+        InputError: if the file is missing or is not a whole safetensors file.
+    """
+    try:
+        return load_tensors(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; train it first, or point at another file.") from None
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a readable safetensors file ({error}); delete it and train again.") from None
+
+
+def save_checkpoint(
+    folder: Path, *, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]
+) -> Path:
+    """Writes the checkpoint of `len(history)` epochs into `folder` and removes the earlier ones.
+
+    Raises:
+        InputError: where the disk is full or may not be written; the previous checkpoint is then untouched.
+    """
+    contents = {
+        "model.safetensors": dump_tensors(_contiguous(model.state_dict())),
+        "state.safetensors": dump_tensors(_contiguous(_optimizer_tensors(optimizer))),
+        "history.json": to_json(history),
+    }
+    manifest = {
+        "epoch": len(history),
+        "identity": identity,
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    }
+    target = folder / f"{_PREFIX}{len(history):05d}"
+    temporary = folder / f".{target.name}.tmp"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for name, content in (*contents.items(), ("manifest.json", to_json(manifest))):
+            with open(temporary / name, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        if target.exists():  # only where a run is trained again from before this epoch
+            shutil.rmtree(target)
+        os.rename(temporary, target)
+        flush_folder(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise disk_error(target, error) from error
+    for older in _folders(folder):
+        if older != target:
+            shutil.rmtree(older, ignore_errors=True)
+    return target
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint of the most epochs in `folder`, or None."""
+    folders = _folders(folder)
+    return folders[-1] if folders else None
+
+
+def load_checkpoint(path: Path, *, identity: str) -> Checkpoint:
+    """Reads one checkpoint and checks every byte of it against its manifest.
+
+    Raises:
+        InputError: if it is incomplete or altered, or belongs to a run of another identity.
+    """
+    remedy = f"delete {path} and start again"
+    try:
+        manifest = json.loads((path / "manifest.json").read_bytes())
+        contents = {name: (path / name).read_bytes() for name in _FILES}
+        recorded, epoch, owner = dict(manifest["sha256"]), int(manifest["epoch"]), str(manifest["identity"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}: {error}); {remedy}.") from None
+    if owner != identity:
+        raise InputError(f"the checkpoint {path} belongs to run {owner[:12]}, not to {identity[:12]}; {remedy}.")
+    for name, content in contents.items():
+        found = hashlib.sha256(content).hexdigest()
+        if found != recorded.get(name):
+            expected = str(recorded.get(name))[:12]
+            raise InputError(f"{path / name} is corrupt: its SHA-256 is {found[:12]}..., not {expected}...; {remedy}.")
+    history = json.loads(contents["history.json"])
+    if len(history) != epoch:
+        raise InputError(
+            f"{path / 'manifest.json'} is corrupt: it names epoch {epoch}, but the log has {len(history)}; {remedy}."
+        )
+    return Checkpoint(
+        epoch=epoch,
+        weights=load_tensors(contents["model.safetensors"]),
+        optimizer=load_tensors(contents["state.safetensors"]),
+        history=history,
+    )
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Puts buffers saved by `save_checkpoint` back; the hyper-parameters stay the optimiser's own.
+
+    A buffer gets its parameter's memory layout, as it had before: of mixed layouts torch's updates are slower, and no
+    one promises the same last bit.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        parameter = parameters[int(index)].detach()
+        same_shape = tensor.shape == parameter.shape and tensor.ndim > 0
+        buffer = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor) if same_shape else tensor
+        state.setdefault(int(index), {})[name] = buffer
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{name}": value
+        for index, buffers in state.items()
+        for name, value in buffers.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"{_PREFIX}*"))

@@ -1,0 +1,42 @@
+"""How fast a run would train here: a few of its steps, on a model that is thrown away."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from vicreg.data.dataset import Dataset
+from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, steps_per_epoch, train_epoch
+from vicreg.training.memory import keep_freed_memory, place
+from vicreg.training.settings import PretrainSettings
+from vicreg.training.step import GraphedStep, TrainStep
+
+
+def rehearse(
+    settings: PretrainSettings,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    steps: int,
+    seconds: float = 0.0,
+    before: Callable[[], None] = lambda: None,
+) -> float:
+    """Trains for at least `steps` steps and `seconds`; returns images a second.
+
+    Two steps before that warm up, and on a GPU capture the graph; `before` is called after them. What a run does between
+    epochs (its look at held-out images, checkpoints) is left out.
+    """
+    exact_arithmetic(settings)
+    keep_freed_memory()
+    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+    step: TrainStep | GraphedStep = TrainStep(settings, model, make_optimizer(settings, model), device=device)
+    images = place(dataset.train.images, device)
+    most = steps_per_epoch(settings, len(images))
+    steps, seen = min(steps, most), 0
+    _, step = train_epoch(settings, dataset, step, images, device=device, epoch=0, steps=min(2, most))
+    before()
+    started = time.perf_counter()
+    while seen == 0 or time.perf_counter() - started < seconds:
+        _, step = train_epoch(settings, dataset, step, images, device=device, epoch=0, steps=steps)  # reads its metrics,
+        seen += min(steps * settings.batch_size, len(images))  # so it waits for the device
+    return seen / (time.perf_counter() - started)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from study.config.config import UNTRAINED, flatten
-from study.runs.identity import Identity, code_digests, evaluation_digest, module_path, run_identity
+from study.config.config import UNTRAINED
+from study.config.values import flatten
 from study.runs import identity, weights
+from study.runs.identity import Identity, code_digests, evaluation_digest, module_path, run_identity
 from vicreg.files import to_json
 from vicreg.models.joint_embedding import build_model
 from vicreg.randomness import make_generator

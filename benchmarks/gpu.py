@@ -43,7 +43,7 @@ from study.config.device import choose_device
 from study.config.load import load_config
 from study.config.values import parse_setting
 from study.execution.packing import best_number, pace
-from study.runs.prepared_data import obtain
+from study.runs.prepared_data import obtain_dataset
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 from vicreg.methods.vicreg import vicreg_loss
@@ -334,7 +334,7 @@ def studies(bench: Bench) -> dict[str, Any]:
     if arguments.data is None:
         return {"status": "not run: no --data"}
     given = [*arguments.set, "prepare.dataset=imagefolder", f"data.root={images_in(arguments.data, arguments.store)}"]
-    obtain(load_config(profile=arguments.profile, settings=dict(map(parse_setting, given))), store=arguments.store)
+    obtain_dataset(load_config(profile=arguments.profile, settings=dict(map(parse_setting, given))), store=arguments.store)
     found: dict[str, Any] = {}
     for name, settings in QUEUE if arguments.study is None else ((arguments.study, ()),):
         found[name] = run_study(bench, name, (*given, *settings))

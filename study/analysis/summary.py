@@ -19,7 +19,7 @@ import yaml
 from study.analysis.answer import SAYS_NOTHING, alerts, answer, notes
 from study.analysis.comparisons import compare_arms, power, predictors, scale_claim
 from study.analysis.findings import describe_grid, describe_path, describe_search, describe_tuning
-from study.config.config import flatten
+from study.config.values import flatten
 from study.runs.store import FINISHED, Store, judged
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset

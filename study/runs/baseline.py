@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from study.config.config import UNTRAINED, load_config
+from study.config.config import UNTRAINED
 from study.config.device import choose_device
+from study.config.load import load_config
 from study.runs.prepared_data import obtain
 from study.runs.store import Run, Store, make_run, model_from
 from vicreg.data.dataset import Dataset

@@ -59,11 +59,11 @@ def _drawn_operations(images: Tensor, p: ViewParameters, size: int, solarize_thr
     x = _crop(images, p, size)
     for slot in p.order.unbind(1):
         for code, adjust in enumerate(_ADJUSTMENTS if coloured else _ADJUSTMENTS[:2]):
-            _apply_to_subset(p.jitter & (slot == code), x, adjust, getattr(p, STRENGTHS[code]))
+            apply_to_subset(p.jitter & (slot == code), x, adjust, getattr(p, STRENGTHS[code]))
     if coloured:
-        _apply_to_subset(p.grayscale, x, _to_gray)
-    _apply_to_subset(p.blur, x, _blur, p.blur_sigma)
-    _apply_to_subset(p.solarize, x, lambda chosen: torch.where(chosen >= solarize_threshold, 1.0 - chosen, chosen))
+        apply_to_subset(p.grayscale, x, _to_gray)
+    apply_to_subset(p.blur, x, _blur, p.blur_sigma)
+    apply_to_subset(p.solarize, x, lambda chosen: torch.where(chosen >= solarize_threshold, 1.0 - chosen, chosen))
     return x
 
 
@@ -228,11 +228,11 @@ def _resize_matrix(
     return weights.div_(weights.sum(dim=2, keepdim=True))
 
 
-def _apply_to_subset(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> None:
+def apply_to_subset(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> None:
     """Apply `operation`, which may overwrite what it is given, to the samples of `x` that `mask` names, in place."""
     rows = mask.nonzero()[:, 0]
     if len(rows):
-        of_rows = (argument[rows].to(x.device) for argument in arguments)
+        of_rows = [argument[rows].to(x.device) for argument in arguments]  # before `rows` moves to the device of `x`
         rows = rows.to(x.device)
         x.index_copy_(0, rows, operation(x.index_select(0, rows), *of_rows))
 

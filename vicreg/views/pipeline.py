@@ -19,11 +19,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from vicreg.errors import InputError
-from vicreg.views.settings import STRENGTHS, ViewParameters, ViewSettings, draw_parameters
-
-_GRAY = (0.2989, 0.587, 0.114)  # torchvision's rgb_to_grayscale (ITU-R 601-2); they sum to 0.9999, and so does its gray
-_BLUR_REACH = 3.0  # the kernel holds ceil(3 sigma) pixels each way: 99.7 % of the Gaussian's mass, then normalised
-_CROP_CHUNK = 2**18  # numbers cropped at a time on a CPU: 1 MiB, 1.08 times as fast as half of it; more gains nothing
+from vicreg.views.blur import blur
+from vicreg.views.color import ADJUSTMENTS, blend, luma_of_planes, to_grayscale, turn_hue
+from vicreg.views.crop import crop_and_resize
+from vicreg.views.parameters import ViewParameters, draw_parameters
+from vicreg.views.settings import STRENGTHS, ViewSettings
 
 
 def apply_view(
@@ -56,13 +56,13 @@ def apply_view(
 def _drawn_operations(images: Tensor, p: ViewParameters, size: int, solarize_threshold: float) -> Tensor:
     """The view (n, size, C, size) on [0, 1], each operation for those samples that drew it."""
     coloured = images.shape[1] == 3
-    x = _crop(images, p, size)
+    x = crop_and_resize(images, p, size)
     for slot in p.order.unbind(1):
-        for code, adjust in enumerate(_ADJUSTMENTS if coloured else _ADJUSTMENTS[:2]):
+        for code, adjust in enumerate(ADJUSTMENTS if coloured else ADJUSTMENTS[:2]):
             apply_to_subset(p.jitter & (slot == code), x, adjust, getattr(p, STRENGTHS[code]))
     if coloured:
-        apply_to_subset(p.grayscale, x, _to_gray)
-    apply_to_subset(p.blur, x, _blur, p.blur_sigma)
+        apply_to_subset(p.grayscale, x, to_grayscale)
+    apply_to_subset(p.blur, x, blur, p.blur_sigma)
     apply_to_subset(p.solarize, x, lambda chosen: torch.where(chosen >= solarize_threshold, 1.0 - chosen, chosen))
     return x
 
@@ -76,21 +76,21 @@ def _all_operations(images: Tensor, p: ViewParameters, size: int, solarize_thres
     it and three behind it: 1.1 times as fast as a hue in each slot.
     """
     coloured = images.shape[1] == 3
-    planes = list(_crop(images, p, size, static=True).unbind(2))  # C of (n, size, size)
+    planes = list(crop_and_resize(images, p, size, static=True).unbind(2))  # C of (n, size, size)
     of_hue = (p.order == STRENGTHS.index("hue")).to(torch.uint8).argmax(dim=1)  # (n,), the slot
     before = [(slot, p.jitter & (slot < of_hue)) for slot in (0, 1, 2)]
     behind = [(slot, p.jitter & (slot > of_hue)) for slot in (1, 2, 3)]
     for slot, drawn in before:
-        planes = _blend(planes, p, drawn, p.order[:, slot])
+        planes = blend(planes, p, drawn, p.order[:, slot])
     if coloured:
-        planes = _turn_hue(*planes, torch.where(p.jitter, p.hue, 0.0)[:, None, None])
+        planes = turn_hue(*planes, torch.where(p.jitter, p.hue, 0.0)[:, None, None])
     for slot, drawn in behind:
-        planes = _blend(planes, p, drawn, p.order[:, slot])
+        planes = blend(planes, p, drawn, p.order[:, slot])
     if coloured:
-        gray = _gray_of(planes)
+        gray = luma_of_planes(planes)
         planes = [torch.where(p.grayscale[:, None, None], gray, plane) for plane in planes]
     x = torch.stack(planes, dim=2)
-    x = _blur(x, torch.where(p.blur, p.blur_sigma, 1e-3))  # of so small a sigma the matrix is exactly the identity
+    x = blur(x, torch.where(p.blur, p.blur_sigma, 1e-3))  # of so small a sigma the matrix is exactly the identity
     return torch.where(p.solarize[:, None, None, None] & (x >= solarize_threshold), 1.0 - x, x)
 
 
@@ -171,63 +171,6 @@ def plain_view(
     return _normalise(x, mean, std)
 
 
-def _crop(images: Tensor, p: ViewParameters, size: int, *, static: bool = False) -> Tensor:
-    """Crop, resize, flip and scale to [0, 1]: V X H^T for each sample and channel, returned as (n, size, C, size)."""
-    n, channels, height, width = images.shape
-    top, rows, left, columns, flip = (one.to(images.device) for one in (p.top, p.height, p.left, p.width, p.flip))
-    horizontal = _resize_matrix(left, columns, side=width, size=size, reverse=flip).mT
-    if static and height <= size:
-        cropped = _rows_between(images, top, rows, size).reshape(n, size * channels, width)
-        return torch.bmm(cropped, horizontal).view(n, size, channels, size)
-    vertical = _resize_matrix(top, rows, side=height, size=size).mul_(1 / 255)
-    cropped = torch.empty((n, size, channels, size), device=images.device)
-    pixels = channels * max(height, size) * max(width, size)
-    whole = images.is_cuda or torch.compiler.is_compiling()
-    chunk = n if whole else max(1, _CROP_CHUNK // pixels)
-    for part in (slice(first, first + chunk) for first in range(0, n, chunk)):
-        rows = images[part].transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)  # (m, H, C, W)
-        rows = vertical[part] @ rows.view(-1, height, channels * width)
-        rows = rows.view(-1, size * channels, width)
-        torch.bmm(rows, horizontal[part], out=cropped[part].view(-1, size * channels, size))
-    return cropped
-
-
-def _rows_between(images: Tensor, top: Tensor, rows: Tensor, size: int) -> Tensor:
-    """The rows (n, size, C, W) of crops of at most `size` rows, on [0, 1]: each lies between two rows of the image, where
-    products with `_resize_matrix` would take all. Compiled with what comes before, an eighth of the views' time less."""
-    centre = (torch.arange(size, device=images.device) + 0.5) * (rows.to(torch.float32)[:, None] / size) - 0.5
-    last = rows[:, None] - 1
-    centre = torch.minimum(centre.clamp(min=0.0), last)  # the filter is cut at the crop's border and normalised there
-    above = centre.long()
-    share = (centre - above)[:, :, None, None] * (1 / 255)
-    sample = torch.arange(len(images), device=images.device)[:, None]
-    x = images.transpose(1, 2)  # (n, H, C, W)
-    upper = x[sample, top[:, None] + above].to(torch.float32)
-    lower = x[sample, top[:, None] + torch.minimum(above + 1, last)].to(torch.float32)
-    return upper * (1 / 255) + (lower - upper) * share
-
-
-def _resize_matrix(
-    start: Tensor, length: Tensor, *, side: int, size: int, reverse: Tensor | None = None
-) -> Tensor:
-    """The (n, size, side) weights that resize pixels [start, start + length) of `side` to `size`, reversed if asked.
-
-    The triangle filter of PIL's and torch's antialiased bilinear resize: it widens with the scale when it shrinks, and
-    its weights are cut at the crop's border and normalised.
-    """
-    scale = length.to(torch.float32)[:, None] / size
-    output = torch.arange(size, device=start.device).expand(len(start), size)
-    if reverse is not None:
-        output = torch.where(reverse[:, None], size - 1 - output, output)
-    centre = (output + 0.5) * scale  # (n, size), from the crop's border
-    pixel = torch.arange(side, device=start.device) - start[:, None]  # (n, side)
-    inside = (pixel >= 0) & (pixel < length[:, None])
-    reach = scale.clamp(min=1.0)
-    weights = ((pixel + 0.5) / reach)[:, None, :] - (centre / reach)[:, :, None]
-    weights = weights.abs_().neg_().add_(1.0).clamp_(min=0.0).mul_(inside[:, None, :])
-    return weights.div_(weights.sum(dim=2, keepdim=True))
-
-
 def apply_to_subset(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> None:
     """Apply `operation`, which may overwrite what it is given, to the samples of `x` that `mask` names, in place."""
     rows = mask.nonzero()[:, 0]
@@ -235,121 +178,6 @@ def apply_to_subset(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], *
         of_rows = [argument[rows].to(x.device) for argument in arguments]  # before `rows` moves to the device of `x`
         rows = rows.to(x.device)
         x.index_copy_(0, rows, operation(x.index_select(0, rows), *of_rows))
-
-
-def _blend(planes: list[Tensor], p: ViewParameters, drawn: Tensor, codes: Tensor) -> list[Tensor]:
-    """Brightness, contrast or saturation, as each sample's code says, of those that `drawn` names."""
-    brightness, contrast, saturation = (
-        torch.where(drawn & (codes == code), getattr(p, name), 1.0)[:, None, None] for code, name in enumerate(STRENGTHS[:3])
-    )
-    gray = _gray_of(planes)
-    factor, offset = brightness * contrast, (1.0 - contrast) * gray.mean(dim=(1, 2), keepdim=True)
-    if len(planes) == 3:
-        factor, offset = factor * saturation, offset + (1.0 - saturation) * gray
-    return [(factor * plane + offset).clamp(0.0, 1.0) for plane in planes]
-
-
-def _adjust_brightness(x: Tensor, factor: Tensor) -> Tensor:
-    return x.mul_(factor[:, None, None, None]).clamp_(0.0, 1.0)
-
-
-def _adjust_contrast(x: Tensor, factor: Tensor) -> Tensor:
-    """f x + (1 - f) m, with m the mean of the sample's gray image: the gray of its mean colour."""
-    n, height, channels, width = x.shape
-    colour = x.view(n, height, channels * width).sum(dim=1).view(n, channels, width).sum(dim=2) / (height * width)
-    gray = sum(weight * colour[:, c] for c, weight in enumerate(_GRAY)) if channels == 3 else colour[:, 0]
-    factor, offset = factor[:, None, None, None], ((1.0 - factor) * gray)[:, None, None, None]
-    return x.mul_(factor).add_(offset).clamp_(0.0, 1.0)
-
-
-def _adjust_saturation(x: Tensor, factor: Tensor) -> Tensor:
-    gray = _gray(x).mul_((1.0 - factor)[:, None, None])
-    return x.mul_(factor[:, None, None, None]).add_(gray[:, :, None]).clamp_(0.0, 1.0)
-
-
-def _adjust_hue(x: Tensor, shift: Tensor) -> Tensor:
-    return torch.stack(_turn_hue(*x.unbind(2), shift[:, None, None]), dim=2)
-
-
-def _turn_hue(red: Tensor, green: Tensor, blue: Tensor, shift: Tensor) -> list[Tensor]:
-    """Turn the hue by `shift` turns in HSV, in closed form.
-
-    With t the new hue in sixths of a turn and c = max - min, neither of which needs a division by max:
-    red = min + c clamp(|t - 3| - 1, 0, 1),
-    green = min + c clamp(2 - |t - 2|, 0, 1),
-    blue = min + c clamp(2 - |t - 4|, 0, 1).
-    """
-    largest = torch.maximum(torch.maximum(red, green), blue)
-    smallest = torch.minimum(torch.minimum(red, green), blue)
-    chroma = largest - smallest
-    numerator = torch.where(
-        largest == red,
-        green - blue,
-        torch.where(largest == green, (blue - red).add_(chroma, alpha=2), (red - green).add_(chroma, alpha=4)),
-    )
-    # Where the chroma is 0 so is the numerator, and any hue gives the same gray.
-    t = numerator.div_(chroma.clamp(min=1e-30)).add_(6.0 * shift)
-    t.sub_(torch.floor(t * (1 / 6)), alpha=6)  # remainder(t, 6), which is several times slower
-    above, below = smallest.add(chroma, alpha=2), smallest.sub_(chroma)
-    red = torch.addcmul(below, chroma, (t - 3).abs_().clamp_(1, 2))
-    green = torch.addcmul(above, chroma, (t - 2).abs_().clamp_(1, 2), value=-1)
-    blue = torch.addcmul(above, chroma, t.sub_(4).abs_().clamp_(1, 2), value=-1)
-    return [red, green, blue]
-
-
-_ADJUSTMENTS = (_adjust_brightness, _adjust_contrast, _adjust_saturation, _adjust_hue)
-
-
-def _gray_of(planes: list[Tensor]) -> Tensor:
-    """The luma of three planes; of one plane, itself."""
-    return planes[0] if len(planes) == 1 else sum(weight * plane for weight, plane in zip(_GRAY, planes, strict=True))
-
-
-def _gray(x: Tensor) -> Tensor:
-    """The luma (n, H, W) of (n, H, 3, W)."""
-    return (x[:, :, 0] * _GRAY[0]).add_(x[:, :, 1], alpha=_GRAY[1]).add_(x[:, :, 2], alpha=_GRAY[2])
-
-
-def _to_gray(x: Tensor) -> Tensor:
-    return _gray(x)[:, :, None].expand_as(x)
-
-
-def _blur(x: Tensor, sigma: Tensor) -> Tensor:
-    return _separable(x, _blur_matrix(sigma, x.shape[1]))
-
-
-def _separable(x: Tensor, kernel: Tensor) -> Tensor:
-    """K X K^T of each sample and channel: square images (n, S, C, S), kernels (n, S, S)."""
-    n, size, channels, _ = x.shape
-    rows = kernel @ x.view(n, size, channels * size)
-    return (rows.view(n, size * channels, size) @ kernel.mT).view_as(x)
-
-
-def _blur_matrix(sigma: Tensor, size: int) -> Tensor:
-    """The (n, size, size) matrices of a Gaussian blur with reflected borders, of radius min(ceil(3 sigma), size - 1).
-
-    K[i, j] is the sum of the kernel at the distances from i at which j is seen; taken as a product, which is cubic in size:
-    at 32 pixels twice as fast as picking entries by an index, at 224 five times as slow. Reflection that does not repeat the
-    border pixel reaches size - 1 far at most, as torch's does, so the radius ends there.
-    """
-    distance = torch.arange(size, device=sigma.device)
-    radius = torch.ceil(_BLUR_REACH * sigma).clamp(max=size - 1)[:, None]
-    kernel = torch.exp(-0.5 * (distance / sigma[:, None]).square()) * (distance <= radius)  # (n, size)
-    kernel /= 2 * kernel.sum(dim=1, keepdim=True) - 1  # both sides, the middle once; the middle is exp(0)
-    find = _seen_at.__wrapped__ if torch.compiler.is_compiling() else _seen_at  # a compiler cannot look into a cache
-    return (kernel @ find(size, sigma.device)).view(-1, size, size)  # exact: a sum of at most three entries
-
-
-@functools.lru_cache(maxsize=4)
-def _seen_at(size: int, device: torch.device) -> Tensor:
-    """(size, size * size): how often pixel i sees pixel j at distance d, at [d, i * size + j]: directly, |i - j|; in the
-    mirror before the first pixel, i + j; and in the one behind the last, 2 (size - 1) - i - j."""
-    pixel = torch.arange(size, device=device)
-    distance, i, j = pixel[:, None, None], pixel[:, None], pixel
-    direct = (i - j).abs() == distance
-    before = (i + j == distance) & (j >= 1)
-    behind = (2 * (size - 1) - i - j == distance) & (j <= size - 2)
-    return (direct.float() + before.float() + behind.float()).view(size, size * size)
 
 
 def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:

@@ -10,8 +10,9 @@ from torchvision.transforms.v2 import functional as reference
 
 import vicreg.torchvision_compat  # noqa: F401  (before torchvision)
 from vicreg.errors import InputError
+from vicreg.views.parameters import ViewParameters, draw_parameters
 from vicreg.views.pipeline import apply_to_subset, apply_view, compiled_view, crop_and_flip, plain_view, two_views
-from vicreg.views.settings import ViewParameters, ViewSettings, draw_parameters, view_settings
+from vicreg.views.settings import ViewSettings, view_settings
 
 BOUND = 1e-5  # on [0, 1], a four-hundredth of one of 255 levels; measured 2e-6
 RAW = {"mean": (0.0,) * 3, "std": (1.0,) * 3}

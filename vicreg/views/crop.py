@@ -44,9 +44,7 @@ def _rows_between(images: Tensor, top: Tensor, rows: Tensor, size: int) -> Tenso
     return upper * (1 / 255) + (lower - upper) * share
 
 
-def _resize_matrix(
-    start: Tensor, length: Tensor, *, side: int, size: int, reverse: Tensor | None = None
-) -> Tensor:
+def _resize_matrix(start: Tensor, length: Tensor, *, side: int, size: int, reverse: Tensor | None = None) -> Tensor:
     """The (n, size, side) weights that resize pixels [start, start + length) of `side` to `size`, reversed if asked.
 
     The triangle filter of PIL's and torch's antialiased bilinear resize: it widens with the scale when it shrinks, and

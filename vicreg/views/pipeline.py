@@ -157,9 +157,7 @@ def crop_and_flip(
     return apply_view(images, parameters, size=size, mean=mean, std=std)
 
 
-def plain_view(
-    images: Tensor, *, size: int, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor
-) -> Tensor:
+def plain_view(images: Tensor, *, size: int, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
     """The images unaugmented: resized (bilinear, antialiased) where their size differs, and normalised on [0, 1].
 
     uint8 (n, C, H, W) to float32 (n, C, size, size). Raises InputError.

@@ -252,10 +252,10 @@ def test_comments_docstrings_and_layout_do_not_make_another_run(tiny_config, edi
 
 
 def test_a_module_that_training_comes_to_import_is_part_of_it_from_then_on(edited):
-    assert "vicreg.evaluation.diagnosis" not in code_digests("vicreg.training.loop")
-    for statement in ("import vicreg.evaluation.diagnosis", "from vicreg import verdicts", "from vicreg.evaluation.diagnosis import verdict"):
+    assert "vicreg.evaluation.collapse_diagnosis" not in code_digests("vicreg.training.loop")
+    for statement in ("import vicreg.evaluation.collapse_diagnosis", "from vicreg import verdicts", "from vicreg.evaluation.collapse_diagnosis import diagnose_collapse"):
         edited("vicreg.optim.lars", "\nclass ", f"\ndef later():\n    {statement}\n\n\nclass ")
-        assert "vicreg.evaluation.diagnosis" in code_digests("vicreg.training.loop"), statement
+        assert "vicreg.evaluation.collapse_diagnosis" in code_digests("vicreg.training.loop"), statement
 
 
 def test_what_trains_and_what_measures_are_told_apart():
@@ -264,9 +264,9 @@ def test_what_trains_and_what_measures_are_told_apart():
     steps = "feed step live_taps winograd view_batchnorm"
     assert {f"vicreg.{name}" for name in (trains + " " + steps).split()} <= set(training)
     # a moved threshold or another linear protocol must not train anything again; k-NN accuracy is of a run's own log
-    assert not {"vicreg.evaluation.diagnosis", "vicreg.evaluation.linear_evaluation", "vicreg.evaluation.evaluate"} & set(training)
+    assert not {"vicreg.evaluation.collapse_diagnosis", "vicreg.evaluation.linear_evaluation", "vicreg.evaluation.evaluate"} & set(training)
     assert {"vicreg.metrics.knn", "vicreg.metrics.features"} <= set(training)
-    assert {"vicreg.evaluation.diagnosis", "vicreg.metrics.knn", "vicreg.evaluation.linear_evaluation", "vicreg.metrics.collapse"} <= set(evaluation)
+    assert {"vicreg.evaluation.collapse_diagnosis", "vicreg.metrics.knn", "vicreg.evaluation.linear_evaluation", "vicreg.metrics.collapse"} <= set(evaluation)
     assert not [name for name in {**training, **evaluation} if name.startswith("study")]
 
 
@@ -293,7 +293,7 @@ def test_an_evaluation_is_decided_by_its_run_its_settings_its_views_its_probes_a
         evaluation(tiny_config({"pretrain.augmentation.blur": 0.9})),
         evaluation(tiny_config(), probes=("knn",)),
     }
-    edited("vicreg.evaluation.diagnosis", "COMPLETE_STD = 0.1", "COMPLETE_STD = 0.2")
+    edited("vicreg.evaluation.collapse_diagnosis", "COMPLETE_STD = 0.1", "COMPLETE_STD = 0.2")
     others.add(evaluation(tiny_config()))
     assert before not in others and len(others) == 6
 

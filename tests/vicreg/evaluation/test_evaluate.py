@@ -92,7 +92,7 @@ def test_the_weight_decay_is_chosen_on_validation(measure, watch, digits, with_w
 
 
 def test_the_verdict_is_read_from_validation(measure, watch, with_wrong_test):
-    calls = watch("verdict")
+    calls = watch("diagnose_collapse")
     results = measure()
     measure(with_wrong_test)
     (_, first, _), (_, second, _) = calls

@@ -1,15 +1,19 @@
-"""Crop, resize and flip each image of a batch, as two matrix products."""
+"""Crop, resize and flip each image of a batch by two matrix products."""
 
 import torch
 from torch import Tensor
 
 from vicreg.views.parameters import ViewParameters
 
-_CROP_CHUNK = 2**18  # numbers cropped at a time on a CPU: 1 MiB, 1.08 times as fast as half of it; more gains nothing
+_CROP_CHUNK = 2**18  # float32 numbers at a time on a CPU, 1 MiB: 1.08 times as fast as half of it; more gains nothing
 
 
 def crop_and_resize(images: Tensor, p: ViewParameters, size: int, *, static: bool = False) -> Tensor:
-    """Crop, resize, flip and scale to [0, 1]: V X H^T for each sample and channel, returned as (n, size, C, size)."""
+    """Return uint8 images (n, C, H, W) cropped, resized, flipped and scaled to [0, 1], as float32 (n, size, C, size).
+
+    For each sample and channel it is V X H^T, with the resize matrices V and H of the rows and columns. `static` takes
+    only operations that a compiler fuses.
+    """
     n, channels, height, width = images.shape
     top, rows, left, columns, flip = (one.to(images.device) for one in (p.top, p.height, p.left, p.width, p.flip))
     horizontal = _resize_matrix(left, columns, side=width, size=size, reverse=flip).mT
@@ -30,11 +34,13 @@ def crop_and_resize(images: Tensor, p: ViewParameters, size: int, *, static: boo
 
 
 def _rows_between(images: Tensor, top: Tensor, rows: Tensor, size: int) -> Tensor:
-    """The rows (n, size, C, W) of crops of at most `size` rows, on [0, 1]: each lies between two rows of the image, where
-    products with `_resize_matrix` would take all. Compiled with what comes before, an eighth of the views' time less."""
+    """Return the rows (n, size, C, W) on [0, 1] of crops of at most `size` rows, each interpolated between two rows.
+
+    A product with `_resize_matrix` would read all rows. Compiled, this saves an eighth of the time that views take.
+    """
     centre = (torch.arange(size, device=images.device) + 0.5) * (rows.to(torch.float32)[:, None] / size) - 0.5
     last = rows[:, None] - 1
-    centre = torch.minimum(centre.clamp(min=0.0), last)  # the filter is cut at the crop's border and normalised there
+    centre = torch.minimum(centre.clamp(min=0.0), last)  # at the crop's border the filter is truncated and normalised
     above = centre.long()
     share = (centre - above)[:, :, None, None] * (1 / 255)
     sample = torch.arange(len(images), device=images.device)[:, None]
@@ -45,10 +51,10 @@ def _rows_between(images: Tensor, top: Tensor, rows: Tensor, size: int) -> Tenso
 
 
 def _resize_matrix(start: Tensor, length: Tensor, *, side: int, size: int, reverse: Tensor | None = None) -> Tensor:
-    """The (n, size, side) weights that resize pixels [start, start + length) of `side` to `size`, reversed if asked.
+    """Return weights (n, size, side) that resize pixels [start, start + length) of `side` to `size`.
 
-    The triangle filter of PIL's and torch's antialiased bilinear resize: it widens with the scale when it shrinks, and
-    its weights are cut at the crop's border and normalised.
+    Rows of samples that `reverse` names are in reverse order, which flips the image. The filter is the triangle of PIL's
+    and torch's antialiased bilinear resize: wider when it shrinks, truncated at the crop's border, and normalised.
     """
     scale = length.to(torch.float32)[:, None] / size
     output = torch.arange(size, device=start.device).expand(len(start), size)

@@ -14,11 +14,11 @@ _DRAWS = 2 * _CROP_ATTEMPTS + 16  # uniform numbers a sample: crop 22, masks 5, 
 
 
 class ViewParameters(NamedTuple):
-    """What was drawn for one view of n images: tensors of shape (n,), and `order` of shape (n, 4).
+    """The parameters drawn for one view of n images: tensors of shape (n,), and `order` of shape (n, 4).
 
-    `top`, `left`, `height` and `width` are the crop in pixels of the stored image; `flip`, `jitter`, `grayscale`,
-    `blur` and `solarize` say which samples get the operation; `order[i, k]` is the k-th adjustment of sample i's jitter
-    (0 brightness, 1 contrast, 2 saturation, 3 hue).
+    `top`, `left`, `height` and `width` are the crop in pixels of the stored image. `flip`, `jitter`, `grayscale`,
+    `blur` and `solarize` say which samples get the operation. `order[i, k]` is the k-th adjustment in the jitter of
+    sample i: 0 brightness, 1 contrast, 2 saturation, 3 hue.
     """
 
     top: Tensor
@@ -38,17 +38,18 @@ class ViewParameters(NamedTuple):
     solarize: Tensor
 
     def to(self, device: torch.device) -> "ViewParameters":
+        """Return the same parameters on `device`."""
         return ViewParameters(*(tensor.to(device) for tensor in self))
 
 
 def draw_parameters(
     n: int, *, height: int, width: int, settings: ViewSettings, generator: torch.Generator | Sequence[torch.Generator]
 ) -> ViewParameters:
-    """One view's random parameters for n images of `height` x `width` pixels, on the generator's device; of several
-    generators, n of each, one after the other.
+    """Draw one view's parameters for n images of `height` x `width` pixels, on the generator's device.
 
-    The crop has torchvision's RandomResizedCrop distribution: ten attempts, then the central crop. The generator always
-    gives 36 numbers a sample, whatever their values and the settings, so that arms of a study see the same randomness.
+    Several generators give n parameters each, one generator after the other. The crop is distributed as torchvision's
+    RandomResizedCrop: ten attempts, then the central crop. A sample always takes 36 numbers from the generator,
+    whatever the settings, so that all arms of a study see the same randomness.
     """
     generators = [generator] if isinstance(generator, torch.Generator) else generator
     uniform = torch.cat([torch.rand((n, _DRAWS), generator=one, device=one.device) for one in generators])
@@ -69,7 +70,7 @@ def draw_parameters(
 
 
 def _draw_crop(uniform: Tensor, *, height: int, width: int, settings: ViewSettings) -> dict[str, Tensor]:
-    """Boxes from (n, 22) uniform numbers: an area and a ratio for each attempt, and a place for the first that fits."""
+    """Return crops from (n, 22) uniform numbers: area and ratio of each attempt, and a place for the first that fits."""
     area = height * width * _between(uniform[:, :_CROP_ATTEMPTS], *settings.crop_scale)
     low, high = settings.crop_ratio
     ratio = _between(uniform[:, _CROP_ATTEMPTS : 2 * _CROP_ATTEMPTS], math.log(low), math.log(high)).exp()

@@ -1,14 +1,14 @@
-"""Two random views of every image of a batch, on the device that holds the batch.
+"""Make random views of all images of a batch, on the batch's device.
 
-Every sample has parameters of its own, and every operation equals torchvision's on the same parameters to float32
-rounding. The order of operations is the VICReg authors': crop and resize, flip, colour jitter (its four adjustments in
-a random order per sample), grayscale, blur, solarise, normalise. Two differences from the authors' code: it resizes
-with a bicubic kernel (here bilinear with antialiasing, torchvision's default), and PIL's blur there is three box
-filters (here a true Gaussian).
+Every sample has its own parameters, and every operation equals torchvision's with these parameters to float32 rounding.
+The operations follow the order of the VICReg authors: crop and resize, flip, colour jitter (its four adjustments in
+random order), grayscale, blur, solarise, normalise. Two of them differ from the authors' code. It resizes with a bicubic
+kernel, and this module with torchvision's default, bilinear with antialiasing. PIL's blur is three box filters there, and
+a true Gaussian here.
 
-Parameters may be drawn on the host for images on a device: which samples an operation is for is then known without
-waiting for the device. Images inside this module lie as (n, height, C, width), so that a matrix product along either
-axis needs no copy; views lie with channels last, which is how convolutions want them.
+Parameters may be on the host for images on a device: the samples of an operation are then known without waiting for the
+device. Inside this package images are (n, height, C, width), so that a matrix product along either axis needs no copy.
+Views have channels last in memory, which is the fastest layout for convolutions.
 """
 
 import functools
@@ -36,13 +36,20 @@ def apply_view(
     solarize_threshold: float = 0.5,
     static: bool = False,
 ) -> Tensor:
-    """The view that `parameters` describe: uint8 (n, C, H, W) with C 1 or 3 to normalised float32 (n, C, size, size).
+    """Return the views that `parameters` describe, normalised float32 (n, C, size, size) with channels last.
 
-    `mean` and `std` are one number a channel, on the scale [0, 1]. Of one-channel images saturation, hue and grayscale
-    are the identity. Each operation touches only the samples that drew it; `static` computes every operation for every
-    sample and selects, with shapes that depend on no value, which is what a compiler wants (`compiled_view`; views then lie
-    in memory as the compiler leaves them, else with channels last). A sample's view does not depend on its neighbours.
-    Products are float32 even under autocast. Raises InputError.
+    A sample's view does not depend on the other samples. Of one-channel images saturation, hue and grayscale are the
+    identity. Products are float32 even under autocast.
+
+    Args:
+        images: uint8 (n, C, H, W) with C 1 or 3.
+        parameters: of the n samples, on the images' device or on the host.
+        mean, std: one number a channel, on the scale [0, 1].
+        static: compute every operation for every sample and select, so that no shape depends on a value. This is for
+            compilers (`compiled_view`), which also choose the layout in memory.
+
+    Raises:
+        InputError: for images or statistics of another type or shape.
     """
     _require_images(images)
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
@@ -54,7 +61,7 @@ def apply_view(
 
 
 def _drawn_operations(images: Tensor, p: ViewParameters, size: int, solarize_threshold: float) -> Tensor:
-    """The view (n, size, C, size) on [0, 1], each operation for those samples that drew it."""
+    """Return views (n, size, C, size) on [0, 1], computing each operation only for the samples that drew it."""
     coloured = images.shape[1] == 3
     x = crop_and_resize(images, p, size)
     for slot in p.order.unbind(1):
@@ -68,12 +75,10 @@ def _drawn_operations(images: Tensor, p: ViewParameters, size: int, solarize_thr
 
 
 def _all_operations(images: Tensor, p: ViewParameters, size: int, solarize_threshold: float) -> Tensor:
-    """The same with shapes that depend on no value: every operation for every sample, with the parameters that make it
-    the identity where it was not drawn.
+    """Return the same with every operation for every sample, made the identity where it was not drawn.
 
-    Brightness, contrast and saturation are one map, a x + b gray(x) + c on [0, 1] with three numbers a sample. A sample's
-    hue is turned in one of four slots, so all samples have theirs turned at once, with room for three such maps before
-    it and three behind it: 1.1 times as fast as a hue in each slot.
+    A sample's hue comes in one of the jitter's four slots. All hues are turned at once, with three slots for the other
+    adjustments before it and three after it: 1.1 times as fast as turning hues in each slot.
     """
     coloured = images.shape[1] == 3
     planes = list(crop_and_resize(images, p, size, static=True).unbind(2))  # C of (n, size, size)
@@ -83,23 +88,27 @@ def _all_operations(images: Tensor, p: ViewParameters, size: int, solarize_thres
     for slot, drawn in before:
         planes = blend(planes, p, drawn, p.order[:, slot])
     if coloured:
-        planes = turn_hue(*planes, torch.where(p.jitter, p.hue, 0.0)[:, None, None])
+        planes = turn_hue(*planes, torch.where(p.jitter, p.hue, 0.0)[:, None, None])  # type: ignore[call-arg]  # three planes
     for slot, drawn in behind:
         planes = blend(planes, p, drawn, p.order[:, slot])
     if coloured:
         gray = luma_of_planes(planes)
         planes = [torch.where(p.grayscale[:, None, None], gray, plane) for plane in planes]
     x = torch.stack(planes, dim=2)
-    x = blur(x, torch.where(p.blur, p.blur_sigma, 1e-3))  # of so small a sigma the matrix is exactly the identity
+    x = blur(x, torch.where(p.blur, p.blur_sigma, 1e-3))  # with a sigma this small the matrix is exactly the identity
     return torch.where(p.solarize[:, None, None, None] & (x >= solarize_threshold), 1.0 - x, x)
 
 
 @functools.cache
 def compiled_view() -> Callable[..., Tensor]:
-    """`apply_view` in its static form, compiled: a few fused loops in place of some hundred operations. It takes up to half
-    a minute to compile, for each number of images; views are the same to rounding."""
+    """Return `apply_view` with `static`, compiled: a few fused loops in place of about a hundred operations.
+
+    Compiling takes up to half a minute for each number of images. Views are the same to rounding.
+    """
     compiled = torch.compile(functools.partial(apply_view, static=True), dynamic=False)
-    return lambda *arguments, **named: _channels_last(compiled(*arguments, **named))  # on a CPU the slow part to compile
+    return lambda *arguments, **named: _channels_last(
+        compiled(*arguments, **named)
+    )  # not compiled: on a CPU it would be slower
 
 
 def two_views(
@@ -112,10 +121,19 @@ def two_views(
     generator: torch.Generator | Sequence[torch.Generator],
     compiled: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Two independent random views of uint8 images (n, C, H, W), each normalised float32 (n, C, size, size).
+    """Return two independent random views of each image, both normalised float32 (n, C, size, size).
 
-    The first view's parameters are drawn first; a pair of generators is one a view. `compiled` makes them with
-    `compiled_view`. Both views are made in one go, which saves half of the operations. Raises InputError.
+    Both views are made in one pass, which saves half of the operations; the parameters of view 1 are drawn first.
+
+    Args:
+        images: uint8 (n, C, H, W) with C 1 or 3.
+        settings: of view 1 and of view 2.
+        mean, std: one number a channel, on the scale [0, 1].
+        generator: for both views, or a pair with one for each.
+        compiled: whether `compiled_view` makes them.
+
+    Raises:
+        InputError: for images or statistics of another type or shape.
     """
     _require_images(images)
     n, _, height, width = images.shape
@@ -130,7 +148,7 @@ def two_views(
             for view, source in zip(settings, generators, strict=True)
         ]
         if first != second:
-            return tuple(
+            return tuple(  # type: ignore[return-value]  # a pair, of a pair of settings
                 apply(images, one, size=size, mean=mean, std=std, solarize_threshold=threshold)
                 for one, threshold in zip(drawn, (first, second), strict=True)
             )
@@ -149,7 +167,11 @@ def crop_and_flip(
     std: Sequence[float] | Tensor,
     generator: torch.Generator,
 ) -> Tensor:
-    """A random crop and flip alone, what linear evaluation trains on: uint8 (n, C, H, W) to (n, C, size, size)."""
+    """Return randomly cropped and flipped images, normalised float32 (n, C, size, size), for linear evaluation.
+
+    Raises:
+        InputError: for images that are not uint8 (n, C, H, W) with C 1 or 3, or a range out of bounds.
+    """
     view = ViewSettings(crop_scale=crop_scale, flip=flip, jitter=0.0, grayscale=0.0, blur=0.0, solarize=0.0)
     _require_images(images)
     n, _, height, width = images.shape
@@ -158,9 +180,12 @@ def crop_and_flip(
 
 
 def plain_view(images: Tensor, *, size: int, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
-    """The images unaugmented: resized (bilinear, antialiased) where their size differs, and normalised on [0, 1].
+    """Return unaugmented images: resized where their size differs, and normalised; float32 (n, C, size, size).
 
-    uint8 (n, C, H, W) to float32 (n, C, size, size). Raises InputError.
+    Resizing is bilinear and antialiased. `mean` and `std` are one number a channel, on the scale [0, 1].
+
+    Raises:
+        InputError: for images that are not uint8 (n, C, H, W) with C 1 or 3.
     """
     _require_images(images)
     x = images.to(torch.float32).div_(255.0)
@@ -170,16 +195,22 @@ def plain_view(images: Tensor, *, size: int, mean: Sequence[float] | Tensor, std
 
 
 def apply_to_subset(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> None:
-    """Apply `operation`, which may overwrite what it is given, to the samples of `x` that `mask` names, in place."""
+    """Replace the samples of `x` that `mask` (n,) names by what `operation` makes of them.
+
+    Args:
+        mask, arguments: (n,) each, on one device, which may be another than that of `x`.
+        x: (n, ...), changed in place.
+        operation: takes the chosen samples, which it may overwrite, and their `arguments` on the device of `x`.
+    """
     rows = mask.nonzero()[:, 0]
     if len(rows):
-        of_rows = [argument[rows].to(x.device) for argument in arguments]  # before `rows` moves to the device of `x`
+        of_rows = [argument[rows].to(x.device) for argument in arguments]  # before `rows` moves: they share a device
         rows = rows.to(x.device)
         x.index_copy_(0, rows, operation(x.index_select(0, rows), *of_rows))
 
 
 def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
-    """(x - mean) / std of (n, C, H, W), with channels last; compiled, as it lies."""
+    """Return (x - mean) / std of (n, C, H, W) with channels last; when compiled, in the compiler's layout."""
     mean, std = (torch.as_tensor(value, dtype=x.dtype, device=x.device).reshape(-1, 1, 1) for value in (mean, std))
     if len(mean) != x.shape[1] or len(std) != x.shape[1]:
         raise InputError(
@@ -192,15 +223,15 @@ def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] |
 
 
 def _channels_last(x: Tensor, offset: Tensor | None = None, scale: Tensor | None = None) -> Tensor:
-    """(n, C, H, W) with channels last, and where they are given, `offset` + `scale` x of each channel (C, 1, 1)."""
+    """Return `x` (n, C, H, W) with channels last in memory, or `offset` + `scale` x with both of shape (C, 1, 1)."""
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     if x.device.type != "cpu":
-        return out.copy_(x) if offset is None else torch.addcmul(offset, x, scale, out=out)
-    for channel in range(x.shape[1]):  # one after the other: 1.5 to 3 times as fast on a CPU as all at once
+        return out.copy_(x) if offset is None else torch.addcmul(offset, x, scale, out=out)  # type: ignore[arg-type]
+    for channel in range(x.shape[1]):  # on a CPU 1.5 to 3 times as fast as all channels at once
         if offset is None:
             out[:, channel].copy_(x[:, channel])
         else:
-            torch.add(offset[channel], x[:, channel], alpha=scale[channel].item(), out=out[:, channel])
+            torch.add(offset[channel], x[:, channel], alpha=scale[channel].item(), out=out[:, channel])  # type: ignore[index]
     return out
 
 

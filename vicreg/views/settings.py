@@ -1,23 +1,32 @@
 """What two random views of an image are drawn from: settings and presets."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 from vicreg.errors import InputError
 
-STRENGTHS = ("brightness", "contrast", "saturation", "hue")  # in the order that ViewParameters.order counts them
+STRENGTHS = ("brightness", "contrast", "saturation", "hue")  # `ViewParameters.order` numbers them in this order
 PROBABILITIES = ("flip", "jitter", "grayscale", "blur", "solarize")
 _RANGES = ("crop_scale", "crop_ratio", "blur_sigma")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSettings:
-    """What one view is drawn from; the defaults are the paper's symmetric views (arXiv 2105.04906, Appendix C.1).
+    """The distribution of one view; the defaults are the paper's symmetric views (arXiv 2105.04906, Appendix C.1).
 
-    `crop_scale` is the range of the crop's share of the image's area, `crop_ratio` that of width / height. `flip`,
-    `jitter`, `grayscale`, `blur` and `solarize` are probabilities. Brightness, contrast and saturation factors are
-    uniform in [max(0, 1 - strength), 1 + strength], the hue's shift in [-hue, hue] turns. `blur_sigma` is in pixels of
-    the view, and values of [0, 1] at or above `solarize_threshold` are inverted. Raises InputError.
+    Attributes:
+        crop_scale: range of the crop's share of the image's area.
+        crop_ratio: range of the crop's width / height.
+        flip, jitter, grayscale, blur, solarize: probabilities of the operations.
+        brightness, contrast, saturation: strengths; factors are uniform in [max(0, 1 - strength), 1 + strength].
+        hue: the shift is uniform in [-hue, hue] turns.
+        blur_sigma: range of the Gaussian's standard deviation, in pixels of the view.
+        solarize_threshold: values of [0, 1] at or above it are inverted.
+
+    Raises:
+        InputError: for a value out of bounds.
     """
 
     crop_scale: tuple[float, float] = (0.08, 1.0)
@@ -44,10 +53,10 @@ class ViewSettings:
             object.__setattr__(self, name, tuple(float(bound) for bound in getattr(self, name)))
 
 
-# Differences from ViewSettings' defaults, view by view. "paper" and "official" are arXiv 2105.04906's symmetric views
-# and the asymmetric ones of its authors' code. "source" is Ben Salem's: it crops from 0.2 of the area and names the
-# operations but not their probabilities, which are taken from the paper.
-_PRESETS = {
+# What each of the two views changes in the defaults of ViewSettings. "paper" has the symmetric views of arXiv 2105.04906
+# and "official" the asymmetric ones of its authors' code. "source" has Ben Salem's: they crop from 0.2 of the area, and
+# name the operations but not their probabilities, which are the paper's.
+_PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "source": ({"crop_scale": (0.2, 1.0)}, {"crop_scale": (0.2, 1.0)}),
     "paper": ({}, {}),
     "official": ({"blur": 1.0, "solarize": 0.0}, {"blur": 0.1, "solarize": 0.2}),
@@ -55,11 +64,16 @@ _PRESETS = {
 
 
 def view_settings(*, preset: str, **overrides: object) -> tuple[ViewSettings, ViewSettings]:
-    """The settings of both views: a preset ("source", "paper" or "official") and what differs from it.
+    """Return the settings of both views: those of a preset, with `overrides` of single fields.
 
-    An override of None leaves the preset's value. A scalar holds for both views and a pair of scalars is
-    [view 1, view 2]; for crop_scale, crop_ratio and blur_sigma a flat pair is one range for both views and a pair of
-    pairs a range each. Raises InputError for an unknown preset or field, and for a value out of bounds.
+    Args:
+        preset: "source", "paper" or "official".
+        overrides: a scalar is for both views, and a pair of scalars is [view 1, view 2]. For crop_scale, crop_ratio and
+            blur_sigma a flat pair is one range for both views, and a pair of pairs is one range each. None keeps the
+            preset's value.
+
+    Raises:
+        InputError: for an unknown preset or field, and for a value out of bounds.
     """
     if preset not in _PRESETS:
         raise InputError(f"augmentation preset must be one of {', '.join(_PRESETS)}, but got {preset!r}.")
@@ -75,7 +89,7 @@ def view_settings(*, preset: str, **overrides: object) -> tuple[ViewSettings, Vi
 
 
 def _for_each_view(name: str, value: object) -> tuple[object, object]:
-    """What an override says of each view: a value for both, or a pair with one each."""
+    """Return what an override says of view 1 and of view 2."""
     if not isinstance(value, (list, tuple)):
         return value, value
     if name in _RANGES and not any(isinstance(item, (list, tuple)) or item is None for item in value):
@@ -89,13 +103,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _require_number(name: str, value: object, *, lowest: float, highest: float) -> None:
+def _require_number(name: str, value: float, *, lowest: float, highest: float) -> None:
     if not _is_number(value) or not lowest <= value <= highest:
         bounds = f"at least {lowest:g}" if highest == math.inf else f"between {lowest:g} and {highest:g}"
         raise InputError(f"{name} must be a number {bounds}, but got {value!r}.")
 
 
-def _require_range(name: str, value: object, *, highest: float) -> None:
+def _require_range(name: str, value: Sequence[float], *, highest: float) -> None:
     pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_number(bound) for bound in value)
     if not pair or not 0 < value[0] <= value[1] <= highest:
         limit = "" if highest == math.inf else f" <= {highest:g}"

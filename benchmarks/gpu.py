@@ -53,8 +53,8 @@ from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, pr
 from vicreg.training.memory import keep_freed_memory, place
 from vicreg.training.step import GraphedStep, TrainStep
 from vicreg.training.throughput import rehearse
+from vicreg.views.parameters import draw_parameters
 from vicreg.views.pipeline import apply_view
-from vicreg.views.settings import draw_parameters
 
 # Relative error of float32 against float32 in another order of sums; a real difference (TF32, another order of operations)
 # is a thousand times larger. Steps amplify it: a weight's sign of rounding decides which ReLU is open.

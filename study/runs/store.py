@@ -27,7 +27,7 @@ from study.runs.identity import Identity, evaluation_digest, run_identity
 from study.runs.weights import starting_weights
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.evaluation.diagnosis import verdict
+from vicreg.evaluation.collapse_diagnosis import diagnose_collapse
 from vicreg.evaluation.evaluate import evaluate
 from vicreg.files import to_json, write_atomically
 from vicreg.models.joint_embedding import VICRegModel
@@ -299,7 +299,9 @@ def _prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: i
     if prune_after is None or len(history) <= run.config.pretrain.warmup_epochs + prune_after:
         return None
     named = [
-        verdict(embeddings=one["embeddings"], representations=one["representations"], knn_accuracy=None, chance=None)
+        diagnose_collapse(
+            embeddings=one["embeddings"], representations=one["representations"], knn_accuracy=None, chance=None
+        )
         for one in history[-prune_after:]
     ]
     if not all(one.name == "complete" for one in named):

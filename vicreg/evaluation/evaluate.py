@@ -10,11 +10,13 @@ from torch import Tensor
 
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.evaluation.diagnosis import verdict
+from vicreg.evaluation.collapse_diagnosis import diagnose_collapse
 from vicreg.evaluation.linear_evaluation import LinearSettings, fit_linear
+from vicreg.evaluation.linear_probe import LinearClassifier, choose_linear_cached
+from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_metrics, view_discrepancy
 from vicreg.metrics.features import Encoded, encode, encode_views, held_out
-from vicreg.metrics.knn import LinearClassifier, accuracy, choose_linear_cached, knn_scores
+from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import VICRegModel
 from vicreg.randomness import make_generator
 from vicreg.views.pipeline import two_views
@@ -107,7 +109,7 @@ def evaluate(
         encoded["train"], labels["train"], encoded["validation"],
         classes=len(dataset.classes), k=settings.knn[0], temperature=settings.knn_temperature,
     )  # fmt: skip
-    named = verdict(
+    named = diagnose_collapse(
         embeddings=results["collapse"]["embeddings"],
         representations=results["collapse"]["representations"],
         knn_accuracy=accuracy(knn, labels["validation"]).top1,

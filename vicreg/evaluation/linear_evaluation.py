@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
+from vicreg.evaluation.linear_probe import LinearClassifier
 from vicreg.metrics.features import encode_views
-from vicreg.metrics.knn import LinearClassifier
 from vicreg.models.joint_embedding import VICRegModel
-from vicreg.optim.schedule import learning_rate
+from vicreg.optim.learning_rate import learning_rate
 from vicreg.randomness import make_generator
 from vicreg.training.memory import place
 from vicreg.views.pipeline import crop_and_flip

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
+from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_trace
 from vicreg.metrics.features import HELD_OUT_IMAGES, encode, evenly_spread, held_out
-from vicreg.metrics.knn import accuracy, knn_scores
+from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import VICRegModel, build_model
 from vicreg.optim.lars import LARS
-from vicreg.optim.schedule import learning_rate, peak_learning_rate
+from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
 from vicreg.randomness import make_generator
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint, restore_optimizer, save_checkpoint

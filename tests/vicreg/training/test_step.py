@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vicreg.methods.vicreg import vicreg_loss
 from vicreg.models import resnet as backbones
-from vicreg.optim.schedule import learning_rate, peak_learning_rate
+from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
 from vicreg.training import loop as loop
 from vicreg.training import step as module
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, pretrain, steps_per_epoch, train_epoch

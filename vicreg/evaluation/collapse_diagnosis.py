@@ -25,14 +25,14 @@ INFORMATIONAL_CORRELATION = 0.5
 UNINFORMATIVE_MARGIN = 0.1
 
 
-class Verdict(NamedTuple):
+class CollapseDiagnosis(NamedTuple):
     """`complete`, `dimensional`, `informational`, `uninformative` or `healthy`, and a sentence that says why."""
 
     name: str
     reason: str
 
 
-def verdict(
+def diagnose_collapse(
     *,
     embeddings: dict,
     representations: dict,
@@ -40,7 +40,7 @@ def verdict(
     chance: float | None,
     untrained: dict | None = None,
     gamma: float = 1.0,
-) -> Verdict:
+) -> CollapseDiagnosis:
     """Name the collapse of a network from the metrics of its embeddings and of its representations.
 
     Both are dicts of `collapse_metrics` or of `collapse_trace`; the accuracies are shares in [0, 1], and None leaves
@@ -75,6 +75,6 @@ def verdict(
 
     for name, what, value, side, threshold in tests:
         if value < threshold if side == "below" else value > threshold:
-            return Verdict(name, f"{what[0].upper()}{what[1:]} is {value:.3g}, {side} {threshold:.3g}.")
+            return CollapseDiagnosis(name, f"{what[0].upper()}{what[1:]} is {value:.3g}, {side} {threshold:.3g}.")
     passed = ", ".join(f"{what} {value:.3g} (not {side} {threshold:.3g})" for _, what, value, side, threshold in tests)
-    return Verdict("healthy", f"All is on the good side of its threshold: {passed}.")
+    return CollapseDiagnosis("healthy", f"All is on the good side of its threshold: {passed}.")

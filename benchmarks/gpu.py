@@ -49,12 +49,13 @@ from vicreg.files import to_json, write_atomically
 from vicreg.methods.vicreg import vicreg_loss
 from vicreg.randomness import make_generator
 from vicreg.training.batches import epoch_of_views
+from vicreg.training.cuda_graph import GraphedStep
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, pretrain, train_epoch, watch
 from vicreg.training.memory import keep_freed_memory, place
-from vicreg.training.step import GraphedStep, TrainStep
+from vicreg.training.step import TrainStep
 from vicreg.training.throughput import rehearse
+from vicreg.views.parameters import draw_parameters
 from vicreg.views.pipeline import apply_view
-from vicreg.views.settings import draw_parameters
 
 # Relative error of float32 against float32 in another order of sums; a real difference (TF32, another order of operations)
 # is a thousand times larger. Steps amplify it: a weight's sign of rounding decides which ReLU is open.
@@ -184,7 +185,7 @@ def live_against_plain(bench: Bench) -> float:
         step.model.double().train()
         view, view_prime = (view.double() for view in bench.views(bench.config))
         z, z_prime = step.model.embed_views(view, view_prime, passes="separate")
-        vicreg_loss(z, z_prime, coefficients=bench.config.pretrain.coefficients).total.backward()
+        vicreg_loss(z, z_prime, coefficients=step.model.settings.coefficients(z.shape[1])).total.backward()
         gradients.append(gradient_of(step.model))
     return relative(*gradients)
 

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from study.config.method_sections import method_settings, replace_values, with_short_keys
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
-from study.config.values import coerce, make_settings, replace_value, section_of
+from study.config.values import coerce, flatten, make_settings, section_of
 from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import EvaluateSettings
 from vicreg.evaluation.linear_evaluation import LinearSettings
+from vicreg.training.settings import UNTRAINED as UNTRAINED_VALUES
 from vicreg.training.settings import PretrainSettings
 from vicreg.views.settings import view_settings
 
-# What makes of any run its control: the same network as its seed draws it.
-UNTRAINED: Mapping[str, Any] = {
-    "pretrain.epochs": 0, "pretrain.warmup_epochs": 0, "pretrain.stop_after": None, "pretrain.weights": None,
-}  # fmt: skip
+# What makes of any run its untrained control, by dotted key.
+UNTRAINED: Mapping[str, Any] = {f"pretrain.{name}": value for name, value in UNTRAINED_VALUES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,12 @@ class Config:
         linear = [probe for probe in ("linear_cached", "linear") if probe in self.ablate.probes]
         return linear[0] if linear else f"knn_{self.evaluate.knn[0]}"
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Return what decides runs and measurements, by dotted key, the chosen method's own settings spelled short."""
+        others = flatten({name: self.values[name] for name in ("prepare", "evaluate")})
+        return dict(sorted({**others, **with_short_keys(self.values)}.items()))
+
     def with_settings(self, settings: Mapping[str, Any]) -> "Config":
         """Return this config with dotted keys replaced.
 
@@ -47,8 +53,7 @@ class Config:
             InputError: for an unknown key or an impossible value.
         """
         values = copy.deepcopy(dict(self.values))
-        for key, value in settings.items():
-            replace_value(values, key, value)
+        replace_values(values, settings)
         return config_from_values(values)
 
 
@@ -72,12 +77,12 @@ def config_from_values(values: Mapping[str, Any]) -> Config:
 
 
 def _pretrain_settings(section: Mapping[str, Any]) -> PretrainSettings:
-    pretrain = dict(section)
+    _, own, pretrain = method_settings(section)
     augmentation = dict(section_of(pretrain, "augmentation"))
     del pretrain["augmentation"]
     preset = coerce("pretrain.augmentation.preset", augmentation.pop("preset", None), "str")
     pretrain["views"] = view_settings(preset=preset, **augmentation)
-    pretrain["lambda_"] = pretrain.pop("lambda", None)
+    pretrain["method_settings"] = own
     return make_settings(PretrainSettings, pretrain, "pretrain")
 
 

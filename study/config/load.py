@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from study.config.config import Config, config_from_values
-from study.config.values import flatten, replace_value, unknown_key
+from study.config.method_sections import replace_values, take_short_spellings
+from study.config.values import flatten, unknown_key
 from vicreg.errors import InputError
 
 SECTIONS = ("prepare", "pretrain", "evaluate", "project", "ablate", "source_paper")
@@ -61,8 +62,7 @@ def load_config(
     values = {section: copy.deepcopy(params[section]) for section in SECTIONS}
     values["data"] = copy.deepcopy(params["data"])
     values["profile"] = profile
-    for key, value in flatten(profiles[profile] or {}).items():
-        replace_value(values, key, value)
-    for key, value in (settings or {}).items():
-        replace_value(values, key, value)
+    short = take_short_spellings(values)
+    for layer in (flatten(profiles[profile] or {}), short, settings or {}):
+        replace_values(values, layer)
     return config_from_values(values)

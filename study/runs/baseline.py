@@ -17,7 +17,7 @@ from study.runs.store import Store
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import PROBES
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.methods.base import Method
 from vicreg.training.loop import exact_arithmetic
 
 WEIGHTS, DESCRIPTION = MODEL / "model.safetensors", MODEL / "run.json"
@@ -32,7 +32,7 @@ class Baseline:
     dataset: Dataset
     device: torch.device
 
-    def model(self) -> VICRegModel:
+    def model(self) -> Method:
         """Return the weights that the stage `pretrain` left.
 
         Raises:

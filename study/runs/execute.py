@@ -19,7 +19,7 @@ from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import evaluate
 from vicreg.files import to_json, write_atomically
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.methods.base import Method
 from vicreg.models.pretrained import Encoder
 from vicreg.training.checkpoint import latest_checkpoint, save_weights
 from vicreg.training.loop import Diverged, exact_arithmetic, new_model, normalised, pretrain, view_size
@@ -74,7 +74,7 @@ def execute(
     return FINISHED
 
 
-def measure(run: Run, model: VICRegModel, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+def measure(run: Run, model: Method, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """Return what `run` asks to be measured, of `model`; its control is the network as the run's seed draws it."""
     settings = run.config.pretrain
     exact_arithmetic(settings)
@@ -87,7 +87,7 @@ def measure(run: Run, model: VICRegModel, dataset: Dataset, device: torch.device
         settings=run.config.evaluate,
         probes=run.probes,
         views=run.views,
-        gamma=settings.gamma,
+        target_std=model.target_std,
         size=view_size(settings, dataset.train.images),
         seed=settings.seed,
         device=device,
@@ -127,11 +127,10 @@ def _train(
 
 def _write_provenance(run: Run, folder: Path) -> None:
     write_atomically(folder / "identity.json", to_json(dataclasses.asdict(run.identity)))
-    coefficients = run.config.pretrain.coefficients
     provenance = {
         "commit": current_commit(),
-        "convention": run.config.pretrain.convention,
-        "effective_coefficients": dataclasses.asdict(coefficients),  # in the official code's units
+        "method": run.config.pretrain.method,
+        "effective_coefficients": run.config.pretrain.effective,  # in the units of the method's loss
         "values": run.config.values,
     }
     write_atomically(folder / "provenance.json", to_json(provenance))

@@ -8,12 +8,12 @@ from study.runs.run import Run
 from study.runs.store import Store
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.methods.base import Method
 from vicreg.training.checkpoint import load_weights
 from vicreg.training.loop import new_model
 
 
-def trained_model(run: Run, *, store: Store, dataset: Dataset, device: torch.device) -> VICRegModel:
+def trained_model(run: Run, *, store: Store, dataset: Dataset, device: torch.device) -> Method:
     """Return the model of a run that has finished, with its weights from the store.
 
     Raises:
@@ -22,7 +22,7 @@ def trained_model(run: Run, *, store: Store, dataset: Dataset, device: torch.dev
     return model_from(store.weights_path(run.digest), run, dataset=dataset, device=device)
 
 
-def model_from(path: Path, run: Run, *, dataset: Dataset, device: torch.device) -> VICRegModel:
+def model_from(path: Path, run: Run, *, dataset: Dataset, device: torch.device) -> Method:
     """Return the run's architecture with the weights of a safetensors file.
 
     Raises:

@@ -11,7 +11,8 @@ from study.config.config import Config
 from study.config.places import PREPARED
 from study.runs.identity import reading_code
 from vicreg.data.cache import read_dataset, save_dataset
-from vicreg.data.dataset import Dataset, load_dataset, source_fingerprint
+from vicreg.data.dataset import Dataset, load_dataset
+from vicreg.data.fingerprint import source_fingerprint
 from vicreg.files import to_json, write_atomically
 
 _SOURCE = "source.json"

@@ -5,7 +5,7 @@ from typing import Any
 
 from study.runs.outcomes import DIVERGED, FINISHED, NOTHING_MEASURED, PRUNED
 from study.runs.run import Run
-from vicreg.evaluation.diagnosis import verdict
+from vicreg.evaluation.collapse_diagnosis import diagnose_collapse
 
 
 def prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: int | None) -> str | None:
@@ -21,7 +21,9 @@ def prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: in
     if prune_after is None or len(history) <= run.config.pretrain.warmup_epochs + prune_after:
         return None
     named = [
-        verdict(embeddings=one["embeddings"], representations=one["representations"], knn_accuracy=None, chance=None)
+        diagnose_collapse(
+            embeddings=one["embeddings"], representations=one["representations"], knn_accuracy=None, chance=None
+        )
         for one in history[-prune_after:]
     ]
     if not all(one.name == "complete" for one in named):

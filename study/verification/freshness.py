@@ -20,7 +20,7 @@ from study.runs.identity import Identity
 from study.runs.outcomes import MISSING, OUTCOMES
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
-from vicreg.data.dataset import source_fingerprint
+from vicreg.data.fingerprint import source_fingerprint
 from vicreg.errors import InputError
 
 _MADE_BY_DESIGN = ("step", "trial", "tuning")  # roles of cells that results decide on: what made them may lie elsewhere

@@ -24,6 +24,7 @@ from benchmarks.measure import (
     machine,
     median_of,
     noise_images,
+    on_device,
     operations_of,
     processor_time,
     product_rate,
@@ -110,7 +111,7 @@ def measure(network: Network, *, threads: int, rounds: int, device: torch.device
     exact_arithmetic(settings)
     keep_freed_memory()
     dataset = noise_images(network.side, count=STEPS * settings.batch_size, channels=network.channels)
-    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+    model = on_device(new_model(settings, dataset), device)
     if network.plain:
         with_plain_convolutions(model)
     step = TrainStep(settings, model, make_optimizer(settings, model), device=device)
@@ -166,7 +167,7 @@ def with_plain_convolutions(model: nn.Module) -> nn.Module:
     """The same network without `LiveTapConv2d`'s shortcut."""
     for layer in model.modules():
         if isinstance(layer, LiveTapConv2d):
-            layer.__class__ = nn.Conv2d
+            layer.__class__ = nn.Conv2d  # type: ignore[assignment]  # its state is that of its base class
     return model
 
 

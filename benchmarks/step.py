@@ -24,6 +24,7 @@ from benchmarks.measure import (
     machine,
     median_of,
     noise_images,
+    on_device,
     operations_of,
     processor_time,
     product_rate,
@@ -35,7 +36,7 @@ from study.config.device import choose_device
 from study.config.load import load_config
 from vicreg.data.dataset import Dataset
 from vicreg.methods.base import Loss
-from vicreg.methods.vicreg import vicreg_loss
+from vicreg.methods.vicreg import VICRegSettings, vicreg_loss
 from vicreg.models.live_taps import LiveTapConv2d
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model
@@ -111,7 +112,7 @@ def measure(network: Network, *, threads: int, rounds: int, device: torch.device
     exact_arithmetic(settings)
     keep_freed_memory()
     dataset = noise_images(network.side, count=STEPS * settings.batch_size, channels=network.channels)
-    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+    model = on_device(new_model(settings, dataset), device)
     if network.plain:
         with_plain_convolutions(model)
     step = TrainStep(settings, model, make_optimizer(settings, model), device=device)
@@ -143,7 +144,9 @@ def parts_of(
     step.reset()
     step(view, view_prime, learning_rate=0.0)  # gradients and the optimiser's state are there from now on
     z, z_prime = (torch.randn(len(view), settings.embedding_dimension, device=device, requires_grad=True) for _ in range(2))
-    coefficients = settings.method_settings.coefficients(settings.embedding_dimension)
+    own = settings.method_settings
+    assert isinstance(own, VICRegSettings), "the step that is timed is VICReg's"
+    coefficients = own.coefficients(settings.embedding_dimension)
     terms = vicreg_loss(z, z_prime, coefficients=coefficients, check_finite=False)
 
     named = {name: getattr(terms, name) for name in step.model.TERMS}
@@ -171,7 +174,7 @@ def with_plain_convolutions(model: nn.Module) -> nn.Module:
     """The same network without `LiveTapConv2d`'s shortcut."""
     for layer in model.modules():
         if isinstance(layer, LiveTapConv2d):
-            layer.__class__ = nn.Conv2d
+            layer.__class__ = nn.Conv2d  # type: ignore[assignment]  # its state is that of its base class
     return model
 
 

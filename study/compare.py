@@ -18,8 +18,8 @@ from study.cli.command import run_command
 from study.comparison.sources import find
 from study.comparison.view import build_view
 from study.config.load import load_config
+from study.config.places import STORE
 from study.reporting.pages import write_twins
-from study.runs.baseline import STORE
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,17 +15,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from study.ablate import RESULTS
 from study.cli.command import run_command
 from study.config.load import load_params
+from study.config.places import CERTIFICATES, STORE, STUDY_RESULTS
 from study.reporting.formatting import figure_of, measure_name, without_paths
 from study.reporting.pages import badge, percent, write_twins
 from study.results.certificate import KEYS, certified
 from study.results.results import FILE, read_results
-from study.runs.baseline import STORE
-from study.runs.store import FINISHED
+from study.runs.outcomes import FINISHED
 from study.verification.freshness import Freshness, freshness
-from study.verify import CERTIFICATES
 from vicreg.errors import InputError
 
 
@@ -223,7 +221,7 @@ def _count(count: int, one: str, many: str) -> str:
 
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m study.index", description="All studies of a profile on one page.")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="default: results/ablate")
+    parser.add_argument("--results", type=Path, default=STUDY_RESULTS, help="default: results/ablate")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of the studies' reports")
     parser.add_argument("--certificates", type=Path, default=CERTIFICATES, help="default: results/verify")
     parser.add_argument("--out", type=Path, default=Path("reports/index.html"), help="README.md is written beside it")

@@ -16,21 +16,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from study.ablate import RESULTS
 from study.cli.command import positive, run_command
 from study.config.load import load_params
+from study.config.places import CERTIFICATES, STORE, STUDY_RESULTS
 from study.config.values import flatten
-from study.execution.session import Session
+from study.execution.request import Request
+from study.execution.session import Session, open_session
 from study.results.certificate import IDENTICAL, NOT_REPRODUCED, OUTCOMES, TOLERATED, in_words, verdict
-from study.results.results import changes_since, is_same_run, open_for, read_results, replan, reported
-from study.runs.baseline import STORE
-from study.runs.store import PRUNED, Store, current_commit
+from study.results.results import changes_since, is_same_run, read_results, replan, reported
+from study.runs.outcomes import PRUNED
+from study.runs.revision import current_commit
+from study.runs.store import Store
 from study.spec.plan import Cell
 from study.verification.rerun import compare, run_afresh
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
-CERTIFICATES = Path("results/verify")
 _NAMED_AT_MOST = 20  # keys that differ: a run that went another way differs in all of some hundred
 
 
@@ -42,13 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     sound = True
     for name in studies:
         results = read_results(arguments.results / name)
-        session = open_for(
-            name,
+        request = Request(
+            study=name,
             store=arguments.store,
             profile=results["profile"],
-            overrides=results.get("overrides"),
+            overrides=results.get("overrides") or {},
             device=arguments.device,
         )
+        session = open_session(request)
         certificate = verify(results, session, runs=arguments.runs, tolerance=arguments.tolerance)
         write_atomically(arguments.out or CERTIFICATES / f"{name}.json", to_json(certificate))
         for cell in certificate["runs"]:
@@ -189,7 +191,7 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=positive, default=3, metavar="K", help="of each study; default: 3")
     parser.add_argument("--tolerance", type=_share, default=0.0, metavar="X", help="of accuracies, 0 to 1; default: 0.0")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: {CERTIFICATES}/<study>.json")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="default: results/ablate")
+    parser.add_argument("--results", type=Path, default=STUDY_RESULTS, help="default: results/ablate")
     parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
     return parser.parse_args(argv)

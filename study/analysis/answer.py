@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from study.analysis.statistics import mean
-from study.runs.store import DIVERGED, FAILED, FINISHED, KILLED, MISSING, OUT_OF_MEMORY, PARTIAL, PRUNED
+from study.runs.outcomes import DIVERGED, FAILED, FINISHED, KILLED, MISSING, OUT_OF_MEMORY, PARTIAL, PRUNED
 from study.spec.plan import Plan
 from vicreg.data.dataset import Dataset
 from vicreg.models.live_taps import parameters_without_gradient

@@ -28,7 +28,7 @@ from study.analysis.statistics import (
     standard_deviation,
     wilson,
 )
-from study.runs.store import FINISHED, PRUNED
+from study.runs.outcomes import FINISHED, PRUNED
 
 SPACES = ("representations", "embeddings")
 COLLAPSE_COLUMNS = ("rankme", "std_mean", "rms_correlation", "normalised_std", "view_discrepancy")

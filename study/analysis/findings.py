@@ -9,7 +9,7 @@ from typing import Any
 from study.analysis.anova import Anova, anova
 from study.analysis.importances import importances
 from study.analysis.statistics import holm, paired_difference
-from study.runs.store import FINISHED, PRUNED
+from study.runs.outcomes import FINISHED, PRUNED
 from study.spec.objectives import COST, objective_values
 from study.spec.plan import Cell, Plan
 from study.spec.study_file import short_name

@@ -18,7 +18,9 @@ import yaml
 from study.analysis.answer import SAYS_NOTHING, alerts, answer, notes
 from study.analysis.comparisons import compare_arms, power, predictors, scale_claim
 from study.analysis.findings import describe_grid, describe_path, describe_search, describe_tuning
-from study.runs.store import FINISHED, Store, judged
+from study.runs.outcomes import FINISHED
+from study.runs.pruning import apply_pruning
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
 from vicreg.evaluation.evaluate import chance_accuracy
@@ -121,7 +123,7 @@ def _result(plan: Plan, cell: Cell, store: Store) -> dict[str, Any]:
     """A run as the store has it, without what depends on where and when it ran; a trial as its search heard it."""
     result: Mapping[str, Any] = store.result(cell.run)
     if cell.role == "trial" and plan.study.search is not None:
-        result = judged(result, cell.run, plan.study.search.prune_after)
+        result = apply_pruning(result, cell.run, plan.study.search.prune_after)
     return {key: value for key, value in result.items() if key not in ("images_per_second", "joules")}
 
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import yaml
 
-from study.ablate import RESULTS, plan_of
 from study.analysis.summary import summarise
+from study.config.places import STUDY_RESULTS
+from study.design.unfold import unfold
+from study.execution.request import Request
 from study.execution.scheduler import Lookup
-from study.results.results import FILE, open_for, parse_results, read_results, results_path
-from study.runs.store import FINISHED
+from study.execution.session import open_session
+from study.results.results import FILE, parse_results, read_results, results_path
+from study.runs.outcomes import FINISHED
 from vicreg.errors import InputError
 
 
@@ -24,7 +27,7 @@ class Source:
     results: dict[str, Any]
 
 
-def find(text: str, *, store: Path, folder: Path = RESULTS) -> Source:
+def find(text: str, *, store: Path, folder: Path = STUDY_RESULTS) -> Source:
     """The results that `text` names.
 
     Args:
@@ -46,7 +49,7 @@ def find(text: str, *, store: Path, folder: Path = RESULTS) -> Source:
     return Source(name=text, results=read_results(results_path(text, folder=folder)))
 
 
-def at_revision(revision: str, study: str, *, folder: Path = RESULTS) -> dict[str, Any]:
+def at_revision(revision: str, study: str, *, folder: Path = STUDY_RESULTS) -> dict[str, Any]:
     """A study's results as `dvc.lock` knew them at a git revision, from DVC's cache.
 
     Raises:
@@ -73,8 +76,8 @@ def under_profile(study: str, profile: str, *, store: Path) -> dict[str, Any]:
     Raises:
         InputError: if there is no such study or profile, or none of its runs has finished.
     """
-    session = open_for(study, store=store, profile=profile)
-    plan = plan_of(session, Lookup(session))
+    session = open_session(Request(study=study, store=store, profile=profile))
+    plan = unfold(session, Lookup(session))
     if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
         raise InputError(
             f"the store {store} holds no finished run of study {study!r} on profile {profile!r}; run "

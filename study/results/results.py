@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from study.ablate import RESULTS, parse_arguments
-from study.execution.session import Session, open_session
+from study.config.places import STUDY_RESULTS
+from study.execution.session import Session
 from study.spec.plan import Cell
 from study.spec.study_file import Arm
 from vicreg.errors import InputError
@@ -53,26 +53,9 @@ def parse_results(content: bytes, *, where: str) -> dict[str, Any]:
     return results
 
 
-def results_path(study: str, *, folder: Path = RESULTS) -> Path:
+def results_path(study: str, *, folder: Path = STUDY_RESULTS) -> Path:
     """Where a study's results lie."""
     return folder / study / FILE
-
-
-def open_for(
-    study: str,
-    *,
-    store: Path,
-    profile: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    device: str | None = None,
-) -> Session:
-    """The session that `python -m study.ablate --study <study>` opens."""
-    arguments = ["--study", study, "--store", str(store)]
-    arguments += ["--profile", profile] if profile else []
-    arguments += ["--device", device] if device else []
-    for key, value in (overrides or {}).items():
-        arguments += ["--set", f"{key}={json.dumps(value)}"]
-    return open_session(parse_arguments(arguments))
 
 
 def replan(results: Mapping[str, Any], session: Session) -> dict[tuple[str, int], Cell]:

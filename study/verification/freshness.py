@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.ablate import plan_of
 from study.config.config import Config
 from study.config.load import load_config
-from study.execution.scheduler import OUTCOMES, Lookup
+from study.config.places import PREPARED
+from study.design.unfold import unfold
+from study.execution.request import Request
+from study.execution.scheduler import Lookup
+from study.execution.session import open_session
 from study.execution.status import staleness
-from study.results.results import changes_since, is_same_run, open_for, reported
+from study.results.results import changes_since, is_same_run, reported
 from study.runs.identity import Identity
-from study.runs.prepared_data import PREPARED
-from study.runs.store import MISSING, Store
+from study.runs.outcomes import MISSING, OUTCOMES
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.fingerprint import source_fingerprint
 from vicreg.errors import InputError
@@ -43,8 +46,8 @@ def freshness(results: Mapping[str, Any], *, store: Path) -> Freshness:
         config = load_config(profile=profile, settings=overrides)
         if not data_at_hand(config, store=store):
             return Freshness(unchecked=f"the data ({config.prepare.dataset}) are not here, so no plan can be made.")
-        session = open_for(name, store=store, profile=profile, overrides=overrides)
-        plan = plan_of(session, Lookup(session))
+        session = open_session(Request(study=name, store=store, profile=profile, overrides=overrides))
+        plan = unfold(session, Lookup(session))
     except InputError as error:
         return Freshness(unchecked=str(error))
     return _held_against(results, plan, session.store)
@@ -76,7 +79,7 @@ def _held_against(results: Mapping[str, Any], plan: Plan, store: Store) -> Fresh
         if reason := _reason(cell, before.get((cell.arm, cell.seed)), results, store, known):
             groups.setdefault(reason, []).append((labels[cell.arm], cell.seed))
     for arm, seed in before.keys() - planned:
-        awaited = plan.later and (roles[arm] in _MADE_BY_DESIGN or roles[arm] == "arm")
+        awaited = plan.pending and (roles[arm] in _MADE_BY_DESIGN or roles[arm] == "arm")
         reason = "not planned yet: it follows from runs that are not here" if awaited else "no longer asked for"
         groups.setdefault(reason, []).append((labels[arm], seed))
     return Freshness(

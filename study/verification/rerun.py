@@ -11,8 +11,10 @@ from typing import Any
 from study.config.values import flatten
 from study.execution.scheduler import Runner
 from study.execution.session import Session
-from study.runs.store import DIVERGED, FINISHED, PRUNED, Store
+from study.runs.outcomes import DIVERGED, FINISHED, PRUNED
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
+from vicreg.errors import InputError
 
 # Of a result, what comes out alike wherever and whenever it is run: not its commit, nor its speed.
 _DECIDED = ("seed", "status", "reason", "effective_coefficients", "history", "validation", "test", "collapse", "verdict")
@@ -20,7 +22,14 @@ _DECIDED = ("seed", "status", "reason", "effective_coefficients", "history", "va
 
 def run_again(plan: Plan, session: Session) -> int:
     """`--again`: runs every cell of the plan from nothing; 0 where each ends as it did, with the very numbers there were,
-    else 1. What a search has pruned is pruned by its rule again."""
+    else 1. What a search has pruned is pruned by its rule again.
+
+    Raises:
+        InputError: where the plan waits for runs that there are not.
+    """
+    if plan.pending:
+        one = plan.pending[0]
+        raise InputError(f"--again compares with runs there are, but {one.name} waits for {one.after}; run it first.")
     before = {cell.run.digest: session.store.result(cell.run) for cell in plan.cells}
     search = session.study.search
     pruned = [cell for cell in plan.cells if search is not None and before[cell.run.digest]["status"] == PRUNED]

@@ -38,8 +38,10 @@ from benchmarks.measure import copy_rate, machine, median_of, noise_images, oper
 from benchmarks.step import STEPS, parts_of, with_plain_convolutions
 from study import report
 from study.cli.command import run_command
-from study.config.config import Config, load_config, parse_setting
+from study.config.config import Config
 from study.config.device import choose_device
+from study.config.load import load_config
+from study.config.values import parse_setting
 from study.execution.packing import best_number, pace
 from study.runs.prepared_data import obtain
 from vicreg.errors import InputError

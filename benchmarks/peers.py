@@ -41,8 +41,8 @@ from benchmarks.measure import (
     write,
 )
 from study.cli.command import run_command
-from study.config.config import load_config
 from study.config.device import choose_device
+from study.config.load import load_config
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.optim.learning_rate import peak_learning_rate

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from study.ablate import plan_of
-from study.config.config import Config, load_config
+from study.config.config import Config
+from study.config.load import load_config
 from study.execution.scheduler import OUTCOMES, Lookup
 from study.execution.status import staleness
 from study.results.results import changes_since, is_same_run, open_for, reported

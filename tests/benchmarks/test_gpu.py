@@ -10,7 +10,8 @@ from PIL import Image
 
 from benchmarks import gpu
 from benchmarks.measure import ROOT
-from study.config.config import load_config, parse_setting
+from study.config.load import load_config
+from study.config.values import parse_setting
 from study.spec.study_file import load_study
 
 TINY = [

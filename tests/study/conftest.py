@@ -22,11 +22,12 @@ import yaml
 
 from study import ablate
 from study.cli.command import run_command
-from study.config.config import SECTIONS, Config, load_params
+from study.config.config import Config
+from study.config.load import SECTIONS, load_params
 from study.execution import pool, session, worker
 from study.execution.scheduler import Lookup
-from study.runs.store import Store
 from study.runs import store as runs
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from study.spec.study_file import load_study
 

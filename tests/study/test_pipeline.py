@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study.config.config import SECTIONS, load_config
+from study.config.load import SECTIONS, load_config
 from study.runs import identity
 from study.spec.study_file import available
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from study.config.config import UNTRAINED, flatten
+from study.config.config import UNTRAINED
+from study.config.values import flatten
 from study.runs import identity, weights
 from study.runs.code_digest import code_digest
 from study.runs.identity import Identity, evaluation_code, evaluation_digest, run_identity, training_code

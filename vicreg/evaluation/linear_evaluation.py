@@ -87,7 +87,7 @@ def fit_linear(
     steps = -(-len(images) // settings.batch_size)
     model.eval()
     for epoch in range(settings.epochs):
-        batches = _epoch_of_features(model, dataset, images, settings, size=size, seed=seed, epoch=epoch, device=device)
+        batches = epoch_of_features(model, dataset, images, settings, size=size, seed=seed, epoch=epoch, device=device)
         for step, (features, indices) in enumerate(batches):
             share = learning_rate(
                 epoch * steps + step, steps_per_epoch=steps, epochs=settings.epochs, warmup_epochs=0,
@@ -119,7 +119,7 @@ def cross_entropy_gradient(weight: Tensor, features: Tensor, labels: Tensor) -> 
     return error.mT @ features / len(labels)
 
 
-def _epoch_of_features(
+def epoch_of_features(
     model: JointEmbedding,
     dataset: Dataset,
     images: Tensor,

@@ -17,9 +17,9 @@ from vicreg.errors import InputError
 DEAD_STD = 0.01
 STD_QUANTILES = (0.05, 0.25, 0.50, 0.75, 0.95)
 
-_RANKME_EPSILON = 1e-7  # arXiv 2210.02885, Eq. 1, for float32; with 1e-5, rank 1 in width 8192 would measure 2.57
+RANKME_EPSILON = 1e-7  # arXiv 2210.02885, Eq. 1, for float32; with 1e-5, rank 1 in width 8192 would measure 2.57
 _UNIFORMITY_T = 2.0  # arXiv 2005.10242, Section 4.1.2
-_UNIFORMITY_ROWS = 1024  # rows of the N x N similarities held at a time: 80 MB at N = 10000
+UNIFORMITY_ROWS = 1024  # rows of the N x N similarities held at a time: 80 MB at N = 10000
 
 
 def collapse_metrics(features: Tensor, *, views: tuple[Tensor, Tensor] | None = None) -> dict[str, float | list[float]]:
@@ -100,7 +100,7 @@ def rankme(features: Tensor) -> float:
     singular_values = eigenvalues.where(eigenvalues > rounding, 0).sqrt()
     if singular_values[0] == 0:
         return 0.0
-    shares = singular_values / singular_values.sum() + _RANKME_EPSILON
+    shares = singular_values / singular_values.sum() + RANKME_EPSILON
     return torch.exp(-(shares * shares.log()).sum()).item()
 
 
@@ -182,8 +182,8 @@ def uniformity(z: Tensor) -> float:
     count = len(rows)
     lengths = rows.square().sum(dim=1)  # 1, and 0 for rows of zeros
     total = 0.0
-    for block, block_lengths in zip(rows.split(_UNIFORMITY_ROWS), lengths.split(_UNIFORMITY_ROWS), strict=True):
-        distances = block_lengths[:, None] + lengths - 2 * block @ rows.T  # (<= _UNIFORMITY_ROWS, N)
+    for block, block_lengths in zip(rows.split(UNIFORMITY_ROWS), lengths.split(UNIFORMITY_ROWS), strict=True):
+        distances = block_lengths[:, None] + lengths - 2 * block @ rows.T  # (<= UNIFORMITY_ROWS, N)
         total += torch.exp(-_UNIFORMITY_T * distances).sum().item()
     pairs = count * (count - 1)
     return math.log((total - count) / pairs)  # each row's distance to itself adds exp(0)

@@ -105,7 +105,10 @@ def test_representations_are_means_over_positions():
     ("settings", "sentence"),
     [
         ({"architecture": "resnet101"}, "backbone must be one of resnet18, resnet34, resnet50, but got 'resnet101'."),
-        ({"architecture": "resnet18", "stem": "mnist"}, "stem must be one of imagenet, cifar, cifar-padded, but got 'mnist'."),
+        (
+            {"architecture": "resnet18", "stem": "mnist"},
+            "stem must be one of imagenet, cifar, cifar-padded, but got 'mnist'.",
+        ),
         ({"architecture": "resnet18", "width": 0}, "width must be at least 1 channel, but got 0."),
     ],
 )

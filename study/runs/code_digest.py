@@ -13,6 +13,7 @@ import ast
 import functools
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,10 +47,24 @@ class CodeDigest:
 
 
 def changed_definitions(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """The names of definitions that only one of two maps from name to digest has, moved and renamed ones left out."""
-    only = [{name for name, digest in mine.items() if digest not in theirs.values()}
-            for mine, theirs in ((dict(one), dict(other)), (dict(other), dict(one)))]  # fmt: skip
-    return sorted(only[0] | only[1])
+    """The names of definitions that differ between two maps from name to digest.
+
+    A definition that was moved or renamed is left out: the other map has its digest under another name.
+    """
+    unmatched = [{name: digest for name, digest in mine.items() if theirs.get(name) != digest}
+                 for mine, theirs in ((one, other), (other, one))]  # fmt: skip
+    return sorted({*_not_moved(*unmatched), *_not_moved(*reversed(unmatched))})
+
+
+def _not_moved(mine: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    elsewhere = Counter(theirs.values())
+    changed = []
+    for name in sorted(mine):
+        if elsewhere[mine[name]] > 0:
+            elsewhere[mine[name]] -= 1
+        else:
+            changed.append(name)
+    return changed
 
 
 @functools.cache

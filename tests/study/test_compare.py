@@ -41,7 +41,7 @@ def results(*arms, **changes):
     return {
         "study": "s", "profile": "p", "primary": "knn_20", "recipe": dict(RECIPE), "environment": {"torch": "2.0"}, "commits": ["c"],
         "data": {"dataset": "d", "digest": "sha256:1", "train": 100, "validation": 50, "test": 400},
-        "identity": {"code": {"vicreg.methods.vicreg": "1", "vicreg.optim.lars": "1"}, "data": "sha256:1", "machinery": {"torch": "2.0"}},
+        "identity": {"code": "1", "definitions": {"vicreg.methods.vicreg": "1", "vicreg.optim.lars": "1"}, "data": "sha256:1", "machinery": {"torch": "2.0"}},
         "arms": list(arms), **changes,
     }  # fmt: skip
 
@@ -110,16 +110,16 @@ def test_what_changed_is_said_by_kind_and_what_did_not_is_left_out():
     a = results(arm("x", {}, seeds([0.5])))
     b = results(
         arm("x", {}, seeds([0.5])), recipe={**RECIPE, "pretrain.epochs": 9}, environment={"torch": "2.1"},
-        identity={"code": {"vicreg.methods.vicreg": "2", "vicreg.optim.lars": "1", "vicreg.new": "1"}, "machinery": {"torch": "2.1"}},
+        identity={"code": "2", "definitions": {"vicreg.methods.vicreg": "2", "vicreg.optim.lars": "1", "vicreg.new": "3"}, "machinery": {"torch": "2.1"}},
     )  # fmt: skip
     found = alignment.changes(a, b)
     assert found == {
-        "code": [("vicreg.methods.vicreg", "1", "2"), ("vicreg.new", "none", "1")],
+        "code": [("vicreg.methods.vicreg", "1", "2"), ("vicreg.new", "none", "3")],
         "parameters": [("pretrain.epochs", "3", "9")],
         "environment": [("torch", "2.0", "2.1")],
     }
     assert view(a, b)["answer"].startswith(
-        "B differs from A in the code of 2 modules (vicreg.methods.vicreg, vicreg.new); 1 parameter (epochs 3 → 9); the environment "
+        "B differs from A in the code of 2 definitions (vicreg.methods.vicreg, vicreg.new); 1 parameter (epochs 3 → 9); the environment "
         "(torch 2.0 → 2.1)."
     )
 

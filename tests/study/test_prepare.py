@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from study import prepare as command
 from study.runs import prepared_data
 from study.runs import prepared_data as prepare
 from study.runs.code_digest import CodeDigest
@@ -165,7 +166,7 @@ def test_missing_raw_data_are_refused_with_where_they_were_looked_for(config):
 
 
 def test_the_stage_prepares_what_params_yaml_names(capsys):
-    prepare.main()
+    command.main()
     printed = capsys.readouterr().out
     dataset = read_dataset(PREPARED)
     assert dataset.digest in printed and f"{len(dataset.test.images)} test" in printed

@@ -239,10 +239,10 @@ def test_a_run_reported_by_another_machine_is_verified_on_this_one(finished, com
     path = finished.folder / "results/ablate/tiny/study.json"
     results = json.loads(path.read_bytes())
     opened = session.open_session(ablate.parse_arguments(["--study", "tiny"]))
-    code = dict(opened.plan().cells[0].run.identity.code)
+    code = opened.plan().cells[0].run.identity.code
     elsewhere = {**opened.plan().cells[0].run.identity.machinery, "torch": "1.0"}
     with monkeypatch.context() as patch:
-        patch.setattr(identity, "machinery", lambda device: elsewhere)
+        patch.setattr(identity, "machinery", lambda device, precision: elsewhere)
         digests = {(cell.arm, cell.seed): cell.run.digest for cell in opened.plan().cells}
     for arm in results["arms"]:
         for run in arm["runs"]:

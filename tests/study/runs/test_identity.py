@@ -1,16 +1,18 @@
 """A run's digest: what changes it, what does not, and what is said of two that differ."""
 
 import dataclasses
+import functools
 import json
-from modulefinder import ModuleFinder
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from study.config.config import UNTRAINED, flatten
-from study.runs.identity import Identity, code_digests, evaluation_digest, module_path, run_identity
 from study.runs import identity, weights
+from study.runs.code_digest import code_digest
+from study.runs.identity import Identity, evaluation_code, evaluation_digest, run_identity, training_code
 from vicreg.files import to_json
 from vicreg.models.joint_embedding import build_model
 from vicreg.randomness import make_generator
@@ -86,19 +88,21 @@ def identify(config, *, data=DATA, device=CPU) -> Identity:
 
 @pytest.fixture
 def edited(tmp_path, monkeypatch):
-    """`edited(module, old, new)`: the digests are taken as if the module's source read so, for this test."""
+    """`edited(file, old, new)`: digests are taken as if the file of the project read so, for this test."""
+    tree = tmp_path / "tree"
+    shutil.copytree(ROOT / "vicreg", tree / "vicreg", ignore=shutil.ignore_patterns("__pycache__"))
 
-    def edit(name: str, old: str, new: str) -> None:
-        source = module_path(name).read_text(encoding="utf-8")
+    def edit(file: str, old: str, new: str) -> None:
+        path = tree / file
+        shutil.copyfile(ROOT / file, path)
+        source = path.read_text(encoding="utf-8")
         assert old in source
-        copy = tmp_path / f"{name}.py"
-        copy.write_text(source.replace(old, new, 1), encoding="utf-8")
-        real = identity.module_path
-        monkeypatch.setattr(identity, "module_path", lambda module: copy if module == name else real(module))
-        code_digests.cache_clear()
+        path.write_text(source.replace(old, new, 1), encoding="utf-8")
+        code_digest.cache_clear()
+        monkeypatch.setattr(identity, "code_digest", functools.partial(code_digest, tree=tree))
 
     yield edit
-    code_digests.cache_clear()
+    code_digest.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -228,11 +232,11 @@ def test_a_graph_counts_on_a_gpu_alone_and_for_no_untrained_network(tiny_config,
 
 def test_a_change_of_what_the_code_does_makes_another_run(tiny_config, edited):
     before, measured = identify(tiny_config()), evaluation(tiny_config())
-    edited("vicreg.methods.vicreg", "return ", "return 1 * ")
+    edited("vicreg/methods/vicreg.py", "gram = centred @ centred.T", "gram = centred @ centred.T * 1.0")
     after = identify(tiny_config())
     assert after.digest != before.digest
-    assert after.differences(before) == ["code changed in vicreg/methods/vicreg.py"]
-    # evaluation looks at augmented images, and so imports what training does, but it computes no loss
+    assert after.differences(before) == ["code changed in vicreg/methods/vicreg.py (_spread_and_redundancy)"]
+    # evaluation looks at augmented images, as training does, but it computes no loss
     assert evaluation(tiny_config()) == measured
 
 
@@ -243,40 +247,53 @@ def test_a_change_of_what_the_code_does_makes_another_run(tiny_config, edited):
         ('"""', '"""Other words. '),
         ('\n    """', '\n    """Other words in a function. '),
         ("def vicreg_loss(", "def vicreg_loss(  # why\n        "),
+        ("convention must be one of", "the convention should be one of"),
+        ("\ndef vicreg_loss", "\ndef nobody_calls_this():\n    return 1\n\n\ndef vicreg_loss"),
     ],
 )
-def test_comments_docstrings_and_layout_do_not_make_another_run(tiny_config, edited, old, new):
+def test_what_changes_no_result_does_not_make_another_run(tiny_config, edited, old, new):
     before = identify(tiny_config()).digest
-    edited("vicreg.methods.vicreg", old, new)
+    edited("vicreg/methods/vicreg.py", old, new)
     assert identify(tiny_config()).digest == before
 
 
-def test_a_module_that_training_comes_to_import_is_part_of_it_from_then_on(edited):
-    assert "vicreg.evaluation.diagnosis" not in code_digests("vicreg.training.loop")
-    for statement in ("import vicreg.evaluation.diagnosis", "from vicreg import verdicts", "from vicreg.evaluation.diagnosis import verdict"):
-        edited("vicreg.optim.lars", "\nclass ", f"\ndef later():\n    {statement}\n\n\nclass ")
-        assert "vicreg.evaluation.diagnosis" in code_digests("vicreg.training.loop"), statement
-
-
 def test_what_trains_and_what_measures_are_told_apart():
-    training, evaluation = code_digests("vicreg.training.loop"), code_digests("vicreg.evaluation.evaluate")
-    trains = "pretrain losses lars schedules augmentation views model backbones settings checkpoints randomness collapse"
-    steps = "feed step live_taps winograd view_batchnorm"
-    assert {f"vicreg.{name}" for name in (trains + " " + steps).split()} <= set(training)
-    # a moved threshold or another linear protocol must not train anything again; k-NN accuracy is of a run's own log
-    assert not {"vicreg.evaluation.diagnosis", "vicreg.evaluation.linear_evaluation", "vicreg.evaluation.evaluate"} & set(training)
-    assert {"vicreg.metrics.knn", "vicreg.metrics.features"} <= set(training)
-    assert {"vicreg.evaluation.diagnosis", "vicreg.metrics.knn", "vicreg.evaluation.linear_evaluation", "vicreg.metrics.collapse"} <= set(evaluation)
-    assert not [name for name in {**training, **evaluation} if name.startswith("study")]
+    trains, measures = (" ".join(code().definitions) for code in (training_code, evaluation_code))
+    for name in (
+        "methods.vicreg:", "optim.lars:LARS", "optim.schedule:learning_rate", ":draw_parameters", "models.resnet:ResNet",
+        "metrics.collapse:rankme", "training.step:", "models.live_taps:", "models.winograd:", "metrics.knn:knn_scores",
+    ):  # fmt: skip
+        assert name in trains, name
+    for name in (":verdict", ":fit_linear", "metrics.collapse:rankme", "metrics.knn:knn_scores"):
+        assert name in measures, name
+    # a moved threshold or another linear evaluation must not train anything again
+    assert "evaluation." not in trains and ":vicreg_loss" not in measures and "study" not in trains + measures
 
 
-@pytest.mark.parametrize("module", ["vicreg.training.loop", "vicreg.evaluation.evaluate"])
-def test_the_code_of_a_run_is_all_that_the_standard_librarys_module_finder_finds(module):
-    finder = ModuleFinder(path=[str(ROOT)])
-    finder.run_script(str(module_path(module)))
-    found = {name for name in finder.modules if name.startswith("vicreg.")} | {module}
-    read_only = {"vicreg.data.dataset", "vicreg.data.image_folder", "vicreg.data.published", "vicreg.data.cache"}
-    assert found - read_only <= set(code_digests(module)) <= found | {"vicreg"}
+def test_settings_are_known_by_their_values_so_code_that_checks_them_makes_no_other_run(tiny_config, edited):
+    before = identify(tiny_config()).digest
+    edited("vicreg/training/settings.py", "    def __post_init__(self) -> None:\n", "    def __post_init__(self) -> None:\n        print()\n")
+    assert identify(tiny_config()).digest == before
+
+
+def test_bfloat16_on_a_cpu_is_known_by_the_instructions_that_the_cpu_has_for_it(tiny_config, monkeypatch):
+    half, single = tiny_config({"pretrain.precision": "bfloat16"}), tiny_config()
+    runs = {}
+    for kernels in ("amx", "avx512-bf16", "emulated"):
+        monkeypatch.setattr(identity, "bfloat16_kernels", lambda kernels=kernels: kernels)
+        runs[kernels] = (identify(half), identify(single))
+    assert len({one.digest for one, _ in runs.values()}) == 3
+    assert len({one.digest for _, one in runs.values()}) == 1
+    assert runs["amx"][0].differences(runs["emulated"][0]) == ["bfloat16 changed from emulated to amx"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_limit_on_the_instruction_set_of_onednn_makes_another_run(tiny_config, monkeypatch, precision):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    config = tiny_config({"pretrain.precision": precision})
+    before = identify(config)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert identify(config).differences(before) == ["onednn changed from None to at most AVX2"]
 
 
 # ---- evaluation
@@ -293,7 +310,7 @@ def test_an_evaluation_is_decided_by_its_run_its_settings_its_views_its_probes_a
         evaluation(tiny_config({"pretrain.augmentation.blur": 0.9})),
         evaluation(tiny_config(), probes=("knn",)),
     }
-    edited("vicreg.evaluation.diagnosis", "COMPLETE_STD = 0.1", "COMPLETE_STD = 0.2")
+    edited("vicreg/evaluation/diagnosis.py", "COMPLETE_STD = 0.1", "COMPLETE_STD = 0.2")
     others.add(evaluation(tiny_config()))
     assert before not in others and len(others) == 6
 

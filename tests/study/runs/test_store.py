@@ -7,9 +7,9 @@ import pytest
 import torch
 from filelock import FileLock, Timeout
 
+from study.runs import store as runs
 from study.runs.identity import Identity
 from study.runs.store import Store, execute, make_run, model_from, trained_model
-from study.runs import store as runs
 from vicreg.errors import InputError
 from vicreg.evaluation.diagnosis import Verdict
 from vicreg.training.checkpoint import latest_checkpoint, load_weights

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.cli.command import run_command
-from study.config.config import load_params
+from study.config.load import load_params
 from study.overview.page import write_page
 from study.results.certificate import CERTIFICATES
 from study.results.files import RESULTS

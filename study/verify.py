@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.cli.command import positive, run_command
-from study.config.config import load_params
+from study.config.load import load_params
 from study.results.certificate import CERTIFICATES, NOT_REPRODUCED, describe_run, write_certificate
 from study.results.files import RESULTS, read_results
 from study.runs.baseline import STORE

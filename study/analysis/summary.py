@@ -18,8 +18,8 @@ from study.analysis.findings import describe_grid, describe_path, describe_searc
 from study.analysis.notes import notes
 from study.analysis.predictors import predictors
 from study.analysis.sensitivity import describe_power
-from study.analysis.vicreg_terms import effective_coefficients, published_coefficients, scale_claim
-from study.config.config import Config, flatten
+from study.analysis.vicreg_terms import published_coefficients, scale_claim
+from study.config.config import Config
 from study.results.runs import CollapseType, RunResults, run_results
 from study.results.schema import (
     ArmCollapseType,
@@ -122,7 +122,7 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
             machinery=dict(identity.machinery),
         ),
         parameters=_parameters(plan),
-        recipe=_recipe(config),
+        recipe={key: value for key, value in config.recipe.items() if key != "pretrain.seed"},
         arms=(),
         answer="",
     )
@@ -132,12 +132,6 @@ def _environment(identity: Identity, config: Config) -> dict[str, Any]:
     on_cpu = identity.machinery["device"].startswith("cpu")
     threads = config.pretrain.threads if on_cpu else None
     return {"python": platform.python_version(), **identity.machinery, "threads": threads}
-
-
-def _recipe(config: Config) -> dict[str, Any]:
-    """Return the settings that all arms share, by dotted key."""
-    sections = {name: config.values[name] for name in ("prepare", "pretrain", "evaluate")}
-    return {key: value for key, value in flatten(sections).items() if key != "pretrain.seed"}
 
 
 def _run(plan: Plan, cell: Cell, store: Store) -> RunResults:
@@ -170,7 +164,7 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
         tuned=dict(first.tuned),
         command=command_of(command, plan, cells),
         control=first.control,
-        effective=None if first.is_control else effective_coefficients(first.run.config),
+        effective=None if first.is_control else first.run.config.pretrain.effective,
         published=dict(first.published) if first.published else None,
         collapse_type=collapse_type,
         agrees=_agrees(first.published, collapse_type.name),

@@ -1,6 +1,5 @@
 """What is said of VICReg's own terms and coefficients; a method without them is left out."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from study.analysis.arms import COLLAPSES
 from study.analysis.intervals import ratio_interval
 from study.analysis.moments import mean
 from study.analysis.predictors import different_runs
-from study.config.config import Config
 from study.results.findings import ScaleClaim
 from study.results.runs import EpochRecord, RunResults
 from study.results.schema import ArmResults
@@ -21,11 +19,6 @@ PUBLISHED = Path(__file__).parent / "published.yaml"
 SAME_SCALE = 10**0.5  # two quantities within half a power of ten of one another are called of the same scale
 FIRST, SECOND = "invariance", "covariance"  # the terms whose scales are compared
 STD, BELOW_GAMMA = "embedding_std_mean", "embedding_share_below_gamma"
-
-
-def effective_coefficients(config: Config) -> dict[str, float]:
-    """Return the loss coefficients of a run in the official code's units."""
-    return dataclasses.asdict(config.pretrain.coefficients)
 
 
 def published_coefficients() -> dict[str, Any]:

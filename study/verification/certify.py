@@ -5,7 +5,7 @@ import platform
 from collections import defaultdict
 from collections.abc import Mapping
 
-from study.config.config import flatten
+from study.config.values import flatten
 from study.execution.session import Session
 from study.results.certificate import (
     IDENTICAL,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.config.config import Config, load_config
+from study.config.config import Config
+from study.config.load import load_config
 from study.design.unfold import unfold
 from study.execution.scheduler import OUTCOMES, Lookup
 from study.execution.status import staleness
@@ -18,7 +19,7 @@ from study.runs.store import MISSING, Store
 from study.spec.plan import Cell, Plan
 from study.verification.opened import open_for
 from study.verification.replan import changes_since, is_same_run
-from vicreg.data.dataset import source_fingerprint
+from vicreg.data.fingerprint import source_fingerprint
 from vicreg.errors import InputError
 
 _MADE_BY_DESIGN = ("step", "trial", "tuning")  # roles of cells that results decide on: what made them may lie elsewhere

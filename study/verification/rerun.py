@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from study.config.config import flatten
+from study.config.values import flatten
 from study.execution.scheduler import Runner
 from study.execution.session import Session
 from study.results.json_values import to_values

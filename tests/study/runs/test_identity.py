@@ -115,7 +115,7 @@ def theirs(tmp_path, monkeypatch):
     )  # fmt: skip
     save_weights(tmp_path / OTHER["pretrain.weights"], network)
     monkeypatch.chdir(tmp_path)
-    weights._load.cache_clear()
+    weights.load_once.cache_clear()
 
 
 # ---- settings

@@ -145,7 +145,10 @@ class Shelf:
                 self._results[cell.run.digest] = results[cell.arm, cell.seed]
 
     def result(self, run: Any) -> dict[str, Any]:
-        told = {"seed": run.config.pretrain.seed, "digest": run.digest, "images_per_second": [], "joules": None}
+        told = {
+            "seed": run.config.pretrain.seed, "digest": run.digest, "effective_coefficients": None, "images_per_second": [],
+            "joules": None,
+        }  # fmt: skip
         return {**told, **self._results[run.digest]}
 
 

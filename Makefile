@@ -1,11 +1,11 @@
-# `make repro`: the whole study, from nothing to its reports.   `make test`: the tests.
-# Both install what they need into .venv first; a second call installs nothing.
+# `make repro`: the whole study, from nothing to its reports.   `make test`: the tests.   `make lint`: style and types.
+# Each installs what it needs into .venv first; a second call installs nothing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test clean
+.PHONY: repro test lint clean
 
 repro: $(VENV)/.installed
 	dvc repro
@@ -13,6 +13,11 @@ repro: $(VENV)/.installed
 
 test: $(VENV)/.installed-tests
 	python -m pytest
+
+lint: $(VENV)/.installed-tests
+	ruff check
+	ruff format --check
+	mypy
 
 $(VENV)/.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,4 +29,4 @@ $(VENV)/.installed-tests: requirements-test.txt $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) store models data/prepared results .pytest_cache
+	rm -rf $(VENV) store models data/prepared results .pytest_cache .mypy_cache .ruff_cache

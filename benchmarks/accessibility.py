@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def examine(page: Path, axe: str) -> dict[str, Any]:
     }
 
 
-def count(views: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> dict[str, int]:
+def count(views: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     """Impact -> in how many places a rule is broken, in the worst view, since one place is seen in several."""
     by_view = []
     for results in views.values():

@@ -92,7 +92,7 @@ def compare(
 class TransformedImages(torch.utils.data.Dataset):
     """Images, each through a transform when it is asked for; with a label, as torchvision's data sets give."""
 
-    def __init__(self, images: Sequence[Any], transform: Callable[[Any], Any]) -> None:
+    def __init__(self, images: Sequence[Any] | Tensor, transform: Callable[[Any], Any]) -> None:
         self.images, self.transform = images, transform
 
     def __len__(self) -> int:
@@ -123,8 +123,10 @@ def loaders(images: Tensor, *, batch: int, workers: int, device: torch.device) -
     """Name -> a pass over all images, uint8 (N, 3, H, H), by a data loader."""
     side = images.shape[-1]
     pictures = as_pil(images)
-    transforms = {REFERENCE: (pictures, Twice(torchvision_v1(side)))}
-    transforms["torchvision v2, tensors"] = (images, Twice(torchvision_v2(side)))
+    transforms: dict[str, tuple[Sequence[Any] | Tensor, Callable[[Any], Any]]] = {
+        REFERENCE: (pictures, Twice(torchvision_v1(side))),
+        "torchvision v2, tensors": (images, Twice(torchvision_v2(side))),
+    }
     if installed("lightly"):
         from lightly.transforms import VICRegTransform
 
@@ -142,7 +144,7 @@ def as_pil(images: Tensor) -> list[Image.Image]:
     return [Image.fromarray(np.ascontiguousarray(image)) for image in images.permute(0, 2, 3, 1).numpy()]
 
 
-def loader_of(images: Sequence[Any], transform: Callable[[Any], Any], *, batch: int, workers: int) -> DataLoader:
+def loader_of(images: Sequence[Any] | Tensor, transform: Callable[[Any], Any], *, batch: int, workers: int) -> DataLoader:
     """A loader as lightly's documentation builds it, whose workers stay."""
     return DataLoader(
         TransformedImages(images, transform), batch_size=batch, shuffle=True, drop_last=True, num_workers=workers,

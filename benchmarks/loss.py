@@ -68,7 +68,8 @@ def embeddings(n: int, d: int, device: torch.device) -> tuple[Tensor, Tensor]:
     generator = make_generator(0, "benchmark")
     shared, noise, noise_prime = (torch.randn(n, d, generator=generator) for _ in range(3))
     common = torch.randn(n, 1, generator=generator)  # in every dimension, so that no two are uncorrelated
-    return tuple((0.6 * shared + 0.3 * common + 0.2 * own + 0.1).to(device) for own in (noise, noise_prime))
+    z, z_prime = ((0.6 * shared + 0.3 * common + 0.2 * own + 0.1).to(device) for own in (noise, noise_prime))
+    return z, z_prime
 
 
 def known_losses() -> dict[str, Loss]:

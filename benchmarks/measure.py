@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import psutil
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from study.runs.store import current_commit
@@ -29,6 +30,7 @@ from vicreg.randomness import make_generator
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+Network = TypeVar("Network", bound=nn.Module)
 QUIET = 0.05  # share of all cores that others may use; above it a measurement is of them as well
 
 
@@ -270,6 +272,11 @@ def copy_rate(device: torch.device) -> float:
     return 2 * source.nbytes / median_of(lambda: target.copy_(source), device=device)
 
 
+def on_device(network: Network, device: torch.device) -> Network:
+    """Move a network as training does, its weights in channels-last layout."""
+    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
 def noise_images(side: int, *, count: int, channels: int = 3) -> Dataset:
     """Random square images of `side` pixels: a timing does not depend on what is in them, and zeros would flatter it."""
     generator = make_generator(0, "benchmark")
@@ -280,6 +287,4 @@ def noise_images(side: int, *, count: int, channels: int = 3) -> Dataset:
     )
     mean, std = channel_statistics(images)
     names = tuple(map(str, range(10)))
-    return Dataset(
-        name="noise", classes=names, train=train, validation=validation, test=test, mean=mean, std=std, note=None
-    )
+    return Dataset(name="noise", classes=names, train=train, validation=validation, test=test, mean=mean, std=std, note=None)

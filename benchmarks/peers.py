@@ -3,10 +3,10 @@
     python -m benchmarks.peers [--stem imagenet|cifar] [--batch 256] [--backbone resnet18] [--threads 2] [--out FILE]
 
 lightly's loop is that of its documentation (docs.lightly.ai, "VICReg"), with its transform, head, loss and LARS. Ours is
-`vicreg.training.loop.train_epoch` with the settings of params.yaml. Both train on random 32 x 32 images in float32 without TF32,
-in torch's deterministic kernels, with views of the paper's kind and BatchNorm of each view by itself. Each has a process of
-its own, as its user would run it, so that what `pretrain` asks of the allocator is not asked for lightly; while one trains,
-the other waits.
+`vicreg.training.loop.train_epoch` with the settings of params.yaml. Both train on random 32 x 32 images in float32 without
+TF32, in torch's deterministic kernels, with views of the paper's kind and BatchNorm of each view by itself. Each has a
+process of its own, as its user would run it, so that what `pretrain` asks of the allocator is not asked for lightly; while
+one trains, the other waits.
 
 A round is one epoch of `--steps` steps of each loop, and holds all of the epoch's work: lightly's workers are kept, but
 begin with the epoch and have nothing left to do at its end. So lightly waits for its first batch as it does in every epoch;
@@ -37,16 +37,19 @@ from benchmarks.measure import (
     installed,
     machine,
     noise_images,
+    on_device,
     table,
     write,
 )
 from study.cli.command import run_command
-from study.config.config import load_config
 from study.config.device import choose_device
+from study.config.load import load_config
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.optim.schedule import peak_learning_rate
+from vicreg.methods.vicreg import VICRegSettings
+from vicreg.optim.learning_rate import peak_learning_rate
 from vicreg.torchvision_compat import torchvision
+from vicreg.training.cuda_graph import GraphedStep
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, train_epoch
 from vicreg.training.memory import keep_freed_memory, place
 from vicreg.training.settings import PretrainSettings
@@ -69,7 +72,7 @@ def main() -> int:
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
     on_gpu = device.type == "cuda"
-    workers = arguments.workers or (os.cpu_count() if on_gpu else WORKERS)
+    workers = arguments.workers or (os.cpu_count() or 1 if on_gpu else WORKERS)
     steps = arguments.steps or (4 * workers if on_gpu else STEPS[arguments.stem])
     results = compare(
         stem=arguments.stem, backbone=arguments.backbone, batch=arguments.batch, steps=steps, rounds=arguments.rounds,
@@ -204,8 +207,10 @@ class OurLoop:
 
     def __init__(self, settings: PretrainSettings, dataset: Dataset, *, device: torch.device) -> None:
         keep_freed_memory()  # as `pretrain` does
-        self.model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
-        self.step = TrainStep(settings, self.model, make_optimizer(settings, self.model), device=device)
+        self.model = on_device(new_model(settings, dataset), device)
+        self.step: TrainStep | GraphedStep = TrainStep(
+            settings, self.model, make_optimizer(settings, self.model), device=device
+        )
         self.images = place(dataset.train.images, device)
         self.settings, self.dataset, self.device = settings, dataset, device
         self.steps = len(self.images) // settings.batch_size
@@ -252,7 +257,9 @@ class LightlyLoop:
         transform = VICRegTransform(input_size=SIDE)
         images = as_pil(dataset.train.images)
         self.loader = loader_of(images, transform, batch=settings.batch_size, workers=workers)
-        self.criterion = VICRegLoss(lambda_param=settings.lambda_, mu_param=settings.mu, nu_param=settings.nu)
+        own = settings.method_settings
+        assert isinstance(own, VICRegSettings), "the peer's loss is VICReg's"
+        self.criterion = VICRegLoss(lambda_param=own.lambda_, mu_param=own.mu, nu_param=own.nu)
         # As lightly's own benchmark of VICReg has it; the same parameters are left out of decay and adaptation as in ours.
         decayed, others = get_weight_decay_parameters([self.model.backbone, self.model.projection_head])
         self.optimizer = LARS(

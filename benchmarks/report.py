@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.measure import RESULTS, ROOT, machine, table, write
 from study.cli.command import run_command
-from study.config.config import load_config
+from study.config.load import load_config
 from study.spec.plan import Plan
 from study.spec.study_file import Arm
 from tests.study.made_up import Plans, lifelike, study, unfinished
@@ -128,7 +128,7 @@ def outcome(arm: str, seed: int, number: int, epochs: int, *, images: int, eigen
         history = lifelike(arm, seed, 0.5, epochs=max(1, epochs // 3))["history"]
         return unfinished(("diverged", "killed")[number % 2], "the loss was not finite", history=history)
     place = sum(map(ord, arm))
-    linear, rank, std, verdict = 0.9 + place % 7 / 100, 40 + place % 11, 0.9, "healthy"
+    linear, rank, std, verdict = 0.9 + place % 7 / 100, 40.0 + place % 11, 0.9, "healthy"
     if place % 5 == 4:
         verdict = tuple(COLLAPSED)[place % 3]
         linear, rank, std = COLLAPSED[verdict]

@@ -17,36 +17,29 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.random import Generator
-from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.measure import RESULTS, machine, table, write
+from benchmarks.synthetic import OWN, SHARED, SPREAD, Values, bootstrap, correlated, study_values, unpaired
+from study.analysis.effect_sizes import effect_size, probability_better
+from study.analysis.equivalence import equivalence
 from study.analysis.importances import LEAST_TRIALS, importances
-from study.analysis.statistics import (
-    effect_size,
-    equivalence,
-    holm,
-    paired_difference,
-    probability_better,
-    rank_correlations,
-    ratio_interval,
-    smallest_detectable,
-    wilson,
-)
+from study.analysis.intervals import paired_difference, ratio_interval, wilson
+from study.analysis.multiple_testing import holm
+from study.analysis.power import smallest_detectable
+from study.analysis.rank_correlation import rank_correlations
 from study.cli.command import run_command
+from study.results.comparisons import Correlation, Interval
 from vicreg.errors import InputError
 
 ARMS, SEEDS = 10, (3, 5, 10)
-SHARED, OWN = 1.0, 0.5  # standard deviations: of what a seed does in all arms, and of a run besides
-SPREAD = OWN * math.sqrt(2)  # of a paired difference
 EFFECTS = (*[0.0] * 5, *[1.5] * 5)  # half of the arms, by two sd of a paired difference
 COVERAGE, AT_MOST = (0.93, 0.97), (0.0, 0.055)
 ROUGHLY = (0.90, 0.98)  # what Fisher's z of ranks is good for
-RESAMPLES, BOOTSTRAPPED = 1000, 1000
+BOOTSTRAPPED = 1000  # studies of a row that has bootstrap intervals
 ALPHA = 0.05
 
 Rows = Iterator[dict[str, Any]]
-Values = NDArray[np.float64]
 
 
 def main() -> int:
@@ -71,7 +64,9 @@ def main() -> int:
 
 
 def measure(*, studies: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Every row: `what`, `n` (seeds, or what the row says), `rate`, its standard `error`, what is `asked`, if it `holds`.
+    """Return every row.
+
+    A row has `what`, `n` (seeds, or what the row says), `rate`, its standard `error`, what is `asked`, and if it `holds`.
 
     Raises:
         InputError: for fewer than 10 studies, whose rates would say nothing.
@@ -84,27 +79,26 @@ def measure(*, studies: int, seed: int = 0) -> list[dict[str, Any]]:
     return [one for place, part in enumerate(parts) for one in part(np.random.default_rng([seed, place]), studies)]
 
 
-def study_values(rng: Generator, studies: int, n: int, effects: Sequence[float]) -> tuple[Values, Values]:
-    """Arms (studies, arms, n) and their baseline (studies, n)."""
-    by_seed = rng.normal(0, SHARED, (studies, 1, n))
-    arms = by_seed + np.asarray(effects)[:, None] + rng.normal(0, OWN, (studies, len(effects), n))
-    return arms, by_seed[:, 0] + rng.normal(0, OWN, (studies, n))
-
-
 def each(function: Callable[[list[float], list[float]], Any], arms: Values, baselines: Values) -> list[list[Any]]:
-    """A function of every arm and its study's baseline: studies x arms results."""
+    """Apply a function to every arm and its study's baseline: studies x arms results."""
     return [
         [function(arm, baseline) for arm in own] for own, baseline in zip(arms.tolist(), baselines.tolist(), strict=True)
     ]
 
 
+def covers(one: Interval | Correlation, truth: float) -> bool:
+    """Return whether an interval holds the truth; there is one of every sample that is drawn here."""
+    assert one.low is not None and one.high is not None
+    return one.low <= truth <= one.high
+
+
 def intervals(rng: Generator, studies: int) -> Rows:
-    """Coverage of the paired t interval, and of what might be used in its place."""
+    """Measure the coverage of the paired t interval, and of what might be used in its place."""
     for n in SEEDS:
         for effects, named in (([0.0] * ARMS, "no effect"), (EFFECTS, "effects in half of the arms")):
             arms, baselines = study_values(rng, studies, n, effects)
             found = each(paired_difference, arms, baselines)
-            covered = [[one.low <= effect <= one.high for one, effect in zip(own, effects, strict=True)] for own in found]
+            covered = [[covers(one, effect) for one, effect in zip(own, effects, strict=True)] for own in found]
             yield row(f"95 % paired t interval covers, {named}", n, covered, COVERAGE)
         low, high = bootstrap(rng, (arms - baselines[:, None])[:BOOTSTRAPPED])
         yield row("95 % percentile bootstrap covers", n, (low <= effects) & (np.asarray(effects) <= high))
@@ -113,7 +107,7 @@ def intervals(rng: Generator, studies: int) -> Rows:
 
 
 def families(rng: Generator, studies: int) -> Rows:
-    """How often a study of ten arms finds an effect where there is none."""
+    """Measure how often a study of ten arms finds an effect where there is none."""
     for n in SEEDS:
         for effects, named in (([0.0] * ARMS, "no arm has an effect"), (EFFECTS, "half of the arms have")):
             null = np.asarray(effects) == 0
@@ -127,9 +121,10 @@ def families(rng: Generator, studies: int) -> Rows:
 
 
 def powers(rng: Generator, studies: int) -> Rows:
-    """How often a difference as large as `smallest_detectable` says is found."""
+    """Measure how often a difference as large as `smallest_detectable` says is found."""
     for n in SEEDS:
         difference = smallest_detectable(SPREAD, n)
+        assert difference is not None  # which it is of one seed alone
         arms, baselines = study_values(rng, studies, n, [difference] * ARMS)
         p = [[one.p for one in own] for own in each(paired_difference, arms, baselines)]
         yield row("smallest detectable difference is found, paired", n, np.array(p) <= ALPHA, (0.78, 0.82))
@@ -138,7 +133,7 @@ def powers(rng: Generator, studies: int) -> Rows:
 
 
 def probabilities(rng: Generator, studies: int) -> Rows:
-    """How often an arm wins at a further seed, beside how likely that was said to be."""
+    """Measure how often an arm wins at a further seed, beside how likely that was said to be."""
     for n in SEEDS:
         # The predictive distribution itself: its 5 % and 95 % points have the further difference between them.
         arms, baselines = study_values(rng, studies, n + 1, EFFECTS)
@@ -159,7 +154,7 @@ def probabilities(rng: Generator, studies: int) -> Rows:
 
 
 def effect_sizes(rng: Generator, studies: int) -> Rows:
-    """The mean of g over the true effect size, where a seed's share in the noise is none, and where it is most."""
+    """Measure the mean of g over the true effect size, where a seed's share in the noise is none, and where it is most."""
     for n in SEEDS:
         for shared in (0.0, SHARED):
             by_seed = rng.normal(0, shared, (studies, 1, n))
@@ -171,7 +166,7 @@ def effect_sizes(rng: Generator, studies: int) -> Rows:
 
 
 def equivalences(rng: Generator, studies: int) -> Rows:
-    """How often arms that differ by just the margin are called equivalent, and arms that do not differ at all."""
+    """Measure how often arms that differ by just the margin are called equivalent, and arms that do not differ at all."""
     margin = 3 * SPREAD
     for n in SEEDS:
         for effect, named, asked in ((margin, "arms a margin apart", AT_MOST), (0.0, "equal arms", None)):
@@ -181,17 +176,18 @@ def equivalences(rng: Generator, studies: int) -> Rows:
 
 
 def ratios(rng: Generator, studies: int) -> Rows:
-    """Coverage of the interval of a ratio whose truth is 1.5."""
+    """Measure the coverage of the interval of a ratio whose truth is 1.5."""
     for n in SEEDS:
         arms, baselines = study_values(rng, studies, n, [math.log(1.5)] * ARMS)
         found = each(ratio_interval, np.exp(arms), np.exp(baselines))
-        yield row(
-            "95 % interval of a ratio covers", n, [[one.low <= 1.5 <= one.high for one in own] for own in found], COVERAGE
-        )
+        yield row("95 % interval of a ratio covers", n, [[covers(one, 1.5) for one in own] for own in found], COVERAGE)
 
 
 def shares(rng: Generator, studies: int) -> Rows:
-    """Coverage of Wilson's interval: exact sums over the binomial distribution, for true shares 0.01, 0.02, ... 0.99."""
+    """Measure the coverage of Wilson's interval, for true shares 0.01, 0.02, ... 0.99.
+
+    They are exact sums over the binomial distribution.
+    """
     truths = np.linspace(0.01, 0.99, 99)
     for n in SEEDS:
         bounds = np.array([wilson(k, n) for k in range(n + 1)])  # (n + 1, 2)
@@ -203,7 +199,7 @@ def shares(rng: Generator, studies: int) -> Rows:
 
 
 def correlations(rng: Generator, studies: int) -> Rows:
-    """Coverage of the intervals of rank correlations: independent points, and arms of three runs each."""
+    """Measure the coverage of the intervals of rank correlations: independent points, and arms of three runs each."""
     for n in (10, 20, 40):
         for pearson in (0.0, 0.6, 0.9):
             points = correlated(rng, (studies, n), pearson)
@@ -222,12 +218,12 @@ def _rank_rows(
     truths = (6 / math.pi * math.asin(pearson / 2), 2 / math.pi * math.asin(pearson))
     found = [rank_correlations(x, y, independent=independent) for x, y in zip(*points.tolist(), strict=True)]
     for place, name in enumerate(("Spearman", "Kendall")):
-        covered = [one[place].low <= truths[place] <= one[place].high for one in found]
+        covered = [covers(one[place], truths[place]) for one in found]
         yield row(f"95 % interval of {name} covers, {named}", n, covered, asked)
 
 
 def searches(rng: Generator, studies: int) -> Rows:
-    """Importances in random searches of the fewest trials: one number decides most, one nothing."""
+    """Measure importances in random searches of the fewest trials: one number decides most, one nothing."""
     space = {name: {"low": 0.0, "high": 1.0} for name in ("decides", "adds", "inert")}
     found = []
     for _ in range(max(2, studies // 160)):
@@ -246,34 +242,13 @@ def searches(rng: Generator, studies: int) -> Rows:
             yield row(f"{label}: mean share of {key}", LEAST_TRIALS, [own[key] for own in shares])
 
 
-def correlated(rng: Generator, shape: tuple[int, int], pearson: float) -> Values:
-    """Two arrays of a bivariate normal distribution, (2, *shape)."""
-    x, other = rng.normal(size=(2, *shape))
-    return np.stack([x, pearson * x + math.sqrt(1 - pearson**2) * other])
-
-
-def bootstrap(rng: Generator, differences: Values) -> tuple[Values, Values]:
-    """95 % percentile intervals of the mean over the last axis, (..., n), from 1000 resamples each."""
-    n = differences.shape[-1]
-    flat = differences.reshape(-1, n)
-    low, high = np.empty((2, len(flat)))
-    for start in range(0, len(flat), 1000):
-        chunk = flat[start : start + 1000]
-        counts = rng.multinomial(n, [1 / n] * n, size=RESAMPLES) / n  # how often each seed is drawn, (resamples, n)
-        low[start : start + 1000], high[start : start + 1000] = np.quantile(chunk @ counts.T, (0.025, 0.975), axis=1)
-    return low.reshape(differences.shape[:-1]), high.reshape(differences.shape[:-1])
-
-
-def unpaired(arms: Values, baselines: Values) -> tuple[Values, Values]:
-    """95 % Welch intervals of arms (studies, arms, n) against baselines (studies, n), as if seeds were not shared."""
-    interval = stats.ttest_ind(arms, baselines[:, None], axis=-1, equal_var=False).confidence_interval(0.95)
-    return interval.low, interval.high
-
-
 def row(
     what: str, n: int, outcomes: Any, asked: tuple[float, float] | None = None, *, unit: str = "share"
 ) -> dict[str, Any]:
-    """A rate and its Monte Carlo error. Outcomes of one study, (studies, arms), share its baseline and count as one."""
+    """Return a rate and its Monte Carlo error.
+
+    Outcomes of one study, (studies, arms), share its baseline and count as one.
+    """
     by_study = np.asarray(outcomes, float)
     by_study = by_study.reshape(len(by_study), -1).mean(axis=1) if len(by_study) else np.full(1, math.nan)
     rate = float(by_study.mean())
@@ -283,7 +258,7 @@ def row(
 
 
 def tables(rows: Sequence[dict[str, Any]]) -> str:
-    """A table for each set of sizes: what was measured by line, n by column."""
+    """Return a table for each set of sizes: what was measured by line, n by column."""
     by_what: dict[str, list[dict[str, Any]]] = {}
     for one in rows:
         by_what.setdefault(one["what"], []).append(one)

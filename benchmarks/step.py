@@ -24,6 +24,7 @@ from benchmarks.measure import (
     machine,
     median_of,
     noise_images,
+    on_device,
     operations_of,
     processor_time,
     product_rate,
@@ -31,10 +32,11 @@ from benchmarks.measure import (
     write,
 )
 from study.cli.command import run_command
-from study.config.config import load_config
 from study.config.device import choose_device
+from study.config.load import load_config
 from vicreg.data.dataset import Dataset
-from vicreg.methods.vicreg import vicreg_loss
+from vicreg.methods.base import Loss
+from vicreg.methods.vicreg import VICRegSettings, vicreg_loss
 from vicreg.models.live_taps import LiveTapConv2d
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model
@@ -110,7 +112,7 @@ def measure(network: Network, *, threads: int, rounds: int, device: torch.device
     exact_arithmetic(settings)
     keep_freed_memory()
     dataset = noise_images(network.side, count=STEPS * settings.batch_size, channels=network.channels)
-    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+    model = on_device(new_model(settings, dataset), device)
     if network.plain:
         with_plain_convolutions(model)
     step = TrainStep(settings, model, make_optimizer(settings, model), device=device)
@@ -142,7 +144,13 @@ def parts_of(
     step.reset()
     step(view, view_prime, learning_rate=0.0)  # gradients and the optimiser's state are there from now on
     z, z_prime = (torch.randn(len(view), settings.embedding_dimension, device=device, requires_grad=True) for _ in range(2))
-    terms = vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False)
+    own = settings.method_settings
+    assert isinstance(own, VICRegSettings), "the step that is timed is VICReg's"
+    coefficients = own.coefficients(settings.embedding_dimension)
+    terms = vicreg_loss(z, z_prime, coefficients=coefficients, check_finite=False)
+
+    named = {name: getattr(terms, name) for name in step.model.TERMS}
+    measured = Loss(total=terms.total.detach(), terms=named, embeddings=z.detach())
 
     def network() -> None:
         step.optimizer.zero_grad(set_to_none=True)
@@ -150,13 +158,13 @@ def parts_of(
         torch.autograd.backward(pair, [torch.ones_like(one) for one in pair])
 
     def loss() -> None:
-        vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False).total.backward()
+        vicreg_loss(z, z_prime, coefficients=coefficients, check_finite=False).total.backward()
 
     return {
         "views": views,
         "network": network,
         "loss": loss,
-        "metrics": lambda: step_metrics(terms, z.detach(), step.model, gamma=settings.gamma),
+        "metrics": lambda: step_metrics(measured, step.model, target_std=step.model.target_std),
         "optimizer": step.optimizer.step,
         "step": lambda: step(view, view_prime, learning_rate=0.0),
     }
@@ -166,7 +174,7 @@ def with_plain_convolutions(model: nn.Module) -> nn.Module:
     """The same network without `LiveTapConv2d`'s shortcut."""
     for layer in model.modules():
         if isinstance(layer, LiveTapConv2d):
-            layer.__class__ = nn.Conv2d
+            layer.__class__ = nn.Conv2d  # type: ignore[assignment]  # its state is that of its base class
     return model
 
 

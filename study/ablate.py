@@ -16,23 +16,24 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from study.analysis.summary import summarise, timing
+from study.analysis.cost import timing
+from study.analysis.summary import summarise
 from study.cli.command import positive, run_command
-from study.config.config import load_config
+from study.config.load import load_config
 from study.design.unfold import unfold, unfold_arms
 from study.execution import status
 from study.execution.dry_run import print_dry_run
 from study.execution.scheduler import Lookup, Runner
 from study.execution.session import Session, open_session
+from study.results.files import RESULTS
+from study.results.json_values import to_values
 from study.runs.baseline import STORE
 from study.runs.store import DIVERGED, FINISHED, PRUNED, Store
 from study.spec.plan import Plan
 from study.spec.study_file import available
-from study.verification import rerun as again
+from study.verification.rerun import rerun_plan
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
-
-RESULTS = Path("results/ablate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if plan.later:
             one = plan.later[0]
             raise InputError(f"--again compares with runs there are, but {one.name} waits for {one.after}; run it first.")
-        return again.run_again(plan, session)
+        return rerun_plan(plan, session)
     with _only_one(session.store, session.study.name):
         status.remember(plan, session.store)
         with Runner(session) as runner:
@@ -56,10 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         status.remember(plan, session.store)
     if not arguments.arm:
         out = arguments.out or default_out(session)
-        summary = summarise(plan, session.store, session.dataset, command=session.command, overrides=session.overrides)
-        write_results(out, summary)
+        results = summarise(plan, session.store, session.dataset, command=session.command, overrides=session.overrides)
+        write_results(out, to_values(results))
         write_atomically(out / "timing.json", to_json(timing(plan, session.store, session.dataset)))
-        print(summary["answer"])
+        print(results.answer)
         print(f"results: {out}; report: python -m study.report --results {out}/study.json --out reports/{out.name}")
         if arguments.add_seeds:
             print(_how_to_keep(session))

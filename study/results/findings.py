@@ -9,6 +9,16 @@ from study.results.json_values import json_field
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a study's runs took, each counted once; `operations` are floating-point operations."""
+
+    runs: int
+    epochs: int
+    images: int
+    operations: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Power:
     """What a study could have seen.
 

@@ -105,7 +105,9 @@ class _Reader:
             elif _is_required(field):
                 raise InputError(f"{where} must have the key {key!r}, but has none; {self.remedy}.")
         if self.strict and (unknown := _unknown(fields, values, known)):
-            raise InputError(f"{where} may not have the key {unknown[0]!r}, which {record.__name__} does not know.")
+            raise InputError(
+                f"{where} may not have the key {unknown[0]!r}, which {record.__name__} does not know; {self.remedy}."
+            )
         return record(**found)
 
     def _inline(self, hint: Any, values: Mapping[str, Any], where: str) -> Any:

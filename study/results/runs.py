@@ -7,6 +7,7 @@ from typing import Any
 from study.results.json_values import from_values, json_field
 
 SPACES = ("representations", "embeddings")
+_OF_THE_MACHINE = ("images_per_second", "joules")  # of what a store says of a run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +126,10 @@ class RunResults:
 
 
 def run_results(stored: Mapping[str, Any]) -> RunResults:
-    """Return what a store says of a run as `RunResults`.
+    """Return what a store says of a run, without what depends on where and when it ran.
 
     Raises:
         InputError: for a key that `RunResults` does not know: what is measured must not be lost on the way.
     """
-    return from_values(RunResults, stored, where=f"run {stored.get('digest')}", strict=True)
+    values = {key: value for key, value in stored.items() if key not in _OF_THE_MACHINE}
+    return from_values(RunResults, values, where=f"run {stored.get('digest')}", strict=True)

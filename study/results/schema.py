@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from study.results.comparisons import ColumnSummary, Outcomes
-from study.results.findings import GridFindings, PathFindings, Power, Predictor, ScaleClaim, SearchFindings, TunedValue
+from study.results.findings import Cost, GridFindings, PathFindings, Power, Predictor, ScaleClaim, SearchFindings, TunedValue
 from study.results.json_values import json_field
 from study.results.runs import CollapseType, RunResults
 
@@ -85,16 +85,6 @@ class Parameters:
     scientific: tuple[str, ...]
     nuisance: Mapping[str, tuple[Any, ...]]
     fixed: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a study's runs took, each counted once; `operations` are floating-point operations."""
-
-    runs: int
-    epochs: int
-    images: int
-    operations: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import gpu
+from benchmarks import agreement, gpu, studies
 from benchmarks.measure import ROOT
-from study.config.config import load_config, parse_setting
+from study.config.load import load_config
+from study.config.values import parse_setting
 from study.spec.study_file import load_study
 
 TINY = [
@@ -45,9 +46,9 @@ def test_on_a_cpu_everything_agrees_and_its_parts_are_timed(call):
 
 
 def test_what_does_not_agree_is_named_and_nothing_is_timed(call, monkeypatch, capsys):
-    original = gpu.apply_view
+    original = agreement.apply_view
     calls = iter(range(100))
-    monkeypatch.setattr(gpu, "apply_view", lambda *a, **k: original(*a, **k) + 0.1 * (next(calls) % 2))
+    monkeypatch.setattr(agreement, "apply_view", lambda *a, **k: original(*a, **k) + 0.1 * (next(calls) % 2))
     status, found = call("--only", "agreement", "--only", "ceilings")
     assert status == 1 and "ceilings" not in found
     assert not found["agreement"]["device against CPU: views"]["agrees"]
@@ -67,7 +68,7 @@ def test_the_studies_are_run_in_order_with_a_report_each_and_end_where_one_is_st
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(place / f"{index}.png")
     small = ("ablate.seeds=[0]", "pretrain.threads=1", "prepare.per_class=null", "evaluate.knn=[5]")
-    monkeypatch.setattr(gpu, "QUEUE", (("convention", small), ("weight-decay", small)))
+    monkeypatch.setattr(studies, "QUEUE", (("convention", small), ("weight-decay", small)))
     given = ("--only", "studies", "--data", str(tmp_path / "data"), "--store", str(tmp_path / "store"))
     _, found = call(*given)
     assert found["studies"] == {name: {"status": "ended", "exit": 0} for name in ("convention", "weight-decay")}
@@ -77,8 +78,8 @@ def test_the_studies_are_run_in_order_with_a_report_each_and_end_where_one_is_st
 
 
 def test_the_queue_is_the_source_papers_recipe_first_and_the_coefficients_last():
-    assert [name for name, _ in gpu.QUEUE] == ["stem", "batch-size", "lambda-mu-nu"]
-    for name, settings in gpu.QUEUE:
+    assert [name for name, _ in studies.QUEUE] == ["stem", "batch-size", "lambda-mu-nu"]
+    for name, settings in studies.QUEUE:
         study = load_study(name)
         config = load_config(profile="cifar10", settings={**dict(map(parse_setting, settings)), **study.settings})
         assert [config.pretrain.backbone, config.pretrain.epochs] == (
@@ -100,9 +101,9 @@ def test_an_archive_of_images_is_unpacked_once(tmp_path):
         archive.add(tmp_path / "images", arcname="set")
     store = tmp_path / "store"
     store.mkdir()
-    folder = gpu.images_in(tmp_path / "images.tar.xz", store)
-    assert (folder / "train" / "a").is_dir() and gpu.images_in(tmp_path / "images.tar.xz", store) == folder
-    assert gpu.images_in(folder, store) == folder
+    folder = studies.images_in(tmp_path / "images.tar.xz", store)
+    assert (folder / "train" / "a").is_dir() and studies.images_in(tmp_path / "images.tar.xz", store) == folder
+    assert studies.images_in(folder, store) == folder
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -169,12 +169,14 @@ def test_processor_is_named_as_linux_names_it(tmp_path):
 
 
 def test_table_is_markdown_whose_columns_are_aligned():
-    assert table([{"": "ours", "images/s": "1,200"}, {"": "theirs, PIL", "images/s": "7"}]) == "\n".join([
-        "|             | images/s |",
-        "|:------------|---------:|",
-        "| ours        |    1,200 |",
-        "| theirs, PIL |        7 |",
-    ])
+    assert table([{"": "ours", "images/s": "1,200"}, {"": "theirs, PIL", "images/s": "7"}]) == "\n".join(
+        [
+            "|             | images/s |",
+            "|:------------|---------:|",
+            "| ours        |    1,200 |",
+            "| theirs, PIL |        7 |",
+        ]
+    )
 
 
 def test_results_are_written_where_no_folder_was(tmp_path):

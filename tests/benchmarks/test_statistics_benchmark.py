@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import statistics
+from benchmarks import statistics, synthetic
 from vicreg.errors import InputError
 
 
@@ -51,17 +51,17 @@ def test_wilsons_coverage_is_an_exact_sum(rates):
 
 
 def test_values_of_a_study_share_what_their_seed_does():
-    arms, baselines = statistics.study_values(np.random.default_rng(0), 4000, 3, [0.0, 1.5])
+    arms, baselines = synthetic.study_values(np.random.default_rng(0), 4000, 3, [0.0, 1.5])
     assert (arms.shape, baselines.shape) == ((4000, 2, 3), (4000, 3))
     differences = arms - baselines[:, None]
     assert differences.mean((0, 2)) == pytest.approx([0, 1.5], abs=0.03)
-    assert differences.std() == pytest.approx(math.hypot(statistics.SPREAD, 0.75), rel=0.02)
-    assert baselines.std() == pytest.approx(math.hypot(statistics.SHARED, statistics.OWN), rel=0.03)
+    assert differences.std() == pytest.approx(math.hypot(synthetic.SPREAD, 0.75), rel=0.02)
+    assert baselines.std() == pytest.approx(math.hypot(synthetic.SHARED, synthetic.OWN), rel=0.03)
 
 
 def test_the_bootstrap_compared_with_is_scipys():
     differences = np.array([[[0.3, 1.0, 2.5, 0.1, 0.9]]])
-    low, high = statistics.bootstrap(np.random.default_rng(0), differences)
+    low, high = synthetic.bootstrap(np.random.default_rng(0), differences)
     expected = stats.bootstrap(
         (differences[0, 0],), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(1)
     ).confidence_interval
@@ -71,7 +71,7 @@ def test_the_bootstrap_compared_with_is_scipys():
 
 def test_the_unpaired_interval_compared_with_is_welchs():
     arms, baselines = np.array([[[1.0, 2.0, 4.0]]]), np.array([[0.0, 1.0, 1.0]])
-    low, high = statistics.unpaired(arms, baselines)
+    low, high = synthetic.unpaired(arms, baselines)
     errors = [7 / 3 / 3, 1 / 3 / 3]  # variance / n of each
     freedom = sum(errors) ** 2 / sum(error**2 / 2 for error in errors)
     half = stats.t.ppf(0.975, freedom) * math.sqrt(sum(errors))

@@ -22,11 +22,12 @@ import yaml
 
 from study import ablate
 from study.cli.command import run_command
-from study.config.config import SECTIONS, Config, load_params
+from study.config.config import Config
+from study.config.load import SECTIONS, load_params
 from study.execution import pool, session, worker
 from study.execution.scheduler import Lookup
-from study.runs.store import Store
 from study.runs import store as runs
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from study.spec.study_file import load_study
 
@@ -125,7 +126,7 @@ class Forked:
         try:
             for target, source in enumerate(descriptors):
                 os.dup2(source, target)
-            os.closerange(3, 4096)  # the ends of other processes' pipes among them
+            Forked._let_go()
             sys.stdin, sys.stdout, sys.stderr = (open(fd, mode, closefd=False) for fd, mode in enumerate("rww"))
             status = body()
         except SystemExit as error:
@@ -136,6 +137,18 @@ class Forked:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status or 0)
+
+    @staticmethod
+    def _let_go() -> None:
+        """Give up every other descriptor, the ends of other processes' pipes among them.
+
+        Each stays taken, by the null device: the files of this process that had it would close a new one of that number
+        when they are collected.
+        """
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in map(int, os.listdir("/dev/fd")):
+            if descriptor not in (0, 1, 2, null):
+                os.dup2(null, descriptor, inheritable=False)
 
     def poll(self) -> int | None:
         if self.returncode is None:

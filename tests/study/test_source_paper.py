@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from study import source_paper
-from study.config.config import load_params
+from study.config.load import load_params
 from study.runs import weights
 from study.source_paper import FAILURES, RESULTS, main
 from vicreg.models.joint_embedding import build_model

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from study.analysis.summary import timing
+from study.analysis.cost import timing
 from study.spec.study_file import Arm
 from tests.study.made_up import (
     COMMAND,

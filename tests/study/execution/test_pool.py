@@ -13,7 +13,7 @@ import torch
 
 from benchmarks import torture
 from study import ablate
-from study.config.config import load_config
+from study.config.load import load_config
 from study.execution.pool import Pool
 from study.runs.prepared_data import obtain
 from study.spec.plan import make_plan

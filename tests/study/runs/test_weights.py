@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from study.runs.identity import run_identity
-from study.runs.store import Store, execute, make_run, model_from, trained_model, weights
+from study.runs import weights
+from study.runs.store import Store, execute, make_run, model_from, trained_model
 from study.runs.weights import starting_weights
 from vicreg.errors import InputError
 from vicreg.metrics.features import encode

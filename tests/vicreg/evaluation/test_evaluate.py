@@ -9,12 +9,13 @@ import torch
 
 from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
-from vicreg.evaluation.evaluate import PROBES, EvaluateSettings, chance_accuracy, evaluate, measure_collapse
 from vicreg.evaluation import evaluate as evaluation
+from vicreg.evaluation.evaluate import PROBES, EvaluateSettings, chance_accuracy, evaluate, measure_collapse
+from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_metrics
 from vicreg.metrics.features import encode
-from vicreg.metrics.knn import accuracy, knn_scores
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.metrics.knn import knn_scores
+from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.training.loop import new_model, pretrain
 from vicreg.views.settings import ViewSettings
 
@@ -27,7 +28,7 @@ def config(tiny_config):
 
 
 @pytest.fixture(scope="module")
-def model(config, digits, tmp_path_factory) -> VICRegModel:
+def model(config, digits, tmp_path_factory) -> JointEmbedding:
     folder = tmp_path_factory.mktemp("run")
     return pretrain(config.pretrain, digits, device=CPU, folder=folder, identity="run").model
 
@@ -36,10 +37,10 @@ def model(config, digits, tmp_path_factory) -> VICRegModel:
 def measure(config, model, digits):
     """`measure(dataset=..., probes=...)`: the tiny run's model, measured."""
 
-    def run(dataset: Dataset = digits, *, network: VICRegModel = model, probes=("knn", "linear_cached")) -> dict:
+    def run(dataset: Dataset = digits, *, network: JointEmbedding = model, probes=("knn", "linear_cached")) -> dict:
         return evaluate(
             network, dataset, control=new_model(config.pretrain, dataset), settings=config.evaluate, probes=probes,
-            views=config.pretrain.views, gamma=1.0, size=8, seed=0, device=CPU,
+            views=config.pretrain.views, target_std=1.0, size=8, seed=0, device=CPU,
         )  # fmt: skip
 
     return run
@@ -91,7 +92,7 @@ def test_the_weight_decay_is_chosen_on_validation(measure, watch, digits, with_w
 
 
 def test_the_verdict_is_read_from_validation(measure, watch, with_wrong_test):
-    calls = watch("verdict")
+    calls = watch("diagnose_collapse")
     results = measure()
     measure(with_wrong_test)
     (_, first, _), (_, second, _) = calls

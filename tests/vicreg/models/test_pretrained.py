@@ -19,8 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from vicreg.errors import InputError
-from vicreg.models.joint_embedding import VICRegModel
-from vicreg.models.pretrained import LAYOUTS, PUBLISHED, Encoder, load_encoder
+from vicreg.models.checkpoint_layouts import LAYOUTS
+from vicreg.models.joint_embedding import JointEmbedding
+from vicreg.models.pretrained import Encoder, load_encoder
+from vicreg.models.published_weights import PUBLISHED_WEIGHTS
 from vicreg.models.resnet import ResNet
 from vicreg.torchvision_compat import torchvision
 from vicreg.training.checkpoint import save_weights
@@ -196,7 +198,7 @@ def test_the_authors_network_gives_the_same_features_from_every_layout(tmp_path,
     with torch.device("meta"):
         backbone = ResNet(architecture="resnet50")
     backbone.load_state_dict(plain, assign=True)
-    save_weights(tmp_path / "ours.safetensors", VICRegModel(backbone=backbone, expander=[8, 8]))
+    save_weights(tmp_path / "ours.safetensors", JointEmbedding(backbone=backbone, expander=[8, 8]))
     files = {
         "torchvision": saved(tmp_path / "resnet50.pth", plain),
         "vicreg": full_checkpoint(tmp_path / "model.pth", authors, monkeypatch),
@@ -437,7 +439,7 @@ class Answer(io.BytesIO):
 
 
 def test_published_files_have_names_of_their_own():
-    assert {name: (entry.url, entry.file) for name, entry in PUBLISHED.items()} == {
+    assert {name: (entry.url, entry.file) for name, entry in PUBLISHED_WEIGHTS.items()} == {
         "vicreg-resnet50": ("https://dl.fbaipublicfiles.com/vicreg/resnet50.pth", "vicreg-resnet50.pth"),
         **{
             f"torchvision-{name}": (f"https://download.pytorch.org/models/{file}", file)
@@ -513,6 +515,6 @@ def test_torchvisions_files_are_checked_by_the_hash_in_their_names(tmp_path, mon
         f"{path} is damaged or truncated: its SHA-256 must start with f37072fd, but is {found}; delete it and run again to "
         "have it replaced."
     )
-    right = PUBLISHED["torchvision-resnet18"]._replace(url=f"https://example.org/resnet18-{found[:8]}.pth")
-    monkeypatch.setitem(PUBLISHED, "torchvision-resnet18", right)
+    right = PUBLISHED_WEIGHTS["torchvision-resnet18"]._replace(url=f"https://example.org/resnet18-{found[:8]}.pth")
+    monkeypatch.setitem(PUBLISHED_WEIGHTS, "torchvision-resnet18", right)
     assert load_encoder("torchvision-resnet18", folder=tmp_path).file_sha256 == found

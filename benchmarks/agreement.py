@@ -15,8 +15,8 @@ from vicreg.randomness import make_generator
 from vicreg.training.loop import pretrain, train_epoch
 from vicreg.training.memory import place
 from vicreg.training.step import GraphedStep, TrainStep
+from vicreg.views.parameters import draw_parameters
 from vicreg.views.pipeline import apply_view
-from vicreg.views.settings import draw_parameters
 
 # Relative error of float32 against float32 in another order of sums; a real difference (TF32, another order of operations)
 # is a thousand times larger. Steps amplify it: a weight's sign of rounding decides which ReLU is open.

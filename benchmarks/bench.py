@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import noise_images, on_device
-from study.config.config import Config, load_config, parse_setting
+from study.config.config import Config
+from study.config.load import load_config
+from study.config.values import parse_setting
 from vicreg.data.dataset import Dataset
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.loop import make_optimizer, new_model

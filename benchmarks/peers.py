@@ -42,11 +42,11 @@ from benchmarks.measure import (
     write,
 )
 from study.cli.command import run_command
-from study.config.config import load_config
 from study.config.device import choose_device
+from study.config.load import load_config
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.optim.schedule import peak_learning_rate
+from vicreg.optim.learning_rate import peak_learning_rate
 from vicreg.torchvision_compat import torchvision
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, train_epoch
 from vicreg.training.memory import keep_freed_memory, place

@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.measure import RESULTS, ROOT, machine, table, write
 from study.cli.command import run_command
-from study.config.config import load_config
+from study.config.load import load_config
 from study.spec.plan import Plan
 from study.spec.study_file import Arm
 from tests.study.made_up import Plans, lifelike, study, unfinished

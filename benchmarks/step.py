@@ -32,8 +32,8 @@ from benchmarks.measure import (
     write,
 )
 from study.cli.command import run_command
-from study.config.config import load_config
 from study.config.device import choose_device
+from study.config.load import load_config
 from vicreg.data.dataset import Dataset
 from vicreg.methods.vicreg import vicreg_loss
 from vicreg.models.live_taps import LiveTapConv2d

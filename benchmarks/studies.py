@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import Bench
-from study.config.config import load_config, parse_setting
+from study.config.load import load_config
+from study.config.values import parse_setting
 from study.runs.prepared_data import obtain
 from vicreg.errors import InputError
 

@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import RESULTS, foreign_share, machine, processor_time, table, write
 from study.cli.command import run_command
-from study.config.config import ProjectSettings, load_config
+from study.config.load import load_config
+from study.config.sections import ProjectSettings
 from study.project import NEIGHBOURS, project_features, purity
 from study.projection.neighbours import nearest, trustworthiness
 from study.projection.tsne import EXPLORATION, attracting, tsne

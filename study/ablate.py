@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from study.analysis.summary import summarise, timing
 from study.cli.command import positive, run_command
-from study.config.config import load_config
+from study.config.load import load_config
 from study.design.unfold import unfold, unfold_arms
 from study.execution import status
 from study.execution.dry_run import print_dry_run

@@ -17,7 +17,7 @@ from rich.table import Table
 from study.cli.command import run_command
 from study.comparison.sources import find
 from study.comparison.view import build_view
-from study.config.config import load_config
+from study.config.load import load_config
 from study.reporting.pages import write_twins
 from study.runs.baseline import STORE
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from study.ablate import RESULTS
 from study.cli.command import run_command
-from study.config.config import load_params
+from study.config.load import load_params
 from study.reporting.formatting import figure_of, measure_name, without_paths
 from study.reporting.pages import badge, percent, write_twins
 from study.results.certificate import KEYS, certified

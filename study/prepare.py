@@ -1,7 +1,7 @@
 """The stage `prepare`: a data set as uint8 tensors with labels, splits and digest, under `data/prepared`."""
 
 from study.cli.command import run_command
-from study.config.config import load_config
+from study.config.load import load_config
 from study.runs.prepared_data import PREPARED, prepare
 
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from study.cli.command import run_command
-from study.config.config import flatten
+from study.config.values import flatten
 from study.runs.baseline import MODEL, baseline_run
 from study.runs.store import FINISHED, execute
 from vicreg.errors import InputError

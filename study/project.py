@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from study.cli.command import run_command
-from study.config.config import ProjectSettings, flatten
+from study.config.sections import ProjectSettings
+from study.config.values import flatten
 from study.projection.neighbours import nearest, trustworthiness
 from study.projection.tsne import attracting, tsne
 from study.runs.baseline import baseline_model, baseline_run

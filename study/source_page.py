@@ -171,7 +171,7 @@ def unpacked(path: Path) -> bytes:
 
 def changed_modules(results: Mapping[str, Any]) -> list[str]:
     """The files of the code that trains which have changed since the results were made, with what changed in them."""
-    today, recorded = training_code(), results.get("identity") or {}
+    today, recorded = training_code(results.get("method", "vicreg")), results.get("identity") or {}
     if recorded.get("code") == today.root:
         return []
     return modules_of(changed_definitions(recorded.get("definitions") or {}, today.definitions))

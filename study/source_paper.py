@@ -12,7 +12,8 @@ from pathlib import Path
 
 from study import ablate
 from study.cli.command import run_command
-from study.config.config import load_config, parse_setting
+from study.config.load import load_config
+from study.config.values import parse_setting
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from study.ablate import RESULTS
 from study.cli.command import positive, run_command
-from study.config.config import flatten, load_params
+from study.config.load import load_params
+from study.config.values import flatten
 from study.execution.session import Session
 from study.results.certificate import IDENTICAL, NOT_REPRODUCED, OUTCOMES, TOLERATED, in_words, verdict
 from study.results.results import changes_since, is_same_run, open_for, read_results, replan, reported

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from study.config.config import Config, load_config
+from study.config.config import Config
+from study.config.load import load_config
 from vicreg.data.dataset import Dataset, load_dataset
 from vicreg.views.settings import ViewSettings
 

@@ -4,7 +4,6 @@ It depends on finished runs and on nothing else: no times, no machine paths, sor
 bytes, so a `dvc repro` that computes nothing new changes nothing.
 """
 
-import dataclasses
 import json
 import platform
 import re
@@ -19,7 +18,6 @@ import yaml
 from study.analysis.answer import SAYS_NOTHING, alerts, answer, notes
 from study.analysis.comparisons import compare_arms, power, predictors, scale_claim
 from study.analysis.findings import describe_grid, describe_path, describe_search, describe_tuning
-from study.config.config import flatten
 from study.runs.store import FINISHED, Store, judged
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
@@ -68,11 +66,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
         "commits": sorted({one["commit"] for one in results.values() if one["status"] == FINISHED and one["commit"]}),
         "parameters": _parameters(plan),
         "cost": _cost(plan, results, dataset),
-        "recipe": {
-            key: value
-            for key, value in flatten({name: config.values[name] for name in ("prepare", "pretrain", "evaluate")}).items()
-            if key != "pretrain.seed"
-        },
+        "recipe": {key: value for key, value in config.recipe.items() if key != "pretrain.seed"},
         "arms": arms,
         "power": power(
             arms,
@@ -151,7 +145,7 @@ def _arm(plan: Plan, cells: Sequence[Cell], results: Mapping[str, Any], command:
         "tuned": dict(first.tuned),
         "command": _again_command(command, plan, cells),
         "control": first.control,
-        "effective": None if first.is_control else dataclasses.asdict(settings.coefficients),
+        "effective": None if first.is_control else settings.effective,
         "published": dict(first.published) if first.published else None,
         "verdict": (named := _verdict(runs, first)),
         "agrees": _agrees(first.published, named["name"]),

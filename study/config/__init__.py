@@ -1,1 +1,1 @@
-"""TODO"""
+"""`params.yaml` read into one frozen, checked `Config`."""

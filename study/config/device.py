@@ -1,4 +1,4 @@
-"""The device that a command runs on."""
+"""Chooses the device that a command runs on."""
 
 import torch
 
@@ -6,7 +6,7 @@ from vicreg.errors import InputError
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is the first GPU where there is one, and the CPU where there is not.
+    """Return the device of a name; `auto` is the first GPU where there is one, else the CPU.
 
     Raises:
         InputError: for `cuda` on a machine without one.

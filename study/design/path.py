@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from study.config.config import flatten
+from study.config.values import flatten
 from study.design.tuning import tuned_plan
 from study.execution.scheduler import Lookup, Runner, have_outcomes
 from study.execution.session import Session

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from study.config.config import parse_setting
+from study.config.values import parse_setting
 from study.design.path import walk
 from study.design.search import search_plan
 from study.design.tuning import tuned_plan

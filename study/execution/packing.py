@@ -39,7 +39,7 @@ def choose_workers(config: Config, dataset: Dataset, *, data: Path, store: Store
     path = store.root / "packing.json"
     known = json.loads(path.read_bytes()) if path.exists() else {}
     below = machinery(device, precision=config.pretrain.precision)
-    key = json.dumps([config.values["pretrain"], below, training_code().root], sort_keys=True)
+    key = json.dumps([config.values["pretrain"], below, training_code(config.pretrain.method).root], sort_keys=True)
     if key not in known:
         best = best_number(lambda number: pace(config, number=number, data=data, device=device), most=MOST)
         known[key] = best

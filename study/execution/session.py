@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
-from study.config.config import Config, load_config, parse_setting
+from study.config.config import Config
 from study.config.device import choose_device
+from study.config.load import load_config
+from study.config.values import parse_setting
 from study.execution.packing import choose_workers
 from study.runs.prepared_data import obtain
 from study.runs.store import Store

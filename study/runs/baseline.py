@@ -6,14 +6,15 @@ from pathlib import Path
 
 import torch
 
-from study.config.config import UNTRAINED, load_config
+from study.config.config import UNTRAINED
 from study.config.device import choose_device
+from study.config.load import load_config
 from study.runs.prepared_data import obtain
 from study.runs.store import Run, Store, make_run, model_from
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import PROBES
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.methods.base import Method
 from vicreg.training.loop import exact_arithmetic
 
 STORE = Path("store")
@@ -29,7 +30,7 @@ def baseline_run() -> tuple[Run, Store, Dataset, torch.device]:
     return make_run(config, data=dataset.digest, device=device, probes=config.ablate.probes), store, dataset, device
 
 
-def baseline_model(run: Run, *, dataset: Dataset, device: torch.device) -> VICRegModel:
+def baseline_model(run: Run, *, dataset: Dataset, device: torch.device) -> Method:
     """The weights that the stage `pretrain` left.
 
     Raises:

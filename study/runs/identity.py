@@ -14,8 +14,9 @@ import torch
 from study.config.config import Config
 from study.runs.code_digest import CodeDigest, changed_definitions, code_digest
 from study.runs.weights import starting_weights
+from vicreg.methods import method_class
 from vicreg.torchvision_compat import torchvision
-from vicreg.training.settings import UNTRAINED_FIELDS
+from vicreg.training.settings import decisive_settings
 from vicreg.views.settings import ViewSettings
 
 TRAINING = "vicreg.training.loop:pretrain"  # what decides a run's weights and its log
@@ -24,9 +25,6 @@ READING = "vicreg.data.dataset:load_dataset"  # what decides the bytes of a data
 
 # Not followed: the data's digest covers what these make, so how they read or download it may change freely.
 _COVERED_BY_DATA = ("vicreg.data.dataset", "vicreg.data.cache")
-
-# Decide how often a run is interrupted or watched, not its result.
-_WITHOUT_EFFECT = ("checkpoint_every",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +76,10 @@ def modules_of(definitions: list[str]) -> list[str]:
     return [f"{file} ({', '.join(names)})" for file, names in files.items()]
 
 
-def training_code() -> CodeDigest:
-    """The code that trains."""
-    return code_digest(TRAINING, leave_out=_COVERED_BY_DATA)
+def training_code(method: str) -> CodeDigest:
+    """The code that trains by a method: the loop, and the method's own."""
+    found = method_class(method)
+    return code_digest(TRAINING, f"{found.__module__}:{found.__name__}", leave_out=_COVERED_BY_DATA)
 
 
 def evaluation_code() -> CodeDigest:
@@ -96,18 +95,12 @@ def reading_code() -> CodeDigest:
 def run_identity(config: Config, *, data: str, device: torch.device) -> Identity:
     """The identity of the run `config` describes, on data of digest `data`.
 
-    An untrained network (0 epochs) is decided by its architecture and seed alone, so all arms that share these share
-    it. `threads` counts on a CPU only, where it decides the order of sums, and `graph` on a GPU only.
+    What counts on which device, and what an untrained network depends on, the fields of the settings say themselves.
     """
-    settings = _plain(dataclasses.asdict(config.pretrain))
+    settings = _plain(decisive_settings(config.pretrain, device=device.type))
     if (encoder := starting_weights(config.pretrain)) is not None:
         settings["weights"] = encoder.digest  # whatever they are called and wherever they lie
-    if config.pretrain.epochs == 0:
-        settings = {name: settings[name] for name in UNTRAINED_FIELDS}
-    for name in _WITHOUT_EFFECT:
-        settings.pop(name, None)
-    settings.pop("graph" if device.type == "cpu" else "threads", None)
-    code = training_code()
+    code = training_code(config.pretrain.method)
     return Identity(
         settings=settings, data=data, code=code.root, machinery=machinery(device, precision=config.pretrain.precision),
         definitions=code.definitions,

@@ -10,7 +10,8 @@ from typing import Any
 from study.config.config import Config
 from study.runs.identity import reading_code
 from vicreg.data.cache import read_dataset, save_dataset
-from vicreg.data.dataset import Dataset, load_dataset, source_fingerprint
+from vicreg.data.dataset import Dataset, load_dataset
+from vicreg.data.fingerprint import source_fingerprint
 from vicreg.files import to_json, write_atomically
 
 PREPARED = Path("data/prepared")

@@ -27,10 +27,10 @@ from study.runs.identity import Identity, evaluation_digest, run_identity
 from study.runs.weights import starting_weights
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.evaluation.diagnosis import verdict
+from vicreg.evaluation.collapse_diagnosis import diagnose_collapse
 from vicreg.evaluation.evaluate import evaluate
 from vicreg.files import to_json, write_atomically
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.methods.base import Method
 from vicreg.training.checkpoint import latest_checkpoint, load_weights, save_weights
 from vicreg.training.loop import Diverged, exact_arithmetic, new_model, normalised, pretrain, view_size
 from vicreg.views.settings import ViewSettings
@@ -209,12 +209,12 @@ def execute(
     return FINISHED
 
 
-def trained_model(run: Run, *, store: Store, dataset: Dataset, device: torch.device) -> VICRegModel:
+def trained_model(run: Run, *, store: Store, dataset: Dataset, device: torch.device) -> Method:
     """The model of a run that has finished, with its weights from the store."""
     return model_from(store.folder(run.digest) / "model.safetensors", run, dataset=dataset, device=device)
 
 
-def model_from(path: Path, run: Run, *, dataset: Dataset, device: torch.device) -> VICRegModel:
+def model_from(path: Path, run: Run, *, dataset: Dataset, device: torch.device) -> Method:
     """The run's architecture with the weights of a safetensors file.
 
     Raises:
@@ -239,11 +239,10 @@ def _train(
 ) -> None:
     folder = store.folder(run.digest)
     write_atomically(folder / "identity.json", to_json(dataclasses.asdict(run.identity)))
-    coefficients = run.config.pretrain.coefficients
     provenance = {
         "commit": current_commit(),
-        "convention": run.config.pretrain.convention,
-        "effective_coefficients": dataclasses.asdict(coefficients),  # in the official code's units
+        "method": run.config.pretrain.method,
+        "effective_coefficients": run.config.pretrain.effective,  # in the units of the method's loss
         "values": run.config.values,
     }
     write_atomically(folder / "provenance.json", to_json(provenance))
@@ -299,7 +298,9 @@ def _prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: i
     if prune_after is None or len(history) <= run.config.pretrain.warmup_epochs + prune_after:
         return None
     named = [
-        verdict(embeddings=one["embeddings"], representations=one["representations"], knn_accuracy=None, chance=None)
+        diagnose_collapse(
+            embeddings=one["embeddings"], representations=one["representations"], knn_accuracy=None, chance=None
+        )
         for one in history[-prune_after:]
     ]
     if not all(one.name == "complete" for one in named):
@@ -307,7 +308,7 @@ def _prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: i
     return f"complete collapse for {prune_after} epochs, at epoch {len(history)}: {named[-1].reason}"
 
 
-def measure(run: Run, model: VICRegModel, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+def measure(run: Run, model: Method, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """What `run` asks to be measured, of `model`."""
     settings = run.config.pretrain
     exact_arithmetic(settings)
@@ -319,7 +320,7 @@ def measure(run: Run, model: VICRegModel, dataset: Dataset, device: torch.device
         settings=run.config.evaluate,
         probes=run.probes,
         views=run.views,
-        gamma=settings.gamma,
+        target_std=model.target_std,
         size=view_size(settings, dataset.train.images),
         seed=settings.seed,
         device=device,

@@ -5,7 +5,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from study.config.config import flatten
+from study.config.method_sections import study_keys
+from study.config.values import flatten
 from vicreg.errors import InputError
 from vicreg.training.settings import PretrainSettings
 from vicreg.views.settings import ViewSettings
@@ -13,7 +14,8 @@ from vicreg.views.settings import ViewSettings
 # Dotted keys of params.yaml's section `pretrain`, which are what a study may fix, tune and vary. The data are the same
 # for a whole study, and so is what is measured of its runs; else arms could not be compared.
 SETTINGS = (
-    *(f"pretrain.{field.name.rstrip('_')}" for field in dataclasses.fields(PretrainSettings) if field.name != "views"),
+    *(f"pretrain.{field.name}" for field in dataclasses.fields(PretrainSettings) if field.name not in ("views", "method_settings")),
+    *study_keys(),
     "pretrain.augmentation.preset",
     *(f"pretrain.augmentation.{field.name}" for field in dataclasses.fields(ViewSettings)),
 )

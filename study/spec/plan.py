@@ -11,6 +11,7 @@ from study.config.config import UNTRAINED, Config
 from study.runs.store import Run, make_run
 from study.spec.study_file import Arm, Study
 from vicreg.errors import InputError
+from vicreg.training.settings import NETWORK_FIELDS, NETWORK_SWITCHES
 from vicreg.views.settings import ViewSettings
 
 # What a cell is for, in the order that arms are shown: one of the study's arms, or what a search confirms; a step of a path;
@@ -208,23 +209,18 @@ def _run(
 
 def _architecture(untrained: Config) -> str:
     settings = untrained.values["pretrain"]
-    names = (
-        "backbone", "stem", "width", "zero_init_residual", "normalisation", "expander", "expander_batchnorm", "image_size",
-        "precision",
-    )  # fmt: skip
+    names = ("method", *NETWORK_FIELDS)
     return json.dumps([settings[name] for name in names])
 
 
 def _control_name(untrained: Config, baseline: Config) -> str:
     """`untrained`, or with what sets this architecture apart from the baseline's."""
     own, usual = untrained.values["pretrain"], baseline.values["pretrain"]
+    differing = [name for name in ("method", *NETWORK_FIELDS) if own[name] != usual[name]]
     parts = [
         str(own[name]).replace(" ", "").strip("[]").replace(",", "x") or "none"
-        for name in ("backbone", "stem", "width", "normalisation", "expander", "image_size", "precision")
-        if own[name] != usual[name]
+        for name in differing
+        if name not in NETWORK_SWITCHES
     ]
-    if own["zero_init_residual"] != usual["zero_init_residual"]:
-        parts.append("zero-init" if own["zero_init_residual"] else "no-zero-init")
-    if own["expander_batchnorm"] != usual["expander_batchnorm"]:
-        parts.append("batchnorm" if own["expander_batchnorm"] else "no-batchnorm")
+    parts += [f"{'' if own[name] else 'no-'}{called}" for name, called in NETWORK_SWITCHES.items() if name in differing]
     return "-".join(["untrained", *parts])

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from study.config.method_sections import symbols
 from study.spec.keys import check_keys, mapping, settings
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError
@@ -27,7 +28,6 @@ _KEYS = (
     "published",
 )  # fmt: skip
 _MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms": ("arms", "search", "path")}
-_SYMBOLS = {"lambda": "λ", "mu": "μ", "nu": "ν", "gamma": "γ"}
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
 _BESIDE_LETTERS = " -_.+"  # in a name: it has to fit tables of Markdown and HTML, CSV files and commands alike
@@ -242,8 +242,8 @@ def grid_name(one: Mapping[str, Any]) -> str:
 
 def short_name(key: str) -> str:
     """A setting without its sections, in the papers' symbol where it has one."""
-    name = key.removeprefix("pretrain.").removeprefix("augmentation.")
-    return _SYMBOLS.get(name, name.replace("_", " "))
+    name = key.removeprefix("pretrain.").removeprefix("augmentation.").rpartition(".")[2]
+    return symbols().get(name, name.replace("_", " "))
 
 
 def _shown(value: Any) -> str:

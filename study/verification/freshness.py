@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from study.ablate import plan_of
-from study.config.config import Config, load_config
+from study.config.config import Config
+from study.config.load import load_config
 from study.execution.scheduler import OUTCOMES, Lookup
 from study.execution.status import staleness
 from study.results.results import changes_since, is_same_run, open_for, reported
@@ -16,7 +17,7 @@ from study.runs.identity import Identity
 from study.runs.prepared_data import PREPARED
 from study.runs.store import MISSING, Store
 from study.spec.plan import Cell, Plan
-from vicreg.data.dataset import source_fingerprint
+from vicreg.data.fingerprint import source_fingerprint
 from vicreg.errors import InputError
 
 _MADE_BY_DESIGN = ("step", "trial", "tuning")  # roles of cells that results decide on: what made them may lie elsewhere

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from study.config.config import flatten
+from study.config.values import flatten
 from study.execution.scheduler import Runner
 from study.execution.session import Session
 from study.runs.store import DIVERGED, FINISHED, PRUNED, Store

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import tsne
-from study.config.config import load_config
+from study.config.load import load_config
 from study.project import purity
 from study.projection.neighbours import nearest
 

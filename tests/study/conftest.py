@@ -22,7 +22,8 @@ import yaml
 
 from study import ablate
 from study.cli.command import run_command
-from study.config.config import SECTIONS, Config, load_params
+from study.config.config import Config
+from study.config.load import SECTIONS, load_params
 from study.execution import pool, session, worker
 from study.execution.scheduler import Lookup
 from study.runs import store as runs

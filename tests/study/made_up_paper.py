@@ -13,7 +13,9 @@ import yaml
 
 from study.analysis import summary as summary_module
 from study.analysis.summary import summarise
-from study.config.config import Config, flatten, load_config
+from study.config.config import Config
+from study.config.load import load_config
+from study.config.values import flatten
 from study.runs import identity
 from study.source_page import PUBLISHED as FILE
 from study.spec.plan import make_plan

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from study.config.config import load_config
+from study.config.load import load_config
 from study.project import choose_images, confused_pairs, project_features, purity
 from study.report import read_project
 from vicreg.data.dataset import Dataset, Split

@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from study import source_paper
-from study.config.config import load_params
+from study.config.load import load_params
 from study.runs import weights
 from study.source_paper import FAILURES, RESULTS, main
 from vicreg.models.joint_embedding import build_model
@@ -43,6 +43,7 @@ def failures(project):
     return json.loads((project.folder / RESULTS / FAILURES).read_bytes())
 
 
+@pytest.mark.slow
 def test_the_studies_of_the_profile_are_run_each_into_a_folder_of_its_own(studied, trained, capsys):
     project = studied("tiny", "rough")
     assert main(["--set", "pretrain.lambda=20"]) == 0

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+CLASSES = 4
+
 
 def gaussian(n, d, *, seed=0):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -19,3 +21,11 @@ def equicorrelated(n, d, rho):
     """d dimensions of variance 1, each pair with a correlation of exactly rho."""
     factors = orthonormal(n, d + 1)
     return math.sqrt(rho) * factors[:, :1] + math.sqrt(1 - rho) * factors[:, 1:]
+
+
+def clusters(n: int, *, d: int = 12, seed: int = 0, spread: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """n features around one centre a class; the centres are the same for every seed. Classes take turns."""
+    centres = torch.randn(CLASSES, d, generator=torch.Generator().manual_seed(99))
+    labels = torch.arange(n) % CLASSES
+    noise = torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+    return centres[labels] + spread * noise, labels

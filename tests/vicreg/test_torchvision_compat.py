@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from vicreg import torchvision_compat
@@ -11,6 +12,7 @@ from vicreg import torchvision_compat
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_fresh_interpreter_imports_torchvision_without_a_warning():
     script = (
         "from vicreg.torchvision_compat import torchvision\n"

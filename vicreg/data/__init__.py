@@ -1,1 +1,1 @@
-"""TODO"""
+"""Data sets: reading them, splitting them, and keeping the prepared one on disk."""

@@ -1,28 +1,21 @@
-"""Image data sets as uint8 tensors with labels, class names, seeded stratified splits and a digest of all of it."""
+"""Load a data set as uint8 tensors with labels, class names, splits and a digest."""
 
 import functools
 import hashlib
 import json
 import math
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
-from sklearn.datasets import load_digits
 from torch import Tensor
 
-from vicreg.data.image_folder import class_images, find_images, fit, read_images
-from vicreg.data.published import PUBLISHED, published_files, read_published
+from vicreg.data.sources import read_source, require_known_dataset
+from vicreg.data.splits import draw_per_class, draw_share
 from vicreg.errors import InputError
 
-DATASETS = ("digits", *PUBLISHED, "imagefolder")
 PARTS = ("train", "validation", "test")
-FOLDER_NOTE = "images decoded from files under train/ and test/; not the canonical bytes of any published set"
 
 # One random stream a purpose, so that changing one share leaves every other choice as it was.
 _TEST_STREAM, _KEEP_STREAM, _KEEP_TEST_STREAM, _VALIDATION_STREAM = range(4)
@@ -69,16 +62,6 @@ class Dataset:
         return f"sha256:{digest.hexdigest()}"
 
 
-class _Raw(NamedTuple):
-    """A data set before it is split: one pool of images, training images first, read only where an index asks."""
-
-    classes: tuple[str, ...]
-    labels: np.ndarray  # int64 (N,), of the whole pool
-    train_size: int  # all of them where the data set has no test set of its own
-    read: Callable[[np.ndarray], np.ndarray]  # indexes (n,) -> uint8 (n, C, H, W)
-    note: str | None = None
-
-
 def load_dataset(
     *,
     dataset: str,
@@ -98,17 +81,15 @@ def load_dataset(
     Raises `InputError` for impossible values and for data that are missing, damaged or too few.
     """
     _check_settings(dataset, validation, split_seed, test, per_class, image_size)
-    raw = _read_raw(dataset, Path(root), image_size)
+    raw = read_source(dataset, Path(root), image_size)
     train, test_indexes = np.split(np.arange(len(raw.labels)), [raw.train_size])
     if len(test_indexes) == 0:
-        test_indexes, train = _take_share(raw, train, share=test, seed=[split_seed, _TEST_STREAM], part="test")
+        test_indexes, train = draw_share(raw, train, share=test, seed=[split_seed, _TEST_STREAM], part="test")
     if per_class is not None:
-        train, _ = _take(raw, train, lambda _, n: min(n, per_class), [split_seed, _KEEP_STREAM])
+        train, _ = draw_per_class(raw, train, lambda _, n: min(n, per_class), [split_seed, _KEEP_STREAM])
         fifth = max(1, per_class // 5)
-        test_indexes, _ = _take(raw, test_indexes, lambda _, n: min(n, fifth), [split_seed, _KEEP_TEST_STREAM])
-    held_out, train = _take_share(
-        raw, train, share=validation, seed=[split_seed, _VALIDATION_STREAM], part="validation"
-    )
+        test_indexes, _ = draw_per_class(raw, test_indexes, lambda _, n: min(n, fifth), [split_seed, _KEEP_TEST_STREAM])
+    held_out, train = draw_share(raw, train, share=validation, seed=[split_seed, _VALIDATION_STREAM], part="validation")
     order = [train, held_out, test_indexes]
     images = torch.from_numpy(raw.read(np.concatenate(order))).split([len(indexes) for indexes in order])
     splits = {
@@ -124,36 +105,10 @@ def load_dataset(
     return Dataset(name=dataset, classes=raw.classes, mean=mean, std=std, note=raw.note, **splits)
 
 
-def source_fingerprint(*, dataset: str, root: Path) -> str | None:
-    """`sha256:...` of the raw data that `load_dataset` would read: sorted relative paths and their content hashes.
-
-    For `digits` it is of scikit-learn's arrays. None where `root` holds no complete copy.
-    """
-    _check_name(dataset)
-    root = Path(root)
-    if dataset == "digits":
-        images, labels = _digits()
-        return f"sha256:{hashlib.sha256(images.tobytes() + labels.astype('<i8').tobytes()).hexdigest()}"
-    if dataset == "imagefolder":
-        files = [file for part in ("train", "test") for found in class_images(root / part).values() for file in found]
-    else:
-        files = [root / name for name in published_files(dataset)]
-    if not files or not all(path.is_file() for path in files):
-        return None
-    listing = hashlib.sha256()
-    for name, path in sorted((os.fsencode(path.relative_to(root).as_posix()), path) for path in files):
-        with path.open("rb") as file:
-            listing.update(name + b"\0" + hashlib.file_digest(file, "sha256").hexdigest().encode() + b"\n")
-    return f"sha256:{listing.hexdigest()}"
-
-
-def _check_name(dataset: str) -> None:
-    if dataset not in DATASETS:
-        raise InputError(f"prepare.dataset must be one of {', '.join(DATASETS)}, but got {dataset!r}.")
-
-
-def _check_settings(dataset, validation, split_seed, test, per_class, image_size) -> None:
-    _check_name(dataset)
+def _check_settings(
+    dataset: str, validation: float, split_seed: int, test: float, per_class: int | None, image_size: int | None
+) -> None:
+    require_known_dataset(dataset)
     for name, share in (("validation", validation), ("test", test)):
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
             raise InputError(f"prepare.{name} must be a share between 0 and 1, both excluded, but got {share!r}.")
@@ -169,37 +124,6 @@ def _check_settings(dataset, validation, split_seed, test, per_class, image_size
             raise InputError(f"prepare.{name} must be an integer of at least {least}{alternative}, but got {value!r}.")
 
 
-def _take(
-    raw: _Raw, indexes: np.ndarray, count: Callable[[str, int], int], seed: list[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `count(class name, available)` of a class's indexes at random; returns (drawn, rest), each sorted."""
-    drawn = []
-    for label, name in enumerate(raw.classes):
-        members = indexes[raw.labels[indexes] == label]
-        # Raw PCG64 words sorted are a permutation that no NumPy version changes; Generator.permutation promises less.
-        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([*seed, label])))
-        keys = generator.bit_generator.random_raw(len(members))
-        drawn.append(members[np.argsort(keys, kind="stable")[: count(name, len(members))]])
-    chosen = np.sort(np.concatenate(drawn))
-    return chosen, np.setdiff1d(indexes, chosen)
-
-
-def _take_share(
-    raw: _Raw, indexes: np.ndarray, *, share: float, seed: list[int], part: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Take `share` of each class, rounded, and at least one image, leaving at least one."""
-
-    def count(name: str, available: int) -> int:
-        if available < 2:
-            raise InputError(
-                f"every class must have at least 2 images for train and {part} to get one each, but class {name!r} "
-                f"has {available}; add images or remove the class."
-            )
-        return min(max(1, math.floor(share * available + 0.5)), available - 1)
-
-    return _take(raw, indexes, count, seed)
-
-
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and population standard deviation a channel of uint8 `(N, C, H, W)`, in units of 0..1.
 
@@ -212,43 +136,3 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
         mean.append(first / (255 * n))
         std.append(math.sqrt(n * second - first**2) / (255 * n))
     return tuple(mean), tuple(std)
-
-
-def _read_raw(dataset: str, root: Path, image_size: int | None) -> _Raw:
-    if dataset == "imagefolder":
-        folder = find_images(root)
-        return _Raw(
-            classes=folder.classes,
-            labels=folder.labels,
-            train_size=folder.train_size,
-            read=lambda indexes: read_images([folder.paths[index] for index in indexes], image_size=image_size),
-            note=FOLDER_NOTE,
-        )
-    if dataset == "digits":
-        images, labels = _digits()
-        classes, train_size = tuple(str(digit) for digit in range(10)), len(labels)
-    else:
-        images, labels, classes, train_size = read_published(dataset, root)
-    return _Raw(
-        classes=classes,
-        labels=labels,
-        train_size=train_size,
-        read=lambda indexes: _resize_all(images[indexes], image_size),
-    )
-
-
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's 1,797 handwritten digits: uint8 `(1797, 1, 8, 8)`, its 0..16 stretched to 0..255, and labels."""
-    digits = load_digits()
-    images = (digits.images.astype(np.int64) * 255 + 8) // 16  # + 8: to the nearest
-    return images.astype(np.uint8)[:, None], digits.target.astype(np.int64)
-
-
-def _resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
-    if size is None or images.shape[2:] == (size, size):
-        return np.ascontiguousarray(images)
-    resized = np.empty((*images.shape[:2], size, size), dtype=np.uint8)
-    for target, image in zip(resized, images, strict=True):
-        for channel in range(len(image)):
-            target[channel] = np.asarray(fit(Image.fromarray(np.ascontiguousarray(image[channel])), size))
-    return resized

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.evaluation.diagnosis import verdict
+from vicreg.evaluation.collapse_diagnosis import diagnose_collapse
 from vicreg.evaluation.linear_evaluation import LinearSettings, fit_linear
+from vicreg.evaluation.linear_probe import LinearClassifier, choose_linear_cached
+from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_metrics, view_discrepancy
 from vicreg.metrics.features import Encoded, encode, encode_views, held_out
-from vicreg.metrics.knn import LinearClassifier, accuracy, choose_linear_cached, knn_scores
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.metrics.knn import knn_scores
+from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.randomness import make_generator
 from vicreg.views.pipeline import two_views
 from vicreg.views.settings import ViewSettings
@@ -51,14 +53,14 @@ class EvaluateSettings:
 
 
 def evaluate(
-    model: VICRegModel,
+    model: JointEmbedding,
     dataset: Dataset,
     *,
-    control: VICRegModel,
+    control: JointEmbedding,
     settings: EvaluateSettings,
     probes: Sequence[str],
     views: tuple[ViewSettings, ViewSettings],
-    gamma: float,
+    target_std: float | None,
     size: int,
     seed: int,
     device: torch.device,
@@ -71,7 +73,7 @@ def evaluate(
         control: the same network before training.
         settings, probes: what to measure.
         views: of the held-out images that alignment and view discrepancy compare; the same for all runs of a study.
-        gamma: of the variance term.
+        target_std: that the loss drives each embedding dimension to; None where it leaves their scale free.
         size: side of an image in pixels, as in training.
         seed: of the linear protocol.
         device: where the models are.
@@ -107,13 +109,13 @@ def evaluate(
         encoded["train"], labels["train"], encoded["validation"],
         classes=len(dataset.classes), k=settings.knn[0], temperature=settings.knn_temperature,
     )  # fmt: skip
-    named = verdict(
+    named = diagnose_collapse(
         embeddings=results["collapse"]["embeddings"],
         representations=results["collapse"]["representations"],
         knn_accuracy=accuracy(knn, labels["validation"]).top1,
         chance=chance_accuracy(dataset),
         untrained={"view_discrepancy": view_discrepancy(before.embeddings, before_prime.embeddings)},
-        gamma=gamma,
+        target_std=target_std,
     )
     results["verdict"] = {"name": named.name, "reason": named.reason}
     return results
@@ -131,7 +133,7 @@ def chance_accuracy(dataset: Dataset) -> float:
 
 
 def measure_collapse(
-    model: VICRegModel,
+    model: JointEmbedding,
     dataset: Dataset,
     *,
     settings: EvaluateSettings,
@@ -155,7 +157,7 @@ def measure_collapse(
 
 @torch.no_grad()
 def encode_held_out_views(
-    model: VICRegModel,
+    model: JointEmbedding,
     dataset: Dataset,
     *,
     settings: EvaluateSettings,
@@ -175,7 +177,7 @@ def encode_held_out_views(
 
 
 def _scorers(
-    model: VICRegModel,
+    model: JointEmbedding,
     dataset: Dataset,
     encoded: dict[str, Tensor],
     labels: dict[str, Tensor],

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
+from vicreg.evaluation.linear_probe import LinearClassifier
 from vicreg.metrics.features import encode_views
-from vicreg.metrics.knn import LinearClassifier
-from vicreg.models.joint_embedding import VICRegModel
-from vicreg.optim.schedule import learning_rate
+from vicreg.models.joint_embedding import JointEmbedding
+from vicreg.optim.learning_rate import learning_rate
 from vicreg.randomness import make_generator
 from vicreg.training.memory import place
 from vicreg.views.pipeline import crop_and_flip
@@ -57,7 +57,7 @@ class LinearSettings:
 
 @torch.no_grad()
 def fit_linear(
-    model: VICRegModel,
+    model: JointEmbedding,
     dataset: Dataset,
     *,
     settings: LinearSettings,
@@ -113,7 +113,7 @@ def cross_entropy_gradient(weight: Tensor, features: Tensor, labels: Tensor) -> 
 
 
 def _epoch_of_features(
-    model: VICRegModel,
+    model: JointEmbedding,
     dataset: Dataset,
     images: Tensor,
     settings: LinearSettings,

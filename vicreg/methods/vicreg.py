@@ -1,12 +1,14 @@
-"""VICReg's three terms and their weighted sum (arXiv 2105.04906), in the units of the authors' code.
+"""VICReg (arXiv 2105.04906): invariance, variance and covariance, in the units of the authors' code.
 
 The paper's equations, its Algorithm 1 and the authors' code mean different things by the same (lambda, mu, nu). All
 three are reached from one implementation: `effective_coefficients` turns what a convention calls lambda, mu and nu
 into the coefficients of the official code's terms, and `vicreg_loss` knows those terms alone.
 """
 
+import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +16,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from vicreg.errors import InputError
+from vicreg.methods.base import Loss, Method, MethodSettings, Term
+from vicreg.methods.batch_statistics import (
+    at_least_float32,
+    centre,
+    column_variances,
+    full_precision,
+    require_batch,
+    require_one_shape,
+    require_positive,
+)
 
 CONVENTIONS = ("equation", "algorithm", "official")
 
@@ -92,10 +104,10 @@ def vicreg_loss(
     Raises InputError for other shapes than two equal `(n, d)`, n < 2, epsilon <= 0, and non-finite embeddings.
     Source: arXiv 2105.04906, Eq. 6, in the units of the authors' code.
     """
-    _require_batch(z, check_finite=check_finite)
-    _require_batch(z_prime, check_finite=check_finite)
-    _require_one_shape(z, z_prime)
-    _require_positive(epsilon)
+    require_batch(z, check_finite=check_finite)
+    require_batch(z_prime, check_finite=check_finite)
+    require_one_shape(z, z_prime)
+    require_positive(epsilon)
     return LossTerms(*_Loss.apply(z, z_prime, coefficients, gamma, epsilon))
 
 
@@ -107,8 +119,8 @@ class _Loss(torch.autograd.Function):
     def forward(
         ctx: Any, z: Tensor, z_prime: Tensor, coefficients: Coefficients, gamma: float, epsilon: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        with _full_precision(z):
-            difference = _at_least_float32(z) - _at_least_float32(z_prime)
+        with full_precision(z):
+            difference = at_least_float32(z) - at_least_float32(z_prime)
             similarity = difference.square().mean()
             views = [_spread_and_redundancy(view, coefficients, gamma, epsilon) for view in (z, z_prime)]
             if any(ctx.needs_input_grad):
@@ -148,8 +160,8 @@ def _spread_and_redundancy(z: Tensor, coefficients: Coefficients, gamma: float, 
     Every column of either sums to 0 over the batch, so the gradient by X is the gradient by Z.
     """
     n, d = z.shape
-    centred = _centred(z)
-    variances = _variances(centred)
+    centred = centre(z)
+    variances = column_variances(centred)
     deviation = torch.sqrt(variances + epsilon)  # (d,)
     spread = torch.relu(gamma - deviation).mean()
     pull = torch.zeros_like(deviation)  # (d,), a column's factor in the gradient
@@ -177,9 +189,9 @@ def invariance(z: Tensor, z_prime: Tensor) -> Tensor:
     s = (1 / (n d)) sum_ij (z_ij - z'_ij)^2. Eq. 5 of arXiv 2105.04906 sums over d where the authors' code, as here,
     averages. Raises InputError if the shapes differ.
     """
-    _require_one_shape(z, z_prime)
-    with _full_precision(z):
-        return (_at_least_float32(z) - _at_least_float32(z_prime)).square().mean()
+    require_one_shape(z, z_prime)
+    with full_precision(z):
+        return (at_least_float32(z) - at_least_float32(z_prime)).square().mean()
 
 
 def variance(z: Tensor, *, gamma: float = 1.0, epsilon: float = 1e-4, check_finite: bool = True) -> Tensor:
@@ -188,11 +200,11 @@ def variance(z: Tensor, *, gamma: float = 1.0, epsilon: float = 1e-4, check_fini
     v = (1 / d) sum_j max(0, gamma - sqrt(Var_j + epsilon)), with the unbiased variance (n - 1) of dimension j.
     Source: arXiv 2105.04906, Eqs. 1-2. Raises InputError for n < 2, non-finite z, and epsilon <= 0.
     """
-    _require_batch(z, check_finite=check_finite)
-    _require_positive(epsilon)
-    with _full_precision(z):
-        centred = _centred(z)
-        deviation = torch.sqrt(_variances(centred) + epsilon)  # (d,)
+    require_batch(z, check_finite=check_finite)
+    require_positive(epsilon)
+    with full_precision(z):
+        centred = centre(z)
+        deviation = torch.sqrt(column_variances(centred) + epsilon)  # (d,)
         return torch.relu(gamma - deviation).mean()
 
 
@@ -207,65 +219,81 @@ def covariance(z: Tensor, *, check_finite: bool = True) -> Tensor:
 
     Source: arXiv 2105.04906, Eqs. 3-4. Raises InputError for n < 2 and non-finite z.
     """
-    _require_batch(z, check_finite=check_finite)
-    with _full_precision(z):
+    require_batch(z, check_finite=check_finite)
+    with full_precision(z):
         n, d = z.shape
-        centred = _centred(z)
+        centred = centre(z)
         if n < d:
             gram = centred @ centred.T / (n - 1)  # (n, n)
-            return (gram.square().sum() - _variances(centred).square().sum()) / d
+            return (gram.square().sum() - column_variances(centred).square().sum()) / d
         matrix = centred.T @ centred / (n - 1)  # (d, d)
         diagonal = torch.eye(d, dtype=torch.bool, device=z.device)
         return matrix.masked_fill(diagonal, 0).square().sum() / d
 
 
-def _require_one_shape(z: Tensor, z_prime: Tensor) -> None:
-    if z.shape != z_prime.shape:
-        raise InputError(
-            f"Two views must have embeddings of one shape, but got {tuple(z.shape)} and {tuple(z_prime.shape)}; "
-            "embed the same images with the same expander."
+@dataclass(frozen=True, kw_only=True)
+class VICRegSettings(MethodSettings):
+    """`params.yaml`'s section `pretrain.vicreg`. Raises InputError for a value that no run can have."""
+
+    convention: str
+    lambda_: float = field(metadata={"symbol": "λ"})
+    mu: float = field(metadata={"symbol": "μ"})
+    nu: float = field(metadata={"symbol": "ν"})
+    gamma: float = field(metadata={"symbol": "γ"})
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        if self.convention not in CONVENTIONS:
+            raise InputError(f"pretrain.convention must be one of {', '.join(CONVENTIONS)}, but got {self.convention!r}.")
+        for name in ("lambda_", "mu", "nu"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(
+                    f"pretrain.{name.rstrip('_')} must be a finite number of at least 0, but got {getattr(self, name)}."
+                )
+        if not (0 < self.gamma < math.inf and 0 < self.epsilon < math.inf):
+            raise InputError(f"pretrain.gamma and pretrain.epsilon must be positive, but got {self.gamma}, {self.epsilon}.")
+        if self.lambda_ == self.mu == self.nu == 0:
+            raise InputError("one of pretrain.lambda, mu and nu must be positive, but all are 0: nothing would be trained.")
+
+    def coefficients(self, dimension: int) -> Coefficients:
+        """Return lambda, mu and nu in the official code's units, for embeddings of width `dimension`."""
+        return effective_coefficients(
+            convention=self.convention, lambda_=self.lambda_, mu=self.mu, nu=self.nu, dimension=dimension
         )
 
+    def effective(self, *, dimension: int) -> dict[str, float]:
+        return dataclasses.asdict(self.coefficients(dimension))
 
-def _require_positive(epsilon: float) -> None:
-    if not epsilon > 0:
-        raise InputError(
-            f"epsilon must be above 0 to keep the gradient of a constant dimension finite, but got {epsilon}; "
-            "the paper uses 0.0001."
+
+class VICReg(Method):
+    """VICReg as a method; its loss is `vicreg_loss` of the two views' embeddings, with the settings' coefficients."""
+
+    Settings = VICRegSettings
+    TERMS = {
+        "invariance": Term(title="Invariance term", log_axis=True),
+        "variance": Term(title="Variance term"),
+        "covariance": Term(title="Covariance term", log_axis=True),
+    }
+
+    def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
+        z, z_prime = self.embed(*views)  # (n, d) each
+        settings: VICRegSettings = self.settings
+        coefficients = settings.coefficients(self.embedding_dimension)
+        terms = vicreg_loss(
+            z, z_prime, coefficients=coefficients, gamma=settings.gamma, epsilon=settings.epsilon, check_finite=False
+        )
+        return Loss(
+            total=terms.total,
+            terms={"invariance": terms.invariance, "variance": terms.variance, "covariance": terms.covariance},
+            embeddings=z,
         )
 
+    def coefficients(self) -> dict[str, float]:
+        settings: VICRegSettings = self.settings
+        weights = settings.coefficients(self.embedding_dimension)
+        return {"invariance": weights.lambda_, "variance": weights.mu, "covariance": weights.nu}
 
-def _require_batch(z: Tensor, *, check_finite: bool) -> None:
-    if z.ndim != 2:
-        raise InputError(f"Embeddings must have shape (n, d), but got {tuple(z.shape)}; flatten the rest.")
-    if z.shape[0] < 2:
-        raise InputError(
-            f"A batch must hold at least 2 samples to estimate a variance, but got {z.shape[0]}; "
-            "use a larger batch or drop the last short one."
-        )
-    if check_finite and not bool(torch.isfinite(z).all()):
-        count = int((~torch.isfinite(z)).sum())
-        raise InputError(
-            f"Embeddings must be finite, but {count} of {z.numel()} values are infinite or NaN: training has diverged; "
-            "lower the learning rate or lengthen the warm-up."
-        )
-
-
-def _at_least_float32(z: Tensor) -> Tensor:
-    return z if z.dtype == torch.float64 else z.float()
-
-
-def _centred(z: Tensor) -> Tensor:
-    z = _at_least_float32(z)
-    return z - z.mean(dim=0)
-
-
-def _variances(centred: Tensor) -> Tensor:
-    # On a CPU this is about ten times as fast as Tensor.var over the first axis: 0.14 ms against 1.7 at (128, 2048).
-    return centred.square().sum(dim=0) / (len(centred) - 1)  # (d,)
-
-
-def _full_precision(z: Tensor) -> torch.autocast:
-    # Under autocast a product of two float32 matrices is computed in bfloat16; sums of squares need more than 8 bits.
-    return torch.autocast(device_type=z.device.type, enabled=False)
-
+    @property
+    def target_std(self) -> float:
+        settings: VICRegSettings = self.settings
+        return settings.gamma

@@ -1,1 +1,1 @@
-"""TODO"""
+"""What is measured of features: collapse, accuracy, k-NN, and the features themselves."""

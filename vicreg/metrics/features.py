@@ -1,24 +1,15 @@
 """Features of images: one pass through a frozen model, in eval mode, without augmentation."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from vicreg.data.dataset import Dataset
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.models.joint_embedding import Encoded, JointEmbedding
 from vicreg.views.pipeline import plain_view
 
 # A rank is measured on at most this many held-out images: enough to show ranks up to 2048, the source paper's embedding
 # dimension, and the eigenvalues of a 2048 x 2048 matrix in float64 still take only seconds.
 HELD_OUT_IMAGES = 2048
-
-
-class Encoded(NamedTuple):
-    """Representations (N, d_y) and embeddings (N, d_z), float32."""
-
-    representations: Tensor
-    embeddings: Tensor
 
 
 def held_out(dataset: Dataset) -> Tensor:
@@ -37,7 +28,7 @@ def evenly_spread(count: int, most: int) -> Tensor:
 
 @torch.no_grad()
 def encode(
-    model: VICRegModel,
+    model: JointEmbedding,
     images: Tensor,
     *,
     size: int,
@@ -57,7 +48,6 @@ def encode(
     )
 
 
-def encode_views(model: VICRegModel, views: Tensor) -> Encoded:
+def encode_views(model: JointEmbedding, views: Tensor) -> Encoded:
     """Encodes float views (N, C, size, size) that are already normalised, in the model's present mode."""
-    representations, embeddings = model(views.contiguous(memory_format=torch.channels_last))
-    return Encoded(representations.float(), embeddings.float())
+    return model.encode(views)

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Networks: the ResNet backbones, their layers, and encoders that others trained."""

@@ -1,14 +1,15 @@
-"""The network VICReg trains: a backbone that gives representations, an expander that gives embeddings."""
+"""The networks that methods share: a backbone gives representations, an expander embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from vicreg.errors import InputError
+from vicreg.models.heads import build_expander
 from vicreg.models.live_taps import shared_live_taps
 from vicreg.models.resnet import ResNet, initialise
-from vicreg.models.view_batchnorm import ViewBatchNorm1d, normalised_per_view
+from vicreg.models.view_batchnorm import normalised_per_view
 
 # How the two views of a training batch go through the network:
 # separate  each in a forward pass of its own, as the authors do;
@@ -17,7 +18,14 @@ from vicreg.models.view_batchnorm import ViewBatchNorm1d, normalised_per_view
 VIEW_PASSES = ("separate", "together", "joint")
 
 
-class VICRegModel(nn.Module):
+class Encoded(NamedTuple):
+    """Representations (N, d_y) and embeddings (N, d_z), float32."""
+
+    representations: Tensor
+    embeddings: Tensor
+
+
+class JointEmbedding(nn.Module):
     """Backbone and expander: images (N, C, H, W) -> representations Y (N, d_y) and embeddings Z (N, d_z).
 
     The same weights encode both views (arXiv 2105.04906, Section 4.1). Without an expander Z is Y.
@@ -33,6 +41,11 @@ class VICRegModel(nn.Module):
         representations = self.backbone(images)
         return representations, self.expander(representations)
 
+    def encode(self, images: Tensor) -> Encoded:
+        """Return representations and embeddings of images (N, C, H, W), normalised already, in the module's present mode."""
+        representations, embeddings = self(images.contiguous(memory_format=torch.channels_last))
+        return Encoded(representations.float(), embeddings.float())
+
     def embed_views(self, view: Tensor, view_prime: Tensor, *, passes: str) -> tuple[Tensor, Tensor]:
         """The embeddings (N, d_z) of two views (N, C, H, W) of the same images; `passes` is one of `VIEW_PASSES`."""
         if passes == "separate":
@@ -45,30 +58,7 @@ class VICRegModel(nn.Module):
         return z, z_prime
 
 
-def build_expander(dimension: int, sizes: Sequence[int], *, batchnorm: bool = True) -> nn.Sequential:
-    """Linear, BatchNorm, ReLU for every size but the last, then Linear without bias (as the authors' `Projector`).
-
-    Args:
-        dimension: of the representations it reads.
-        sizes: output sizes of its linear layers: three times 8192 in the original paper, three times 2048 in the source
-            paper; `[]` gives no expander, `[n]` a linear one.
-        batchnorm: whether BatchNorm stands between the layers.
-
-    Raises:
-        InputError: if a size is not at least 1.
-    """
-    if any(size < 1 for size in sizes):
-        raise InputError(f"expander sizes must be at least 1, but got {list(sizes)}.")
-    layers: list[nn.Module] = []
-    for size in sizes[:-1]:
-        layers.append(nn.Linear(dimension, size))
-        if batchnorm:
-            layers.append(ViewBatchNorm1d(size))
-        layers.append(nn.ReLU(inplace=True))
-        dimension = size
-    if sizes:
-        layers.append(nn.Linear(dimension, sizes[-1], bias=False))
-    return nn.Sequential(*layers)
+Network = TypeVar("Network", bound=JointEmbedding)
 
 
 def build_model(
@@ -81,11 +71,16 @@ def build_model(
     batchnorm: bool,
     generator: torch.Generator,
     zero_init_residual: bool = False,
-) -> VICRegModel:
-    """A model on the CPU with weights drawn from `generator`; building it draws nothing from torch's global state."""
+    make: Callable[..., Network] = JointEmbedding,  # type: ignore[assignment]
+    **arguments: Any,
+) -> Network:
+    """Return a network on the CPU with weights drawn from `generator`; torch's global random state is left alone.
+
+    `make` is the class to build, and `arguments` are what it takes beside a backbone and an expander.
+    """
     with torch.device("meta"):
         backbone = ResNet(architecture=architecture, stem=stem, width=width, in_channels=in_channels)
-        model = VICRegModel(backbone=backbone, expander=expander, batchnorm=batchnorm)
+        model = make(backbone=backbone, expander=expander, batchnorm=batchnorm, **arguments)
     model = model.to_empty(device="cpu")
     initialise(model, generator, zero_init_residual=zero_init_residual)
     return model

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Optimisation: LARS and the learning rate of each step."""

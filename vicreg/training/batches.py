@@ -21,26 +21,40 @@ _AT_ONCE = {"cpu": 2**20, "cuda": 2**28}
 
 
 def epoch_of_views(
-    settings: PretrainSettings, dataset: Dataset, images: Tensor, *, device: torch.device, size: int, epoch: int, steps: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The epoch's batches in order: two views each, (batch_size, C, size, size) float32 on `device`, channels last.
+    settings: PretrainSettings,
+    dataset: Dataset,
+    images: Tensor,
+    *,
+    device: torch.device,
+    size: int,
+    epoch: int,
+    steps: int,
+    views: int = 2,
+) -> Iterator[tuple[Tensor, ...]]:
+    """The epoch's batches in order: so many views each, (batch_size, C, size, size) float32 on `device`, channels last.
 
     Args:
         images: the training images (N, C, H, W) uint8, where `vicreg.training.memory.place` put them.
         size: side of a view, pixels.
         epoch: counted from 0; it decides the permutation and the views.
         steps: how many batches are taken; the last may be short.
+        views: of each image. The settings' two kinds take turns, and each view has a stream of random numbers of its own.
     """
     order = torch.randperm(len(images), generator=make_generator(settings.seed, "order", epoch))
     order = order[: steps * settings.batch_size]
-    generators = [make_generator(settings.seed, f"view-{number}", epoch) for number in (1, 2)]
     mean, std = (torch.tensor(values, device=device) for values in (dataset.mean, dataset.std))
+    pairs = [
+        [make_generator(settings.seed, f"view-{number}", epoch) for number in (first, first + 1)]
+        for first in range(1, views + 1, 2)
+    ]
     for indices in order.split(settings.batch_size * _batches_at_once(settings, images, device, size)):
-        views = two_views(
-            images.index_select(0, indices.to(images.device)).to(device, non_blocking=True),
-            settings=settings.views, size=size, mean=mean, std=std, generator=generators, compiled=settings.compile,
-        )  # fmt: skip
-        yield from zip(*(view.split(settings.batch_size) for view in views), strict=True)
+        batch = images.index_select(0, indices.to(images.device)).to(device, non_blocking=True)
+        made: list[Tensor] = []
+        for pair in pairs:
+            made += two_views(
+                batch, settings=settings.views, size=size, mean=mean, std=std, generator=pair, compiled=settings.compile
+            )
+        yield from zip(*(view.split(settings.batch_size) for view in made[:views]), strict=True)
 
 
 def _batches_at_once(settings: PretrainSettings, images: Tensor, device: torch.device, size: int) -> int:

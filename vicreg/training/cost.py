@@ -6,7 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from vicreg.data.dataset import Dataset
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.methods import method_class
+from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.models.resnet import ResNet
 from vicreg.training.loop import steps_per_epoch, view_size
 from vicreg.training.settings import PretrainSettings
@@ -14,7 +15,6 @@ from vicreg.training.settings import PretrainSettings
 # A gradient takes two products for each of the forward pass: one by the weights, one by the inputs (arXiv 2001.08361,
 # Section 2.1, and the usual rule of 6 operations a parameter and sample for both passes).
 _FORWARD_AND_BACKWARD = 3
-_VIEWS = 2
 
 
 def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
@@ -35,7 +35,7 @@ def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
     one = _forward_operations(
         settings.backbone, settings.stem, settings.width, settings.expander, images.shape[1], view_size(settings, images)
     )
-    return _FORWARD_AND_BACKWARD * _VIEWS * one * seen
+    return _FORWARD_AND_BACKWARD * method_class(settings.method).VIEWS * one * seen
 
 
 @functools.cache
@@ -45,7 +45,7 @@ def _forward_operations(
     """Operations of one image's forward pass, from the shapes alone: nothing is computed on the `meta` device."""
     with torch.device("meta"):
         network = ResNet(architecture=backbone, stem=stem, width=width, in_channels=channels)
-        model = VICRegModel(backbone=network, expander=expander).eval()
+        model = JointEmbedding(backbone=network, expander=expander).eval()
         image = torch.empty(1, channels, size, size)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             model(image)

@@ -17,18 +17,22 @@ from torch import Tensor, nn
 
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
+from vicreg.methods import method_class
+from vicreg.methods.base import Method
+from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_trace
 from vicreg.metrics.features import HELD_OUT_IMAGES, encode, evenly_spread, held_out
-from vicreg.metrics.knn import accuracy, knn_scores
-from vicreg.models.joint_embedding import VICRegModel, build_model
+from vicreg.metrics.knn import knn_scores
+from vicreg.models.joint_embedding import build_model
 from vicreg.optim.lars import LARS
-from vicreg.optim.schedule import learning_rate, peak_learning_rate
+from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
 from vicreg.randomness import make_generator
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint, restore_optimizer, save_checkpoint
+from vicreg.training.cuda_graph import GraphedStep
 from vicreg.training.memory import keep_freed_memory, place
 from vicreg.training.settings import PretrainSettings
-from vicreg.training.step import STEP_METRICS, GraphedStep, TrainStep
+from vicreg.training.step import TrainStep, step_metric_names
 
 # Mean and standard deviation of ImageNet's channels, by which networks trained on it expect pixels to be normalised
 # (pytorch.org/vision, models; the VICReg authors' evaluate.py).
@@ -46,7 +50,7 @@ class Diverged(RuntimeError):
 class Pretrained(NamedTuple):
     """A trained model and its log, one record an epoch."""
 
-    model: VICRegModel
+    model: Method
     history: list[dict[str, Any]]
 
 
@@ -121,30 +125,29 @@ def train_epoch(
     epoch: int,
     steps: int,
 ) -> tuple[dict[str, Any], TrainStep | GraphedStep]:
-    """One pass over `images` (N, C, H, W), uint8: the epoch's means of `STEP_METRICS`, and the step to go on with, which
-    on a GPU is captured as a graph at the first full batch."""
+    """One pass over `images` (N, C, H, W), uint8: the epoch's means of the step's metrics, and the step to go on
+    with, which on a GPU is captured as a graph at the first full batch."""
     step.reset()
-    views = epoch_of_views(
-        settings, dataset, images, device=device, size=view_size(settings, images), epoch=epoch, steps=steps
-    )
-    for (view, view_prime), lr in zip(views, _schedule(settings, steps, epoch), strict=True):
-        if device.type == "cuda" and settings.graph and isinstance(step, TrainStep) and len(view) == settings.batch_size:
-            step = GraphedStep(step, view, view_prime)
-        step(view, view_prime, learning_rate=lr)
-    means = dict(zip(STEP_METRICS, (step.totals / steps).tolist(), strict=True))  # the epoch's only wait for the device
+    batches = epoch_of_views(
+        settings, dataset, images, device=device, size=view_size(settings, images), epoch=epoch, steps=steps,
+        views=step.model.VIEWS,
+    )  # fmt: skip
+    last = max(1, settings.epochs * steps - 1)
+    for number, (views, lr) in enumerate(zip(batches, _schedule(settings, steps, epoch), strict=True), start=epoch * steps):
+        whole = len(views[0]) == settings.batch_size
+        if device.type == "cuda" and settings.graph and isinstance(step, TrainStep) and whole:
+            step = GraphedStep(step, *views)
+        step(*views, learning_rate=lr, progress=number / last)
+    names = step_metric_names(step.model)
+    means = dict(zip(names, (step.totals / steps).tolist(), strict=True))  # the epoch's only wait for the device
     if not all(math.isfinite(value) for value in means.values()):
         raise Diverged(f"the loss stopped being finite in epoch {epoch + 1} of {settings.epochs}")
-    coefficients = settings.coefficients
-    weighted = {
-        "weighted_invariance": coefficients.lambda_ * means["invariance"],
-        "weighted_variance": coefficients.mu * means["variance"],
-        "weighted_covariance": coefficients.nu * means["covariance"],
-    }
+    weighted = {f"weighted_{name}": weight * means[name] for name, weight in step.model.coefficients().items()}
     return {"epoch": epoch + 1, "learning_rate": lr, **means, **weighted}, step
 
 
 def watch(
-    settings: PretrainSettings, dataset: Dataset, model: VICRegModel, images: Tensor, *, epoch: int
+    settings: PretrainSettings, dataset: Dataset, model: Method, images: Tensor, *, epoch: int
 ) -> dict[str, Any]:
     """The cheap collapse metrics of a fixed held-out set, unaugmented, in eval mode, for both spaces.
 
@@ -162,7 +165,7 @@ def watch(
     }
 
 
-def probe(settings: PretrainSettings, dataset: Dataset, model: VICRegModel, *, device: torch.device) -> float:
+def probe(settings: PretrainSettings, dataset: Dataset, model: Method, *, device: torch.device) -> float:
     """Top-1 of a weighted k-NN of representations on the held-out images, in 0 to 1, from a fixed part of the training
     images: how accuracy grows while training, at a fraction of an epoch's cost. Test images have no part in it."""
     bank = evenly_spread(len(dataset.train.images), HELD_OUT_IMAGES)
@@ -200,9 +203,10 @@ def normalised(settings: PretrainSettings, dataset: Dataset) -> Dataset:
 
 def new_model(
     settings: PretrainSettings, dataset: Dataset, *, start: Mapping[str, Tensor] | None = None
-) -> VICRegModel:
+) -> Method:
     """The model a run starts from: its weights depend on the settings' network and seed alone, but for the backbone's where
     `start`, a state dict of it, is given."""
+    generator = make_generator(settings.seed, "weights")
     model = build_model(
         architecture=settings.backbone,
         stem=settings.stem,
@@ -210,11 +214,15 @@ def new_model(
         in_channels=dataset.train.images.shape[1],
         expander=settings.expander,
         batchnorm=settings.expander_batchnorm,
-        generator=make_generator(settings.seed, "weights"),
+        generator=generator,
         zero_init_residual=settings.zero_init_residual,
+        make=method_class(settings.method),
+        settings=settings.method_settings,
+        view_passes=settings.view_passes,
     )
     if start is not None:
         model.backbone.load_state_dict(dict(start))
+    model.reset_state(generator)
     return model
 
 

@@ -1,10 +1,15 @@
-"""Everything that decides the result of one pretraining run, named, typed and checked."""
+"""Everything that decides the result of one pretraining run, named, typed and checked.
+
+A field says of itself what else must know it (`setting`): no other list of field names is kept anywhere.
+"""
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from vicreg.errors import InputError
-from vicreg.methods.vicreg import CONVENTIONS, Coefficients, effective_coefficients
+from vicreg.methods import method_class
+from vicreg.methods.base import MethodSettings
 from vicreg.models.joint_embedding import VIEW_PASSES
 from vicreg.models.resnet import ARCHITECTURES, STEMS, feature_dimension
 from vicreg.views.settings import ViewSettings
@@ -14,32 +19,56 @@ PRECISIONS = ("float32", "bfloat16")
 NORMALISATIONS = ("data", "imagenet")  # what pixels are normalised by: the train split's own statistics, or ImageNet's
 
 
+def setting(
+    *,
+    network: bool = False,
+    start: bool = False,
+    untrained: Any = dataclasses.MISSING,
+    only_on: str = "",
+    effect: bool = True,
+    before: Any = dataclasses.MISSING,
+    called: str = "",
+) -> Any:
+    """Declare a field of `PretrainSettings`.
+
+    Args:
+        network: it decides what the network is: runs that differ in it have different untrained controls, named by it.
+        start: it decides where training starts from, so that an untrained network depends on it.
+        untrained: its value in the untrained control of a run, where that is not the run's own.
+        only_on: the kind of device, `cpu` or `cuda`, on which alone it decides a result.
+        effect: whether it decides a result at all.
+        before: of a field that came later, the value that all runs had before; at it, no run gets another identity.
+        called: of a switch of the network, what names of controls call it.
+    """
+    metadata = {"network": network, "start": start or network, "only_on": only_on, "effect": effect, "called": called}
+    given = {"untrained": untrained, "before": before}
+    return dataclasses.field(metadata=metadata | {key: one for key, one in given.items() if one is not dataclasses.MISSING})
+
+
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings:
     """The settings of one run, `params.yaml`'s section `pretrain` with the presets filled in; see there for each.
+
+    `method_settings` are those of the section that bears the method's name.
 
     Raises:
         InputError: for a value that no run can have.
     """
 
-    seed: int
-    backbone: str
-    stem: str
-    width: int
-    zero_init_residual: bool
-    weights: str | None
-    normalisation: str
-    expander: tuple[int, ...]
-    expander_batchnorm: bool
-    image_size: int | None
-    convention: str
-    lambda_: float
-    mu: float
-    nu: float
-    gamma: float
-    epsilon: float
-    epochs: int
-    stop_after: int | None
+    seed: int = setting(start=True)
+    method: str = setting(start=True)
+    method_settings: MethodSettings
+    backbone: str = setting(network=True)
+    stem: str = setting(network=True)
+    width: int = setting(network=True)
+    zero_init_residual: bool = setting(network=True, called="zero-init")
+    weights: str | None = setting(start=True, untrained=None)
+    normalisation: str = setting(network=True)
+    expander: tuple[int, ...] = setting(network=True)
+    expander_batchnorm: bool = setting(network=True, called="batchnorm")
+    image_size: int | None = setting(network=True)
+    epochs: int = setting(start=True, untrained=0)
+    stop_after: int | None = setting(untrained=None)
     probe_every: int | None
     batch_size: int
     drop_last: bool
@@ -48,24 +77,26 @@ class PretrainSettings:
     lr_batch_size: int | None
     start_lr: float
     end_lr: float
-    warmup_epochs: float
+    warmup_epochs: float = setting(untrained=0)
     weight_decay: float
     momentum: float
     lars_eta: float
     decay_bias_and_norm: bool
     adapt_bias_and_norm: bool
-    precision: str
+    precision: str = setting(network=True)
     view_passes: str
     compile: bool
-    graph: bool
-    threads: int
-    checkpoint_every: int
+    graph: bool = setting(only_on="cuda")
+    threads: int = setting(start=True, only_on="cpu")
+    checkpoint_every: int = setting(effect=False)
     views: tuple[ViewSettings, ViewSettings]
 
     def __post_init__(self) -> None:
+        wanted = method_class(self.method).Settings
+        if not isinstance(self.method_settings, wanted):
+            raise TypeError(f"method {self.method} takes {wanted.__name__}, not {type(self.method_settings).__name__}")
         _one_of("pretrain.backbone", self.backbone, tuple(ARCHITECTURES))
         _one_of("pretrain.stem", self.stem, STEMS)
-        _one_of("pretrain.convention", self.convention, CONVENTIONS)
         _one_of("pretrain.optimizer", self.optimizer, OPTIMIZERS)
         _one_of("pretrain.precision", self.precision, PRECISIONS)
         _one_of("pretrain.view_passes", self.view_passes, VIEW_PASSES)
@@ -74,8 +105,8 @@ class PretrainSettings:
             _at_least(f"pretrain.{name}", getattr(self, name), 1)
         for size in self.expander:
             _at_least("every size in pretrain.expander", size, 1)
-        for name in ("seed", "epochs", "lambda_", "mu", "nu", "start_lr", "end_lr", "base_lr", "weight_decay"):
-            _at_least(f"pretrain.{name.rstrip('_')}", getattr(self, name), 0)
+        for name in ("seed", "epochs", "start_lr", "end_lr", "base_lr", "weight_decay"):
+            _at_least(f"pretrain.{name}", getattr(self, name), 0)
         for name in ("momentum", "warmup_epochs", "lars_eta"):
             _at_least(f"pretrain.{name}", getattr(self, name), 0)
         if self.batch_size < 2:
@@ -93,15 +124,11 @@ class PretrainSettings:
             )
         if not self.momentum < 1:
             raise InputError(f"pretrain.momentum must be below 1, but got {self.momentum}.")
-        if not (0 < self.gamma < float("inf") and 0 < self.epsilon < float("inf")):
-            raise InputError(f"pretrain.gamma and pretrain.epsilon must be positive, but got {self.gamma}, {self.epsilon}.")
         if self.epochs > 0 and self.warmup_epochs >= self.epochs:
             raise InputError(
                 f"pretrain.warmup_epochs must be below pretrain.epochs, but got {self.warmup_epochs} and {self.epochs}; "
                 "set both."
             )
-        if self.epochs > 0 and self.lambda_ == self.mu == self.nu == 0:
-            raise InputError("one of pretrain.lambda, mu and nu must be positive, but all are 0: nothing would be trained.")
 
     @property
     def embedding_dimension(self) -> int:
@@ -109,15 +136,9 @@ class PretrainSettings:
         return self.expander[-1] if self.expander else feature_dimension(self.backbone, width=self.width)
 
     @property
-    def coefficients(self) -> Coefficients:
-        """lambda, mu and nu in the official code's units, which is what is trained with."""
-        return effective_coefficients(
-            convention=self.convention, lambda_=self.lambda_, mu=self.mu, nu=self.nu, dimension=self.embedding_dimension
-        )
-
-    def untrained(self) -> "PretrainSettings":
-        """The random-initialisation control of this run: the same network and seed, no weights of others, no training."""
-        return dataclasses.replace(self, epochs=0, stop_after=None, weights=None)
+    def effective(self) -> dict[str, float]:
+        """The method's own settings in the units of its loss, by name; empty where they are the same."""
+        return self.method_settings.effective(dimension=self.embedding_dimension)
 
     @property
     def trained_epochs(self) -> int:
@@ -125,12 +146,30 @@ class PretrainSettings:
         return self.epochs if self.stop_after is None else self.stop_after
 
 
-# What an untrained network depends on; all else is left out of its identity, so that arms which differ only in how they
-# train share one control.
-UNTRAINED_FIELDS = (
-    "seed", "backbone", "stem", "width", "zero_init_residual", "weights", "normalisation", "expander", "expander_batchnorm",
-    "image_size", "precision", "threads", "epochs",
-)  # fmt: skip
+_FIELDS = {field.name: field.metadata for field in dataclasses.fields(PretrainSettings)}
+NETWORK_FIELDS = tuple(name for name, says in _FIELDS.items() if says.get("network"))
+NETWORK_SWITCHES = {name: says["called"] for name, says in _FIELDS.items() if says.get("called")}
+# What makes of any run its untrained control: the same network as its seed draws it.
+UNTRAINED = {name: says["untrained"] for name, says in _FIELDS.items() if "untrained" in says}
+
+
+def decisive_settings(settings: PretrainSettings, *, device: str) -> dict[str, Any]:
+    """Return what decides the result of a run on a kind of device, `cpu` or `cuda`, by name; the method's own settings too.
+
+    An untrained network is decided by where training would start from: all arms that share this share one control.
+    """
+    values = dataclasses.asdict(settings)
+    own = values.pop("method_settings")
+    for fields in (dataclasses.fields(settings), dataclasses.fields(settings.method_settings)):
+        for field in fields:
+            if "before" in field.metadata and (values | own)[field.name] == field.metadata["before"]:
+                (values if field.name in values else own).pop(field.name)
+    kept = {
+        name: value for name, value in values.items()
+        if _FIELDS[name].get("effect", True) and _FIELDS[name].get("only_on", "") in ("", device)
+        and (settings.epochs > 0 or _FIELDS[name].get("start"))
+    }  # fmt: skip
+    return kept | own if settings.epochs > 0 else kept
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 import torch
 
 from vicreg.data.dataset import Dataset
+from vicreg.training.cuda_graph import GraphedStep
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, steps_per_epoch, train_epoch
 from vicreg.training.memory import keep_freed_memory, place
 from vicreg.training.settings import PretrainSettings
-from vicreg.training.step import GraphedStep, TrainStep
+from vicreg.training.step import TrainStep
 
 
 def rehearse(

@@ -1,31 +1,32 @@
-"""What the two random views of an image are drawn from (settings and presets), and the drawing of their parameters."""
+"""What two random views of an image are drawn from: settings and presets."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from vicreg.errors import InputError
 
-STRENGTHS = ("brightness", "contrast", "saturation", "hue")  # in the order that ViewParameters.order counts them
-
-_PROBABILITIES = ("flip", "jitter", "grayscale", "blur", "solarize")
+STRENGTHS = ("brightness", "contrast", "saturation", "hue")  # `ViewParameters.order` numbers them in this order
+PROBABILITIES = ("flip", "jitter", "grayscale", "blur", "solarize")
 _RANGES = ("crop_scale", "crop_ratio", "blur_sigma")
-_CROP_ATTEMPTS = 10  # torchvision's RandomResizedCrop, before it falls back to the central crop
-_DRAWS = 2 * _CROP_ATTEMPTS + 16  # uniform numbers a sample: crop 22, masks 5, jitter 4 and its order 4, sigma 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSettings:
-    """What one view is drawn from; the defaults are the paper's symmetric views (arXiv 2105.04906, Appendix C.1).
+    """The distribution of one view; the defaults are the paper's symmetric views (arXiv 2105.04906, Appendix C.1).
 
-    `crop_scale` is the range of the crop's share of the image's area, `crop_ratio` that of width / height. `flip`,
-    `jitter`, `grayscale`, `blur` and `solarize` are probabilities. Brightness, contrast and saturation factors are
-    uniform in [max(0, 1 - strength), 1 + strength], the hue's shift in [-hue, hue] turns. `blur_sigma` is in pixels of
-    the view, and values of [0, 1] at or above `solarize_threshold` are inverted. Raises InputError.
+    Attributes:
+        crop_scale: range of the crop's share of the image's area.
+        crop_ratio: range of the crop's width / height.
+        flip, jitter, grayscale, blur, solarize: probabilities of the operations.
+        brightness, contrast, saturation: strengths; factors are uniform in [max(0, 1 - strength), 1 + strength].
+        hue: the shift is uniform in [-hue, hue] turns.
+        blur_sigma: range of the Gaussian's standard deviation, in pixels of the view.
+        solarize_threshold: values of [0, 1] at or above it are inverted.
+
+    Raises:
+        InputError: for a value out of bounds.
     """
 
     crop_scale: tuple[float, float] = (0.08, 1.0)
@@ -43,7 +44,7 @@ class ViewSettings:
     solarize_threshold: float = 0.5  # between levels 127 and 128, where the authors' PIL.ImageOps.solarize divides
 
     def __post_init__(self) -> None:
-        for name in (*_PROBABILITIES, "solarize_threshold"):
+        for name in (*PROBABILITIES, "solarize_threshold"):
             _require_number(name, getattr(self, name), lowest=0.0, highest=1.0)
         for name in STRENGTHS:
             _require_number(name, getattr(self, name), lowest=0.0, highest=0.5 if name == "hue" else math.inf)
@@ -52,10 +53,10 @@ class ViewSettings:
             object.__setattr__(self, name, tuple(float(bound) for bound in getattr(self, name)))
 
 
-# Differences from ViewSettings' defaults, view by view. "paper" and "official" are arXiv 2105.04906's symmetric views
-# and the asymmetric ones of its authors' code. "source" is Ben Salem's: it crops from 0.2 of the area and names the
-# operations but not their probabilities, which are taken from the paper.
-_PRESETS = {
+# What each of the two views changes in the defaults of ViewSettings. "paper" has the symmetric views of arXiv 2105.04906
+# and "official" the asymmetric ones of its authors' code. "source" has Ben Salem's: they crop from 0.2 of the area, and
+# name the operations but not their probabilities, which are the paper's.
+_PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "source": ({"crop_scale": (0.2, 1.0)}, {"crop_scale": (0.2, 1.0)}),
     "paper": ({}, {}),
     "official": ({"blur": 1.0, "solarize": 0.0}, {"blur": 0.1, "solarize": 0.2}),
@@ -63,11 +64,16 @@ _PRESETS = {
 
 
 def view_settings(*, preset: str, **overrides: object) -> tuple[ViewSettings, ViewSettings]:
-    """The settings of both views: a preset ("source", "paper" or "official") and what differs from it.
+    """Return the settings of both views: those of a preset, with `overrides` of single fields.
 
-    An override of None leaves the preset's value. A scalar holds for both views and a pair of scalars is
-    [view 1, view 2]; for crop_scale, crop_ratio and blur_sigma a flat pair is one range for both views and a pair of
-    pairs a range each. Raises InputError for an unknown preset or field, and for a value out of bounds.
+    Args:
+        preset: "source", "paper" or "official".
+        overrides: a scalar is for both views, and a pair of scalars is [view 1, view 2]. For crop_scale, crop_ratio and
+            blur_sigma a flat pair is one range for both views, and a pair of pairs is one range each. None keeps the
+            preset's value.
+
+    Raises:
+        InputError: for an unknown preset or field, and for a value out of bounds.
     """
     if preset not in _PRESETS:
         raise InputError(f"augmentation preset must be one of {', '.join(_PRESETS)}, but got {preset!r}.")
@@ -82,87 +88,8 @@ def view_settings(*, preset: str, **overrides: object) -> tuple[ViewSettings, Vi
     return ViewSettings(**views[0]), ViewSettings(**views[1])
 
 
-class ViewParameters(NamedTuple):
-    """What was drawn for one view of n images: tensors of shape (n,), and `order` of shape (n, 4).
-
-    `top`, `left`, `height` and `width` are the crop in pixels of the stored image; `flip`, `jitter`, `grayscale`,
-    `blur` and `solarize` say which samples get the operation; `order[i, k]` is the k-th adjustment of sample i's jitter
-    (0 brightness, 1 contrast, 2 saturation, 3 hue).
-    """
-
-    top: Tensor
-    left: Tensor
-    height: Tensor
-    width: Tensor
-    flip: Tensor
-    jitter: Tensor
-    brightness: Tensor
-    contrast: Tensor
-    saturation: Tensor
-    hue: Tensor
-    order: Tensor
-    grayscale: Tensor
-    blur: Tensor
-    blur_sigma: Tensor
-    solarize: Tensor
-
-    def to(self, device: torch.device) -> "ViewParameters":
-        return ViewParameters(*(tensor.to(device) for tensor in self))
-
-
-def draw_parameters(
-    n: int, *, height: int, width: int, settings: ViewSettings, generator: torch.Generator | Sequence[torch.Generator]
-) -> ViewParameters:
-    """One view's random parameters for n images of `height` x `width` pixels, on the generator's device; of several
-    generators, n of each, one after the other.
-
-    The crop has torchvision's RandomResizedCrop distribution: ten attempts, then the central crop. The generator always
-    gives 36 numbers a sample, whatever their values and the settings, so that arms of a study see the same randomness.
-    """
-    generators = [generator] if isinstance(generator, torch.Generator) else generator
-    uniform = torch.cat([torch.rand((n, _DRAWS), generator=one, device=one.device) for one in generators])
-    crop, rest = uniform[:, : 2 * _CROP_ATTEMPTS + 2], uniform[:, 2 * _CROP_ATTEMPTS + 2 :]
-    masks = {name: rest[:, column] < getattr(settings, name) for column, name in enumerate(_PROBABILITIES)}
-    factors = {}
-    for column, name in enumerate(STRENGTHS, start=5):
-        strength = getattr(settings, name)
-        lowest, highest = (-strength, strength) if name == "hue" else (max(0.0, 1.0 - strength), 1.0 + strength)
-        factors[name] = _between(rest[:, column], lowest, highest)
-    return ViewParameters(
-        **_draw_crop(crop, height=height, width=width, settings=settings),
-        **masks,
-        **factors,
-        order=rest[:, 9:13].argsort(dim=1, stable=True),  # ranks of four uniforms: a uniform permutation
-        blur_sigma=_between(rest[:, 13], *settings.blur_sigma),
-    )
-
-
-def _draw_crop(uniform: Tensor, *, height: int, width: int, settings: ViewSettings) -> dict[str, Tensor]:
-    """Boxes from (n, 22) uniform numbers: an area and a ratio for each attempt, and a place for the first that fits."""
-    area = height * width * _between(uniform[:, :_CROP_ATTEMPTS], *settings.crop_scale)
-    low, high = settings.crop_ratio
-    ratio = _between(uniform[:, _CROP_ATTEMPTS : 2 * _CROP_ATTEMPTS], math.log(low), math.log(high)).exp()
-    widths, heights = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
-    fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
-    first = fits.to(torch.uint8).argmax(dim=1, keepdim=True)
-    found = fits.any(dim=1)
-    central_width = min(width, max(1, round(height * high)))  # torchvision's fallback, never below one pixel
-    central_height = min(height, max(1, round(width / low)))
-    w = widths.gather(1, first)[:, 0].where(found, torch.full_like(first[:, 0], central_width))
-    h = heights.gather(1, first)[:, 0].where(found, torch.full_like(first[:, 0], central_height))
-    room_down, room_right = height - h, width - w
-    top = torch.minimum((uniform[:, -2] * (room_down + 1)).long(), room_down)  # u (k + 1) may round up to k + 1
-    left = torch.minimum((uniform[:, -1] * (room_right + 1)).long(), room_right)
-    top, left = top.where(found, room_down // 2), left.where(found, room_right // 2)
-    return {"top": top, "left": left, "height": h, "width": w}
-
-
-def _between(uniform: Tensor, low: float, high: float) -> Tensor:
-    return low + (high - low) * uniform
-
-
 def _for_each_view(name: str, value: object) -> tuple[object, object]:
-    """What an override says of each view: a value for both, or a pair with one each."""
+    """Return what an override says of view 1 and of view 2."""
     if not isinstance(value, (list, tuple)):
         return value, value
     if name in _RANGES and not any(isinstance(item, (list, tuple)) or item is None for item in value):
@@ -176,13 +103,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _require_number(name: str, value: object, *, lowest: float, highest: float) -> None:
+def _require_number(name: str, value: float, *, lowest: float, highest: float) -> None:
     if not _is_number(value) or not lowest <= value <= highest:
         bounds = f"at least {lowest:g}" if highest == math.inf else f"between {lowest:g} and {highest:g}"
         raise InputError(f"{name} must be a number {bounds}, but got {value!r}.")
 
 
-def _require_range(name: str, value: object, *, highest: float) -> None:
+def _require_range(name: str, value: Sequence[float], *, highest: float) -> None:
     pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_number(bound) for bound in value)
     if not pair or not 0 < value[0] <= value[1] <= highest:
         limit = "" if highest == math.inf else f" <= {highest:g}"

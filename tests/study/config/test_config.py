@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from study.config.config import SECTIONS, Config, config_from_values, flatten, load_config, load_params, parse_setting
+from study.config.config import Config, config_from_values
+from study.config.load import SECTIONS, load_config, load_params
+from study.config.values import flatten, parse_setting
 from vicreg.errors import InputError
 from vicreg.views.settings import ViewSettings
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.config.config import flatten
+from study.config.values import flatten
 from study.paper.protocol import data_of, dataset_of, differences, is_copy
 from tests.study.made_up_paper import CLASSES, FINE, PAPER, PUBLISHED, WHOLE, profile_of
 

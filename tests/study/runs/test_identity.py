@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from study.config.config import UNTRAINED, flatten
+from study.config.config import UNTRAINED
+from study.config.values import flatten
 from study.runs import identity, weights
 from study.runs.code_digest import code_digest
 from study.runs.identity import Identity, evaluation_code, evaluation_digest, run_identity, training_code
@@ -260,11 +261,11 @@ def test_what_changes_no_result_does_not_make_another_run(tiny_config, edited, o
 def test_what_trains_and_what_measures_are_told_apart():
     trains, measures = (" ".join(code().definitions) for code in (training_code, evaluation_code))
     for name in (
-        "methods.vicreg:", "optim.lars:LARS", "optim.schedule:learning_rate", ":draw_parameters", "models.resnet:ResNet",
+        "methods.vicreg:", "optim.lars:LARS", "optim.learning_rate:learning_rate", ":draw_parameters", "models.resnet:ResNet",
         "metrics.collapse:rankme", "training.step:", "models.live_taps:", "models.winograd:", "metrics.knn:knn_scores",
     ):  # fmt: skip
         assert name in trains, name
-    for name in (":verdict", ":fit_linear", "metrics.collapse:rankme", "metrics.knn:knn_scores"):
+    for name in (":diagnose_collapse", ":fit_linear", "metrics.collapse:rankme", "metrics.knn:knn_scores"):
         assert name in measures, name
     # a moved threshold or another linear evaluation must not train anything again
     assert "evaluation." not in trains and ":vicreg_loss" not in measures and "study" not in trains + measures
@@ -310,7 +311,7 @@ def test_an_evaluation_is_decided_by_its_run_its_settings_its_views_its_probes_a
         evaluation(tiny_config({"pretrain.augmentation.blur": 0.9})),
         evaluation(tiny_config(), probes=("knn",)),
     }
-    edited("vicreg/evaluation/diagnosis.py", "COMPLETE_STD = 0.1", "COMPLETE_STD = 0.2")
+    edited("vicreg/evaluation/collapse_diagnosis.py", "COMPLETE_STD = 0.1", "COMPLETE_STD = 0.2")
     others.add(evaluation(tiny_config()))
     assert before not in others and len(others) == 6
 

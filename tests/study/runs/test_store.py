@@ -11,7 +11,7 @@ from study.runs import store as runs
 from study.runs.identity import Identity
 from study.runs.store import Store, execute, make_run, model_from, trained_model
 from vicreg.errors import InputError
-from vicreg.evaluation.diagnosis import Verdict
+from vicreg.evaluation.collapse_diagnosis import CollapseDiagnosis
 from vicreg.training.checkpoint import latest_checkpoint, load_weights
 from vicreg.training.loop import Diverged
 
@@ -249,7 +249,7 @@ def test_a_learning_rate_beyond_all_measure_diverges(store, go, run_of):
 @pytest.fixture
 def collapsed(monkeypatch):
     """Every network is taken for completely collapsed."""
-    monkeypatch.setattr(runs, "verdict", lambda **_: Verdict("complete", "Nothing is left."))
+    monkeypatch.setattr(runs, "diagnose_collapse", lambda **_: CollapseDiagnosis("complete", "Nothing is left."))
 
 
 def test_a_search_prunes_a_run_once_it_has_been_collapsed_for_so_many_epochs_after_warming_up(store, go, run_of, collapsed):
@@ -261,13 +261,13 @@ def test_a_search_prunes_a_run_once_it_has_been_collapsed_for_so_many_epochs_aft
 
 @pytest.mark.parametrize("verdict", ["dimensional", "informational", "uninformative", "healthy"])
 def test_nothing_but_complete_collapse_is_pruned(go, run_of, monkeypatch, verdict):
-    monkeypatch.setattr(runs, "verdict", lambda **_: Verdict(verdict, ""))
+    monkeypatch.setattr(runs, "diagnose_collapse", lambda **_: CollapseDiagnosis(verdict, ""))
     assert go(run_of(), prune_after=1) == ("finished", [1, 2, 3, 4])
 
 
 @pytest.mark.parametrize(("names", "ending"), [("cchch", "finished"), ("cchcc", "pruned")])
 def test_a_run_that_recovers_starts_to_count_anew(go, run_of, monkeypatch, names, ending):
-    monkeypatch.setattr(runs, "verdict", lambda embeddings, **_: Verdict(embeddings["named"], ""))
+    monkeypatch.setattr(runs, "diagnose_collapse", lambda embeddings, **_: CollapseDiagnosis(embeddings["named"], ""))
 
     def name(record):
         record["embeddings"]["named"] = {"c": "complete", "h": "healthy"}[names[record["epoch"] - 1]]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from study.runs.identity import run_identity
 from study.runs import weights
+from study.runs.identity import run_identity
 from study.runs.store import Store, execute, make_run, model_from, trained_model
 from study.runs.weights import starting_weights
 from vicreg.errors import InputError

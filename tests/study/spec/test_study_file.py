@@ -8,7 +8,8 @@ import pytest
 import torch
 import yaml
 
-from study.config.config import flatten, load_config
+from study.config.load import load_config
+from study.config.values import flatten
 from study.runs import weights
 from study.spec.keys import SETTINGS
 from study.spec.plan import make_plan

@@ -9,11 +9,12 @@ import torch
 
 from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
-from vicreg.evaluation.evaluate import PROBES, EvaluateSettings, chance_accuracy, evaluate, measure_collapse
 from vicreg.evaluation import evaluate as evaluation
+from vicreg.evaluation.evaluate import PROBES, EvaluateSettings, chance_accuracy, evaluate, measure_collapse
+from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_metrics
 from vicreg.metrics.features import encode
-from vicreg.metrics.knn import accuracy, knn_scores
+from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import VICRegModel
 from vicreg.training.loop import new_model, pretrain
 from vicreg.views.settings import ViewSettings
@@ -91,7 +92,7 @@ def test_the_weight_decay_is_chosen_on_validation(measure, watch, digits, with_w
 
 
 def test_the_verdict_is_read_from_validation(measure, watch, with_wrong_test):
-    calls = watch("verdict")
+    calls = watch("diagnose_collapse")
     results = measure()
     measure(with_wrong_test)
     (_, first, _), (_, second, _) = calls

@@ -12,8 +12,9 @@ from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
 from vicreg.evaluation import linear_evaluation as linear_protocol
 from vicreg.evaluation.linear_evaluation import LinearSettings, fit_linear
+from vicreg.evaluation.linear_probe import LinearClassifier
+from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.features import encode
-from vicreg.metrics.knn import LinearClassifier, accuracy
 from vicreg.models.joint_embedding import VICRegModel, build_model
 
 CPU = torch.device("cpu")

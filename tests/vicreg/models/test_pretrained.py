@@ -19,8 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from vicreg.errors import InputError
+from vicreg.models.checkpoint_layouts import LAYOUTS
 from vicreg.models.joint_embedding import VICRegModel
-from vicreg.models.pretrained import LAYOUTS, PUBLISHED, Encoder, load_encoder
+from vicreg.models.pretrained import Encoder, load_encoder
+from vicreg.models.published_weights import PUBLISHED_WEIGHTS
 from vicreg.models.resnet import ResNet
 from vicreg.torchvision_compat import torchvision
 from vicreg.training.checkpoint import save_weights
@@ -182,6 +184,7 @@ def full_checkpoint(path: Path, authors: nn.Module, monkeypatch) -> str:
         return saved(path, {"epoch": 3, "model": model, "optimizer": {"state": state, "param_groups": [group]}})
 
 
+@pytest.mark.slow
 def test_the_authors_network_gives_the_same_features_from_every_layout(tmp_path, authors, monkeypatch):
     plain = authors.state_dict()
     with torch.device("meta"):
@@ -437,7 +440,7 @@ class Answer(io.BytesIO):
 
 
 def test_published_files_have_names_of_their_own():
-    assert {name: (entry.url, entry.file) for name, entry in PUBLISHED.items()} == {
+    assert {name: (entry.url, entry.file) for name, entry in PUBLISHED_WEIGHTS.items()} == {
         "vicreg-resnet50": ("https://dl.fbaipublicfiles.com/vicreg/resnet50.pth", "vicreg-resnet50.pth"),
         **{
             f"torchvision-{name}": (f"https://download.pytorch.org/models/{file}", file)
@@ -513,6 +516,6 @@ def test_torchvisions_files_are_checked_by_the_hash_in_their_names(tmp_path, mon
         f"{path} is damaged or truncated: its SHA-256 must start with f37072fd, but is {found}; delete it and run again to "
         "have it replaced."
     )
-    right = PUBLISHED["torchvision-resnet18"]._replace(url=f"https://example.org/resnet18-{found[:8]}.pth")
-    monkeypatch.setitem(PUBLISHED, "torchvision-resnet18", right)
+    right = PUBLISHED_WEIGHTS["torchvision-resnet18"]._replace(url=f"https://example.org/resnet18-{found[:8]}.pth")
+    monkeypatch.setitem(PUBLISHED_WEIGHTS, "torchvision-resnet18", right)
     assert load_encoder("torchvision-resnet18", folder=tmp_path).file_sha256 == found

@@ -12,8 +12,8 @@ from vicreg.training import batches as feed
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.memory import place
 from vicreg.training.settings import PretrainSettings
+from vicreg.views.parameters import draw_parameters
 from vicreg.views.pipeline import apply_view, two_views
-from vicreg.views.settings import draw_parameters
 
 CPU = torch.device("cpu")
 UNCHANGED = {

@@ -11,8 +11,9 @@ import torch
 
 from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
+from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.features import encode
-from vicreg.metrics.knn import accuracy, knn_scores
+from vicreg.metrics.knn import knn_scores
 from vicreg.optim.lars import LARS
 from vicreg.torchvision_compat import torchvision
 from vicreg.training import batches as feed

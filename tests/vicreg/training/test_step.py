@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vicreg.methods.vicreg import vicreg_loss
 from vicreg.models import resnet as backbones
-from vicreg.optim.schedule import learning_rate, peak_learning_rate
+from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
 from vicreg.training import loop as loop
 from vicreg.training import step as module
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, pretrain, steps_per_epoch, train_epoch
@@ -327,6 +327,7 @@ def test_a_cpu_takes_every_step_eagerly(settings, digits, tmp_path, monkeypatch)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own import
 def test_a_compiled_step_is_the_eager_one_to_rounding(settings, start, monkeypatch):

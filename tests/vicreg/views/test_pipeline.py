@@ -10,8 +10,9 @@ from torchvision.transforms.v2 import functional as reference
 
 import vicreg.torchvision_compat  # noqa: F401  (before torchvision)
 from vicreg.errors import InputError
-from vicreg.views.pipeline import apply_view, compiled_view, crop_and_flip, plain_view, two_views
-from vicreg.views.settings import ViewParameters, ViewSettings, draw_parameters, view_settings
+from vicreg.views.parameters import ViewParameters, draw_parameters
+from vicreg.views.pipeline import apply_to_subset, apply_view, compiled_view, crop_and_flip, plain_view, two_views
+from vicreg.views.settings import ViewSettings, view_settings
 
 BOUND = 1e-5  # on [0, 1], a four-hundredth of one of 255 levels; measured 2e-6
 RAW = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
@@ -171,6 +172,30 @@ def test_a_samples_view_does_not_depend_on_its_neighbours() -> None:
         assert (alone[0] - together[i]).abs().max() < 1e-6  # a matrix product may sum in another order
 
 
+class OnHost(Tensor):
+    """A tensor that, as one in a host's memory does, refuses an index that lies on a device."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func is Tensor.__getitem__ and args[1].device != args[0].device:
+            raise RuntimeError(f"indices are on {args[1].device}, and what they index is on {args[0].device}")
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_parameters_on_the_host_serve_images_on_a_device() -> None:
+    mask, factors = torch.tensor([True, False, True]), torch.rand(3).as_subclass(OnHost)
+    images = torch.empty(3, 2, 3, 2, device="meta")
+    seen: list[Tensor] = []
+    apply_to_subset(mask, images, lambda x, factor: seen.append(factor) or x, factors)
+    assert [(factor.shape, factor.device.type) for factor in seen] == [((2,), "meta")]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_makes_the_same_views_as_the_host_from_the_hosts_parameters() -> None:
+    images, p = photographs(64), parameters(64, STRONG)
+    assert (apply_view(images.cuda(), p, size=32, **RAW).cpu() - apply_view(images, p, size=32, **RAW)).abs().max() < BOUND
+
+
 @pytest.mark.parametrize("side", [1, 5, 32])
 @pytest.mark.parametrize(
     "settings", [*view_settings(preset="official"), STRONG, NOTHING], ids=["first", "second", "strong", "none"]
@@ -186,6 +211,7 @@ def test_static_shapes_give_the_same_views(images: Tensor, settings: ViewSetting
     assert (subset - static).abs().max() < 4 * BOUND  # 1 / std times
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own import
 def test_compiled_views_are_the_same_to_rounding() -> None:

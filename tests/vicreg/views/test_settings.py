@@ -9,7 +9,8 @@ from torch import Tensor
 
 from vicreg.errors import InputError
 from vicreg.torchvision_compat import torchvision
-from vicreg.views.settings import ViewSettings, draw_parameters, view_settings
+from vicreg.views.parameters import draw_parameters
+from vicreg.views.settings import ViewSettings, view_settings
 
 STRONG = ViewSettings(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.5, grayscale=0.3, solarize=0.5)
 NOTHING = ViewSettings(crop_scale=(1.0, 1.0), flip=0.0, jitter=0.0, grayscale=0.0, blur=0.0, solarize=0.0)

@@ -6,7 +6,7 @@ read off what was measured.
 
 from typing import NamedTuple
 
-# In units of gamma, the std at which the variance term rests. A tenth of it: the variance term then stands at 0.9 of its largest value, so nothing holds the embeddings apart.
+# In units of the std that the loss drives each dimension to: gamma for VICReg, whose variance term rests there. A tenth of it: the variance term then stands at 0.9 of its largest value, so nothing holds the embeddings apart.
 COMPLETE_STD = 0.1
 # Rows of unit length whose spread is a tenth of an isotropic one's: two of them have a mean cosine above 0.99. This
 # catches a constant plus noise at any scale.
@@ -25,34 +25,37 @@ INFORMATIONAL_CORRELATION = 0.5
 UNINFORMATIVE_MARGIN = 0.1
 
 
-class Verdict(NamedTuple):
+class CollapseDiagnosis(NamedTuple):
     """`complete`, `dimensional`, `informational`, `uninformative` or `healthy`, and a sentence that says why."""
 
     name: str
     reason: str
 
 
-def verdict(
+def diagnose_collapse(
     *,
     embeddings: dict,
     representations: dict,
     knn_accuracy: float | None,
     chance: float | None,
     untrained: dict | None = None,
-    gamma: float = 1.0,
-) -> Verdict:
+    target_std: float | None = 1.0,
+) -> CollapseDiagnosis:
     """Name the collapse of a network from the metrics of its embeddings and of its representations.
 
     Both are dicts of `collapse_metrics` or of `collapse_trace`; the accuracies are shares in [0, 1], and None leaves
     the test against chance out. `untrained` are the metrics of the embeddings of the same network before training: where
     training has not brought two views of an image closer together, next to views of two images, embeddings say nothing
-    about the image, however well they are spread. `gamma` is the variance term's. The first test that fires decides.
+    about the image, however well they are spread. `target_std` is what the loss drives each dimension to, or None
+    where it leaves their scale free and the mean std says nothing. The first test that fires decides.
     Std comes first: the other metrics are free of scale, take tiny noise around zero for isotropic and a constant plus
     noise for decorrelated. Redundancy comes before rank: dimensions that all vary, as copies of each other, are of low
     rank as well, and `informational` says why.
     """
-    tests = [  # (verdict, what, value, which side is bad, threshold)
-        ("complete", "the embeddings' mean std", embeddings["std_mean"], "below", COMPLETE_STD * gamma),
+    tests: list[tuple[str, str, float, str, float]] = []
+    if target_std is not None:
+        tests.append(("complete", "the embeddings' mean std", embeddings["std_mean"], "below", COMPLETE_STD * target_std))
+    tests += [  # (verdict, what, value, which side is bad, threshold)
         ("complete", "the embeddings' normalised std", embeddings["normalised_std"], "below", COMPLETE_NORMALISED_STD),
         ("dimensional", "the embeddings' dead share", embeddings["dead_share"], "above", DIMENSIONAL_DEAD_SHARE),
         (
@@ -75,6 +78,6 @@ def verdict(
 
     for name, what, value, side, threshold in tests:
         if value < threshold if side == "below" else value > threshold:
-            return Verdict(name, f"{what[0].upper()}{what[1:]} is {value:.3g}, {side} {threshold:.3g}.")
+            return CollapseDiagnosis(name, f"{what[0].upper()}{what[1:]} is {value:.3g}, {side} {threshold:.3g}.")
     passed = ", ".join(f"{what} {value:.3g} (not {side} {threshold:.3g})" for _, what, value, side, threshold in tests)
-    return Verdict("healthy", f"All is on the good side of its threshold: {passed}.")
+    return CollapseDiagnosis("healthy", f"All is on the good side of its threshold: {passed}.")

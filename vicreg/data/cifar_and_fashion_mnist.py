@@ -37,8 +37,8 @@ class PublishedImages(NamedTuple):
 class _Copy(NamedTuple):
     """Names relative to the root, each with the MD5 that torchvision publishes, or None where it publishes none."""
 
-    files: dict[str, str | None]
-    archives: dict[str, str]
+    files: Mapping[str, str | None]
+    archives: Mapping[str, str]
     address: str
 
 

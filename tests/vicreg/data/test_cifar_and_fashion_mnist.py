@@ -12,24 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from vicreg.data.dataset import Dataset, Split, load_dataset, source_fingerprint
+from tests.vicreg.data.loading import class_counts, load, splits
+from vicreg.data.fingerprint import source_fingerprint
 from vicreg.errors import InputError
 from vicreg.torchvision_compat import torchvision
-
-
-def load(dataset: str, root: Path, **changes) -> Dataset:
-    settings = {"validation": 0.1, "split_seed": 0, "test": 0.2, "per_class": None, "image_size": None}
-    return load_dataset(dataset=dataset, root=root, **(settings | changes))
-
-
-def splits(dataset: Dataset) -> list[Split]:
-    return [dataset.train, dataset.validation, dataset.test]
-
-
-def class_counts(split: Split, classes: int = 10) -> list[int]:
-    return torch.bincount(split.labels, minlength=classes).tolist()
 
 
 def md5(content: bytes) -> str:

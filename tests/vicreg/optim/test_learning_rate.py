@@ -3,7 +3,7 @@ import math
 import pytest
 
 from vicreg.errors import InputError
-from vicreg.optim.schedule import learning_rate, peak_learning_rate
+from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
 
 SOURCE = {"steps_per_epoch": 7, "epochs": 20, "warmup_epochs": 4, "peak_lr": 0.1, "start_lr": 0.0, "end_lr": 0.002}
 STEPS, WARMUP = 140, 28

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.vicreg.features import equicorrelated, gaussian, orthonormal
-from vicreg.evaluation.diagnosis import verdict
+from vicreg.evaluation.collapse_diagnosis import diagnose_collapse
 from vicreg.metrics.collapse import collapse_metrics, collapse_trace
 
 
@@ -22,7 +22,7 @@ TWO_DIRECTIONS = orthonormal(150, 64) * torch.tensor([10.0] * 2 + [0.02] * 62)
 
 
 def judge(embeddings, representations=HEALTHY, *, knn_accuracy=0.9, chance=0.1, measure=collapse_trace):
-    return verdict(
+    return diagnose_collapse(
         embeddings=measure(embeddings),
         representations=measure(representations),
         knn_accuracy=knn_accuracy,
@@ -71,7 +71,7 @@ def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformati
         metrics = collapse_metrics(HEALTHY, views=(views[0], views[1]))
         trace = collapse_trace(HEALTHY)
         untrained = {"view_discrepancy": 0.9}
-        return verdict(embeddings=metrics, representations=trace, knn_accuracy=0.99, chance=0.1, untrained=untrained)
+        return diagnose_collapse(embeddings=metrics, representations=trace, knn_accuracy=0.99, chance=0.1, untrained=untrained)
 
     assert named(10.0).name == "uninformative"
     expected = "The embeddings' view discrepancy, next to the untrained network's, is 0.976, above 0.9."
@@ -83,16 +83,16 @@ def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformati
 def test_complete_collapse_is_judged_in_units_of_gamma():
     small = collapse_metrics(0.05 * HEALTHY)
     judged = dict(embeddings=small, representations=small, knn_accuracy=None, chance=None)
-    assert verdict(**judged).name == "complete"
-    assert verdict(**judged, gamma=0.05).name == "healthy"
+    assert diagnose_collapse(**judged).name == "complete"
+    assert diagnose_collapse(**judged, gamma=0.05).name == "healthy"
 
 
 def test_representations_may_see_the_view_as_long_as_the_embeddings_do_not():
     strangers = collapse_metrics(HEALTHY, views=(HEALTHY, gaussian(150, 64, seed=3)))
     alike = collapse_metrics(HEALTHY, views=(HEALTHY, HEALTHY))
     given = {"knn_accuracy": 0.9, "chance": 0.1, "untrained": {"view_discrepancy": 0.9}}
-    assert verdict(embeddings=alike, representations=strangers, **given).name == "healthy"
-    assert verdict(embeddings=strangers, representations=alike, **given).name == "uninformative"
+    assert diagnose_collapse(embeddings=alike, representations=strangers, **given).name == "healthy"
+    assert diagnose_collapse(embeddings=strangers, representations=alike, **given).name == "uninformative"
 
 
 def test_the_first_collapse_in_order_is_the_one_named():

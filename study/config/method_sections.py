@@ -1,0 +1,95 @@
+"""The sections of methods in `params.yaml`, and the short spellings of their keys.
+
+A method's own settings stand in the section of its name: `pretrain.vicreg.nu`. Of the chosen method each has a short spelling
+as well, `pretrain.nu`, on the command line, in a study's file and in `params.yaml`, where null leaves it to the section.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from study.config.values import coerce, flatten, make_settings, replace_value, section_of, unknown_key
+from vicreg.errors import InputError
+from vicreg.methods import method_class, method_names
+from vicreg.methods.base import MethodSettings
+
+
+@functools.cache
+def keys_of(method: str) -> tuple[str, ...]:
+    """Return the keys of a method's section, in order."""
+    return tuple(field.name.rstrip("_") for field in dataclasses.fields(method_class(method).Settings))
+
+
+@functools.cache
+def symbols() -> dict[str, str]:
+    """Return how labels write the settings of methods that have a symbol, by key: `nu` -> `ν`."""
+    fields = [field for name in method_names() for field in dataclasses.fields(method_class(name).Settings)]
+    return {field.name.rstrip("_"): field.metadata["symbol"] for field in fields if "symbol" in field.metadata}
+
+
+def study_keys() -> tuple[str, ...]:
+    """Return the dotted keys of all methods' settings, the short spellings too."""
+    full = [f"pretrain.{name}.{key}" for name in method_names() for key in keys_of(name)]
+    short = [f"pretrain.{key}" for name in method_names() for key in keys_of(name)]
+    return tuple(dict.fromkeys([*full, *short]))
+
+
+def take_short_spellings(values: dict[str, Any]) -> dict[str, Any]:
+    """Take the short spellings out of the section `pretrain`, in place, and return those that have a value, by dotted key."""
+    pretrain = values["pretrain"]
+    if not isinstance(pretrain, dict):
+        return {}
+    short = {key for name in method_names() for key in keys_of(name)}
+    taken = {key: pretrain.pop(key) for key in list(pretrain) if key in short}
+    return {f"pretrain.{key}": value for key, value in taken.items() if value is not None}
+
+
+def replace_values(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Replace values by dotted key, in place; a short spelling is the chosen method's, which is looked at first.
+
+    Raises:
+        InputError: for an unknown key or method.
+    """
+    if "pretrain.method" in changes:
+        replace_value(values, "pretrain.method", changes["pretrain.method"])
+    for key, value in changes.items():
+        replace_value(values, full_key(key, _method_of(values)), value)
+
+
+def full_key(key: str, method: str) -> str:
+    """Return the key in full, of a short spelling of a setting of `method`; any other key is returned as it is."""
+    section, _, name = key.partition(".")
+    return f"pretrain.{method}.{name}" if section == "pretrain" and name in keys_of(method) else key
+
+
+def method_settings(pretrain: Mapping[str, Any]) -> tuple[str, MethodSettings, dict[str, Any]]:
+    """Return the chosen method of a section `pretrain`, its settings, and the section without those of methods.
+
+    Raises:
+        InputError: for an unknown method, a missing section, and a missing, unknown or impossible value.
+    """
+    method = _method_of({"pretrain": pretrain})
+    own = section_of(pretrain, method)
+    for key in own:
+        if key not in keys_of(method):
+            known = [f"pretrain.{method}.{name}" for name in keys_of(method)]
+            raise InputError(unknown_key(f"pretrain.{method}.{key}", known))
+    kind = method_class(method).Settings
+    names = {field.name.rstrip("_"): field.name for field in dataclasses.fields(kind)}
+    settings = make_settings(kind, {names[key]: value for key, value in own.items()}, "pretrain")
+    return method, settings, {key: value for key, value in pretrain.items() if key not in method_names()}
+
+
+def with_short_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section `pretrain` of resolved values flat, by dotted key, with the chosen method's keys spelled short."""
+    pretrain = dict(values["pretrain"])
+    method = _method_of(values)
+    kept = {key: value for key, value in pretrain.items() if key not in method_names()}
+    return flatten({"pretrain": {**kept, **pretrain[method]}})
+
+
+def _method_of(values: Mapping[str, Any]) -> str:
+    method = coerce("pretrain.method", values["pretrain"].get("method"), "str")
+    method_class(method)  # refuses a name that no method has
+    return method

@@ -1,0 +1,82 @@
+"""The sections of `params.yaml` as frozen, checked dataclasses."""
+
+from dataclasses import dataclass
+
+from vicreg.errors import InputError
+from vicreg.evaluation.evaluate import PROBES
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSettings:
+    """`params.yaml`'s section `prepare`; `vicreg.data.dataset.load_dataset` checks the values."""
+
+    dataset: str
+    validation: float
+    split_seed: int
+    test: float
+    per_class: int | None
+    image_size: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectSettings:
+    """`params.yaml`'s section `project`: t-SNE."""
+
+    perplexity: float
+    iterations: int
+    seed: int
+    features: str
+    max_images: int
+    classes: int | None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.perplexity < float("inf"):
+            raise InputError(f"project.perplexity must be positive, but got {self.perplexity}.")
+        if self.iterations < 250:
+            raise InputError(f"project.iterations must be at least 250, for early exaggeration, but got {self.iterations}.")
+        if self.seed < 0:
+            raise InputError(f"project.seed must be at least 0, but got {self.seed}.")
+        if self.features not in ("embeddings", "representations"):
+            raise InputError(f"project.features must be embeddings or representations, but got {self.features!r}.")
+        if self.max_images < 4:
+            raise InputError(f"project.max_images must be at least 4, but got {self.max_images}.")
+        if self.classes is not None and self.classes < 2:
+            raise InputError(
+                f"project.classes must be at least 2, but got {self.classes}; raise it, or set it to null to show all."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateSettings:
+    """`params.yaml`'s section `ablate`: how studies are run, which decides no run's result."""
+
+    seeds: tuple[int, ...]
+    probes: tuple[str, ...]
+    workers: int | None
+    device: str
+    margin: float  # the smallest difference of accuracy that is of interest, a share
+
+    def __post_init__(self) -> None:
+        if not 0 < self.margin < 1:
+            raise InputError(f"ablate.margin must be a share between 0 and 1, such as 0.01, but got {self.margin}.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise InputError(f"ablate.seeds must list different numbers of at least 0, but got {list(self.seeds)}.")
+        if not self.probes or set(self.probes) - set(PROBES):
+            raise InputError(f"ablate.probes must be among {', '.join(PROBES)}, but got {list(self.probes)}.")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"ablate.workers must be at least 1, but got {self.workers}.")
+        if self.device not in DEVICES:
+            raise InputError(f"ablate.device must be one of {', '.join(DEVICES)}, but got {self.device!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcePaperSettings:
+    """`params.yaml`'s section `source_paper`: the studies that are held against the source paper."""
+
+    studies: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.studies)) < len(self.studies):
+            raise InputError(f"source_paper.studies must list different studies, but got {list(self.studies)}.")

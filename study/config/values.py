@@ -1,0 +1,144 @@
+"""Plain values of `params.yaml`: dotted keys, checked types, command-line settings."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import yaml
+
+from vicreg.errors import InputError
+
+Settings = TypeVar("Settings")
+
+# Annotation of a settings field, as text -> its type, and what a sentence calls it.
+_SCALARS: Mapping[str, tuple[type, str]] = {
+    "int": (int, "a whole number"),
+    "float": (float, "a number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "a word"),
+}
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return key and value of a `key=value` given on the command line.
+
+    The value is read as YAML, so `[512, 512]`, `true`, `null` and `1e-3` have their types.
+
+    Raises:
+        InputError: if there is no `=` or the value is no YAML.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise InputError(f"--set takes key=value, for example pretrain.nu=2, but got {text!r}.")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise InputError(f"--set {key}: {value!r} is not a value YAML can read; put quotes around it.") from None
+    return key, _number(parsed)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested sections as one mapping with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def replace_value(values: dict[str, Any], key: str, value: Any) -> None:
+    """Replace the value of a dotted key in nested sections, in place.
+
+    Raises:
+        InputError: for an unknown key.
+    """
+    known = [name for name in flatten(values) if name != "profile"]
+    if key not in known:
+        raise InputError(unknown_key(key, known))
+    *sections, name = key.split(".")
+    target = values
+    for section in sections:
+        target = target[section]
+    target[name] = value
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """Return the sentence on a key that is not known, with the nearest one that is."""
+    names = list(known)
+    close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}."
+    return f"{key!r} is not a parameter; {hint}"
+
+
+def section_of(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a section, checked to hold named values.
+
+    Raises:
+        InputError: if it holds anything else.
+    """
+    section = values.get(name)
+    if not isinstance(section, Mapping):
+        raise InputError(f"section {name!r} of params.yaml must hold named values, but holds {section!r}.")
+    return section
+
+
+def make_settings(kind: type[Settings], values: object, section: str) -> Settings:
+    """Build a settings dataclass from YAML values, each checked against the field's annotation.
+
+    Raises:
+        InputError: for an unknown, missing or mistyped value, and for what the dataclass itself refuses.
+    """
+    if not isinstance(values, Mapping):
+        raise InputError(f"section {section!r} of params.yaml must hold named values, but holds {values!r}.")
+    assert dataclasses.is_dataclass(kind), "a section is a dataclass"
+    annotations = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    for key in values:
+        if key not in annotations:
+            raise InputError(unknown_key(f"{section}.{key}", [f"{section}.{name.rstrip('_')}" for name in annotations]))
+    for name in annotations:
+        if name not in values:
+            raise InputError(f"params.yaml must give {section}.{name.rstrip('_')}, but does not; restore it.")
+    return kind(**{
+        name: coerce(f"{section}.{name.rstrip('_')}", values[name], annotation) for name, annotation in annotations.items()
+    })  # fmt: skip
+
+
+def coerce(name: str, value: Any, annotation: str) -> Any:
+    """Return a YAML value in the type of an annotation, given as text: `float`, `int | None`, `tuple[str, ...]`.
+
+    A value of any other annotation is returned as it is: a settings object that was built and checked before.
+
+    Raises:
+        InputError: if the value is of another type; `name` begins the sentence.
+    """
+    annotation = annotation.removeprefix("<class '").removesuffix("'>")
+    if annotation.endswith(" | None"):
+        return None if value is None else coerce(name, value, annotation.removesuffix(" | None"))
+    item = annotation.removeprefix("tuple[").partition(",")[0]
+    if annotation.startswith("tuple[") and item in _SCALARS:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{name} must be a list, but got {value!r}.")
+        return tuple(coerce(f"every value in {name}", one, item) for one in value)
+    if annotation not in _SCALARS:
+        return value
+    kind, wanted = _SCALARS[annotation]
+    if kind in (int, float):
+        value = _number(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise InputError(f"{name} must be {wanted}, but got {value!r}.")
+    return value
+
+
+def _number(value: Any) -> Any:
+    """Return text that is a number as that number: YAML 1.1 reads 1e-3 as text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value

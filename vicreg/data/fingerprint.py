@@ -1,0 +1,32 @@
+"""Digest the raw files of a data set, to notice that they have changed."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from vicreg.data.cifar_and_fashion_mnist import published_files
+from vicreg.data.image_folder import class_images
+from vicreg.data.sources import read_digits, require_known_dataset
+
+
+def source_fingerprint(*, dataset: str, root: Path) -> str | None:
+    """`sha256:...` of the raw data that `load_dataset` would read: sorted relative paths and their content hashes.
+
+    For `digits` it is of scikit-learn's arrays. None where `root` holds no complete copy.
+    """
+    require_known_dataset(dataset)
+    root = Path(root)
+    if dataset == "digits":
+        images, labels = read_digits()
+        return f"sha256:{hashlib.sha256(images.tobytes() + labels.astype('<i8').tobytes()).hexdigest()}"
+    if dataset == "imagefolder":
+        files = [file for part in ("train", "test") for found in class_images(root / part).values() for file in found]
+    else:
+        files = [root / name for name in published_files(dataset)]
+    if not files or not all(path.is_file() for path in files):
+        return None
+    listing = hashlib.sha256()
+    for name, path in sorted((os.fsencode(path.relative_to(root).as_posix()), path) for path in files):
+        with path.open("rb") as file:
+            listing.update(name + b"\0" + hashlib.file_digest(file, "sha256").hexdigest().encode() + b"\n")
+    return f"sha256:{listing.hexdigest()}"

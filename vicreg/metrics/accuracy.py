@@ -1,0 +1,44 @@
+"""Accuracy of class scores: top-1, top-5, per class, and confusion."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """What a probe got right on N images of C classes, as shares in [0, 1].
+
+    `per_class` (C,) is the recall of each class, nan-free: a class without images counts 0. `confusion` (C, C) counts
+    images of true class i (row) called j (column). `correct` says image by image whether top-1 was right: N bits, the
+    first image's highest, in hexadecimal, filled up with zeros to whole bytes.
+    """
+
+    top1: float
+    top5: float
+    per_class: tuple[float, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    correct: str
+
+
+def accuracy(scores: Tensor, labels: Tensor) -> Accuracy:
+    """Top-1, top-5, per-class accuracy and confusion of scores (N, C) against labels (N,).
+
+    Ties go to the class of the lower number, so a constant score is not right by accident of sorting. With fewer than
+    five classes, top-5 is top-C.
+    """
+    classes = scores.shape[1]
+    ranked = scores.argsort(dim=1, descending=True, stable=True)  # (N, C)
+    hits = ranked == labels[:, None]
+    predictions = ranked[:, 0]
+    confusion = torch.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
+    recall = confusion.diagonal().double() / confusion.sum(dim=1).clamp(min=1)
+    return Accuracy(
+        top1=hits[:, 0].double().mean().item(),
+        top5=hits[:, :5].any(dim=1).double().mean().item(),
+        per_class=tuple(recall.tolist()),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        correct=np.packbits(hits[:, 0].cpu().numpy()).tobytes().hex(),
+    )

@@ -1,0 +1,34 @@
+"""The expander (projector): linear layers from representations to embeddings."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from vicreg.errors import InputError
+from vicreg.models.view_batchnorm import ViewBatchNorm1d
+
+
+def build_expander(dimension: int, sizes: Sequence[int], *, batchnorm: bool = True) -> nn.Sequential:
+    """Linear, BatchNorm, ReLU for every size but the last, then Linear without bias (as the authors' `Projector`).
+
+    Args:
+        dimension: of the representations it reads.
+        sizes: output sizes of its linear layers: three times 8192 in the original paper, three times 2048 in the source
+            paper; `[]` gives no expander, `[n]` a linear one.
+        batchnorm: whether BatchNorm stands between the layers.
+
+    Raises:
+        InputError: if a size is not at least 1.
+    """
+    if any(size < 1 for size in sizes):
+        raise InputError(f"expander sizes must be at least 1, but got {list(sizes)}.")
+    layers: list[nn.Module] = []
+    for size in sizes[:-1]:
+        layers.append(nn.Linear(dimension, size))
+        if batchnorm:
+            layers.append(ViewBatchNorm1d(size))
+        layers.append(nn.ReLU(inplace=True))
+        dimension = size
+    if sizes:
+        layers.append(nn.Linear(dimension, sizes[-1], bias=False))
+    return nn.Sequential(*layers)

@@ -46,12 +46,14 @@ from study.config.device import choose_device
 from study.config.load import load_config
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
+from vicreg.methods.vicreg import VICRegSettings
 from vicreg.optim.learning_rate import peak_learning_rate
 from vicreg.torchvision_compat import torchvision
+from vicreg.training.cuda_graph import GraphedStep
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, train_epoch
 from vicreg.training.memory import keep_freed_memory, place
 from vicreg.training.settings import PretrainSettings
-from vicreg.training.step import GraphedStep, TrainStep
+from vicreg.training.step import TrainStep
 
 SIDE = 32  # pixels
 EXPANDER = (2048, 2048, 2048)  # the source paper's
@@ -255,7 +257,9 @@ class LightlyLoop:
         transform = VICRegTransform(input_size=SIDE)
         images = as_pil(dataset.train.images)
         self.loader = loader_of(images, transform, batch=settings.batch_size, workers=workers)
-        self.criterion = VICRegLoss(lambda_param=settings.lambda_, mu_param=settings.mu, nu_param=settings.nu)
+        own = settings.method_settings
+        assert isinstance(own, VICRegSettings)
+        self.criterion = VICRegLoss(lambda_param=own.lambda_, mu_param=own.mu, nu_param=own.nu)
         # As lightly's own benchmark of VICReg has it; the same parameters are left out of decay and adaptation as in ours.
         decayed, others = get_weight_decay_parameters([self.model.backbone, self.model.projection_head])
         self.optimizer = LARS(

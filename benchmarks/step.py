@@ -35,7 +35,8 @@ from study.cli.command import run_command
 from study.config.device import choose_device
 from study.config.load import load_config
 from vicreg.data.dataset import Dataset
-from vicreg.methods.vicreg import vicreg_loss
+from vicreg.methods.base import Loss
+from vicreg.methods.vicreg import VICRegSettings, vicreg_loss
 from vicreg.models.live_taps import LiveTapConv2d
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model
@@ -136,14 +137,19 @@ def parts_of(
     views."""
     images = place(dataset.train.images, device)
 
-    def views() -> list[tuple[Tensor, Tensor]]:
+    def views() -> list[tuple[Tensor, ...]]:
         return list(epoch_of_views(settings, dataset, images, device=device, size=size, epoch=0, steps=STEPS))
 
     view, view_prime = views()[0]
     step.reset()
     step(view, view_prime, learning_rate=0.0)  # gradients and the optimiser's state are there from now on
     z, z_prime = (torch.randn(len(view), settings.embedding_dimension, device=device, requires_grad=True) for _ in range(2))
-    terms = vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False)
+    own = settings.method_settings
+    assert isinstance(own, VICRegSettings)
+    coefficients = own.coefficients(settings.embedding_dimension)
+    terms = vicreg_loss(z, z_prime, coefficients=coefficients, check_finite=False)
+    named = {name: getattr(terms, name) for name in step.model.TERMS}
+    measured = Loss(total=terms.total.detach(), terms=named, embeddings=z.detach())
 
     def network() -> None:
         step.optimizer.zero_grad(set_to_none=True)
@@ -151,13 +157,13 @@ def parts_of(
         torch.autograd.backward(pair, [torch.ones_like(one) for one in pair])
 
     def loss() -> None:
-        vicreg_loss(z, z_prime, coefficients=settings.coefficients, check_finite=False).total.backward()
+        vicreg_loss(z, z_prime, coefficients=coefficients, check_finite=False).total.backward()
 
     return {
         "views": views,
         "network": network,
         "loss": loss,
-        "metrics": lambda: step_metrics(terms, z.detach(), step.model, gamma=settings.gamma),
+        "metrics": lambda: step_metrics(measured, step.model, target_std=step.model.target_std),
         "optimizer": step.optimizer.step,
         "step": lambda: step(view, view_prime, learning_rate=0.0),
     }

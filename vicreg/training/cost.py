@@ -32,14 +32,14 @@ def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
     seen = steps * settings.batch_size if settings.drop_last else min(
         steps * settings.batch_size, epochs * len(images)
     )
-    one = _forward_operations(
+    one = forward_operations(
         settings.backbone, settings.stem, settings.width, settings.expander, images.shape[1], view_size(settings, images)
     )
     return _FORWARD_AND_BACKWARD * method_class(settings.method).VIEWS * one * seen
 
 
 @functools.cache
-def _forward_operations(
+def forward_operations(
     backbone: str, stem: str, width: int, expander: tuple[int, ...], channels: int, size: int
 ) -> int:
     """Operations of one image's forward pass, from the shapes alone: nothing is computed on the `meta` device."""

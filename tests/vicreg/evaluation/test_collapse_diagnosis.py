@@ -84,7 +84,7 @@ def test_complete_collapse_is_judged_in_units_of_gamma():
     small = collapse_metrics(0.05 * HEALTHY)
     judged = dict(embeddings=small, representations=small, knn_accuracy=None, chance=None)
     assert diagnose_collapse(**judged).name == "complete"
-    assert diagnose_collapse(**judged, gamma=0.05).name == "healthy"
+    assert diagnose_collapse(**judged, target_std=0.05).name == "healthy"
 
 
 def test_representations_may_see_the_view_as_long_as_the_embeddings_do_not():

@@ -15,7 +15,7 @@ from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_metrics
 from vicreg.metrics.features import encode
 from vicreg.metrics.knn import knn_scores
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.training.loop import new_model, pretrain
 from vicreg.views.settings import ViewSettings
 
@@ -28,7 +28,7 @@ def config(tiny_config):
 
 
 @pytest.fixture(scope="module")
-def model(config, digits, tmp_path_factory) -> VICRegModel:
+def model(config, digits, tmp_path_factory) -> JointEmbedding:
     folder = tmp_path_factory.mktemp("run")
     return pretrain(config.pretrain, digits, device=CPU, folder=folder, identity="run").model
 
@@ -37,10 +37,10 @@ def model(config, digits, tmp_path_factory) -> VICRegModel:
 def measure(config, model, digits):
     """`measure(dataset=..., probes=...)`: the tiny run's model, measured."""
 
-    def run(dataset: Dataset = digits, *, network: VICRegModel = model, probes=("knn", "linear_cached")) -> dict:
+    def run(dataset: Dataset = digits, *, network: JointEmbedding = model, probes=("knn", "linear_cached")) -> dict:
         return evaluate(
             network, dataset, control=new_model(config.pretrain, dataset), settings=config.evaluate, probes=probes,
-            views=config.pretrain.views, gamma=1.0, size=8, seed=0, device=CPU,
+            views=config.pretrain.views, target_std=1.0, size=8, seed=0, device=CPU,
         )  # fmt: skip
 
     return run

@@ -15,7 +15,7 @@ from vicreg.evaluation.linear_evaluation import LinearSettings, fit_linear
 from vicreg.evaluation.linear_probe import LinearClassifier
 from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.features import encode
-from vicreg.models.joint_embedding import VICRegModel, build_model
+from vicreg.models.joint_embedding import JointEmbedding, build_model
 
 CPU = torch.device("cpu")
 
@@ -45,7 +45,7 @@ def toy() -> Dataset:
 
 
 @pytest.fixture
-def model() -> VICRegModel:
+def model() -> JointEmbedding:
     """An untrained encoder with BatchNorm statistics of its own."""
     made = build_model(
         architecture="resnet18", stem="cifar", width=4, in_channels=3, expander=(8,), batchnorm=True,
@@ -56,12 +56,12 @@ def model() -> VICRegModel:
     return made
 
 
-def fit(model: VICRegModel, dataset: Dataset, *, seed: int = 0, **changes) -> LinearClassifier:
+def fit(model: JointEmbedding, dataset: Dataset, *, seed: int = 0, **changes) -> LinearClassifier:
     (layer,) = fit_linear(model, dataset, settings=settings(**changes), size=8, seed=seed, device=CPU).values()
     return layer
 
 
-def top1(model: VICRegModel, dataset: Dataset, classifier: LinearClassifier) -> float:
+def top1(model: JointEmbedding, dataset: Dataset, classifier: LinearClassifier) -> float:
     encoded = encode(model, dataset.test.images, size=8, mean=dataset.mean, std=dataset.std, batch_size=64)
     return accuracy(classifier(encoded.representations), dataset.test.labels).top1
 
@@ -124,7 +124,7 @@ def test_images_are_augmented_anew_each_epoch_and_each_is_seen_once(model, toy, 
     assert sum(changed) > len(changed) / 2  # a full crop without a flip can come twice
 
 
-def reference(model: VICRegModel, dataset: Dataset, given: LinearSettings, start: torch.Tensor, monkeypatch) -> nn.Linear:
+def reference(model: JointEmbedding, dataset: Dataset, given: LinearSettings, start: torch.Tensor, monkeypatch) -> nn.Linear:
     """The protocol by torch's own layer, loss and SGD, on the features of each step."""
     steps, original = [], linear_protocol._epoch_of_features
 

@@ -8,14 +8,14 @@ import torch
 
 from vicreg.data.dataset import Dataset, Split
 from vicreg.metrics.features import HELD_OUT_IMAGES, encode, encode_views, held_out
-from vicreg.models.joint_embedding import VICRegModel, build_model
+from vicreg.models.joint_embedding import JointEmbedding, build_model
 from vicreg.views.pipeline import plain_view
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
 @pytest.fixture
-def model() -> VICRegModel:
+def model() -> JointEmbedding:
     """BatchNorm statistics away from their start, so that eval mode and training mode differ."""
     made = build_model(
         architecture="resnet18", stem="cifar", width=4, in_channels=3, expander=(16, 8), batchnorm=True,
@@ -29,7 +29,7 @@ def images(n: int, *, side: int = 8) -> torch.Tensor:
     return torch.randint(0, 256, (n, 3, side, side), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
 
 
-def run(model: VICRegModel, batch: torch.Tensor, *, size: int = 8, batch_size: int = 7):
+def run(model: JointEmbedding, batch: torch.Tensor, *, size: int = 8, batch_size: int = 7):
     return encode(model, batch, size=size, mean=MEAN, std=STD, batch_size=batch_size)
 
 

@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from vicreg.errors import InputError
-from vicreg.models.joint_embedding import VICRegModel, build_expander, build_model
+from vicreg.models.heads import build_expander
+from vicreg.models.joint_embedding import JointEmbedding, build_model
 from vicreg.models.resnet import ResNet
 
 
-def build(*, seed: int = 0, **changes) -> VICRegModel:
+def build(*, seed: int = 0, **changes) -> JointEmbedding:
     settings = {
         "architecture": "resnet18", "stem": "cifar", "width": 4, "in_channels": 3,
         "expander": (16, 24, 8), "batchnorm": True,
@@ -85,7 +86,7 @@ def test_without_an_expander_embeddings_are_the_representations():
 
 
 def test_a_model_needs_no_more_than_a_backbone_and_sizes():
-    model = VICRegModel(backbone=ResNet(architecture="resnet18", width=2), expander=[4])
+    model = JointEmbedding(backbone=ResNet(architecture="resnet18", width=2), expander=[4])
     assert model(torch.rand(2, 3, 32, 32))[1].shape == (2, 4)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vicreg.errors import InputError
 from vicreg.models.checkpoint_layouts import LAYOUTS
-from vicreg.models.joint_embedding import VICRegModel
+from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.models.pretrained import Encoder, load_encoder
 from vicreg.models.published_weights import PUBLISHED_WEIGHTS
 from vicreg.models.resnet import ResNet
@@ -199,7 +199,7 @@ def test_the_authors_network_gives_the_same_features_from_every_layout(tmp_path,
     with torch.device("meta"):
         backbone = ResNet(architecture="resnet50")
     backbone.load_state_dict(plain, assign=True)
-    save_weights(tmp_path / "ours.safetensors", VICRegModel(backbone=backbone, expander=[8, 8]))
+    save_weights(tmp_path / "ours.safetensors", JointEmbedding(backbone=backbone, expander=[8, 8]))
     files = {
         "torchvision": saved(tmp_path / "resnet50.pth", plain),
         "vicreg": full_checkpoint(tmp_path / "model.pth", authors, monkeypatch),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vicreg.models.joint_embedding import VIEW_PASSES, VICRegModel, build_model
+from vicreg.models.joint_embedding import VIEW_PASSES, JointEmbedding, build_model
 from vicreg.models.view_batchnorm import ViewBatchNorm1d, ViewBatchNorm2d, normalised_per_view
 
 
@@ -20,7 +20,7 @@ def views(n: int = 12) -> tuple[Tensor, Tensor]:
 
 
 @pytest.fixture(params=["cifar", "imagenet"])
-def model(request) -> VICRegModel:
+def model(request) -> JointEmbedding:
     """The whole model, float64, its BatchNorm scales, shifts and statistics moved away from 1 and 0."""
     model = build_model(
         architecture="resnet18", stem=request.param, width=4, in_channels=3, expander=(16, 24, 8), batchnorm=True,
@@ -44,7 +44,7 @@ def plainly(module: nn.Module) -> nn.Module:
     return module
 
 
-def trained(model: VICRegModel, *, passes: str) -> dict[str, Tensor]:
+def trained(model: JointEmbedding, *, passes: str) -> dict[str, Tensor]:
     """All that one forward and backward pass makes of a copy of `model`: embeddings, gradients, buffers."""
     model = copy.deepcopy(model).train()
     pair = [view.requires_grad_() for view in views()]

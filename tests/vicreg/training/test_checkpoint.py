@@ -1,7 +1,6 @@
 """Checkpoints: written whole or not at all, checked when read, never executed."""
 
 import errno
-import json
 import os
 import pickle
 import shutil
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 
 from vicreg.errors import InputError
-from vicreg.files import to_json, write_atomically
+from vicreg.files import write_atomically
 from vicreg.optim.lars import LARS
 from vicreg.training import checkpoint as checkpoints
 from vicreg.training.checkpoint import (
@@ -378,20 +377,3 @@ def test_a_damaged_weights_file_is_named(tmp_path, content):
     with pytest.raises(InputError, match="is not a readable safetensors file") as raised:
         load_weights(path)
     assert str(path) in str(raised.value)
-
-
-@pytest.mark.parametrize("operation", ["open", "fsync", "replace"])
-def test_a_file_is_the_old_one_where_writing_the_new_one_fails(tmp_path, monkeypatch, operation):
-    write_atomically(tmp_path / "status.json", b"old")
-    fail_at(monkeypatch, operation, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    with pytest.raises(InputError, match="no space is left"):
-        write_atomically(tmp_path / "status.json", b"new")
-    monkeypatch.undo()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]
-    assert (tmp_path / "status.json").read_bytes() == b"old"
-
-
-def test_json_of_equal_values_is_equal_and_keeps_every_bit():
-    value = {"b": 0.1 + 0.2, "a": [1e-320, 5e300, "μ"]}
-    assert to_json(value) == to_json(dict(reversed(value.items())))
-    assert json.loads(to_json(value)) == value and to_json(value).endswith(b"}\n")

@@ -5,10 +5,12 @@ import dataclasses
 import pytest
 
 from vicreg.errors import InputError
-from vicreg.methods.vicreg import Coefficients
-from vicreg.training.settings import UNTRAINED_FIELDS, PretrainSettings
+from vicreg.methods import method_class, method_names
+from vicreg.methods.base import MethodSettings
+from vicreg.methods.vicreg import VICRegSettings
+from vicreg.training.settings import UNTRAINED, PretrainSettings, decisive_settings
 
-NAN, INFINITY = float("nan"), float("inf")
+NAN = float("nan")
 
 
 @pytest.fixture
@@ -21,7 +23,6 @@ def settings(tiny_config) -> PretrainSettings:
     [
         ({"backbone": "vgg"}, "pretrain.backbone must be one of resnet18, resnet34, resnet50, but got 'vgg'."),
         ({"stem": "mnist"}, "pretrain.stem must be one of imagenet, cifar, cifar-padded, but got 'mnist'."),
-        ({"convention": "mine"}, "pretrain.convention must be one of equation, algorithm, official, but got 'mine'."),
         ({"optimizer": "adam"}, "pretrain.optimizer must be one of lars, sgd, adamw, but got 'adam'."),
         ({"precision": "float16"}, "pretrain.precision must be one of float32, bfloat16, but got 'float16'."),
         ({"view_passes": "both"}, "pretrain.view_passes must be one of separate, together, joint, but got 'both'."),
@@ -31,9 +32,6 @@ def settings(tiny_config) -> PretrainSettings:
         ({"expander": (8, 0)}, "every size in pretrain.expander must be a finite number of at least 1, but got 0."),
         ({"seed": -1}, "pretrain.seed must be a finite number of at least 0, but got -1."),
         ({"epochs": -1}, "pretrain.epochs must be a finite number of at least 0, but got -1."),
-        ({"lambda_": -1.0}, "pretrain.lambda must be a finite number of at least 0, but got -1.0."),
-        ({"mu": NAN}, "pretrain.mu must be a finite number of at least 0, but got nan."),
-        ({"nu": INFINITY}, "pretrain.nu must be a finite number of at least 0, but got inf."),
         ({"base_lr": NAN}, "pretrain.base_lr must be a finite number of at least 0, but got nan."),
         ({"end_lr": -1e-3}, "pretrain.end_lr must be a finite number of at least 0, but got -0.001."),
         ({"weight_decay": -1.0}, "pretrain.weight_decay must be a finite number of at least 0, but got -1.0."),
@@ -53,16 +51,9 @@ def settings(tiny_config) -> PretrainSettings:
             "pretrain.stop_after must be between 1 and pretrain.epochs, 4, but got 0; null trains to the schedule's end.",
         ),
         ({"image_size": 1}, "pretrain.image_size must be a finite number of at least 2, but got 1."),
-        ({"gamma": 0.0}, "pretrain.gamma and pretrain.epsilon must be positive, but got 0.0, 0.0001."),
-        ({"gamma": NAN}, "pretrain.gamma and pretrain.epsilon must be positive, but got nan, 0.0001."),
-        ({"epsilon": -1.0}, "pretrain.gamma and pretrain.epsilon must be positive, but got 1.0, -1.0."),
         (
             {"warmup_epochs": 4.0},
             "pretrain.warmup_epochs must be below pretrain.epochs, but got 4.0 and 4; set both.",
-        ),
-        (
-            {"lambda_": 0.0, "mu": 0.0, "nu": 0.0},
-            "one of pretrain.lambda, mu and nu must be positive, but all are 0: nothing would be trained.",
         ),
     ],
 )
@@ -76,8 +67,8 @@ def test_a_value_no_run_can_have_is_refused_in_one_sentence(settings, change, se
     "change",
     [
         {"expander": ()}, {"expander": (8,)}, {"image_size": None}, {"lr_batch_size": None}, {"batch_size": 2},
-        {"nu": 0.0}, {"momentum": 0.0}, {"weight_decay": 0.0}, {"warmup_epochs": 0.0}, {"base_lr": 0.0},
-        {"epochs": 0, "warmup_epochs": 10.0}, {"epochs": 0, "lambda_": 0.0, "mu": 0.0, "nu": 0.0},
+        {"momentum": 0.0}, {"weight_decay": 0.0}, {"warmup_epochs": 0.0}, {"base_lr": 0.0},
+        {"epochs": 0, "warmup_epochs": 10.0},
     ],
 )  # fmt: skip
 def test_a_value_at_its_bound_is_accepted(settings, change):
@@ -87,18 +78,7 @@ def test_a_value_at_its_bound_is_accepted(settings, change):
 
 def test_settings_cannot_be_changed(settings):
     with pytest.raises(dataclasses.FrozenInstanceError):
-        settings.nu = 2
-
-
-@pytest.mark.parametrize(
-    ("convention", "expected"),
-    [("official", (25, 20, 1)), ("algorithm", (25, 40, 1)), ("equation", (25 * 16, 40, 1))],
-)
-def test_coefficients_are_in_the_official_codes_units(settings, convention, expected):
-    changed = dataclasses.replace(
-        settings, convention=convention, lambda_=25.0, mu=20.0, nu=1.0, expander=(8, 16)
-    )
-    assert changed.coefficients == Coefficients(lambda_=expected[0], mu=expected[1], nu=expected[2])
+        settings.epochs = 2
 
 
 @pytest.mark.parametrize(
@@ -110,9 +90,41 @@ def test_the_embeddings_dimension_is_the_expanders_last_size_or_the_backbones(se
     assert dataclasses.replace(changed, expander=()).embedding_dimension == dimension
 
 
-def test_the_untrained_control_differs_in_its_epochs_alone(settings):
-    untrained = settings.untrained()
-    assert untrained.epochs == 0 and dataclasses.replace(untrained, epochs=settings.epochs) == settings
+def test_the_untrained_control_differs_in_what_its_fields_say_alone(settings):
+    control = dataclasses.replace(settings, **UNTRAINED)
+    assert UNTRAINED == {"epochs": 0, "warmup_epochs": 0, "stop_after": None, "weights": None}
     begun = dataclasses.replace(settings, stop_after=2, weights="vicreg-resnet50")
-    assert begun.untrained() == untrained and (begun.trained_epochs, settings.trained_epochs) == (2, 4)
-    assert {field.name for field in dataclasses.fields(settings)} >= set(UNTRAINED_FIELDS)
+    assert dataclasses.replace(begun, **UNTRAINED) == control and (begun.trained_epochs, settings.trained_epochs) == (2, 4)
+    assert decisive_settings(control, device="cpu").keys() == {
+        "seed", "method", "backbone", "stem", "width", "zero_init_residual", "weights", "normalisation", "expander",
+        "expander_batchnorm", "image_size", "precision", "threads", "epochs",
+    }  # fmt: skip
+
+
+def test_what_decides_a_run_depends_on_the_kind_of_device(settings):
+    cpu, cuda = (decisive_settings(settings, device=device) for device in ("cpu", "cuda"))
+    assert cpu.keys() ^ cuda.keys() == {"threads", "graph"} and "threads" in cpu and "checkpoint_every" not in cpu
+    assert cpu["nu"] == 1.0 and cpu["method"] == "vicreg"
+
+
+def test_a_field_that_came_later_leaves_runs_at_its_earlier_value_what_they_were(settings):
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Later(VICRegSettings):
+        delta: float = dataclasses.field(default=0.0, metadata={"before": 0.0})
+
+    own = {field.name: getattr(settings.method_settings, field.name) for field in dataclasses.fields(VICRegSettings)}
+    known = decisive_settings(settings, device="cpu")
+    assert decisive_settings(dataclasses.replace(settings, method_settings=Later(**own)), device="cpu") == known
+    changed = dataclasses.replace(settings, method_settings=Later(**own, delta=1.0))
+    assert decisive_settings(changed, device="cpu") == known | {"delta": 1.0}
+
+
+def test_no_setting_of_a_method_has_the_name_of_one_of_the_loop():
+    for name in method_names():
+        own = {field.name for field in dataclasses.fields(method_class(name).Settings)}
+        assert not own & {field.name for field in dataclasses.fields(PretrainSettings)}, name
+
+
+def test_settings_of_another_method_are_refused(settings):
+    with pytest.raises(TypeError, match="method vicreg takes VICRegSettings, not MethodSettings"):
+        dataclasses.replace(settings, method_settings=MethodSettings())

@@ -10,18 +10,31 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vicreg.methods.vicreg import vicreg_loss
+from vicreg.methods.base import Loss
+from vicreg.methods.vicreg import Coefficients, LossTerms, VICReg, vicreg_loss
 from vicreg.models import resnet as backbones
 from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
 from vicreg.training import loop as loop
 from vicreg.training import step as module
+from vicreg.training.cuda_graph import GraphedStep, restore, snapshot
 from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, pretrain, steps_per_epoch, train_epoch
 from vicreg.training.settings import PretrainSettings
-from vicreg.training.step import STEP_METRICS, GraphedStep, TrainStep, restore, snapshot, step_metrics
+from vicreg.training.step import TrainStep, step_metric_names, step_metrics
 
 CPU = torch.device("cpu")
 OPTIMIZERS = {"lars": 0.3, "sgd": 0.02, "adamw": 0.01}  # name -> the learning rate of a step
 IDENTITY = "0123456789abcdef" * 4
+
+STEP_METRICS = step_metric_names(VICReg)
+
+
+def coefficients_of(given: PretrainSettings) -> Coefficients:
+    return given.method_settings.coefficients(given.embedding_dimension)
+
+
+def named_terms(terms: LossTerms) -> dict[str, Tensor]:
+    return {name: getattr(terms, name) for name in ("invariance", "variance", "covariance")}
+
 
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -103,7 +116,7 @@ def test_a_step_is_the_recipe_written_out(settings, start, digits, optimizer):
         step(view, view_prime, learning_rate=rate)
         for group in plain.param_groups:
             group["lr"] = rate
-        loss = vicreg_loss(model(view)[1], model(view_prime)[1], coefficients=given.coefficients).total
+        loss = vicreg_loss(model(view)[1], model(view_prime)[1], coefficients=coefficients_of(given)).total
         plain.zero_grad()
         loss.backward()
         plain.step()
@@ -170,8 +183,9 @@ def test_step_metrics_of_a_batch_worked_by_hand(settings):
     z = torch.tensor([[0.0, 0.0, 1.0], [2.0, 6.0, 1.0]])  # stds of sqrt(2), sqrt(18) and 0
     model = torch.nn.Linear(2, 1)
     model.weight.grad, model.bias.grad = torch.tensor([[2.0, 3.0]]), torch.tensor([6.0])
-    terms = vicreg_loss(z, z, coefficients=settings(expander=[3]).coefficients)
-    measured = dict(zip(STEP_METRICS, step_metrics(terms, z, model, gamma=1.5).tolist(), strict=True))
+    terms = vicreg_loss(z, z, coefficients=coefficients_of(settings(expander=[3])))
+    loss = Loss(total=terms.total, terms=named_terms(terms), embeddings=z)
+    measured = dict(zip(STEP_METRICS, step_metrics(loss, model, target_std=1.5).tolist(), strict=True))
     assert measured["gradient_norm"] == pytest.approx(7)
     assert measured["embedding_std_mean"] == pytest.approx((2**0.5 + 18**0.5) / 3)
     assert measured["embedding_std_min"] == 0
@@ -205,7 +219,7 @@ def test_a_steps_metrics_are_those_of_its_own_batch_before_its_update(settings, 
     view, view_prime = pair(0)
     step(view, view_prime, learning_rate=0.1)
     z, z_prime = model(view)[1], model(view_prime)[1]
-    terms = vicreg_loss(z, z_prime, coefficients=given.coefficients, gamma=0.5)
+    terms = vicreg_loss(z, z_prime, coefficients=coefficients_of(given), gamma=0.5)
     gradients = torch.autograd.grad(terms.total, list(model.parameters()))
     std = z.detach().std(dim=0)
     expected = [

@@ -258,7 +258,7 @@ class LightlyLoop:
         images = as_pil(dataset.train.images)
         self.loader = loader_of(images, transform, batch=settings.batch_size, workers=workers)
         own = settings.method_settings
-        assert isinstance(own, VICRegSettings)
+        assert isinstance(own, VICRegSettings), "the peer's loss is VICReg's"
         self.criterion = VICRegLoss(lambda_param=own.lambda_, mu_param=own.mu, nu_param=own.nu)
         # As lightly's own benchmark of VICReg has it; the same parameters are left out of decay and adaptation as in ours.
         decayed, others = get_weight_decay_parameters([self.model.backbone, self.model.projection_head])

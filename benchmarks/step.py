@@ -137,7 +137,7 @@ def parts_of(
     views."""
     images = place(dataset.train.images, device)
 
-    def views() -> list[tuple[Tensor, ...]]:
+    def views() -> list[tuple[Tensor, Tensor]]:
         return list(epoch_of_views(settings, dataset, images, device=device, size=size, epoch=0, steps=STEPS))
 
     view, view_prime = views()[0]
@@ -145,9 +145,10 @@ def parts_of(
     step(view, view_prime, learning_rate=0.0)  # gradients and the optimiser's state are there from now on
     z, z_prime = (torch.randn(len(view), settings.embedding_dimension, device=device, requires_grad=True) for _ in range(2))
     own = settings.method_settings
-    assert isinstance(own, VICRegSettings)
+    assert isinstance(own, VICRegSettings), "the step that is timed is VICReg's"
     coefficients = own.coefficients(settings.embedding_dimension)
     terms = vicreg_loss(z, z_prime, coefficients=coefficients, check_finite=False)
+
     named = {name: getattr(terms, name) for name in step.model.TERMS}
     measured = Loss(total=terms.total.detach(), terms=named, embeddings=z.detach())
 

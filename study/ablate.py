@@ -23,7 +23,7 @@ from study.execution.scheduler import Lookup
 from study.execution.session import open_session
 from study.execution.status import print_status
 from study.spec.study_file import available
-from study.verification.rerun import run_again
+from study.verification.rerun import rerun_plan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.status:
         return print_status(unfold(session, Lookup(session)), session.store)
     if arguments.again:
-        return run_again(unfold(session, Lookup(session)), session)
+        return rerun_plan(unfold(session, Lookup(session)), session)
     return run_study(session, out=arguments.out, allow_diverged=arguments.allow_diverged)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from study.analysis.summary import summarise, timing
+from study.analysis.cost import timing
+from study.analysis.summary import summarise
 from study.design.unfold import unfold
 from study.execution.request import Request
 from study.execution.scheduler import Lookup, Runner
@@ -82,10 +83,10 @@ def run_studies(names: Sequence[str], request: Request, *, out: Path, say: Say =
 def write_study(plan: Plan, session: Session, out: Path, say: Say = print) -> None:
     """Write the results and the times of a plan's runs, and say the answer."""
     store, dataset = session.store, session.dataset
-    summary = summarise(plan, store, dataset, command=session.command, overrides=session.overrides)
-    write_results(out, summary)
+    results = summarise(plan, store, dataset, command=session.command, overrides=session.overrides)
+    write_results(out, results)
     write_atomically(out / "timing.json", to_json(timing(plan, store, dataset)))
-    say(summary["answer"])
+    say(results.answer)
     say(f"results: {out}; report: python -m study.report --results {out}/study.json --out reports/{out.name}")
     if session.request.add_seeds:
         say(how_to_keep_seeds(session))

@@ -84,6 +84,9 @@ def method_settings(pretrain: Mapping[str, Any]) -> tuple[str, MethodSettings, d
         if key not in keys_of(method):
             known = [f"pretrain.{method}.{name}" for name in keys_of(method)]
             raise InputError(unknown_key(f"pretrain.{method}.{key}", known))
+    for key in keys_of(method):
+        if key not in own:
+            raise InputError(f"params.yaml must give pretrain.{method}.{key}, but does not; restore it.")
     kind = method_class(method).Settings
     names = {field.name.rstrip("_"): field.name for field in dataclasses.fields(kind)}
     settings = make_settings(kind, {names[key]: value for key, value in own.items()}, "pretrain")

@@ -16,7 +16,8 @@ from vicreg.metrics.collapse import collapse_metrics
 from vicreg.metrics.features import encode
 from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import JointEmbedding
-from vicreg.training.loop import new_model, pretrain
+from vicreg.training.loop import pretrain
+from vicreg.training.setup import new_model
 from vicreg.views.settings import ViewSettings
 
 CPU = torch.device("cpu")

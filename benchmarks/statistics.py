@@ -21,21 +21,15 @@ from scipy import stats
 
 from benchmarks.measure import RESULTS, machine, table, write
 from benchmarks.synthetic import OWN, SHARED, SPREAD, Values, bootstrap, correlated, study_values, unpaired
+from study.analysis.effect_sizes import effect_size, probability_better
+from study.analysis.equivalence import equivalence
 from study.analysis.importances import LEAST_TRIALS, importances
-from study.analysis.statistics import (
-    Correlation,
-    Interval,
-    effect_size,
-    equivalence,
-    holm,
-    paired_difference,
-    probability_better,
-    rank_correlations,
-    ratio_interval,
-    smallest_detectable,
-    wilson,
-)
+from study.analysis.intervals import paired_difference, ratio_interval, wilson
+from study.analysis.multiple_testing import holm
+from study.analysis.power import smallest_detectable
+from study.analysis.rank_correlation import rank_correlations
 from study.cli.command import run_command
+from study.results.comparisons import Correlation, Interval
 from vicreg.errors import InputError
 
 ARMS, SEEDS = 10, (3, 5, 10)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from study.reporting.render import write
 from study.reporting.view import build_view
-from study.results.certificate import KEYS, certified
+from study.results.certificate import certificate_from_values, certified
+from study.results.files import results_from_values
+from study.results.json_values import to_values
 from vicreg.errors import InputError
 
 REQUIRED = ["study", "profile", "mode", "question", "hypothesis", "baseline", "primary", "data", "environment", "answer",
@@ -85,6 +87,13 @@ def read_curves(path):
                          "evaluate stage again.") from None  # fmt: skip
 
 
+def read_certificate(path, study, where):
+    """What a certificate says of a study's results, or None where it says nothing of them."""
+    certificate = certificate_from_values(read(path, ["study", "runs", "tolerance", "environment", "sentence"]), where=path)
+    held = certified(certificate, results_from_values(study, where=where))
+    return to_values(held) if held else None
+
+
 def main(arguments=None):
     """The command: read, build, write; a person's mistake is one sentence and status 2."""
     parser = argparse.ArgumentParser(prog="python -m study.report", description=__doc__.partition("\n")[0])
@@ -101,7 +110,7 @@ def main(arguments=None):
         project = read_project(options.project) if options.project else None
         evaluation = read(options.evaluate, ["trained", "control"]) if options.evaluate else None
         curves = read_curves(options.curves) if options.curves else None
-        certificate = certified(read(options.certificate, KEYS) if options.certificate else None, study)
+        certificate = read_certificate(options.certificate, study, options.results) if options.certificate else None
         timing = read(options.timing, ["runs"]) if options.timing else None
         write(build_view(study, project, evaluation, curves, certificate, timing), options.out)
     except InputError as error:

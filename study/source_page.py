@@ -24,7 +24,8 @@ from study.cli.command import run_command
 from study.paper.claims import judge
 from study.paper.view import build_view
 from study.reporting.pages import write_twins
-from study.results.results import FILE, parse_results, read_results
+from study.results.files import FILE, parse_results, read_results
+from study.results.json_values import to_values
 from study.runs.code_digest import changed_definitions
 from study.runs.identity import modules_of, training_code
 from vicreg.errors import InputError
@@ -66,7 +67,7 @@ def keep(folder: Path) -> Path:
     elif not (folder / FILE).is_file():
         raise InputError(f"--keep takes folders that hold a {FILE} or a {PROJECT.name}, but {folder} holds neither.")
     else:
-        content = read_results(folder / FILE)
+        content = to_values(read_results(folder / FILE))
         target = MEASURED / content["profile"] / f"{content['study']}.json.gz"
         if target.is_file() and overrides_of(before := read_kept(target)) != overrides_of(content):
             raise InputError(
@@ -131,7 +132,7 @@ def every_result() -> list[tuple[Path, Mapping[str, Any]]]:
     """The folder of its report, and the results, each once: this profile's own first, then the kept ones by profile and
     study."""
     own = [
-        (report_of(path), read_results(path))
+        (report_of(path), to_values(read_results(path)))
         for path in sorted(ANSWERS.glob(f"*/{FILE}")) + sorted(STUDIES.glob(f"*/{FILE}"))
     ]  # fmt: skip
     kept = [
@@ -154,7 +155,7 @@ def every_map() -> list[Mapping[str, Any]]:
 
 
 def read_kept(path: Path) -> Mapping[str, Any]:
-    return parse_results(unpacked(path), where=str(path))
+    return to_values(parse_results(unpacked(path), where=str(path)))
 
 
 def unpacked(path: Path) -> bytes:

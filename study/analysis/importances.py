@@ -71,7 +71,7 @@ def importances(trials: Sequence[Trial], *, space: Mapping[str, Mapping[str, Any
     fits, trees = max(1, min(MOST_FITS, 900 // n)), max(LEAST_TREES, min(MOST_TREES, 6400 // n))
     shares: dict[str, list[dict[str, float]]] = {"fanova": [], "ped_anova": []}
     for fit in range(fits):
-        study = _study(trials, distributions, np.random.default_rng([seed, fit]).uniform(size=n))
+        study = _study(trials, distributions, np.random.default_rng([seed, fit]).uniform(size=n).tolist())
         evaluators = {
             "fanova": FanovaImportanceEvaluator(n_trees=trees, seed=seed + fit),
             "ped_anova": PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE),

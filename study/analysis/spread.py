@@ -1,45 +1,17 @@
-"""How much runs wander and spread: what "more stable" is taken to mean, and what one more run could have come to."""
+"""How much runs spread over seeds, and wander from epoch to epoch."""
 
 import math
 from collections.abc import Sequence
 
 from scipy import stats
 
-from study.analysis.statistics import CONFIDENCE, LEAST_SEEDS, Interval, mean, standard_deviation
+from study.analysis.intervals import CONFIDENCE
+from study.analysis.moments import LEAST_SEEDS, standard_deviation
+from study.results.comparisons import Interval
 from vicreg.errors import InputError
 
 LAST_SHARE = 0.1  # of the epochs are "the last" ones,
 LEAST_EPOCHS = 5  # and at least this many: four differences tell a wander within a factor of two, two do not
-
-
-def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
-    """The mean of n values, one a seed, with Student's t interval of it; none below three seeds. `p` is None: a mean
-    accuracy is tested against nothing."""
-    centre, n = mean(values), len(values)
-    if (reach := _reach(values, confidence)) is None:
-        return Interval(n=n, mean=centre, low=None, high=None, p=None)
-    half = reach / math.sqrt(n)
-    return Interval(n=n, mean=centre, low=centre - half, high=centre + half, p=None)
-
-
-def prediction_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-    """Where one more run at another seed would lie: mean +- t_{n-1} s sqrt(1 + 1/n) of (n,) values (Geisser, Predictive
-    Inference, 1993). A published single run is one more run, if it was made in the same way. None below three seeds, or
-    where all values are equal."""
-    if (reach := _reach(values, confidence)) is None:
-        return None
-    centre, half = mean(values), reach * math.sqrt(1 + 1 / len(values))
-    return centre - half, centre + half
-
-
-def _reach(values: Sequence[float], confidence: float) -> float | None:
-    """t_{n-1} s; None where (n,) values are too few or all equal. Equal is told by the values: the rounding of their mean
-    would give equal ones a spread of 1e-17, and an interval of no width that excludes every other number."""
-    if len(values) < LEAST_SEEDS or min(values) == max(values):
-        return None
-    spread = standard_deviation(values)
-    assert spread is not None, "three values have a spread"
-    return float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * spread
 
 
 def spread_ratio(values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval | None:

@@ -1,18 +1,21 @@
-"""Where results to compare come from: a file, a study, a study at another git revision, or one under another profile."""
+"""Finds results to compare: a file, a study, at a git revision, or under another profile."""
 
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from study.ablate import RESULTS, plan_of
 from study.analysis.summary import summarise
+from study.config.places import STUDY_RESULTS
+from study.design.unfold import unfold
+from study.execution.request import Request
 from study.execution.scheduler import Lookup
-from study.results.results import FILE, open_for, parse_results, read_results, results_path
-from study.runs.store import FINISHED
+from study.execution.session import open_session
+from study.results.files import FILE, parse_results, read_results, results_path
+from study.results.schema import StudyResults
+from study.runs.outcomes import FINISHED
 from vicreg.errors import InputError
 
 
@@ -21,11 +24,11 @@ class Source:
     """Results, and what to call them."""
 
     name: str
-    results: dict[str, Any]
+    results: StudyResults
 
 
-def find(text: str, *, store: Path, folder: Path = RESULTS) -> Source:
-    """The results that `text` names.
+def resolve_results(text: str, *, store: Path, folder: Path = STUDY_RESULTS) -> Source:
+    """Return the results that `text` names.
 
     Args:
         text: a path to a `study.json` or its folder; `NAME`, a study's results under `folder`; `REV:NAME`, these at a git
@@ -46,8 +49,8 @@ def find(text: str, *, store: Path, folder: Path = RESULTS) -> Source:
     return Source(name=text, results=read_results(results_path(text, folder=folder)))
 
 
-def at_revision(revision: str, study: str, *, folder: Path = RESULTS) -> dict[str, Any]:
-    """A study's results as `dvc.lock` knew them at a git revision, from DVC's cache.
+def at_revision(revision: str, study: str, *, folder: Path = STUDY_RESULTS) -> StudyResults:
+    """Return a study's results as `dvc.lock` knew them at a git revision, from DVC's cache.
 
     Raises:
         InputError: if there is no such revision, it had no such results, or the cache no longer holds them.
@@ -67,14 +70,14 @@ def at_revision(revision: str, study: str, *, folder: Path = RESULTS) -> dict[st
     return parse_results(cached.read_bytes(), where=f"{out} at {revision}")
 
 
-def under_profile(study: str, profile: str, *, store: Path) -> dict[str, Any]:
-    """A study's results under a profile, from finished runs; what has not been run is missing in them.
+def under_profile(study: str, profile: str, *, store: Path) -> StudyResults:
+    """Return a study's results under a profile, from finished runs; what has not been run is missing in them.
 
     Raises:
         InputError: if there is no such study or profile, or none of its runs has finished.
     """
-    session = open_for(study, store=store, profile=profile)
-    plan = plan_of(session, Lookup(session))
+    session = open_session(Request(study=study, store=store, profile=profile))
+    plan = unfold(session, Lookup(session))
     if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
         raise InputError(
             f"the store {store} holds no finished run of study {study!r} on profile {profile!r}; run "
@@ -99,6 +102,6 @@ def _git(*arguments: str, revision: str) -> str:
 
 
 def _cache() -> Path:
-    """DVC's cache, wherever its config has put it."""
+    """Return DVC's cache, wherever its config has put it."""
     done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False)
     return Path(done.stdout.strip()) if done.returncode == 0 and done.stdout.strip() else Path(".dvc/cache")

@@ -10,8 +10,9 @@ it is shown as what it is, with all in which it differs.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from study.analysis.spread import mean_interval, prediction_interval, spread_ratio
-from study.analysis.statistics import LEAST_SEEDS, Interval
+from study.analysis.intervals import mean_interval, prediction_interval
+from study.analysis.moments import LEAST_SEEDS
+from study.analysis.spread import spread_ratio
 from study.paper.judged import (
     FAILS,
     HOLDS,
@@ -37,6 +38,7 @@ from study.paper.side_claims import (
     judge_scale,
     told_of_ratio,
 )
+from study.results.comparisons import Interval
 
 WIDEST = 0.05  # half a prediction interval: a wider one would take in almost any number, and agree with it
 

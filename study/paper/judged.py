@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from study.analysis.statistics import LEAST_SEEDS, Interval, paired_difference
+from study.analysis.intervals import paired_difference
+from study.analysis.moments import LEAST_SEEDS
 from study.paper.protocol import dataset_of, differences
+from study.results.comparisons import Interval
 
 REPRODUCED, NOT_REPRODUCED, UNDETERMINED = "reproduced", "not reproduced", "undetermined"
 HOLDS, FAILS, OPEN = "it holds", "it does not hold", "it cannot be told"

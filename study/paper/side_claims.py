@@ -4,9 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.analysis.comparisons import COLLAPSES, SAME_SCALE
+from study.analysis.arms import COLLAPSES
+from study.analysis.intervals import ratio_interval, wilson
+from study.analysis.moments import LEAST_SEEDS
 from study.analysis.spread import last_epochs, spread_ratio, wander
-from study.analysis.statistics import LEAST_SEEDS, Interval, ratio_interval, wilson
+from study.analysis.vicreg_terms import SAME_SCALE
 from study.paper.judged import (
     FAILS,
     HOLDS,
@@ -26,6 +28,7 @@ from study.paper.judged import (
     unsure,
 )
 from study.paper.protocol import differences
+from study.results.comparisons import Interval
 
 GAIN, MARGIN = 0.02, 0.01  # the paper's "+2 points"; and what is too small to be called an improvement
 MAJORITY = 0.5  # of a point's neighbours: separated "for the most part"

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.analysis.statistics import Interval
 from study.paper.judged import (
     FAILS,
     HOLDS,
@@ -25,6 +24,7 @@ from study.paper.protocol import DATASETS, data_of, dataset_of, differences, is_
 from study.reporting import figures, panels
 from study.reporting.design_panels import figure
 from study.reporting.formatting import figure_of, measure_name, plain, short, signed, without_paths
+from study.results.comparisons import Interval
 
 SIGNS = {REPRODUCED: ("●", "healthy"), NOT_REPRODUCED: ("✖", "complete"), UNDETERMINED: ("◆", "uninformative")}
 COLLAPSE = {

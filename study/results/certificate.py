@@ -1,77 +1,159 @@
-"""What running some runs again showed, as `study.verify` certifies it: the sentence, and whether it is of these results."""
+"""Certificates of `study.verify`: what running some runs again showed."""
 
+import dataclasses
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from study.results.json_values import from_values, to_values
+from study.results.schema import StudyResults
+from study.runs.outcomes import REPEATABLE
+from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
+
 IDENTICAL, TOLERATED, NOT_REPRODUCED = "bit-identical", "within tolerance", "not reproduced"
-OUTCOMES = ("finished", "pruned", "diverged")  # endings that a run would come to again
-KEYS = ("study", "runs", "tolerance", "environment", "sentence")  # that a certificate has to have to be read
+_REMEDY = "run python -m study.verify again"
 
 
-def certified(certificate: Mapping[str, Any] | None, results: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a certificate says of these results: itself, with those of its runs alone that they report, and with counts and a
-    sentence that are of these. None without a certificate, for one of another study, and where no run is left.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifiedRun:
+    """One run that was run again.
 
-    Args:
-        certificate: of `study.verify`, with the `KEYS`.
-        results: of a study, as in its `study.json`.
+    `status_again` is how it ended this time. `largest_difference` is of any accuracy, as a share; None where there is none
+    to compare. `differing` names some of the keys whose values differ, of `differing_count`. `weights` are `identical`,
+    `differ` or `not kept`.
     """
-    if certificate is None or certificate["study"] != results["study"]:
+
+    arm: str
+    label: str
+    seed: int
+    digest: str
+    outcome: str
+    status: str
+    status_again: str
+    largest_difference: float | None
+    differing: tuple[str, ...]
+    differing_count: int
+    weights: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """What running some runs of a study again showed.
+
+    `tolerance` is the difference of an accuracy, a share, that was allowed. `counts` maps outcomes to runs, `ended` is the
+    number of runs that could have been chosen. `same_machinery` is whether the results were made on the same one.
+    """
+
+    study: str
+    runs: tuple[VerifiedRun, ...]
+    tolerance: float
+    environment: Mapping[str, Any]
+    sentence: str
+    profile: str | None = None
+    same_machinery: bool | None = None
+    commit: str | None = None
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    ended: int = 0
+
+
+def read_certificate(path: Path) -> Certificate | None:
+    """Read a certificate; None where there is no such file.
+
+    Raises:
+        InputError: if the file does not hold a certificate.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except FileNotFoundError:
         return None
-    digests = {run["digest"] for arm in results["arms"] for run in arm["runs"]}
-    runs = [run for run in certificate["runs"] if run["digest"] in digests]
-    return {**certificate, **verdict(runs, certificate, results)} if runs else None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} must be a certificate, but is not ({error!r}); {_REMEDY}.") from None
+    return certificate_from_values(values, where=str(path))
 
 
-def verdict(
-    runs: Sequence[Mapping[str, Any]], certificate: Mapping[str, Any], results: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The entries of a certificate that follow from its runs: `runs`, `counts`, `ended` and `sentence`."""
-    counts = Counter(run["outcome"] for run in runs)
-    ended = sum(run["status"] in OUTCOMES for arm in results["arms"] for run in arm["runs"])
-    return {
-        "runs": list(runs),
-        "counts": {outcome: counts[outcome] for outcome in (IDENTICAL, TOLERATED, NOT_REPRODUCED)},
-        "ended": ended,
-        "sentence": _sentence(runs, counts, ended, certificate["tolerance"], certificate["environment"]),
-    }
+def certificate_from_values(values: Any, *, where: str) -> Certificate:
+    """Return the certificate that JSON values hold; `where` names them in errors.
+
+    Raises:
+        InputError: if they lack a key, or have a value of another kind.
+    """
+    return from_values(Certificate, values, where=where, remedy=_REMEDY)
 
 
-def in_words(run: Mapping[str, Any]) -> str:
-    """What became of one run: `not reproduced: differs in the weights alone, accuracies at most 0 points apart`."""
-    if run["outcome"] == IDENTICAL:
-        return f"{IDENTICAL} (weights {run['weights']})"
-    return f"{run['outcome']}: {_difference(run)}"
+def write_certificate(path: Path, certificate: Certificate) -> None:
+    """Write a certificate; equal certificates give equal bytes.
+
+    Raises:
+        InputError: where the disk is full or may not be written.
+    """
+    write_atomically(path, to_json(to_values(certificate)))
 
 
-def _difference(run: Mapping[str, Any]) -> str:
-    if run["status"] != run["status_again"]:
-        return f"it was {run['status']}, and is now {run['status_again']}"
-    largest, named = run["largest_difference"], run["differing"][:3]
-    apart = "" if largest is None else f", accuracies at most {100 * largest:.3g} points apart"
+def certified(certificate: Certificate | None, results: StudyResults) -> Certificate | None:
+    """Return the part of a certificate that is of these results, with counts and a sentence of that part.
+
+    None without a certificate, for one of another study, and where none of its runs is reported any more.
+    """
+    if certificate is None or certificate.study != results.study:
+        return None
+    digests = results.digests()
+    runs = [run for run in certificate.runs if run.digest in digests]
+    if not runs:
+        return None
+    return with_runs(certificate, runs, results)
+
+
+def with_runs(certificate: Certificate, runs: Sequence[VerifiedRun], results: StudyResults) -> Certificate:
+    """Return a certificate with these runs of the results, and the counts and the sentence that follow from them."""
+    counts = Counter(run.outcome for run in runs)
+    ended = sum(run.status in REPEATABLE for arm in results.arms for run in arm.runs)
+    return dataclasses.replace(
+        certificate,
+        runs=tuple(runs),
+        counts={outcome: counts[outcome] for outcome in (IDENTICAL, TOLERATED, NOT_REPRODUCED)},
+        ended=ended,
+        sentence=_sentence(runs, counts, ended, certificate.tolerance, certificate.environment),
+    )
+
+
+def describe_run(run: VerifiedRun) -> str:
+    """Return what became of one run: `not reproduced: differs in the weights alone, accuracies at most 0 points apart`."""
+    if run.outcome == IDENTICAL:
+        return f"{IDENTICAL} (weights {run.weights})"
+    return f"{run.outcome}: {_difference(run)}"
+
+
+def _difference(run: VerifiedRun) -> str:
+    if run.status != run.status_again:
+        return f"it was {run.status}, and is now {run.status_again}"
+    named = run.differing[:3]
+    apart = ""
+    if run.largest_difference is not None:
+        apart = f", accuracies at most {100 * run.largest_difference:.3g} points apart"
     if not named:
         return f"differs in the weights alone{apart}"
-    more = run["differing_count"] - len(named)
-    weights = ", and in the weights" if run["weights"] == "differ" else ""
+    more = run.differing_count - len(named)
+    weights = ", and in the weights" if run.weights == "differ" else ""
     return f"differs in {', '.join(named)}{f' and {more} more' if more else ''}{weights}{apart}"
 
 
 def _sentence(
-    runs: Sequence[Mapping[str, Any]], counts: Mapping[str, int], ended: int, tolerance: float,
-    environment: Mapping[str, str],
-) -> str:  # fmt: skip
-    """One sentence for a report: how many were run again, how many came out the same, and in what the first did not."""
+    runs: Sequence[VerifiedRun], counts: Mapping[str, int], ended: int, tolerance: float, environment: Mapping[str, Any]
+) -> str:
+    """Return how many runs were run again, how many came out the same, and in what the first did not."""
     said = f"{len(runs)} of {ended} ended runs {'was' if len(runs) == 1 else 'were'} run again from nothing"
     where = f" on {environment['device']}, torch {environment['torch']}"
     if counts[IDENTICAL] == len(runs):
         return f"{said}{where}: bit-identical."
-    largest = max((run["largest_difference"] for run in runs if run["outcome"] == TOLERATED), default=0.0)
     parts = [f"{counts[IDENTICAL]} bit-identical"] if counts[IDENTICAL] else []
     if counts[TOLERATED]:
+        largest = max(run.largest_difference or 0.0 for run in runs if run.outcome == TOLERATED)
         apart = f"accuracies at most {100 * largest:.3g} points apart, {100 * tolerance:.3g} allowed"
         parts.append(f"{counts[TOLERATED]} within tolerance ({apart})")
-    for run in [run for run in runs if run["outcome"] == NOT_REPRODUCED][:1]:
-        which = f"{run['label']}, seed {run['seed']}: " if len(runs) > 1 else ""
+    for run in [run for run in runs if run.outcome == NOT_REPRODUCED][:1]:
+        which = f"{run.label}, seed {run.seed}: " if len(runs) > 1 else ""
         parts.append(f"{counts[NOT_REPRODUCED]} not reproduced ({which}{_difference(run)})")
     return f"{said}{where}: {', '.join(parts)}."

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Whether reported results hold: planned anew, compared with the store, and run again."""

@@ -1,22 +1,26 @@
-"""Whether results are what today's code and parameters would make: each study planned anew and held against them."""
+"""Checks whether results are what today's code and parameters would make."""
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from study.ablate import plan_of
 from study.config.config import Config
 from study.config.load import load_config
-from study.execution.scheduler import OUTCOMES, Lookup
+from study.config.places import PREPARED
+from study.design.unfold import unfold
+from study.execution.request import Request
+from study.execution.scheduler import Lookup
+from study.execution.session import open_session
 from study.execution.status import staleness
-from study.results.results import changes_since, is_same_run, open_for, reported
+from study.results.runs import RunResults
+from study.results.schema import StudyResults
 from study.runs.identity import Identity
-from study.runs.prepared_data import PREPARED
-from study.runs.store import MISSING, Store
+from study.runs.outcomes import MISSING, OUTCOMES
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
+from study.verification.replan import changes_since, is_same_run
 from vicreg.data.fingerprint import source_fingerprint
 from vicreg.errors import InputError
 
@@ -25,33 +29,33 @@ _MADE_BY_DESIGN = ("step", "trial", "tuning")  # roles of cells that results dec
 
 @dataclass(frozen=True, kw_only=True)
 class Freshness:
-    """Groups of (reason, the cells it holds for), and their count; or why nothing was checked."""
+    """Groups of (reason, the cells that are not fresh for it), and their count; or why nothing was checked."""
 
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     count: int = 0
     unchecked: str = ""
 
 
-def freshness(results: Mapping[str, Any], *, store: Path) -> Freshness:
-    """How a study's results stand to the runs that it asks for today.
+def freshness(results: StudyResults, *, store: Path) -> Freshness:
+    """Return how a study's results stand to the runs that it asks for today.
 
     A cell is fresh where its run is the one that is reported and the store holds its outcome. Nothing is downloaded and
     nothing is run: where the data are not at hand, or the parameters are none a run can have, nothing is checked.
     """
-    name, profile, overrides = results["study"], results["profile"], results.get("overrides") or {}
     try:
-        config = load_config(profile=profile, settings=overrides)
-        if not data_at_hand(config, store=store):
+        config = load_config(profile=results.profile, settings=results.overrides)
+        if not is_data_at_hand(config, store=store):
             return Freshness(unchecked=f"the data ({config.prepare.dataset}) are not here, so no plan can be made.")
-        session = open_for(name, store=store, profile=profile, overrides=overrides)
-        plan = plan_of(session, Lookup(session))
+        request = Request(study=results.study, store=store, profile=results.profile, overrides=results.overrides)
+        session = open_session(request)
+        plan = unfold(session, Lookup(session))
     except InputError as error:
         return Freshness(unchecked=str(error))
-    return _held_against(results, plan, session.store)
+    return _compared(results, plan, session.store)
 
 
-def data_at_hand(config: Config, *, store: Path) -> bool:
-    """Whether a config's data are here, raw or prepared, so that they need no download."""
+def is_data_at_hand(config: Config, *, store: Path) -> bool:
+    """Return whether a config's data are here, raw or prepared, so that they need no download."""
     if source_fingerprint(dataset=config.prepare.dataset, root=config.data_root) is not None:
         return True
     for path in (PREPARED, *sorted((store / "datasets").glob("*"))):
@@ -64,10 +68,9 @@ def data_at_hand(config: Config, *, store: Path) -> bool:
     return False
 
 
-def _held_against(results: Mapping[str, Any], plan: Plan, store: Store) -> Freshness:
-    before, known = reported(results), dict(store.identities())
-    labels = {arm["name"]: arm["label"] for arm in results["arms"]}
-    roles = {arm["name"]: arm.get("role") for arm in results["arms"]}
+def _compared(results: StudyResults, plan: Plan, store: Store) -> Freshness:
+    before, known = results.runs_by_cell(), dict(store.identities())
+    labels = {arm.name: arm.label for arm in results.arms}
     groups: dict[str, list[tuple[str, int]]] = {}
     planned = set()
     for cell in plan.cells:
@@ -76,7 +79,7 @@ def _held_against(results: Mapping[str, Any], plan: Plan, store: Store) -> Fresh
         if reason := _reason(cell, before.get((cell.arm, cell.seed)), results, store, known):
             groups.setdefault(reason, []).append((labels[cell.arm], cell.seed))
     for arm, seed in before.keys() - planned:
-        awaited = plan.later and (roles[arm] in _MADE_BY_DESIGN or roles[arm] == "arm")
+        awaited = plan.pending and results.arm(arm).role in (*_MADE_BY_DESIGN, "arm")
         reason = "not planned yet: it follows from runs that are not here" if awaited else "no longer asked for"
         groups.setdefault(reason, []).append((labels[arm], seed))
     return Freshness(
@@ -86,11 +89,11 @@ def _held_against(results: Mapping[str, Any], plan: Plan, store: Store) -> Fresh
 
 
 def _reason(
-    cell: Cell, before: Mapping[str, Any] | None, results: Mapping[str, Any], store: Store, known: dict[str, Identity]
+    cell: Cell, before: RunResults | None, results: StudyResults, store: Store, known: dict[str, Identity]
 ) -> str | None:
-    """Why a cell is not fresh, or None where it is."""
+    """Return why a cell is not fresh, or None where it is."""
     status, why = store.status(cell.run)
-    if before is not None and before["digest"] == cell.run.digest:
+    if before is not None and before.digest == cell.run.digest:
         if status in OUTCOMES:
             return None
         return "its run is no longer in the store" if status == MISSING else f"{status}: {why}"
@@ -100,14 +103,14 @@ def _reason(
         return f"{status}: {why}"
     if before is None:
         return "never run"
-    if is_same_run(cell, before["digest"], results):
+    if is_same_run(cell, before.digest, results):
         return f"reported from another machine: {'; '.join(changes_since(results, cell))}"
-    stale = staleness(cell, known, before["digest"]) or "; ".join(changes_since(results, cell))
+    stale = staleness(cell, known, before.digest) or "; ".join(changes_since(results, cell))
     return f"stale: {stale}" if stale else "stale: its settings have changed"
 
 
 def _by_label(cells: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-    """`ν 1, seeds 0, 1, 2`, a text an arm."""
+    """Return `ν 1, seeds 0, 1, 2`, a text an arm."""
     seeds: dict[str, list[int]] = {}
     for label, seed in cells:
         seeds.setdefault(label, []).append(seed)

@@ -11,6 +11,8 @@ import torch
 
 from study.analysis.summary import summarise
 from study.config.config import Config
+from study.results.json_values import to_values
+from study.results.schema import StudyResults
 from study.spec.plan import Plan, Step, make_plan
 from study.spec.study_file import Arm, Search, Study, grid_name
 from vicreg.data.dataset import Dataset
@@ -61,6 +63,11 @@ def unfinished(status: str, reason: str | None = None, history: Sequence[Any] = 
         "status": status, "reason": reason, "commit": None, "history": list(history), "validation": {}, "test": {},
         "collapse": {}, "verdict": None,
     }  # fmt: skip
+
+
+def log_record(epoch: int, **logged: float) -> dict[str, Any]:
+    """Return an epoch of a log with a loss and these numbers."""
+    return {"epoch": epoch, "total": 1.0, **logged}
 
 
 def by_seed(arm: str, values: Sequence[float], **named: Any) -> dict[tuple[str, int], Any]:
@@ -145,7 +152,10 @@ class Shelf:
                 self._results[cell.run.digest] = results[cell.arm, cell.seed]
 
     def result(self, run: Any) -> dict[str, Any]:
-        told = {"seed": run.config.pretrain.seed, "digest": run.digest, "images_per_second": [], "joules": None}
+        told = {
+            "seed": run.config.pretrain.seed, "digest": run.digest, "effective_coefficients": None, "images_per_second": [],
+            "joules": None,
+        }  # fmt: skip
         return {**told, **self._results[run.digest]}
 
 
@@ -213,12 +223,16 @@ class Plans:
         plan = self.plan(asked, tuned={name: {"pretrain.base_lr": value} for name, value in chosen.items()})
         return plan.with_cells(cells)
 
-    def summary(
-        self, results: Results, *, of: Plan | None = None, asked: Study | None = None, command: str = COMMAND, **named: Any
-    ) -> dict[str, Any]:
-        """The summary of a plan, or of the arms of a study at three seeds."""
+    def results(
+        self, runs: Results, *, of: Plan | None = None, asked: Study | None = None, command: str = COMMAND, **named: Any
+    ) -> StudyResults:
+        """Return the results of a plan, or of the arms of a study at three seeds."""
         plan = of or self.plan(asked or study(), **named)
-        return summarise(plan, Shelf(plan, results), self.dataset, command=command, overrides={})
+        return summarise(plan, Shelf(plan, runs), self.dataset, command=command, overrides={})
+
+    def summary(self, runs: Results, **named: Any) -> dict[str, Any]:
+        """Return the same as the plain values that are written."""
+        return to_values(self.results(runs, **named))
 
 
 def lifelike_results(

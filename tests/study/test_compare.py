@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from study import ablate, compare
-from study.analysis.statistics import holm
+from study.analysis.multiple_testing import holm
 from study.comparison import alignment
 from study.comparison.alignment import Pair, align, on_different_images
 from study.comparison.sources import Source

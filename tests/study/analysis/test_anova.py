@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from study.analysis.anova import anova
-from study.analysis.statistics import paired_difference
+from study.analysis.intervals import paired_difference
 from vicreg.errors import InputError
 
 LEVELS = {"lambda_": (1, 5, 25), "mu": (0.0, 25.0)}

@@ -3,7 +3,7 @@
 import pytest
 
 from study.spec.study_file import Arm
-from tests.study.made_up import ARMS, GRID, Plans, arm_of, by_seed, finished, study, unfinished
+from tests.study.made_up import ARMS, GRID, Plans, arm_of, by_seed, finished, log_record, study, unfinished
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_an_arm_that_diverged_is_not_said_to_have_collapsed(summary_of):
 
 def test_a_searchs_answer_counts_collapsed_settings_and_what_pruning_saved(plans):
     plan = plans.search([{"pretrain.nu": 0.5}, {"pretrain.nu": 4}])
-    pruned = unfinished("pruned", history=[{"epoch": 1}])
+    pruned = unfinished("pruned", history=[log_record(1)])
     results = {**by_seed("base", [0.5] * 3), ("trial-000", 1000): finished(0.6), ("trial-001", 1001): pruned}
     answer = plans.summary(results, of=plan)["answer"]
     assert "Of 3 settings 1 collapsed (1 complete and pruned)" in answer
@@ -283,8 +283,8 @@ def test_a_note_says_how_far_the_variance_term_of_the_baseline_got(summary_of):
     results = by_seed("base", [0.5] * 2)
     terms = {"invariance": 0.0, "covariance": 0.0, "weighted_invariance": 0.0, "weighted_covariance": 0.0}
     for seed, (std, below) in enumerate([(0.8, 0.9), (0.6, 0.7)]):
-        early = {**terms, "embedding_std_mean": 0.0, "embedding_share_below_gamma": 1.0}
-        late = {**terms, "embedding_std_mean": std, "embedding_share_below_gamma": below}
+        early = log_record(1, **terms, embedding_std_mean=0.0, embedding_share_below_gamma=1.0)
+        late = log_record(2, **terms, embedding_std_mean=std, embedding_share_below_gamma=below)
         results["base", seed]["history"] = [early, late]
     (note,) = [note for note in summary_of(results)["notes"] if "gamma" in note]
     assert "std within a batch is 0.70 on average" in note and "80 % of dimensions are below gamma" in note

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tests.study.made_up import GRID, Plans, arm_of, by_seed, finished, study, unfinished
+from tests.study.made_up import GRID, Plans, arm_of, by_seed, finished, log_record, study, unfinished
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def some_trials(count):
 def test_trials_stand_in_the_order_they_were_proposed_with_what_became_of_each(plans):
     trials = some_trials(3)
     plan = plans.search(trials, best=1)
-    history = [{"epoch": epoch} for epoch in (1, 2)]
+    history = [log_record(epoch) for epoch in (1, 2)]
     results = {
         ("trial-000", 1000): finished(0.6), ("trial-001", 1001): finished(0.8),
         ("trial-002", 1002): unfinished("pruned", "complete collapse", history=history),
@@ -128,7 +128,7 @@ def test_trials_stand_in_the_order_they_were_proposed_with_what_became_of_each(p
 
 def test_the_share_that_pruning_saved_is_of_all_epochs_that_were_planned(plans):
     plan = plans.search(some_trials(4))
-    history = [{"epoch": epoch} for epoch in (1, 2, 3)]
+    history = [log_record(epoch) for epoch in (1, 2, 3)]
     results = {
         ("trial-001", 1001): unfinished("pruned", history=history[:1]),
         ("trial-002", 1002): unfinished("pruned", history=history),

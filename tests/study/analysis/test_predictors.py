@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from study.spec.study_file import Arm
-from tests.study.made_up import ARMS, Plans, arm_of, by_seed, finished, study, unfinished
+from tests.study.made_up import ARMS, Plans, arm_of, by_seed, finished, log_record, study, unfinished
 
 T_2 = 4.302652729911275  # the 97.5 % quantile of Student's t with 2 degrees of freedom
 
@@ -90,7 +90,10 @@ def with_terms(verdict, invariance, covariance):
     weighted = {"weighted_invariance": 25 * invariance, "weighted_covariance": covariance}
     first = {"invariance": 1.0, "covariance": 1.0, "weighted_invariance": 1.0, "weighted_covariance": 1.0}
     hinge = {"embedding_std_mean": 0.5, "embedding_share_below_gamma": 1.0}
-    run["history"] = [{**hinge, **first}, {**hinge, "invariance": invariance, "covariance": covariance, **weighted}]
+    run["history"] = [
+        log_record(1, **hinge, **first),
+        log_record(2, **hinge, invariance=invariance, covariance=covariance, **weighted),
+    ]
     return run
 
 

@@ -7,7 +7,8 @@ import statistics
 import pytest
 from scipy import stats
 
-from study.analysis.spread import last_epochs, mean_interval, prediction_interval, spread_ratio, wander
+from study.analysis.intervals import mean_interval, prediction_interval
+from study.analysis.spread import last_epochs, spread_ratio, wander
 from vicreg.errors import InputError
 
 THREE = [0.70, 0.71, 0.75]

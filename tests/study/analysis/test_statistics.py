@@ -10,23 +10,14 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
-from study.analysis.statistics import (
-    effect_size,
-    equivalence,
-    holm,
-    mean,
-    paired_difference,
-    paired_sampling_error,
-    pooled_spread,
-    probability_better,
-    rank_correlations,
-    ratio_interval,
-    sampling_error,
-    seeds_needed,
-    smallest_detectable,
-    standard_deviation,
-    wilson,
-)
+from study.analysis.effect_sizes import effect_size, probability_better
+from study.analysis.equivalence import equivalence
+from study.analysis.intervals import paired_difference, ratio_interval, wilson
+from study.analysis.moments import mean, pooled_spread, standard_deviation
+from study.analysis.multiple_testing import holm
+from study.analysis.power import seeds_needed, smallest_detectable
+from study.analysis.rank_correlation import rank_correlations
+from study.analysis.sampling_error import paired_sampling_error, sampling_error
 from vicreg.errors import InputError
 
 T_2 = 4.302652729911275  # the 97.5 % quantile of Student's t with 2 degrees of freedom, from any table

@@ -107,7 +107,7 @@ def test_a_path_half_run_goes_on_from_the_round_that_is_missing(designed, traine
     path = designed.store.folder(second[0].run.digest)
     path.rename(path.with_name("away"))
     plan = plan_of("--study", "walk")
-    assert len(plan.path) == 1 and [one.after for one in plan.later] == ["round 2 of the path"]
+    assert len(plan.path) == 1 and [one.after for one in plan.pending] == ["round 2 of the path"]
     path.with_name("away").rename(path)
     assert len(plan_of("--study", "walk").path) == 3
 

@@ -52,7 +52,7 @@ def test_what_is_confirmed_of_a_front_is_spread_over_it_its_ends_first(count, ch
 def test_a_search_by_several_objectives_confirms_some_of_its_front_at_the_studys_seeds(designed, plan_of):
     plan = plan_of("--study", "front")
     trials = of_role(plan, "trial")
-    assert len(trials) == 6 and plan.later == ()
+    assert len(trials) == 6 and plan.pending == ()
     points = {}
     for cell in trials:
         width, expander = cell.settings["pretrain.width"], cell.settings["pretrain.expander"]

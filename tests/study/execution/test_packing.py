@@ -50,7 +50,7 @@ def asked(tiny_config, digits, tmp_path):
 @pytest.mark.parametrize(("cores", "threads", "workers"), [(8, 1, 8), (8, 2, 4), (8, 3, 2), (2, 2, 1), (1, 2, 1), (1, 1, 1)])
 def test_a_cpu_is_given_as_many_runs_as_its_cores_hold(asked, monkeypatch, cores, threads, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores))
-    monkeypatch.setattr(packing, "_that_fit_in_memory", lambda config, dataset: 100)
+    monkeypatch.setattr(packing, "fitting_in_memory", lambda config, dataset: 100)
     assert asked({"pretrain.threads": threads}) == workers
 
 
@@ -70,7 +70,7 @@ def test_the_number_for_a_gpu_is_measured_once_and_remembered(tiny_config, digit
         return measured({1: 1.0, 2: 2.0, 4: 2.1})(number)
 
     monkeypatch.setattr(packing, "pace", timed)
-    monkeypatch.setattr(packing, "machinery", lambda device: {"device": str(device)})
+    monkeypatch.setattr(packing, "machinery", lambda device, *, precision: {"device": str(device), "precision": precision})
     gpu = torch.device("cuda")
     ask = lambda settings: choose_workers(  # noqa: E731
         tiny_config(settings), digits, data=tmp_path, store=Store(tmp_path), device=gpu

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.analysis.statistics import Interval, paired_difference
+from study.analysis.intervals import paired_difference
 from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
 from study.paper.side_claims import (
     judge_batch_accuracy,
@@ -15,6 +15,7 @@ from study.paper.side_claims import (
     told_of_ratio,
     wander_ratio,
 )
+from study.results.comparisons import Interval
 from tests.study.made_up import unfinished
 from tests.study.made_up_paper import CLASSES, FINE, PAPER, SPREAD, WHOLE, Paper, map_of, measured
 

@@ -1,0 +1,33 @@
+"""The commands that run an arm or a run again, as a person would type them."""
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+
+from study.spec.plan import Cell, Plan
+
+
+def command_of(command: str, plan: Plan, cells: Sequence[Cell], *, alone: bool = False) -> str:
+    """Return what runs an arm again, or one of its cells alone.
+
+    An arm that the design made is not in the study's file, so its settings are spelled out.
+
+    Args:
+        command: the study's.
+        plan: of the study.
+        cells: of the arm, or one of them.
+        alone: the cell's seed alone is run.
+    """
+    first = cells[0]
+    own_seed = alone or first.role in ("trial", "tuning")
+    start = f"{without_seeds(command)} --first-seed {first.seed} --seeds 1" if own_seed else command
+    if first.is_control or first.arm in [arm.name for arm in plan.study.arms]:
+        return f"{start} --arm {shlex.quote(first.arm)} --again"
+    settings = ",".join(f"{key}={json.dumps(value)}" for key, value in first.settings.items())
+    return f"{re.sub(r' --trials [0-9]+', '', start)} --arm {shlex.quote(settings)} --again"
+
+
+def without_seeds(command: str) -> str:
+    """Return the command without a number of seeds of its own, for `--add-seeds` to be appended."""
+    return re.sub(r" --(seeds|add-seeds|first-seed) \S+", "", command)

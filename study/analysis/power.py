@@ -1,0 +1,70 @@
+"""The differences that a number of seeds can find, and the seeds that a difference needs."""
+
+import math
+from functools import lru_cache
+
+from scipy import optimize, stats
+
+from study.analysis.moments import LEAST_SEEDS
+from study.analysis.student import t_quantile
+from vicreg.errors import InputError
+
+
+def smallest_detectable(spread: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float | None:
+    """The true difference that a paired two-sided t test over n seeds finds with this power.
+
+    `spread` is the standard deviation of the paired differences. The test statistic of a difference d is noncentral t with
+    n - 1 degrees of freedom and noncentrality d sqrt(n) / spread (Cohen, Statistical Power Analysis, 1988, chapter 2).
+
+    None for n < 2, where there is no test.
+
+    Raises:
+        InputError: for a negative spread, or a power that is not above alpha or not below 1.
+    """
+    _need_power(spread, alpha, power)
+    if n < 2:
+        return None
+    return spread / math.sqrt(n) * _noncentrality(n, alpha, power)
+
+
+def seeds_needed(
+    spread: float, difference: float, *, alpha: float = 0.05, power: float = 0.8, most: int = 1000
+) -> int | None:
+    """The fewest seeds, at least 3, with which a paired two-sided t test finds a true difference with this power.
+
+    None where more than `most` would be needed, as for a difference of 0. Units and errors as in `smallest_detectable`.
+    """
+    _need_power(spread, alpha, power)
+
+    def enough(n: int) -> bool:
+        return spread / math.sqrt(n) * _noncentrality(n, alpha, power) <= abs(difference)
+
+    if difference == 0 or most < LEAST_SEEDS or not enough(most):
+        return None
+    low, high = LEAST_SEEDS - 1, most  # the answer is above low and at most high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+@lru_cache(maxsize=4096)
+def _noncentrality(n: int, alpha: float, power: float) -> float:
+    critical = t_quantile(1 - alpha / 2, n - 1)
+
+    def excess(noncentrality: float) -> float:
+        # P(T < -c) as P(T > c) of the mirrored distribution: scipy's cdf is nan far out in that tail.
+        sides = stats.nct.sf(critical, n - 1, [noncentrality, -noncentrality])
+        return float(sides.sum()) - power
+
+    high = 1.0
+    while excess(high) < 0:
+        high *= 2
+    return float(optimize.brentq(excess, 0, high, xtol=1e-12))
+
+
+def _need_power(spread: float, alpha: float, power: float) -> None:
+    if not spread >= 0:
+        raise InputError(f"spread must be at least 0, but got {spread}; it is a standard deviation.")
+    if not 0 < alpha < power < 1:
+        raise InputError(f"power must be above alpha and below 1, but got {power} with alpha {alpha}.")

@@ -1,0 +1,54 @@
+"""The difference of two accuracies measured on different test images, so without pairing."""
+
+import math
+from collections.abc import Sequence
+
+from scipy import stats
+
+from study.analysis.equivalence import Equivalence
+from study.analysis.moments import LEAST_SEEDS, mean, standard_deviation
+from study.results.comparisons import Interval
+
+ALPHA = 0.05
+
+
+def unpaired_difference(
+    values: Sequence[float], others: Sequence[float], *, images: tuple[int, int], margin: float
+) -> tuple[Interval, Equivalence]:
+    """Return mean(values) - mean(others) with its interval, and whether it is within the margin.
+
+    Welch's t interval (Biometrika 34, 1947) with the sampling error of both test sets added, which seeds do not show and
+    pairing cannot remove. The variance is the sum over the two sides of s^2 / n + p (1 - p) / N, of n seeds and N images.
+    Its degrees of freedom are Satterthwaite's (Biometrics Bulletin 2, 1946), those of a test set N - 1. Equivalence is by
+    two one-sided tests on the same error. Nothing is concluded with fewer than 3 seeds on either side.
+
+    Args:
+        values, others: accuracies (n,), shares from 0 to 1, a seed each.
+        images: number of test images of each.
+        margin: the smallest difference that would matter, a share.
+    """
+    centre, n = mean(values) - mean(others), min(len(values), len(others))
+    nothing = Interval(n=n, mean=centre, low=None, high=None, p=None), Equivalence(n=n, mean=centre, margin=margin)
+    if n < LEAST_SEEDS:
+        return nothing
+    parts = [part for side, count in zip((values, others), images, strict=True) for part in _variances(side, count)]
+    variance = math.fsum(part for part, _ in parts)
+    if variance == 0:  # everything right, or everything wrong, on both sides: no error can be estimated
+        return nothing
+    freedom = variance**2 / math.fsum(part**2 / free for part, free in parts)
+    error = math.sqrt(variance)
+    half, narrow = (float(stats.t.ppf(share, freedom)) * error for share in (1 - ALPHA / 2, 1 - ALPHA))
+    p = float(2 * stats.t.sf(abs(centre) / error, freedom))
+    outside = float(stats.t.sf((margin - abs(centre)) / error, freedom))
+    interval = Interval(n=n, mean=centre, low=centre - half, high=centre + half, p=p)
+    close = Equivalence(
+        n=n, mean=centre, margin=margin, low=centre - narrow, high=centre + narrow, p=outside,
+        equivalent=outside <= ALPHA, largest=abs(centre) + narrow,
+    )  # fmt: skip
+    return interval, close
+
+
+def _variances(values: Sequence[float], images: int) -> list[tuple[float, int]]:
+    """Return the variance of a mean from its seeds and from its test images, each with its degrees of freedom."""
+    share, spread = mean(values), standard_deviation(values) or 0.0
+    return [(spread**2 / len(values), len(values) - 1), (share * (1 - share) / images, images - 1)]

@@ -1,0 +1,81 @@
+"""What is said of VICReg's own terms and coefficients; a method without them is left out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from study.analysis.arms import COLLAPSES
+from study.analysis.intervals import ratio_interval
+from study.analysis.moments import mean
+from study.analysis.predictors import different_runs
+from study.results.findings import ScaleClaim
+from study.results.runs import EpochRecord, RunResults
+from study.results.schema import ArmResults
+from study.runs.outcomes import FINISHED, PRUNED
+
+PUBLISHED = Path(__file__).parent / "published.yaml"
+SAME_SCALE = 10**0.5  # two quantities within half a power of ten of one another are called of the same scale
+FIRST, SECOND = "invariance", "covariance"  # the terms whose scales are compared
+STD, BELOW_GAMMA = "embedding_std_mean", "embedding_share_below_gamma"
+
+
+def published_coefficients() -> dict[str, Any]:
+    """Return the published accuracies by coefficients, as `published.yaml` has them."""
+    published: dict[str, Any] = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["coefficients"]
+    return published
+
+
+def scale_claim(arms: Sequence[ArmResults]) -> ScaleClaim | None:
+    """Return the source paper's remark on its loss curves as numbers; None where two terms have no ratio.
+
+    It says that invariance and covariance "converge to the same scale", which "can be indicative of a collapse". The numbers
+    are the ratio of the two terms at the end of the baseline's runs, unweighted and weighted. With them go the counts of
+    collapsed runs among those whose terms are of one scale, and among the others.
+    """
+    ends = [_end(run) for arm in arms if arm.is_baseline for run in arm.runs if run.status == FINISHED and _has_terms(run)]
+    if not ends or not all(end.term(FIRST) > 0 and end.term(SECOND) > 0 for end in ends):
+        return None
+    weighted = [(end.term(f"weighted_{FIRST}"), end.term(f"weighted_{SECOND}")) for end in ends]
+    positive = all(first > 0 and second > 0 for first, second in weighted)
+    counted = [run for _, run in different_runs(arms) if run.status in (FINISHED, PRUNED) and _has_terms(run)]
+    return ScaleClaim(
+        ratio=ratio_interval([end.term(FIRST) for end in ends], [end.term(SECOND) for end in ends]),
+        weighted=ratio_interval(*zip(*weighted, strict=True)) if positive else None,
+        factor=SAME_SCALE,
+        same=_collapsed([run for run in counted if _is_of_one_scale(_end(run))]),
+        other=_collapsed([run for run in counted if not _is_of_one_scale(_end(run))]),
+    )
+
+
+def hinge_note(arms: Sequence[ArmResults]) -> list[str]:
+    """Return how far the variance term got with the baseline: a std at gamma means that it is satisfied."""
+    last = [_end(run) for arm in arms if arm.is_baseline for run in arm.runs if run.history]
+    if not last or not all(name in end.logged for end in last for name in (STD, BELOW_GAMMA)):
+        return []
+    std = mean([end.term(STD) for end in last])
+    below = mean([end.term(BELOW_GAMMA) for end in last])
+    return [
+        f"At the baseline's last epoch the embeddings' std within a batch is {std:.2f} on average, and {100 * below:.0f} % "
+        "of dimensions are below gamma, where the variance term still pulls."
+    ]
+
+
+def _end(run: RunResults) -> EpochRecord:
+    return run.history[-1]
+
+
+def _has_terms(run: RunResults) -> bool:
+    return bool(run.history) and all(name in _end(run).logged for name in (FIRST, SECOND))
+
+
+def _is_of_one_scale(end: EpochRecord) -> bool:
+    first, second = end.term(FIRST), end.term(SECOND)
+    return second > 0 and 1 / SAME_SCALE <= first / second <= SAME_SCALE
+
+
+def _collapsed(runs: Sequence[RunResults]) -> tuple[int, int]:
+    """Return how many of these runs collapsed, and how many there are."""
+    collapsed = sum(run.status == PRUNED or run.outcome in COLLAPSES for run in runs)
+    return collapsed, len(runs)

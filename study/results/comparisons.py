@@ -1,0 +1,96 @@
+"""What results say of arms beside their runs: means, differences and their intervals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from study.results.json_values import json_field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A mean of n paired differences, its confidence interval and the two-sided p-value against zero.
+
+    `low`, `high` and `p` are None where n is too small to estimate a spread. Of ratios the mean is geometric and p is
+    against 1.
+    """
+
+    n: int
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correlation:
+    """A rank correlation of n points and its 95 % interval.
+
+    `value` is None where an input is constant, `low` and `high` also where there are fewer than 5 independent units.
+    """
+
+    n: int
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceDetail:
+    """What a difference of the primary accuracy says beside its interval.
+
+    `values` are the differences at `seeds`, `effect_size` is Hedges' g, and `probability_better` how likely one more seed
+    is above. `test_error` is the standard error from the choice of test images.
+    """
+
+    seeds: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+    effect_size: float | None = None
+    probability_better: float | None = None
+    test_error: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adjusted:
+    """A p-value adjusted by Holm over the tests of a study; None where the test has none."""
+
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(Interval):
+    """A difference paired by seed. `detail` is that of the primary accuracy; `adjusted` that of a test."""
+
+    detail: DifferenceDetail | None = json_field(inline=True)
+    adjusted: Adjusted | None = json_field(inline=True)
+
+    @property
+    def p_holm(self) -> float | None:
+        """The p-value adjusted by Holm; None where this is no test or has no p-value."""
+        return self.adjusted.p_holm if self.adjusted else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSummary:
+    """One column of an arm over its seeds.
+
+    `difference` is from the baseline, `gain` from the arm's untrained control; each is None where there is nothing to pair.
+    `test_error` is the standard error of the mean from the choice of test images, of the primary accuracy alone.
+    """
+
+    n: int
+    mean: float
+    sd: float | None
+    difference: Difference | None
+    gain: Difference | None
+    test_error: float | None = json_field(omitted=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcomes:
+    """How an arm's runs ended: collapse type, or else status -> count; and how many collapsed, with Wilson's interval."""
+
+    asked: int
+    counts: Mapping[str, int]
+    collapsed: int
+    low: float
+    high: float

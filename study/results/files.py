@@ -1,0 +1,71 @@
+"""The one reader of `study.json`, and the bytes that are written."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from study.config.places import STUDY_RESULTS
+from study.results.json_values import from_values, to_values
+from study.results.schema import StudyResults
+from vicreg.errors import InputError
+from vicreg.files import to_json
+
+FILE = "study.json"
+
+
+def results_path(study: str, *, folder: Path = STUDY_RESULTS) -> Path:
+    """Return where a study's results lie."""
+    return folder / study / FILE
+
+
+def read_results(path: Path) -> StudyResults:
+    """Read the results in a file, or in the `study.json` of a folder.
+
+    Raises:
+        InputError: if there is no such file, or it does not hold the results of a study.
+    """
+    path = path / FILE if path.is_dir() else path
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} must be the results of a study, but: {error.strerror}; run python -m study.ablate first."
+        ) from None
+    return parse_results(content, where=str(path))
+
+
+def parse_results(content: bytes, *, where: str) -> StudyResults:
+    """Return the results that the JSON text `content` holds; `where` names it in errors.
+
+    Raises:
+        InputError: if it is no JSON, lacks a key, or has a value of another kind.
+    """
+    try:
+        values = json.loads(content)
+    except ValueError as error:
+        raise InputError(f"{where} must be JSON, but it is malformed ({error}); run the study again.") from None
+    return results_from_values(values, where=where)
+
+
+def results_from_values(values: Any, *, where: str) -> StudyResults:
+    """Return the results that JSON values hold; `where` names them in errors.
+
+    Raises:
+        InputError: if they lack a key, or have a value of another kind.
+    """
+    if isinstance(values, Mapping) and isinstance(values.get("arms"), list):
+        values = {**values, "arms": [_with_role(arm) for arm in values["arms"]]}
+    return from_values(StudyResults, values, where=where)
+
+
+def results_bytes(results: StudyResults) -> bytes:
+    """Return the content of a `study.json`; equal results give equal bytes."""
+    return to_json(to_values(results))
+
+
+def _with_role(arm: Any) -> Any:
+    """Return an arm with its role, which earlier versions did not write."""
+    if not isinstance(arm, Mapping) or arm.get("role"):
+        return arm
+    return {**arm, "role": "control" if arm.get("is_control") else "arm"}

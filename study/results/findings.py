@@ -1,0 +1,186 @@
+"""What results say of a study as a whole: power, predictors, and what its design found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from study.results.comparisons import ColumnSummary, Correlation, Difference, Interval
+from study.results.json_values import json_field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a study's runs took, each counted once; `operations` are floating-point operations."""
+
+    runs: int
+    epochs: int
+    images: int
+    operations: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power:
+    """What a study could have seen.
+
+    `detectable` is the difference found with `power` at `n` seeds, `needed` the seeds that find `margin`, and `command` the
+    command that adds them. `spread` is the standard deviation of paired differences over `arms` arms.
+    """
+
+    n: int
+    asked: int
+    family: int
+    alpha: float
+    power: float
+    margin: float
+    spread: float | None
+    arms: int
+    detectable: float | None
+    needed: int | None
+    command: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """How a collapse metric of one space goes with test accuracy, over `runs` runs of `settings` settings."""
+
+    metric: str
+    space: str
+    runs: int
+    settings: int
+    spearman: Correlation
+    kendall: Correlation
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleClaim:
+    """Whether two terms of the loss end on one scale: their ratio, and (collapsed, all) runs where they do or do not."""
+
+    ratio: Interval
+    weighted: Interval | None
+    factor: float
+    same: tuple[int, int]
+    other: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnovaEffect:
+    """One term of a grid's analysis of variance; `share` is of the sum of squares."""
+
+    term: str
+    df: int
+    sum_of_squares: float
+    f: float
+    p: float
+    partial_eta_squared: float
+    omega_squared: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnovaTable:
+    """A grid's analysis of variance over `n` runs; `missing` runs have no accuracy."""
+
+    effects: tuple[AnovaEffect, ...]
+    residual_df: int
+    dropped: tuple[str, ...]
+    n: int
+    missing: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridFindings:
+    """A grid's factors with their levels, and its analysis of variance or the reason why there is none."""
+
+    factors: Mapping[str, tuple[Any, ...]]
+    anova: AnovaTable | None
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedValue:
+    """Nuisance settings tried for an arm, their validation accuracy, and whether they were chosen."""
+
+    arm: str
+    settings: Mapping[str, Any]
+    value: float | None
+    outcome: str
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One trial of a search: its settings, its value of each objective, and how many of its planned epochs it ran."""
+
+    name: str
+    number: int
+    seed: int
+    settings: Mapping[str, Any]
+    status: str
+    outcome: str
+    collapse_type: str | None = json_field(key="verdict")
+    values: Mapping[str, float]
+    epochs: int
+    planned: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importance:
+    """A parameter's share by fANOVA and by PED-ANOVA."""
+
+    label: str
+    fanova: float | None
+    ped_anova: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportanceTable:
+    """The importances of a search's parameters over `n` trials, and the noise floor of each method."""
+
+    rows: tuple[Importance, ...]
+    floor: Mapping[str, float]
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """How many trials were pruned, and the epochs that saved: `saved` is a share of `planned`."""
+
+    trials: int
+    epochs: int
+    planned: int
+    saved: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchFindings:
+    """A search's trials in the order proposed. `numeric` maps each numeric parameter to whether its range is logarithmic."""
+
+    sampler: str
+    objectives: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    front: tuple[str, ...]
+    numeric: Mapping[str, bool]
+    importances: ImportanceTable | None
+    importances_reason: str | None
+    pruned: Pruning
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathStep:
+    """One change on a path: what it gained over the arm before it, and in total over the baseline."""
+
+    arm: str
+    change: str
+    summary: ColumnSummary
+    gain: Difference
+    total: Difference | None
+    alternatives: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathFindings:
+    """The walk from the baseline to the arm labelled `to`."""
+
+    to: str
+    steps: tuple[PathStep, ...]
+    note: str

@@ -1,0 +1,141 @@
+"""What a `study.json` holds, as dataclasses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from study.results.comparisons import ColumnSummary, Outcomes
+from study.results.findings import Cost, GridFindings, PathFindings, Power, Predictor, ScaleClaim, SearchFindings, TunedValue
+from study.results.json_values import json_field
+from study.results.runs import CollapseType, RunResults
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmCollapseType(CollapseType):
+    """The collapse type that most seeds of an arm share, or how they ended; and how many each has."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResults:
+    """One arm at every seed.
+
+    `role` is `arm`, `step`, `trial`, `tuning` or `control`. `settings` are all in which it differs from the recipe, `tuned`
+    those of them that tuning chose. `control` names the untrained arm it is compared with. `effective` are the coefficients
+    in the official code's units. `published` is the published outcome, and `agrees` whether ours is like it. `summary` maps
+    columns (a probe, `validation_<probe>`, `<metric>_<space>`) to their statistics over seeds.
+    """
+
+    name: str
+    label: str
+    is_baseline: bool
+    is_control: bool
+    settings: Mapping[str, Any]
+    command: str
+    summary: Mapping[str, ColumnSummary]
+    runs: tuple[RunResults, ...]
+    collapse_type: ArmCollapseType = json_field(key="verdict")
+    role: str = "arm"
+    reason: str | None = None
+    tuned: Mapping[str, Any] = field(default_factory=dict)
+    control: str | None = None
+    effective: Mapping[str, float] | None = None
+    published: Mapping[str, Any] | None = None
+    agrees: bool | None = None
+    outcomes: Outcomes | None = None
+
+    def run_at(self, seed: int) -> RunResults | None:
+        """Return the run at a seed, or None where there is none."""
+        return next((run for run in self.runs if run.seed == seed), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataDescription:
+    """A data set: number of images of each split, `shape` (C, H, W), and `chance`, the accuracy of the largest class."""
+
+    dataset: str
+    digest: str
+    train: int
+    validation: int
+    test: int
+    classes: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    note: str | None = None
+    chance: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedIdentity:
+    """What decided the runs' results: digests of the code and the data, and the machinery below.
+
+    Files of earlier versions have a digest for each module under `code`, and no `definitions`.
+    """
+
+    code: str | Mapping[str, str]
+    data: str | None = json_field(omitted=True)
+    machinery: Mapping[str, str] | None = json_field(omitted=True)
+    definitions: Mapping[str, str] | None = json_field(omitted=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """What a study varies to learn of it, what it tunes alike in every arm, and what it holds."""
+
+    scientific: tuple[str, ...]
+    nuisance: Mapping[str, tuple[Any, ...]]
+    fixed: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResults:
+    """Everything a report on one study shows.
+
+    `recipe` are the settings that all arms share, by dotted key, `overrides` those set on the command line. `environment`
+    has versions and hardware. `answer`, `alerts` and `notes` are sentences that follow from the numbers.
+    """
+
+    study: str
+    profile: str
+    mode: str
+    question: str
+    hypothesis: str
+    baseline: str
+    primary: str
+    data: DataDescription
+    environment: Mapping[str, Any]
+    answer: str
+    recipe: Mapping[str, Any]
+    arms: tuple[ArmResults, ...]
+    command: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    published_source: str | None = None
+    published_coefficients: Mapping[str, Any] | None = None
+    identity: RecordedIdentity | None = json_field(omitted=True)
+    commits: tuple[str, ...] = ()
+    parameters: Parameters | None = None
+    cost: Cost | None = None
+    power: Power | None = None
+    predictors: tuple[Predictor, ...] = ()
+    scale: ScaleClaim | None = None
+    grid: GridFindings | None = None
+    tuning: tuple[TunedValue, ...] | None = None
+    search: SearchFindings | None = None
+    path: PathFindings | None = None
+    alerts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def arm(self, name: str) -> ArmResults:
+        """Return the arm of this name. Raise KeyError where there is none."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+    def runs_by_cell(self) -> dict[tuple[str, int], RunResults]:
+        """Return the runs by (arm, seed)."""
+        return {(arm.name, run.seed): run for arm in self.arms for run in arm.runs}
+
+    def digests(self) -> set[str]:
+        """Return the digests of all runs."""
+        return {run.digest for arm in self.arms for run in arm.runs}

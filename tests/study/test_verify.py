@@ -192,6 +192,7 @@ def test_a_run_that_diverged_diverges_again(project, command):
     assert outcomes == {"wild": ("diverged", "bit-identical"), "calm": ("finished", "bit-identical")}
 
 
+@pytest.mark.slow
 def test_a_run_that_was_pruned_is_pruned_again(project, command):
     project.set({"pretrain.base_lr": 0.0, "pretrain.end_lr": 0.0, "pretrain.epochs": 6})
     text = (project.studies / "quest.yaml").read_text().replace("{low: 1, high: 1000, log: true}", "{low: 1, high: 2}")

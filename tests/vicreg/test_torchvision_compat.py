@@ -15,6 +15,7 @@ from vicreg import torchvision_compat
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_fresh_interpreter_imports_torchvision_without_a_warning():
     script = (
         "from vicreg.torchvision_compat import torchvision\n"

@@ -33,6 +33,7 @@ def torchvision_twin(name: str) -> nn.Module:
 # ---- against torchvision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIMENSIONS)
 def test_at_width_64_and_imagenet_stem_it_is_torchvisions_network(name):
     twin = torchvision_twin(name)

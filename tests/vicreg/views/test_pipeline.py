@@ -98,6 +98,7 @@ def test_static_shapes_give_the_same_views(images: Tensor, settings: ViewSetting
     assert (subset - static).abs().max() < 4 * BOUND  # 1 / std times
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own import
 def test_compiled_views_are_the_same_to_rounding() -> None:

@@ -21,98 +21,51 @@ It does its sections one after the other and writes `gpu.json` after each, until
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
+from benchmarks.agreement import agreement
+from benchmarks.bench import Bench
 from benchmarks.measure import copy_rate, machine, median_of, noise_images, operations_of, product_rate
-from benchmarks.step import STEPS, parts_of, with_plain_convolutions
-from study import report
+from benchmarks.step import STEPS, parts_of
+from benchmarks.studies import studies
 from study.cli.command import run_command
-from study.config.config import Config
 from study.config.device import choose_device
-from study.config.load import load_config
-from study.config.values import parse_setting
 from study.execution.packing import best_number, pace
-from study.runs.prepared_data import obtain_dataset
-from vicreg.errors import InputError
+from vicreg.data.cache import save_dataset
 from vicreg.files import to_json, write_atomically
-from vicreg.methods.vicreg import vicreg_loss
-from vicreg.randomness import make_generator
-from vicreg.training.batches import epoch_of_views
-from vicreg.training.cuda_graph import GraphedStep
-from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, pretrain, train_epoch, watch
+from vicreg.training.loop import exact_arithmetic, pretrain, watch
 from vicreg.training.memory import keep_freed_memory, place
-from vicreg.training.step import TrainStep
 from vicreg.training.throughput import rehearse
-from vicreg.views.parameters import draw_parameters
-from vicreg.views.pipeline import apply_view
-
-# Relative error of float32 against float32 in another order of sums; a real difference (TF32, another order of operations)
-# is a thousand times larger. Steps amplify it: a weight's sign of rounding decides which ReLU is open.
-AGREEMENT, AFTER_STEPS = 1e-3, 1e-2
-# The studies of the source paper by what they are worth a minute, each with what lies over the profile: the paper's recipe
-# with both stems, its side study of the batch size, and the coefficients with ResNet-18 at a fifth of the epochs.
-QUEUE: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("stem", ()),
-    ("batch-size", ()),
-    ("lambda-mu-nu", ("pretrain.backbone=resnet18", "pretrain.epochs=20", "pretrain.warmup_epochs=2")),
-)
-
-
-class Bench:
-    """What the sections share: the device, the config, random images of its size, and the deadline."""
-
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self.arguments = arguments
-        self.deadline = time.monotonic() + 60 * arguments.minutes
-        self.device = choose_device(arguments.device)
-        self.overrides = dict(map(parse_setting, arguments.set))
-        self.config = load_config(profile=arguments.profile, settings=self.overrides)
-        self.dataset = noise_images(arguments.side, count=8 * self.config.pretrain.batch_size)
-        exact_arithmetic(self.config.pretrain)
-        keep_freed_memory()
-
-    def settings(self, **changes: Any) -> Config:
-        return self.config.with_settings({f"pretrain.{name}": value for name, value in changes.items()})
-
-    def step(self, config: Config, device: torch.device | None = None) -> TrainStep:
-        device = device or self.device
-        model = new_model(config.pretrain, self.dataset).to(device=device, memory_format=torch.channels_last)
-        return TrainStep(config.pretrain, model, make_optimizer(config.pretrain, model), device=device)
-
-    def views(self, config: Config, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-        device = device or self.device
-        images = place(self.dataset.train.images, device)
-        return next(epoch_of_views(
-            config.pretrain, self.dataset, images, device=device, size=self.arguments.side, epoch=0, steps=8
-        ))  # fmt: skip
 
 
 def main() -> int:
     arguments = parse_arguments()
-    bench = Bench(arguments)
+    bench = Bench(
+        device=choose_device(arguments.device), profile=arguments.profile, given=tuple(arguments.set), side=arguments.side,
+        out=arguments.out, store=arguments.store, data=arguments.data, study=arguments.study, minutes=arguments.minutes,
+    )  # fmt: skip
+    exact_arithmetic(bench.config.pretrain)
+    keep_freed_memory()
     done = json.loads(arguments.previous.read_bytes()) if arguments.previous else {}
     done |= {"machine": machine(bench.device), "profile": bench.config.profile, "settings": bench.overrides}
     for name in arguments.only or SECTIONS:
         if name in done and name != "studies":
             continue
         if time.monotonic() > bench.deadline - 60 * arguments.reserve:
-            print(f"the time is over before {name}; call again with --previous {arguments.out / 'gpu.json'} to go on")
+            print(f"the time is over before {name}; call again with --previous {bench.out / 'gpu.json'} to go on")
             break
         started = time.monotonic()
         done[name] = SECTIONS[name](bench)
         done.setdefault("seconds", {})[name] = time.monotonic() - started
-        write_atomically(arguments.out / "gpu.json", to_json(done))
+        write_atomically(bench.out / "gpu.json", to_json(done))
         print(name, to_json(done[name]).decode(), flush=True)
         if name == "agreement" and not all(check["agrees"] for check in done[name].values()):
             print("something does not agree, so nothing is timed", file=sys.stderr)
@@ -139,108 +92,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-# ---- agreement
-
-
-def agreement(bench: Bench) -> dict[str, Any]:
-    """Relative errors ||a - b|| / ||b|| of pairs that must agree, and whether they do."""
-    found = {f"device against CPU: {name}": (error, AGREEMENT) for name, error in against_cpu(bench).items()}
-    found["live taps against plain convolutions: gradient"] = (live_against_plain(bench), AGREEMENT)
-    separate, together = (some_steps(bench, bench.settings(view_passes=one)) for one in ("separate", "together"))
-    found["both views in one pass against two: weights after 4 steps"] = (relative(together, separate), AFTER_STEPS)
-    if bench.device.type == "cuda":
-        eager, graphed = (some_steps(bench, bench.settings(graph=one)) for one in (False, True))
-        found["graph against eager: weights after 4 steps"] = (relative(graphed, eager), 0.0)
-    found["stopped and resumed against whole: weights"] = (relative(*stopped_and_whole(bench)), 0.0)
-    return {name: {"error": error, "bound": bound, "agrees": error <= bound} for name, (error, bound) in found.items()}
-
-
-def against_cpu(bench: Bench) -> dict[str, float]:
-    """Views of the same parameters, loss, gradient, and weights after one step, on the device and on the CPU."""
-    settings, dataset = bench.config.pretrain, bench.dataset
-    images = dataset.train.images[: settings.batch_size]
-    side = images.shape[-1]
-    generator = make_generator(0, "agreement")
-    parameters = draw_parameters(len(images), height=side, width=side, settings=settings.views[0], generator=generator)
-
-    def on(device: torch.device) -> dict[str, Tensor]:
-        view = apply_view(images.to(device), parameters, size=side, mean=dataset.mean, std=dataset.std)
-        step = bench.step(bench.config, device)
-        step.reset()
-        step(view, view.flip(3), learning_rate=settings.base_lr)
-        gradient, weights = gradient_of(step.model), weights_of(step.model)
-        return {"views": view, "loss": step.totals[:1], "gradient": gradient, "weights": weights}
-
-    reference, measured = on(torch.device("cpu")), on(bench.device)
-    return {name: relative(measured[name], value) for name, value in reference.items()}
-
-
-def live_against_plain(bench: Bench) -> float:
-    """The gradient of a step with live taps against that of the same network with torch's convolutions, float64."""
-    gradients = []
-    for plain in (False, True):
-        step = bench.step(bench.config)
-        if plain:
-            with_plain_convolutions(step.model)
-        step.model.double().train()
-        view, view_prime = (view.double() for view in bench.views(bench.config))
-        z, z_prime = step.model.embed_views(view, view_prime, passes="separate")
-        vicreg_loss(z, z_prime, coefficients=step.model.settings.coefficients(z.shape[1])).total.backward()
-        gradients.append(gradient_of(step.model))
-    return relative(*gradients)
-
-
-def some_steps(bench: Bench, config: Config) -> Tensor:
-    """The weights after an epoch of 4 steps."""
-    step: TrainStep | GraphedStep = bench.step(config)
-    images = place(bench.dataset.train.images, bench.device)
-    _, step = train_epoch(config.pretrain, bench.dataset, step, images, device=bench.device, epoch=0, steps=4)
-    return weights_of(step.model)
-
-
-def stopped_and_whole(bench: Bench) -> tuple[Tensor, Tensor]:
-    """The weights of a run of two epochs that was stopped after the first and resumed, and of one that was not."""
-    config = bench.settings(epochs=2, warmup_epochs=1)
-
-    class Stopped(Exception):
-        pass
-
-    def stop(record: dict[str, Any]) -> None:
-        if record["epoch"] == 1:
-            raise Stopped
-
-    def run(folder: str, **named: Any) -> Tensor:
-        trained = pretrain(
-            config.pretrain, bench.dataset, device=bench.device, folder=Path(folder), identity="benchmark", **named
-        )
-        return weights_of(trained.model)
-
-    with tempfile.TemporaryDirectory() as stopped, tempfile.TemporaryDirectory() as whole:
-        try:
-            run(stopped, on_epoch=stop)
-        except Stopped:
-            pass
-        return run(stopped), run(whole)
-
-
-def weights_of(model: nn.Module) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
-
-
-def gradient_of(model: nn.Module) -> Tensor:
-    return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
-
-
-def relative(found: Tensor, reference: Tensor) -> float:
-    found, reference = found.detach().cpu().double(), reference.detach().cpu().double()
-    return ((found - reference).norm() / reference.norm()).item()
-
-
-# ---- speed
-
-
 def ceilings(bench: Bench) -> dict[str, float]:
-    """TFLOP/s of large products of random numbers, and GB/s of a large copy (bytes read plus bytes written)."""
+    """Measure TFLOP/s of large products of random numbers, and GB/s of a large copy (bytes read plus bytes written)."""
     rates = {
         f"{str(dtype).removeprefix('torch.')}_tflops": product_rate(bench.device, dtype=dtype) / 1e12
         for dtype in (torch.float32, torch.bfloat16)
@@ -249,10 +102,10 @@ def ceilings(bench: Bench) -> dict[str, float]:
 
 
 def parts(bench: Bench) -> dict[str, Any]:
-    """Milliseconds of each part of a step at the profile's batch size, and floors where they can be counted."""
+    """Measure milliseconds of each part of a step at the profile's batch size, and floors where they can be counted."""
     settings, device, dataset = bench.config.pretrain, bench.device, bench.dataset
     step, images = bench.step(bench.config), place(dataset.train.images, device)
-    functions = parts_of(settings, dataset, step, size=bench.arguments.side, device=device)
+    functions = parts_of(settings, dataset, step, size=bench.side, device=device)
     functions["watch, once an epoch"] = lambda: watch(settings, dataset, step.model, images, epoch=0)
     del functions["step"]  # `steps` times it, views included
     milliseconds = {name: 1000 * median_of(one, device=device) for name, one in functions.items()}
@@ -266,7 +119,7 @@ def parts(bench: Bench) -> dict[str, Any]:
 
 
 def steps(bench: Bench) -> dict[str, float]:
-    """Images a second of whole steps, views included."""
+    """Measure images a second of whole steps, views included."""
     found = {}
     on_gpu = bench.device.type == "cuda"
     for stem in ("imagenet", "cifar"):
@@ -283,10 +136,12 @@ def steps(bench: Bench) -> dict[str, float]:
 
 
 def recipe(bench: Bench) -> dict[str, float]:
-    """Seconds of the profile's whole pretraining on images as many as CIFAR-10's, from first to last, with its looks at
-    held-out images and its checkpoints; for ResNet-34 and ResNet-18, with separate passes and one."""
+    """Measure seconds of the profile's whole pretraining on as many images as CIFAR-10 has.
+
+    Metrics of held-out images and checkpoints are part of it. ResNet-34 and ResNet-18, with separate passes and with one.
+    """
     count = 45_000 if bench.device.type == "cuda" else 4 * bench.config.pretrain.batch_size
-    dataset = noise_images(bench.arguments.side, count=count)
+    dataset = noise_images(bench.side, count=count)
     found = {}
     for backbone in ("resnet34", "resnet18"):
         for passes in ("separate", "together"):
@@ -299,9 +154,7 @@ def recipe(bench: Bench) -> dict[str, float]:
 
 
 def packing(bench: Bench) -> dict[str, Any]:
-    """Runs side by side: how many pay, and runs an hour at each number (by images, looks and checkpoints left out)."""
-    from vicreg.data.cache import save_dataset
-
+    """Measure how many runs side by side pay, and runs an hour at each number, from the images trained alone."""
     settings = bench.config.pretrain
     with tempfile.TemporaryDirectory() as folder:
         save_dataset(bench.dataset, Path(folder))
@@ -315,10 +168,10 @@ def packing(bench: Bench) -> dict[str, Any]:
 
 
 def peers(bench: Bench) -> dict[str, Any]:
-    """benchmarks.peers for both stems, as a process of its own."""
+    """Run benchmarks.peers for both stems, as a process of its own."""
     found = {}
     for stem in ("imagenet", "cifar"):
-        out = bench.arguments.out / f"peers-{stem}.json"
+        out = bench.out / f"peers-{stem}.json"
         command = [
             sys.executable, "-m", "benchmarks.peers", "--stem", stem, "--device", bench.device.type, "--out", str(out),
             "--batch", str(bench.config.pretrain.batch_size),
@@ -327,63 +180,6 @@ def peers(bench: Bench) -> dict[str, Any]:
         last = (ended.stderr.strip().splitlines() or [""])[-1]
         found[stem] = json.loads(out.read_bytes()) if ended.returncode == 0 else {"failed": last}
     return found
-
-
-def studies(bench: Bench) -> dict[str, Any]:
-    """Runs one study after the other until all are done or the time is up; nothing finished is lost."""
-    arguments = bench.arguments
-    if arguments.data is None:
-        return {"status": "not run: no --data"}
-    given = [*arguments.set, "prepare.dataset=imagefolder", f"data.root={images_in(arguments.data, arguments.store)}"]
-    obtain_dataset(load_config(profile=arguments.profile, settings=dict(map(parse_setting, given))), store=arguments.store)
-    found: dict[str, Any] = {}
-    for name, settings in QUEUE if arguments.study is None else ((arguments.study, ()),):
-        found[name] = run_study(bench, name, (*given, *settings))
-        if found[name].get("exit") != 0:
-            break
-    return found
-
-
-def run_study(bench: Bench, name: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """Runs a study until it is done or the time is up, and writes its report."""
-    arguments = bench.arguments
-    out = arguments.out / name
-    command = [
-        sys.executable, "-m", "study.ablate", "--study", name, "--profile", arguments.profile,
-        "--device", arguments.device, "--store", str(arguments.store), "--out", str(out),
-        "--allow-diverged", *[part for setting in overrides for part in ("--set", setting)],
-    ]  # fmt: skip
-    process = subprocess.Popen(command)
-    try:
-        status = process.wait(timeout=max(1.0, bench.deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        return {"status": "stopped at the deadline; called again it goes on"}
-    if (out / "study.json").is_file():
-        written = ["--results", str(out / "study.json"), "--timing", str(out / "timing.json"), "--out", str(out / "report")]
-        report.main(written)
-    return {"status": "ended", "exit": status}
-
-
-def images_in(data: Path, store: Path) -> Path:
-    """A folder with train/ and test/; a tar archive is unpacked beside the store once.
-
-    Raises:
-        InputError: where there is neither.
-    """
-    if data.is_dir():
-        return data
-    if not data.is_file():
-        raise InputError(f"--data must be a folder or a tar archive with train/ and test/, but {data} is neither.")
-    folder = store / "images"
-    if not folder.is_dir():
-        with tarfile.open(data) as archive:
-            archive.extractall(folder, filter="data")
-    inside = [path.parent for path in folder.rglob("train") if path.is_dir()]
-    if not inside:
-        raise InputError(f"--data must hold train/ and test/, but {data} has no train/ in it.")
-    return inside[0]
 
 
 SECTIONS: dict[str, Callable[[Bench], dict[str, Any]]] = {

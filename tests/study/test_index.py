@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from study import ablate, index, verify
-from vicreg.data import dataset as datasets
+from vicreg.data import sources
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_without_the_data_nothing_is_downloaded_and_the_page_says_that_nothing_w
     def never(*arguments, **named):
         raise AssertionError("a download")
 
-    monkeypatch.setattr(datasets, "read_published", never)
+    monkeypatch.setattr(sources, "read_published", never)
     finished.set({"prepare.dataset": "cifar10"})
     output, html, _ = page()
     assert "taleness was not checked for quest, tiny" in output

@@ -45,6 +45,7 @@ def failures(project):
     return json.loads((project.folder / PAPER_FAILURES).read_bytes())
 
 
+@pytest.mark.slow
 def test_the_studies_of_the_profile_are_run_each_into_a_folder_of_its_own(studied, trained, capsys):
     project = studied("tiny", "rough")
     assert main(["--set", "pretrain.lambda=20"]) == 0

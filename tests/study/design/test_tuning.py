@@ -67,6 +67,7 @@ def test_a_value_that_diverges_is_an_outcome_that_is_not_chosen(project, plan_of
     assert plan_of("--study", "tuned").by_arm()["nu-1"][0].tuned == {"pretrain.base_lr": 0.001}
 
 
+@pytest.mark.slow
 def test_an_arm_waits_while_one_of_its_tuning_runs_was_killed_and_the_next_call_makes_it_good(
     project, unfolded, befall, command
 ):

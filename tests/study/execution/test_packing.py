@@ -80,12 +80,14 @@ def test_the_number_for_a_gpu_is_measured_once_and_remembered(tiny_config, digit
     assert ask({"pretrain.width": 8}) == 2 and calls == [1, 2, 4] * 2
 
 
+@pytest.mark.slow
 def test_processes_train_side_by_side_and_report_their_pace_and_memory(tiny_config, digits, tmp_path):
     save_dataset(digits, tmp_path)
     found = pace(tiny_config(), number=2, data=tmp_path, device=CPU, seconds=0.1)
     assert found["images_per_second"] > 0 and 0 < found["memory_share"] < 1
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_one_sentence(tiny_config, tmp_path):
     with pytest.raises(InputError, match="1 runs side by side could not be timed on cpu .*; give --workers"):
         pace(tiny_config(), number=1, data=tmp_path / "nothing", device=CPU, seconds=0.1)

@@ -20,6 +20,7 @@ from vicreg.metrics.features import encode
 from vicreg.models.joint_embedding import build_model
 from vicreg.randomness import make_generator
 from vicreg.training.checkpoint import save_weights
+from vicreg.training.settings import UNTRAINED
 
 CPU = torch.device("cpu")
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and standard deviation of its channels, as published
@@ -121,7 +122,7 @@ def test_other_weights_make_another_run_and_another_expander_beside_them_does_no
 
 def test_an_untrained_control_has_no_weights(tiny_config, checkpoint):
     config = given(tiny_config, checkpoint())
-    assert config.pretrain.untrained().weights is None
+    assert dataclasses.replace(config.pretrain, **UNTRAINED).weights is None
     assert identify(config.with_settings({
         "pretrain.weights": None, "pretrain.epochs": 0, "pretrain.warmup_epochs": 0,
     })).digest == identify(tiny_config({"pretrain.epochs": 0, "pretrain.warmup_epochs": 0})).digest  # fmt: skip

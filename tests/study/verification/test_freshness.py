@@ -6,7 +6,7 @@ from study.results.files import read_results
 from study.runs import identity
 from study.runs.code_digest import CodeDigest
 from study.verification.freshness import freshness
-from vicreg.data import dataset as datasets
+from vicreg.data import sources
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def test_a_changed_parameter_makes_the_runs_that_it_decides_stale(check, finishe
 
 
 def test_changed_code_makes_every_cell_stale(check, monkeypatch):
-    real = identity.training_code()
+    real = identity.training_code("vicreg")
     edited = CodeDigest(root="edited", definitions={**real.definitions, "vicreg.methods.vicreg:vicreg_loss": "edited"})
-    monkeypatch.setattr(identity, "training_code", lambda *method: edited)
+    monkeypatch.setattr(identity, "training_code", lambda method: edited)
     assert check().groups == (
         (
             "stale: code changed in vicreg/methods/vicreg.py (vicreg_loss)",
@@ -58,7 +58,7 @@ def test_without_the_data_nothing_is_downloaded_and_nothing_is_checked(check, fi
     def never(*arguments, **named):
         raise AssertionError("a download")
 
-    monkeypatch.setattr(datasets, "read_published", never)
+    monkeypatch.setattr(sources, "read_published", never)
     finished.set({"prepare.dataset": "cifar10"})
     assert check().unchecked == "the data (cifar10) are not here, so no plan can be made."
 

@@ -68,6 +68,7 @@ def test_what_befalls_one_run_is_recorded_the_others_go_on_and_the_next_call_mak
     assert project.results("tiny") == undisturbed.results("tiny")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_with_nothing_to_do_is_replaced(project):
     config = load_config().with_settings({"pretrain.epochs": 16})
     dataset, folder = obtain_dataset(config, store=project.store.root)
@@ -135,6 +136,7 @@ def test_energy_is_noted_of_every_run_however_it_ended_and_of_those_the_executor
     assert energy() == {**noted, "nu-2": 2.0}  # an epoch, and the end of the executor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGKILL, "2"), (signal.SIGINT, "2"), (signal.SIGTERM, "1")])
 def test_a_command_that_is_stopped_leaves_no_worker_and_the_next_call_ends_as_if_it_had_not_been(
     project, undisturbed, trained, wait_until, number, workers, monkeypatch, request
@@ -183,6 +185,7 @@ def test_a_worker_in_the_middle_of_a_long_epoch_does_not_outlive_the_command(pro
     wait_until(lambda: not torture.is_alive(process), seconds=10)
 
 
+@pytest.mark.slow
 def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(project, monkeypatch):
     def start(place):
         monkeypatch.chdir(place.folder)
@@ -199,6 +202,7 @@ def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(project, monk
     assert sum("it had 2 workers" in line for line in said) >= 2, said
 
 
+@pytest.mark.slow
 def test_the_command_and_its_workers_as_processes_of_their_own_come_to_the_same(project, undisturbed):
     (project.folder / "studies" / "tiny.yaml").rename(project.folder / "tiny.yaml")
     script = (

@@ -62,7 +62,7 @@ def kept(finished):
 
 
 def test_results_at_a_revision_come_from_dvcs_cache(kept, finished, command):
-    finished.set({"pretrain.mu": 7})
+    finished.set({"pretrain.vicreg.mu": 7})
     assert ablate.main(["--study", "tiny"]) == 0
     status, output, _ = command(compare.main, "HEAD:tiny", "tiny")
     assert status == 0 and "1 parameter (mu 25 → 7" in output

@@ -154,7 +154,7 @@ def test_a_study_that_has_not_been_run_is_listed_with_its_command(page, finished
 
 
 def test_a_changed_parameter_makes_cells_stale_and_the_page_says_which(page, finished):
-    finished.set({"pretrain.mu": 7})
+    finished.set({"pretrain.vicreg.mu": 7})
     output, html, markdown = page()
     for text in (html, markdown):
         assert "stale: setting mu changed from 25.0 to 7.0: ν 1, seed 0; ν 2, seed 0" in text

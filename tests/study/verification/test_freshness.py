@@ -21,7 +21,7 @@ def test_results_of_today_are_fresh(check):
 
 
 def test_a_changed_parameter_makes_the_runs_that_it_decides_stale(check, finished):
-    finished.set({"pretrain.mu": 7})
+    finished.set({"pretrain.vicreg.mu": 7})
     found = check()
     assert found.groups == (("stale: setting mu changed from 25.0 to 7.0", ("ν 1, seed 0", "ν 2, seed 0")),)
     assert found.count == 2  # the control does not train

@@ -1,4 +1,4 @@
-"""Analysis of variance of a grid: which factors explain an outcome, alone and together.
+"""Analysis of variance of a grid: which factors explain an outcome.
 
 A study runs the same seeds in every cell, so seeds are the blocks of a randomised complete block design (Fisher, The Design
 of Experiments, 1935). What a seed does alike in all cells is taken out of the error, and interactions with it are the error.

@@ -1,4 +1,4 @@
-"""Whether two arms differ by less than a margin, paired by seed or not."""
+"""Tests whether two arms differ by less than a margin."""
 
 import math
 from collections.abc import Sequence

@@ -44,8 +44,8 @@ def importances(trials: Sequence[Trial], *, space: Mapping[str, Mapping[str, Any
     """Return importances by fANOVA (Hutter et al., ICML 2014) and PED-ANOVA (Watanabe et al., IJCAI 2023, arXiv 2304.10255).
 
     Two controls stand beside the parameters. "seed" is the trial's seed as a category, left out where all trials have one.
-    "noise" is a number drawn at random for each trial, anew in each of up to nine fits of which shares are the means. A
-    category of three seeds offers a tree fewer splits than a number does and gets a third of its share by chance (0.015 and
+    "noise" is a number drawn at random for each trial, anew in each fit; shares are means over up to nine fits. A category
+    of three seeds offers a tree fewer splits than a number does. It gets a third of a number's share by chance (0.015 and
     0.045 in searches of 30 trials). So a number is compared with the noise and a category with the seed.
 
     Designs (a grid, arms that a person chose) have effect sizes and `anova` instead: both methods take the settings for

@@ -1,4 +1,4 @@
-"""The differences that a number of seeds can find, and the seeds that a difference needs."""
+"""Power of paired t tests: detectable differences and the seeds needed."""
 
 import math
 from functools import lru_cache

@@ -36,7 +36,7 @@ def wander(values: Sequence[float]) -> float:
     """Return how far a series (n,) moves from one entry to the next, in its own unit, trend left aside.
 
     sqrt(sum (x_{t+1} - x_t)^2 / (2 (n - 1))) is the standard deviation of independent noise about a slow trend, which
-    cancels in differences (von Neumann, Kent, Bellinson and Hart, Annals of Mathematical Statistics 12, 1941).
+    cancels in differences. The source is von Neumann et al., Annals of Mathematical Statistics 12, 1941.
 
     Raises:
         InputError: for fewer than two values.

@@ -1,4 +1,4 @@
-"""What a study's runs cost: epochs, images, operations, and where they ran seconds and joules."""
+"""What runs cost: epochs, images and operations, and seconds and joules."""
 
 from collections.abc import Mapping
 from typing import Any

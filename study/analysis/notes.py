@@ -1,4 +1,4 @@
-"""Notes of a study: where it agrees with published results, and what sets its runs apart."""
+"""Notes: agreement with published results, and what sets the runs apart."""
 
 from collections.abc import Sequence
 

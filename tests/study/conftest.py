@@ -420,7 +420,7 @@ def befall(project, monkeypatch) -> Callable[..., None]:
         def fateful(settings, *args, on_epoch, **named):
             def watch(record):
                 on_epoch(record)
-                if settings.nu == nu and settings.epochs and record["epoch"] == 2 and not flag.exists():
+                if settings.method_settings.nu == nu and settings.epochs and record["epoch"] == 2 and not flag.exists():
                     flag.touch()
                     what()
 

@@ -17,6 +17,7 @@ LEAST_TRAINED = 45_000  # and at most a tenth of them: the paper is silent about
 SIDE = 32  # pixels, of both
 DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 SIZES = ("prepare.image_size", "pretrain.image_size")  # settings of the images' side
+EARLIER = {"pretrain.method": "vicreg"}  # what results of earlier versions do not record, and what it was
 VIEWS = "pretrain.augmentation."  # before the settings of the views
 
 
@@ -78,7 +79,7 @@ def differences(
         instead: the claim's own settings, in place of the paper's.
         trained: whether the recipe of training is part of the protocol; for weights of others it is which weights.
     """
-    instead = instead or {}
+    own, instead = {**EARLIER, **own}, instead or {}
     wanted = {**paper.settings, **instead} if trained else paper.given_settings
     found = _of_data(data) + _unlike(own, wanted, free)
     found += [_apart(key, own.get(key), SIDE) for key in SIZES if own.get(key) not in (None, SIDE) and key not in free]

@@ -8,6 +8,7 @@ from typing import Any
 from study.paper.claims.judge import judge
 from study.paper.kept import PAGE, every_map, every_result, own_answers, read_failures, report_folder, write_own_report
 from study.paper.page.build import build_view
+from study.paper.protocol import EARLIER
 from study.paper.published import read_published
 from study.reporting.panels.panel import Panel
 from study.reporting.render import write_twins
@@ -16,7 +17,6 @@ from study.runs.code_digest import changed_definitions
 from study.runs.identity import modules_of, training_code
 from vicreg.files import write_atomically
 
-EARLIER_METHOD = "vicreg"  # of results of earlier versions, which do not name one
 WITH_FIGURES = ("losses", "longer", "map")  # sections of the view
 
 
@@ -63,7 +63,7 @@ def _write_figures(view: Mapping[str, Any], folder: Path) -> None:
 
 def changed_files(results: StudyResults) -> list[str]:
     """Return the files of the code that trains which have changed since the results were made, with what changed in them."""
-    today, recorded = training_code(results.recipe.get("pretrain.method", EARLIER_METHOD)), results.identity
+    today, recorded = training_code({**EARLIER, **results.recipe}["pretrain.method"]), results.identity
     if recorded is not None and recorded.code == today.root:
         return []
     before = recorded.definitions if recorded is not None else None

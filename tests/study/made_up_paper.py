@@ -14,7 +14,6 @@ from study.analysis import summary as summary_module
 from study.analysis.summary import summarise
 from study.config.config import Config
 from study.config.load import load_config
-from study.config.values import flatten
 from study.paper.published import read_published
 from study.projection.results import ProjectedData, Projection
 from study.results.json_values import from_values
@@ -123,7 +122,7 @@ def projection(**changes: Any) -> Projection:
 def map_of(*, purity: float = 0.7, pairs: Sequence[tuple[int, int]] = ((1, 9), (3, 5)), **changes: Any) -> dict[str, Any]:
     """A projection as `tsne.json` holds it, of the paper's recipe on CIFAR-10."""
     config = profile_of("cifar10")
-    recipe = flatten({name: config.values[name] for name in ("prepare", "pretrain")})
+    recipe = {key: value for key, value in config.recipe.items() if not key.startswith("evaluate.")}
     labels = [image % 10 for image in range(60)]
     points = [[label + image / 100, label % 3 + image / 50, label % 4] for image, label in enumerate(labels)]
     content = {

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.browser import ask
 from benchmarks.measure import RESULTS, table, write
 from study.cli.command import run_command
-from study.runs.store import current_commit
+from study.runs.revision import current_commit
 from vicreg.errors import InputError
 
 AXE = "4.14.1"

@@ -68,4 +68,7 @@ class Bench:
         """Return the two views of the first batch, each (N, C, side, side)."""
         device = device or self.device
         images = place(self.dataset.train.images, device)
-        return next(epoch_of_views(config.pretrain, self.dataset, images, device=device, size=self.side, epoch=0, steps=8))
+        view, view_prime = next(
+            epoch_of_views(config.pretrain, self.dataset, images, device=device, size=self.side, epoch=0, steps=8)
+        )
+        return view, view_prime

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from study.runs.store import current_commit
+from study.runs.revision import current_commit
 from vicreg.data.dataset import Dataset, Split, channel_statistics
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically

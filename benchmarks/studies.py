@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.bench import Bench
 from study.config.load import load_config
 from study.config.values import parse_setting
-from study.runs.prepared_data import obtain
+from study.runs.prepared_data import obtain_dataset
 from vicreg.errors import InputError
 
 # The studies of the source paper by what they are worth a minute, each with what lies over the profile: the paper's recipe
@@ -29,7 +29,7 @@ def studies(bench: Bench) -> dict[str, Any]:
     if bench.data is None:
         return {"status": "not run: no --data"}
     given = [*bench.given, "prepare.dataset=imagefolder", f"data.root={images_in(bench.data, bench.store)}"]
-    obtain(load_config(profile=bench.profile, settings=dict(map(parse_setting, given))), store=bench.store)
+    obtain_dataset(load_config(profile=bench.profile, settings=dict(map(parse_setting, given))), store=bench.store)
     found: dict[str, Any] = {}
     for name, settings in QUEUE if bench.study is None else ((bench.study, ()),):
         found[name] = run_study(bench, name, (*given, *settings))

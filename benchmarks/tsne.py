@@ -23,7 +23,7 @@ from benchmarks.measure import RESULTS, foreign_share, machine, processor_time, 
 from study.cli.command import run_command
 from study.config.load import load_config
 from study.config.sections import ProjectSettings
-from study.project import NEIGHBOURS, project_features, purity
+from study.projection.maps import NEIGHBOURS, project_features, purity
 from study.projection.neighbours import nearest, trustworthiness
 from study.projection.tsne import EXPLORATION, attracting, tsne
 from vicreg.errors import InputError

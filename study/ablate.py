@@ -1,79 +1,69 @@
-"""Runs a study: every arm at every seed, only what is missing, and then the projection that reports read.
+"""Runs a study: every arm at every seed, only what is missing.
 
     python -m study.ablate --study lambda-mu-nu [--profile P] [--set key=value ...] [--seeds N | --add-seeds K] [--dry-run]
+
+It writes the projection of the finished runs that reports read.
 
 Exit status: 0 when every run ended as an outcome, 1 when some did not (diverged, out of memory, killed, failed; which
 and why is printed), 2 for bad input, 130 for Ctrl-C.
 """
 
 import argparse
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock, Timeout
-
-from study.analysis.cost import timing
-from study.analysis.summary import summarise
 from study.cli.command import positive, run_command
-from study.config.load import load_config
-from study.design.unfold import unfold, unfold_arms
-from study.execution import status
+from study.config.places import STORE
+from study.config.values import parse_setting
+from study.design.run_study import run_study
+from study.design.unfold import unfold
 from study.execution.dry_run import print_dry_run
-from study.execution.scheduler import Lookup, Runner
-from study.execution.session import Session, open_session
-from study.results.files import RESULTS
-from study.results.json_values import to_values
-from study.runs.baseline import STORE
-from study.runs.store import DIVERGED, FINISHED, PRUNED, Store
-from study.spec.plan import Plan
+from study.execution.request import Request
+from study.execution.scheduler import Lookup
+from study.execution.session import open_session
+from study.execution.status import print_status
 from study.spec.study_file import available
 from study.verification.rerun import rerun_plan
-from vicreg.errors import InputError
-from vicreg.files import to_json, write_atomically
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    session = open_session(parse_arguments(argv))
-    arguments = session.arguments
-    plan = plan_of(session, Lookup(session))
+    """Do what the arguments ask for and return the exit status."""
+    arguments = parse_arguments(argv)
+    session = open_session(request_of(arguments))
     if arguments.dry_run:
+        plan = unfold(session, Lookup(session))
         print_dry_run(plan, session.store, session.dataset, session.device, workers=session.workers)
         return 0
     if arguments.status:
-        return status.print_status(plan, session.store)
+        return print_status(unfold(session, Lookup(session)), session.store)
     if arguments.again:
-        if plan.later:
-            one = plan.later[0]
-            raise InputError(f"--again compares with runs there are, but {one.name} waits for {one.after}; run it first.")
-        return rerun_plan(plan, session)
-    with _only_one(session.store, session.study.name):
-        status.remember(plan, session.store)
-        with Runner(session) as runner:
-            plan = plan_of(session, runner)
-        status.remember(plan, session.store)
-    if not arguments.arm:
-        out = arguments.out or default_out(session)
-        results = summarise(plan, session.store, session.dataset, command=session.command, overrides=session.overrides)
-        write_results(out, to_values(results))
-        write_atomically(out / "timing.json", to_json(timing(plan, session.store, session.dataset)))
-        print(results.answer)
-        print(f"results: {out}; report: python -m study.report --results {out}/study.json --out reports/{out.name}")
-        if arguments.add_seeds:
-            print(_how_to_keep(session))
-    return exit_status(plan, session.store, allow_diverged=arguments.allow_diverged)
+        return rerun_plan(unfold(session, Lookup(session)), session)
+    return run_study(session, out=arguments.out, allow_diverged=arguments.allow_diverged)
 
 
-def plan_of(session: Session, runner: Runner | Lookup) -> Plan:
-    """The plan that a command asks for: the whole study, or some of its arms."""
-    arms = session.arguments.arm
-    return unfold_arms(session, arms, runner) if arms else unfold(session, runner)
+def request_of(arguments: argparse.Namespace) -> Request:
+    """Return what the arguments ask for.
+
+    Raises:
+        InputError: for a setting that is none, or arguments that exclude one another.
+    """
+    return Request(
+        study=arguments.study,
+        profile=arguments.profile,
+        overrides=dict(map(parse_setting, arguments.set)),
+        seeds=arguments.seeds,
+        first_seed=arguments.first_seed,
+        add_seeds=arguments.add_seeds,
+        trials=arguments.trials,
+        workers=arguments.workers,
+        device=arguments.device,
+        store=arguments.store,
+        arms=tuple(arguments.arm or ()),
+    )
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments of the command line; what argparse refuses ends the process with status 2."""
     parser = argparse.ArgumentParser(prog="python -m study.ablate", description="Runs a study, only what is missing.")
     parser.add_argument("--study", required=True, metavar="NAME", help=f"one of {', '.join(available())}")
     parser.add_argument("--profile", help="of params.yaml; default: the one it names")
@@ -93,85 +83,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     what.add_argument("--status", action="store_true", help="print how each run stands, and why any is stale")
     what.add_argument("--again", action="store_true", help="compute runs once more, elsewhere, and compare the numbers")
     return parser.parse_args(argv)
-
-
-def default_out(session: Session) -> Path:
-    """`results/ablate/<study>` for the study as params.yaml has it, which is what DVC tracks; anything else has a folder
-    of its own beside it, so that it never stands where the tracked results should."""
-    arguments = session.arguments
-    asked = [
-        dict(session.overrides), session.config.profile, arguments.seeds, arguments.first_seed, arguments.trials,
-        arguments.device, str(arguments.store), arguments.add_seeds,
-    ]  # fmt: skip
-    if asked == [{}, load_config().profile, None, 0, None, None, str(STORE), None]:
-        return RESULTS / session.study.name
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
-    return Path("results/custom") / f"{session.study.name}-{digest}"
-
-
-def _how_to_keep(session: Session) -> str:
-    """How seeds that were added become part of what `dvc repro` runs; it runs none of them again."""
-    name, seeds = session.study.name, json.dumps(list(session.seeds))
-    return (
-        f"These results stand beside the tracked ones. To keep the added seeds, write `seeds: {seeds}` in "
-        f"study/studies/{name}.yaml (or `seeds` of `ablate` in params.yaml, for every study) and run `dvc repro`: "
-        "what has run is not run again."
-    )
-
-
-def write_results(out: Path, summary: Mapping[str, Any]) -> None:
-    """`study.json` for the report, and beside it what `dvc metrics` and `dvc plots` show."""
-    write_atomically(out / "study.json", to_json(summary))
-    measured = [arm for arm in summary["arms"] if arm["summary"]]
-    columns = ("knn_20", summary["primary"], "rankme_representations", "rankme_embeddings", "std_mean_embeddings")
-    metrics = {
-        arm["name"]: {"verdict": arm["verdict"]["name"]}
-        | {name: round(arm["summary"][name]["mean"], 4) for name in columns if name in arm["summary"]}
-        for arm in measured
-    }
-    write_atomically(out / "metrics.json", to_json(metrics))
-    lines = ["arm,seed,epoch,total,rankme_embeddings,std_mean_embeddings\n"]
-    for arm in measured:
-        for run in arm["runs"]:
-            for record in run["history"]:
-                trace = record["embeddings"]
-                numbers = f"{record['total']:.6g},{trace['rankme']:.6g},{trace['std_mean']:.6g}"
-                lines.append(f"{arm['name']},{run['seed']},{record['epoch']},{numbers}\n")
-    write_atomically(out / "history.csv", "".join(lines).encode())
-
-
-def exit_status(plan: Plan, store: Store, *, allow_diverged: bool) -> int:
-    """0 where every run has an outcome; 1, and a line for each that has not. What is tried in order to choose may diverge:
-    then it is not chosen."""
-    standing = [(cell, *store.status(cell.run)) for cell in plan.cells]
-    bad = [
-        (cell, state, reason) for cell, state, reason in standing
-        if state not in (FINISHED, PRUNED)
-        and not (state == DIVERGED and (allow_diverged or cell.role in ("trial", "tuning")))
-    ]  # fmt: skip
-    for cell, state, reason in bad:
-        print(f"not finished: {cell.label}, seed {cell.seed}: {state}" + (f" ({reason})" if reason else ""))
-    for one in plan.later:
-        print(f"not run: {one.name}, which waits for {one.after}")
-    return 1 if bad or plan.later else 0
-
-
-@contextmanager
-def _only_one(store: Store, study: str) -> Iterator[None]:
-    """Keeps a second call of the same study out, which does not wait."""
-    path = store.root / "locks" / f"{study}.lock"
-    lock = FileLock(path, timeout=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise InputError(f"study {study!r} is being run by another command on this store; wait for it to end.") from None
-    except OSError as error:
-        raise InputError(f"the store {store.root} cannot be written ({error.strerror}); choose another.") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from study.comparison.sources import resolve_results
 from study.comparison.terminal import print_view
 from study.comparison.view import build_view
 from study.config.load import load_config
+from study.config.places import STORE
 from study.reporting.render import write_twins
-from study.runs.baseline import STORE
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,10 +13,8 @@ from pathlib import Path
 
 from study.cli.command import run_command
 from study.config.load import load_params
+from study.config.places import CERTIFICATES, INDEX_PAGE, REPORTS, STORE, STUDY_RESULTS
 from study.overview.page import write_page
-from study.results.certificate import CERTIFICATES
-from study.results.files import RESULTS
-from study.runs.baseline import STORE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
     parser = argparse.ArgumentParser(prog="python -m study.index", description="All studies of a profile on one page.")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="default: results/ablate")
-    parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of the studies' reports")
+    parser.add_argument("--results", type=Path, default=STUDY_RESULTS, help="default: results/ablate")
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the studies' reports")
     parser.add_argument("--certificates", type=Path, default=CERTIFICATES, help="default: results/verify")
-    parser.add_argument("--out", type=Path, default=Path("reports/index.html"), help="README.md is written beside it")
+    parser.add_argument("--out", type=Path, default=INDEX_PAGE, help="README.md is written beside it")
     parser.add_argument("--profile", help="default: the one params.yaml names")
     parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
     return parser.parse_args(argv)

@@ -1,13 +1,14 @@
-"""The stage `prepare`: a data set as uint8 tensors with labels, splits and digest, under `data/prepared`."""
+"""The stage `prepare`: a data set as tensors with labels, splits and digest."""
 
 from study.cli.command import run_command
 from study.config.load import load_config
-from study.runs.prepared_data import PREPARED, prepare
+from study.config.places import PREPARED
+from study.runs.prepared_data import prepare
 
 
 def main() -> None:
-    config = load_config()
-    dataset = prepare(config, PREPARED)
+    """Prepare the data set under `data/prepared` and print its sizes and digest."""
+    dataset = prepare(load_config(), PREPARED)
     sizes = ", ".join(f"{len(getattr(dataset, part).images)} {part}" for part in ("train", "validation", "test"))
     print(f"{dataset.name}: {sizes}; {dataset.digest}")
 

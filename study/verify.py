@@ -14,11 +14,12 @@ from pathlib import Path
 
 from study.cli.command import positive, run_command
 from study.config.load import load_params
-from study.results.certificate import CERTIFICATES, NOT_REPRODUCED, describe_run, write_certificate
-from study.results.files import RESULTS, read_results
-from study.runs.baseline import STORE
+from study.config.places import CERTIFICATES, STORE, STUDY_RESULTS
+from study.execution.request import Request
+from study.execution.session import open_session
+from study.results.certificate import NOT_REPRODUCED, describe_run, write_certificate
+from study.results.files import read_results
 from study.verification.certify import certify
-from study.verification.opened import open_for
 from vicreg.errors import InputError
 
 
@@ -31,14 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     reproduced = True
     for name in studies:
         results = read_results(arguments.results / name)
-        session = open_for(
-            name,
+        request = Request(
+            study=name,
             store=arguments.store,
             profile=results.profile,
             overrides=results.overrides,
             device=arguments.device,
         )
-        certificate = certify(results, session, runs=arguments.runs, tolerance=arguments.tolerance)
+        certificate = certify(results, open_session(request), runs=arguments.runs, tolerance=arguments.tolerance)
         write_certificate(arguments.out or CERTIFICATES / f"{name}.json", certificate)
         for run in certificate.runs:
             print(f"{run.label}, seed {run.seed}, run {run.digest}: {describe_run(run)}")
@@ -54,7 +55,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=positive, default=3, metavar="K", help="of each study; default: 3")
     parser.add_argument("--tolerance", type=share, default=0.0, metavar="X", help="of accuracies, 0 to 1; default: 0.0")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: {CERTIFICATES}/<study>.json")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="default: results/ablate")
+    parser.add_argument("--results", type=Path, default=STUDY_RESULTS, help="default: results/ablate")
     parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
     return parser.parse_args(argv)

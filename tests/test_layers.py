@@ -46,8 +46,6 @@ LONG = {
     "study.reporting.figures",
     "study.runs.code_digest",
     "study.runs.store",
-    "vicreg.models.pretrained",
-    "vicreg.views.pipeline",
 }
 
 PATHS = {

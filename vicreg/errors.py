@@ -1,8 +1,8 @@
-"""The one exception that means: the input is wrong, and here is what to do about it."""
+"""The exception for wrong input from a person."""
 
 
 class InputError(ValueError):
-    """Bad input from a person: its message is one sentence with the rule, the value and the remedy.
+    """Wrong input from a person; the message is one sentence with the rule, the value and the remedy.
 
-    Commands print the message alone and exit with status 2; everything else that is raised is a defect of ours.
+    Commands print only the message and exit with status 2. Any other exception is a defect of this code.
     """

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and JSON whose bytes depend on the value alone."""
+"""Write files atomically, and JSON with reproducible bytes."""
 
 import errno
 import json
@@ -11,10 +11,10 @@ from vicreg.errors import InputError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that it is either the old one or the new one, whenever the process dies.
+    """Write a file that is either the old or the new one whenever the process dies.
 
     Raises:
-        InputError: where the disk is full or may not be written.
+        InputError: if the disk is full or cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -32,12 +32,12 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def to_json(value: Any) -> bytes:
-    """JSON with sorted keys and a closing newline: the same value always gives the same bytes."""
+    """Return JSON with sorted keys and a final newline: equal values give equal bytes."""
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def flush_folder(folder: Path) -> None:
-    """Makes a rename in `folder` outlast a power cut, not only the end of the process."""
+    """Write the entries of `folder` to the disk, so that a rename in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -46,6 +46,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def disk_error(path: Path, error: OSError) -> InputError:
+    """Return the `InputError` for an error in writing `path`, with what to do about it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         remedy = "free some space and start again: what was finished before is kept"
         return InputError(f"no space is left to write {path} ({error.strerror}); {remedy}.")

@@ -1,7 +1,7 @@
-"""Explicit, counted sources of randomness.
+"""Make random generators from a seed, a purpose and an epoch.
 
-Every stream of random numbers is named by what it is for and counted by epoch, and its generator is made anew from
-(seed, stream, epoch). So a resumed run needs no saved generator: it asks for the same stream of the same epoch.
+Every stream of random numbers has the name of its purpose, and a new generator in each epoch. So a resumed run needs no
+saved generator: it asks for the same stream of the same epoch.
 """
 
 import hashlib
@@ -10,9 +10,9 @@ import torch
 
 
 def make_generator(seed: int, stream: str, epoch: int = 0, *, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator whose state depends on (seed, stream, epoch) alone.
+    """Return a generator whose state depends only on (seed, stream, epoch).
 
-    The three are hashed (SHA-256, 63 bits kept), so neighbouring seeds and epochs give unrelated streams.
+    They are hashed by SHA-256, of which 63 bits are kept, so that neighbouring seeds and epochs give unrelated streams.
     """
     digest = hashlib.sha256(f"{seed}/{stream}/{epoch}".encode()).digest()
     return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)

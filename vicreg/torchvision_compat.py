@@ -1,9 +1,9 @@
-"""`torchvision`, importable next to a CPU build of torch as well.
+"""Import torchvision, also beside a CPU build of torch.
 
-torchvision's wheels on the package index are built for CUDA. Next to a CPU-only torch their compiled operators cannot
-load, and `import torchvision` then fails while it registers shape functions for operators that do not exist. Nothing
-here needs those operators (they belong to detection), so where they are missing their signatures are declared before
-the import. With a matching pair of wheels this module declares nothing.
+torchvision's wheels on the package index are built for CUDA. Beside a CPU build of torch their compiled operators cannot
+load. `import torchvision` then fails, because it registers shape functions for operators that do not exist. Nothing here
+needs these operators, which are for detection. So their signatures are declared before the import where they are missing.
+With a matching pair of wheels nothing is declared.
 """
 
 import importlib.machinery
@@ -19,9 +19,10 @@ _MISSING_OPERATORS = (
 
 
 def _compiled_operators_load() -> bool:
+    """Return whether torchvision's compiled operators load, and true where torchvision is not installed at all."""
     specification = importlib.util.find_spec("torchvision")
     if specification is None or not specification.submodule_search_locations:
-        return True  # the import below says plainly that torchvision is not installed
+        return True  # the import below then reports that torchvision is not installed
     library = importlib.machinery.PathFinder.find_spec("_C", list(specification.submodule_search_locations))
     if library is None or library.origin is None:
         return False
@@ -34,9 +35,11 @@ def _compiled_operators_load() -> bool:
 
 _library = None
 if not _compiled_operators_load():
-    _library = torch.library.Library("torchvision", "FRAGMENT")  # must stay alive for as long as its declarations
+    _library = torch.library.Library("torchvision", "FRAGMENT")  # its declarations last as long as this object
     for _signature in _MISSING_OPERATORS:
         _library.define(_signature)
+
+OPERATORS_ARE_DECLARED = _library is not None
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Failed to load image Python extension")

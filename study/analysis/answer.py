@@ -8,7 +8,7 @@ from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import ALPHA, against, first_of, is_or_are, percent, probe_name
 from study.results.findings import PathFindings, SearchFindings
 from study.results.schema import ArmResults, StudyResults
-from study.runs.store import DIVERGED, FAILED, FINISHED, KILLED, MISSING, OUT_OF_MEMORY, PARTIAL, PRUNED
+from study.runs.outcomes import DIVERGED, FAILED, FINISHED, KILLED, MISSING, OUT_OF_MEMORY, PARTIAL, PRUNED
 
 SAYS_NOTHING = (MISSING, PARTIAL, KILLED, FAILED, OUT_OF_MEMORY)  # of the settings, where a run ended or stands so
 _ENDINGS = {  # status -> what became of one run, and of several

@@ -17,7 +17,7 @@ from study.analysis.sampling_error import paired_sampling_error, sampling_error
 from study.results.comparisons import Adjusted, ColumnSummary, Difference, DifferenceDetail, Outcomes
 from study.results.runs import SPACES, RunResults
 from study.results.schema import ArmResults
-from study.runs.store import PRUNED
+from study.runs.outcomes import PRUNED
 
 COLLAPSE_COLUMNS = ("rankme", "std_mean", "rms_correlation", "normalised_std", "view_discrepancy")
 COLLAPSES = ("complete", "dimensional", "informational", "uninformative")

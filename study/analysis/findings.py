@@ -26,7 +26,7 @@ from study.results.findings import (
 from study.results.json_values import to_values
 from study.results.runs import RunResults
 from study.results.schema import ArmResults
-from study.runs.store import FINISHED, PRUNED
+from study.runs.outcomes import FINISHED, PRUNED
 from study.spec.objectives import COST, objective_values
 from study.spec.plan import Cell, Plan, Step
 from study.spec.search import Search

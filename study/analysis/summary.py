@@ -30,7 +30,9 @@ from study.results.schema import (
     StudyResults,
 )
 from study.runs.identity import Identity
-from study.runs.store import FINISHED, Store, judged
+from study.runs.outcomes import FINISHED
+from study.runs.pruning import apply_pruning
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
 from vicreg.evaluation.evaluate import chance_accuracy
@@ -138,7 +140,7 @@ def _run(plan: Plan, cell: Cell, store: Store) -> RunResults:
     """Return a run as the store has it; a trial as its search heard it."""
     result: Mapping[str, Any] = store.result(cell.run)
     if cell.role == "trial" and plan.study.search is not None:
-        result = judged(result, cell.run, plan.study.search.prune_after)
+        result = apply_pruning(result, cell.run, plan.study.search.prune_after)
     return run_results(result)
 
 

@@ -13,7 +13,7 @@ from study.analysis.predictors import different_runs
 from study.results.findings import ScaleClaim
 from study.results.runs import EpochRecord, RunResults
 from study.results.schema import ArmResults
-from study.runs.store import FINISHED, PRUNED
+from study.runs.outcomes import FINISHED, PRUNED
 
 PUBLISHED = Path(__file__).parent / "published.yaml"
 SAME_SCALE = 10**0.5  # two quantities within half a power of ten of one another are called of the same scale

@@ -8,12 +8,14 @@ from pathlib import Path
 import yaml
 
 from study.analysis.summary import summarise
+from study.config.places import STUDY_RESULTS
 from study.design.unfold import unfold
+from study.execution.request import Request
 from study.execution.scheduler import Lookup
-from study.results.files import FILE, RESULTS, parse_results, read_results, results_path
+from study.execution.session import open_session
+from study.results.files import FILE, parse_results, read_results, results_path
 from study.results.schema import StudyResults
-from study.runs.store import FINISHED
-from study.verification.opened import open_for
+from study.runs.outcomes import FINISHED
 from vicreg.errors import InputError
 
 
@@ -25,7 +27,7 @@ class Source:
     results: StudyResults
 
 
-def resolve_results(text: str, *, store: Path, folder: Path = RESULTS) -> Source:
+def resolve_results(text: str, *, store: Path, folder: Path = STUDY_RESULTS) -> Source:
     """Return the results that `text` names.
 
     Args:
@@ -47,7 +49,7 @@ def resolve_results(text: str, *, store: Path, folder: Path = RESULTS) -> Source
     return Source(name=text, results=read_results(results_path(text, folder=folder)))
 
 
-def at_revision(revision: str, study: str, *, folder: Path = RESULTS) -> StudyResults:
+def at_revision(revision: str, study: str, *, folder: Path = STUDY_RESULTS) -> StudyResults:
     """Return a study's results as `dvc.lock` knew them at a git revision, from DVC's cache.
 
     Raises:
@@ -74,7 +76,7 @@ def under_profile(study: str, profile: str, *, store: Path) -> StudyResults:
     Raises:
         InputError: if there is no such study or profile, or none of its runs has finished.
     """
-    session = open_for(study, store=store, profile=profile)
+    session = open_session(Request(study=study, store=store, profile=profile))
     plan = unfold(session, Lookup(session))
     if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
         raise InputError(

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Designs: what runs next depends on how earlier runs came out."""

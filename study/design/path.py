@@ -1,4 +1,6 @@
-"""`mode: path`: from the baseline to an arm one difference at a time, each time the one that is best on validation.
+"""`mode: path`: from the baseline to an arm, one difference at a time.
+
+Each time it is the difference that does best on validation.
 
 Greedy ablation analysis (Fawcett and Hoos, Analysing differences between algorithm configurations through ablation, Journal
 of Heuristics 22, 2016), with real runs at every seed in every round.
@@ -13,19 +15,23 @@ from study.design.tuning import tuned_plan
 from study.execution.scheduler import Lookup, Runner, have_outcomes
 from study.execution.session import Session
 from study.spec.objectives import best, validation_mean
-from study.spec.plan import Awaited, Plan, Step
+from study.spec.plan import Pending, Plan, Step
 from study.spec.study_file import CHOSEN, Arm
 from vicreg.errors import InputError
 
 
 def walk(session: Session, plan: Plan, runner: Runner | Lookup) -> Plan:
-    """The plan of a study's arms, which have been run, with the steps of its path as far as results reach."""
+    """Return the plan of a study's arms, which have been run, with the steps of its path as far as results reach.
+
+    Raises:
+        InputError: if a round has no difference that can be made by itself.
+    """
     arms = {arm.name: arm for arm in session.study.arms}
     baseline = arms.pop(session.study.baseline)
     trained = [cell for cell in plan.cells if cell.role == "arm"]
-    if plan.later or not have_outcomes(trained, session.store):
+    if plan.pending or not have_outcomes(trained, session.store):
         runs = max(_runs_left(len(differences(plan, baseline, arm))) for arm in arms.values()) * len(session.seeds)
-        return replace(plan, later=(*plan.later, _awaited(plan, runs, after="the arms")))
+        return replace(plan, pending=(*plan.pending, _pending(plan, runs, after="the arms")))
     target, notes = _target(session, plan)
     if target is None:
         return replace(plan, notes=notes)
@@ -35,11 +41,11 @@ def walk(session: Session, plan: Plan, runner: Runner | Lookup) -> Plan:
         number = len(plan.path) + 1
         alternatives = _alternatives(session, number, settings, left)
         round_plan = tuned_plan(session, list(alternatives.values()), runner, role="step", stage=f"tuning-step-{number}")
-        done = runner.finish(round_plan.cells, stage=f"step-{number}") and not round_plan.later
+        done = runner.finish(round_plan.cells, stage=f"step-{number}") and not round_plan.pending
         plan = plan.with_cells(round_plan.cells)
         if not done:
             after = f"round {number} of the path"
-            return replace(plan, later=(_awaited(plan, _runs_left(len(left) - 1) * len(session.seeds), after=after),))
+            return replace(plan, pending=(_pending(plan, _runs_left(len(left) - 1) * len(session.seeds), after=after),))
         means = _means(session, round_plan, [arm.name for arm in alternatives.values()])
         kept = best(means) or next(iter(means))
         key = next(key for key, arm in alternatives.items() if arm.name == kept)
@@ -49,14 +55,14 @@ def walk(session: Session, plan: Plan, runner: Runner | Lookup) -> Plan:
 
 
 def differences(plan: Plan, baseline: Arm, arm: Arm) -> dict[str, tuple[Any, Any]]:
-    """Dotted key -> its value in the baseline's runs and in the arm's, of the keys that differ."""
+    """Return dotted key -> its value in the baseline's runs and in the arm's, of the keys that differ."""
     old = flatten(plan.config.with_settings(baseline.settings).values)
     new = flatten(plan.config.with_settings(arm.settings).values)
     return {key: (old[key], new[key]) for key in {**arm.settings, **baseline.settings} if old[key] != new[key]}
 
 
 def _target(session: Session, plan: Plan) -> tuple[str | None, tuple[str, ...]]:
-    """The arm that the path walks to, and a sentence where it is another than its file seems to say."""
+    """Return the arm that the path walks to, and a sentence where its file seems to name another."""
     study = session.study
     if study.path != CHOSEN:
         return study.path, ()
@@ -78,8 +84,9 @@ def _means(session: Session, plan: Plan, names: Sequence[str]) -> dict[str, floa
 def _alternatives(
     session: Session, number: int, settings: Mapping[str, Any], left: Mapping[str, tuple[Any, Any]]
 ) -> dict[str, Arm]:
-    """Each difference that is left -> the arm that makes it next. One that no run can have by itself (epochs below the
-    warm-up of before) waits until another has been made.
+    """Return each difference that is left -> the arm that makes it next.
+
+    One that no run can have by itself (epochs below the warm-up of before) waits until another has been made.
 
     Raises:
         InputError: if none can be made by itself.
@@ -98,11 +105,11 @@ def _alternatives(
     return possible
 
 
-def _awaited(plan: Plan, runs: int, *, after: str) -> Awaited:
+def _pending(plan: Plan, runs: int, *, after: str) -> Pending:
     baseline = next(cell for cell in plan.cells if cell.role in ("arm", "tuning"))  # it is run before the other arms
-    return Awaited(name="path", runs=runs, after=after, like=baseline.run.config)
+    return Pending(name="path", runs=runs, after=after, like=baseline.run.config)
 
 
 def _runs_left(differences: int) -> int:
-    """Runs a seed of a path over so many differences: n, n - 1, ..., 2. The last round is the arm itself, which has run."""
+    """Return the runs a seed of a path over n differences: n, n - 1, ..., 2; the last round is the arm, which has run."""
     return max(0, differences * (differences + 1) // 2 - 1)

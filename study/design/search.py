@@ -1,31 +1,36 @@
-"""`mode: search`: trials proposed by Optuna and run on validation, then the best of them run at every seed."""
+"""`mode: search`: trials proposed by Optuna, and the best run at every seed."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
 from study.execution.scheduler import Lookup, Runner
 from study.execution.session import Session
 from study.execution.trials import Trials
-from study.runs.store import judged
+from study.runs.pruning import apply_pruning
 from study.spec.objectives import COST, check_objectives, direction, objective_values
-from study.spec.plan import Awaited, Cell, Plan
+from study.spec.plan import Cell, Pending, Plan
+from study.spec.search import Search
 from study.spec.study_file import CHOSEN, Arm
 
 TRIAL_SEED = 1000  # far from the seeds a study lists
 
 
-def search_plan(session: Session, runner: Runner | Lookup) -> Plan:
-    """The whole plan of a search: its arms, its trials, and what of these is confirmed beside the arms.
+def search_plan(session: Session, search: Search, runner: Runner | Lookup) -> Plan:
+    """Return the whole plan of a search: its arms, its trials, and which of these are confirmed beside the arms.
 
-    Trials run at seeds of their own, which are none of those the best is then run at: the luck that made a trial the best
-    of many is not counted in its favour. They are proposed a batch at a time and told in the order they were proposed, so
-    the search takes the same path with any number of workers, and again after an interruption. It stops at a batch in which
-    a run was killed or failed, and goes on from there when called again; and whoever ran a trial, and however far, it hears
-    what its own rule of pruning makes of it.
+    Trials run at seeds of their own, at none of which the best are then run: the luck that made a trial the best of many
+    is not counted in its favour. They are proposed a batch at a time and told in the order they were proposed. So the
+    search takes the same path with any number of workers, and after an interruption. It stops at a batch in which a run
+    was killed or failed, and goes on from there when called again.
+
+    Raises:
+        InputError: for an objective that runs are not measured by.
     """
-    search = session.study.search
-    assert search is not None
     objectives = search.objectives(session.config.primary)
     check_objectives(objectives, session.config)
     plan = session.plan()
@@ -34,19 +39,10 @@ def search_plan(session: Session, runner: Runner | Lookup) -> Plan:
         cells=plan.cells, directions=[direction(name) for name in objectives],
         values=lambda cell, result: objective_values(objectives, cell, result, session.dataset),
     )  # fmt: skip
-    proposed: list[Cell] = []
-    results: dict[str, Mapping[str, Any]] = {}
-    count = session.arguments.trials or search.trials
-    for batch, start in enumerate(range(0, count, search.batch)):
-        pairs = trials.propose(search, count=min(search.batch, count - start), batch=batch)
-        cells = [trial_cell(session, arm, number) for number, (_, arm) in enumerate(pairs, start=start)]
-        done = runner.finish_batch(cells, total=count, done=start, prune_after=search.prune_after)
-        proposed += cells
-        if not done:
-            return replace(plan.with_cells(proposed), later=_later(session, plan, count - len(proposed)))
-        for (trial, _), cell in zip(pairs, cells, strict=True):
-            results[cell.arm] = judged(session.store.result(cell.run), cell.run, search.prune_after)
-            trials.tell(trial, cell, results[cell.arm])
+    count = session.request.trials or search.trials
+    proposed, results = run_trials(session, search, runner, trials, count=count)
+    if len(results) < len(proposed):  # a batch has a run without an outcome
+        return replace(plan.with_cells(proposed), pending=_pending(session, search, plan, count - len(proposed)))
     values = {cell.arm: objective_values(objectives, cell, results[cell.arm], session.dataset) for cell in proposed}
     front = pareto_front({arm: one for arm, one in values.items() if one is not None}, objectives)
     settings = {cell.arm: cell.settings for cell in proposed}
@@ -58,20 +54,71 @@ def search_plan(session: Session, runner: Runner | Lookup) -> Plan:
     return replace(full.with_cells(proposed), front=tuple(front))
 
 
-def trial_cell(session: Session, arm: Arm, number: int) -> Cell:
-    """The run of a trial. Its seed follows from its number, whatever the sampler proposes: so seeds are crossed with the
-    parameters by chance, an importance can be computed of the seed as of any parameter, and a parameter that has no more
-    importance than the seed has shown none."""
-    search = session.study.search
-    assert search is not None
+def run_trials(
+    session: Session, search: Search, runner: Runner | Lookup, trials: Trials, *, count: int
+) -> tuple[list[Cell], dict[str, Mapping[str, Any]]]:
+    """Propose and run trials batch by batch, up to a batch in which one has no outcome.
+
+    Whoever ran a trial, and however far, the search is told what its own rule of pruning makes of it.
+
+    Returns:
+        The cells of all trials proposed, and arm -> result of those in complete batches.
+    """
+    proposed: list[Cell] = []
+    results: dict[str, Mapping[str, Any]] = {}
+    for batch, start in enumerate(range(0, count, search.batch)):
+        pairs = propose(trials, search, count=min(search.batch, count - start), batch=batch)
+        cells = [trial_cell(session, search, arm, number) for number, (_, arm) in enumerate(pairs, start=start)]
+        done = runner.finish_batch(cells, total=count, done=start, prune_after=search.prune_after)
+        proposed += cells
+        if not done:
+            break
+        for (trial, _), cell in zip(pairs, cells, strict=True):
+            results[cell.arm] = apply_pruning(session.store.result(cell.run), cell.run, search.prune_after)
+            trials.tell(trial, cell, results[cell.arm])
+    return proposed, results
+
+
+def propose(trials: Trials, search: Search, *, count: int, batch: int) -> list[tuple[optuna.Trial, Arm]]:
+    """Return the next `count` proposals of a search, from all trials told before the batch."""
+    drawing = sampler(search, batch=batch)
+    space = {key: _distribution(given) for key, given in search.parameters.items()}
+    proposals = []
+    for _ in range(count):
+        trial = trials.ask_settings(space, drawing)
+        settings = {key: _setting(value, search.parameters[key]) for key, value in trial.params.items()}
+        proposals.append((trial, Arm(name=f"trial-{trial.number:03d}", settings=settings)))
+    return proposals
+
+
+def sampler(search: Search, *, batch: int) -> optuna.samplers.BaseSampler:
+    """Return the search's sampler, with a seed for each batch: a search that is resumed draws what it would have drawn.
+
+    TPE: Bergstra et al., NeurIPS 2011; for several objectives Ozaki et al., GECCO 2020. GP: expected improvement of a
+    Gaussian process, which does not see trials without a value (pruned, diverged).
+    """
+    seed = search.seed + 1000 * batch
+    if search.sampler == "gp":
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=search.batch)
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=search.batch)
+
+
+def trial_cell(session: Session, search: Search, arm: Arm, number: int) -> Cell:
+    """Return the run of a trial, at a seed that follows from its number, whatever the sampler proposes.
+
+    So seeds are crossed with the parameters by chance, and an importance can be computed of the seed as of any parameter.
+    A parameter that has no more importance than the seed has shown none.
+    """
     seed = TRIAL_SEED + search.seed + number % search.seeds
     (cell,) = session.plan(arms=[arm], seeds=(seed,), role="trial").cells
     return cell
 
 
 def pareto_front(values: Mapping[str, Sequence[float]], objectives: Sequence[str]) -> list[str]:
-    """The names that no other one betters: is as good as in every objective and better in one. Best in the first objective
-    first; with a single objective it is the best one alone, the first of equals."""
+    """Return the names that no other one betters: is as good as in every objective and better in one.
+
+    The best in the first objective comes first. With a single objective it is the best one alone, the first of equals.
+    """
     signs = [-1 if name == COST else 1 for name in objectives]
     points = {name: tuple(sign * value for sign, value in zip(signs, one, strict=True)) for name, one in values.items()}
     kept = [
@@ -83,7 +130,7 @@ def pareto_front(values: Mapping[str, Sequence[float]], objectives: Sequence[str
 
 
 def spread(front: Sequence[str], count: int) -> list[str]:
-    """At most `count` of a front, its ends among them, evenly by rank in the first objective."""
+    """Return at most `count` of a front, its ends among them, evenly by rank in the first objective."""
     if len(front) <= count:
         return list(front)
     if count == 1:
@@ -91,11 +138,29 @@ def spread(front: Sequence[str], count: int) -> list[str]:
     return [front[round(index * (len(front) - 1) / (count - 1))] for index in range(count)]
 
 
-def _later(session: Session, plan: Plan, trials: int) -> tuple[Awaited, ...]:
-    search = session.study.search
-    assert search is not None
+def _pending(session: Session, search: Search, plan: Plan, trials: int) -> tuple[Pending, ...]:
     like = next(cell for cell in plan.cells if cell.role == "arm").run.config
-    found = Awaited(name="confirmation", runs=search.confirm * len(session.seeds), after="the trials", like=like)
+    found = Pending(name="confirmation", runs=search.confirm * len(session.seeds), after="the trials", like=like)
     if trials == 0:
         return (found,)
-    return (Awaited(name="trials", runs=trials, after="the trials before them", like=like), found)
+    return (Pending(name="trials", runs=trials, after="the trials before them", like=like), found)
+
+
+def _distribution(given: Mapping[str, Any]) -> BaseDistribution:
+    if "choices" in given:
+        return CategoricalDistribution([_word(choice) for choice in given["choices"]])
+    if given.get("int"):
+        return IntDistribution(given["low"], given["high"], log=bool(given.get("log")))
+    return FloatDistribution(given["low"], given["high"], log=bool(given.get("log")))
+
+
+def _setting(value: Any, given: Mapping[str, Any]) -> Any:
+    """Return what a run gets for a parameter of a trial; three significant digits make a number readable."""
+    if "choices" in given:
+        return next(choice for choice in given["choices"] if _word(choice) == value)
+    return value if given.get("int") else float(f"{value:.3g}")
+
+
+def _word(choice: Any) -> Any:
+    """Return a choice as Optuna can keep it, which has no lists."""
+    return json.dumps(choice) if isinstance(choice, list) else choice

@@ -1,4 +1,6 @@
-"""Nuisance parameters: tried at every combination of their values for each arm alike, and chosen on validation.
+"""Nuisance parameters: tuned for each arm alike, and chosen on validation.
+
+Each arm is tried at every combination of their values.
 
 An arm compared at settings that were tuned for another is compared at a handicap (Deep Learning Tuning Playbook, Godbole
 et al. 2023, "Scientific, nuisance, and fixed hyperparameters").
@@ -11,40 +13,44 @@ from typing import Any
 from study.execution.scheduler import Lookup, Runner, have_outcomes
 from study.execution.session import Session
 from study.spec.objectives import best, validation_mean
-from study.spec.plan import Awaited, Cell, Plan
+from study.spec.plan import Cell, Pending, Plan, Role
 from study.spec.study_file import Arm, grid_name
 
 TUNING_SEED = 2000  # far from the seeds a study lists and from its trials': the luck that chose a value is not reported
 
 
 def tuned_plan(
-    session: Session, arms: Sequence[Arm], runner: Runner | Lookup, *, role: str = "arm", stage: str = "tuning"
+    session: Session, arms: Sequence[Arm], runner: Runner | Lookup, *, role: Role = "arm", stage: str = "tuning"
 ) -> Plan:
-    """The plan of arms at what was chosen for each, and the runs that it was chosen by.
+    """Return the plan of arms at what was chosen for each, and the runs that it was chosen by.
 
-    An arm is left for later while one of its tuning runs has no outcome. Without nuisance parameters it is the plan of the
-    arms as they are.
+    An arm is pending while one of its tuning runs has no outcome. Without nuisance parameters the arms stay as they are.
+
+    Args:
+        session: of the study.
+        arms: of the study, or those of a round of its path.
+        runner: runs the tuning, or looks its results up.
+        role: of the arms.
+        stage: what Optuna's study of the tuning is called.
     """
     if not session.study.combinations:
         return session.plan(arms=arms, role=role)
     tried = {arm.name: tuning_cells(session, arm) for arm in arms}
     every = [cell for cells in tried.values() for cell in cells]
     runner.finish(every, stage=stage)
-    chosen = {
-        name: chosen_of(session, cells) for name, cells in tried.items() if have_outcomes(cells, session.store)
-    }
+    chosen = {name: chosen_of(session, cells) for name, cells in tried.items() if have_outcomes(cells, session.store)}
     ready = [arm for arm in arms if arm.name in chosen]
     plan = session.plan(arms=ready, role=role, tuned=chosen)
-    later = [
-        Awaited(name=arm.name, runs=len(session.seeds), after="its tuning", like=tried[arm.name][0].run.config)
+    pending = [
+        Pending(name=arm.name, runs=len(session.seeds), after="its tuning", like=tried[arm.name][0].run.config)
         for arm in arms
         if arm.name not in chosen
     ]
-    return replace(plan, cells=(*every, *plan.cells), later=tuple(later))
+    return replace(plan, cells=(*every, *plan.cells), pending=tuple(pending))
 
 
 def tuning_cells(session: Session, arm: Arm) -> list[Cell]:
-    """An arm at every combination of the nuisance values: `size-32@baselr0.2`."""
+    """Return an arm at every combination of the nuisance values: `size-32@baselr0.2`."""
     arms = [
         Arm(name=f"{arm.name}@{grid_name(values)}", settings={**arm.settings, **values})
         for values in session.study.combinations
@@ -54,8 +60,11 @@ def tuning_cells(session: Session, arm: Arm) -> list[Cell]:
 
 
 def chosen_of(session: Session, cells: Sequence[Cell]) -> Mapping[str, Any]:
-    """The nuisance values of the arm's best run on validation, of equal ones the first listed. A run without an accuracy
-    (it diverged) is not chosen; where all are, the first listed values stand, and will diverge where all can see it."""
+    """Return the nuisance values of the arm's best run on validation, of equal ones the first listed.
+
+    A run without an accuracy (it diverged) is not chosen. Where all are, the first listed values stand: the arm then
+    diverges at every seed, and its report says so.
+    """
     scores = {cell.arm: validation_mean([cell], session.store, session.config.primary) for cell in cells}
     name = best(scores) or cells[0].arm
     return dict(zip((cell.arm for cell in cells), session.study.combinations, strict=True))[name]

@@ -1,4 +1,4 @@
-"""A study unfolded into its whole plan: what is run next may depend on how what was run before came out."""
+"""A study unfolded into its whole plan, as far as results or a runner reach."""
 
 import re
 from collections.abc import Sequence
@@ -15,17 +15,30 @@ from study.spec.study_file import Arm
 
 
 def unfold(session: Session, runner: Runner | Lookup) -> Plan:
-    """The study's plan. A `Runner` runs all of it; a `Lookup` runs nothing, and the plan reaches as far as results do."""
+    """Return the plan that the session's request asks for: of the whole study, or of some of its arms.
+
+    A `Runner` runs all of it. A `Lookup` runs nothing, and the plan reaches as far as results do.
+
+    Raises:
+        InputError: for an arm there is not, or not yet, or settings no run can have.
+    """
+    arms = session.request.arms
+    return unfold_arms(session, arms, runner) if arms else unfold_study(session, runner)
+
+
+def unfold_study(session: Session, runner: Runner | Lookup) -> Plan:
+    """Return the plan of the whole study."""
     if session.study.search is not None:
-        return search_plan(session, runner)
+        return search_plan(session, session.study.search, runner)
     plan = tuned_plan(session, session.study.arms, runner)
     runner.finish([cell for cell in plan.cells if cell.role != "tuning"])
     return walk(session, plan, runner) if session.study.path is not None else plan
 
 
 def unfold_arms(session: Session, names: Sequence[str], runner: Runner | Lookup) -> Plan:
-    """The plan of some arms: by their names, or as settings (`pretrain.mu=10,pretrain.nu=2`), which is how an arm that a
-    search found is named on the command line. Given as settings, an arm is run as it is, and not tuned.
+    """Return the plan of some arms, by name or as settings (`pretrain.mu=10,pretrain.nu=2`).
+
+    Settings name an arm that a search found. Such an arm is run as it is, and not tuned.
 
     Raises:
         InputError: for an arm there is not, or not yet.
@@ -37,12 +50,12 @@ def unfold_arms(session: Session, names: Sequence[str], runner: Runner | Lookup)
     study = session.study
     plan = session.plan(arms=given if study.nuisance else [*study.arms, *given])
     if not set(names) <= set(plan.by_arm()):
-        known = unfold(session, Lookup(session))
-        awaited = [arm for arm in study.arms if arm.name in names and arm.name in [one.name for one in known.later]]
-        if awaited and isinstance(runner, Runner):
-            tuned = tuned_plan(session, awaited, runner)
-            left = [one for one in known.later if one.name not in [arm.name for arm in awaited]]
-            known = replace(known.with_cells(tuned.cells), later=(*left, *tuned.later))
+        known = unfold_study(session, Lookup(session))
+        pending = [arm for arm in study.arms if arm.name in names and arm.name in [one.name for one in known.pending]]
+        if pending and isinstance(runner, Runner):
+            tuned = tuned_plan(session, pending, runner)
+            left = [one for one in known.pending if one.name not in [arm.name for arm in pending]]
+            known = replace(known.with_cells(tuned.cells), pending=(*left, *tuned.pending))
         plan = known.with_cells(plan.cells)
     plan = plan.only(names)
     runner.finish([cell for cell in plan.cells if cell.role != "trial"])

@@ -1,13 +1,14 @@
-"""The energy a device says it has used: counters that only ever grow, read whenever something is heard of a run.
+"""The energy that each run has used, by its device's own counters.
 
-A counter belongs to a device and not to a run, so what the device used while several runs were going is shared alike among
-them, and what it used while none was is nobody's. What other programs used meanwhile is counted as if the runs had. Where no
-counter can be read (most virtual machines show none), nothing is reported.
+A counter only ever grows, and is read whenever something is heard of a run. It belongs to the device: what that used while
+several runs were going is shared alike among them, and what it used while none was is nobody's. What other programs used
+meanwhile is counted as if the runs had. Where no counter can be read (most virtual machines show none), nothing is reported.
 
 A GPU's counter is read through NVIDIA's management library, whose Python package `nvidia-ml-py` is no requirement of this
 project: `pip install .[energy]` brings it. Without it, or where a GPU is divided (MIG), a GPU has no energy.
 """
 
+import functools
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,25 +19,29 @@ RAPL = Path("/sys/class/powercap")  # Linux's view of Intel's and AMD's running 
 
 
 class Shares:
-    """What each of several runs at a time has used of a device. Read it often: a counter that wraps around twice between two
-    readings has lost a round, and shares are of the runs that were going since the last reading."""
+    """What each of several runs at a time has used of a device.
+
+    Read it often. A counter that wraps around twice between two readings has lost a round, and what was used is shared
+    among the runs that were going since the last reading.
+    """
 
     def __init__(self, meter: "Meter") -> None:
         self._meter = meter
         self._going: dict[int, float | None] = {}
 
     def read(self) -> None:
-        """Gives what was used since the last reading to the runs that are going, in equal parts."""
+        """Give what was used since the last reading to the runs that are going, in equal parts."""
         used = self._meter.joules()
         for worker, before in self._going.items():
             self._going[worker] = None if used is None or before is None else before + used / len(self._going)
 
     def begin(self, worker: int) -> None:
+        """Begin to count for the run on this worker."""
         self.read()
         self._going[worker] = 0.0
 
     def end(self, worker: int) -> float | None:
-        """Joules of the run that has ended, however it did, on this worker; None where the device did not always tell."""
+        """Return the joules of the run that has ended on this worker; None where the device did not always tell."""
         self.read()
         return self._going.pop(worker)
 
@@ -50,8 +55,11 @@ class Meter:
         self._last = [counter() for counter, _ in self._counters]
 
     def joules(self) -> float | None:
-        """Joules since the last call; None where the device does not tell, and from then on. A counter that has wrapped
-        around in between goes on from its limit; one without a limit was reset, and counts from zero."""
+        """Return the joules since the last call; None where the device does not tell, and from then on.
+
+        A counter that has wrapped around in between goes on from its limit. One without a limit was reset, and counts
+        from zero.
+        """
         if not self._counters:
             return None
         total = 0.0
@@ -76,15 +84,22 @@ def _cpu_counters(rapl: Path) -> list[Counter | None]:
         with suppress(OSError, ValueError):  # for root alone on most systems
             if not (folder / "name").read_text().startswith("package"):
                 continue
-            path, limit = folder / "energy_uj", int((folder / "max_energy_range_uj").read_text())
-            int(path.read_text())
-            found.append((lambda path=path: int(path.read_text()) / 1e6, limit / 1e6))
+            limit = int((folder / "max_energy_range_uj").read_text())
+            counter = functools.partial(_joules_in, folder / "energy_uj")
+            counter()
+            found.append((counter, limit / 1e6))
     return found
 
 
+def _joules_in(path: Path) -> float:
+    return int(path.read_text()) / 1e6
+
+
 def _gpu_counter(device: torch.device) -> Counter | None:
-    """The counter of the GPU that torch calls `device`, found by its UUID: NVML numbers all GPUs of the machine, torch those
-    of CUDA_VISIBLE_DEVICES, in its order."""
+    """Return the counter of the GPU that torch calls `device`, found by its UUID.
+
+    NVML numbers all GPUs of the machine, torch those of CUDA_VISIBLE_DEVICES, in its order.
+    """
     try:
         import pynvml
 

@@ -1,4 +1,4 @@
-"""How many runs a device is given at a time.
+"""Chooses how many runs a device is given at a time.
 
 On a CPU as many as its cores hold at `pretrain.threads` each, and its memory. On a GPU it is measured: one process, then
 two, four and so on train side by side for some seconds, until more of them no longer train more images a second or the
@@ -17,9 +17,10 @@ from typing import Any
 import psutil
 import torch
 
-from study.config.config import Config
+from study.config.config import Config, config_from_values
 from study.runs.identity import machinery, training_code
 from study.runs.store import Store
+from vicreg.data.cache import read_dataset
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
@@ -32,10 +33,21 @@ SECONDS = 4.0  # that each number of processes is timed for, after its warm-up
 
 
 def choose_workers(config: Config, dataset: Dataset, *, data: Path, store: Store, device: torch.device) -> int:
-    """The number of runs like `config`'s to give `device` at a time; `data` is the folder that holds `dataset`."""
+    """Return the number of runs like `config`'s to give `device` at a time.
+
+    Args:
+        config: of the runs.
+        dataset: that they train on.
+        data: the folder that holds it.
+        store: where a number that was measured is remembered.
+        device: that the runs share.
+
+    Raises:
+        InputError: if runs cannot be timed on the device.
+    """
     if device.type == "cpu":
         cores = max(1, len(os.sched_getaffinity(0)) // config.pretrain.threads)
-        return cores if cores == 1 else max(1, min(cores, _that_fit_in_memory(config, dataset)))
+        return cores if cores == 1 else max(1, min(cores, fitting_in_memory(config, dataset)))
     path = store.root / "packing.json"
     known = json.loads(path.read_bytes()) if path.exists() else {}
     below = machinery(device, precision=config.pretrain.precision)
@@ -48,11 +60,12 @@ def choose_workers(config: Config, dataset: Dataset, *, data: Path, store: Store
 
 
 def best_number(measure: Callable[[int], Mapping[str, float]], *, most: int) -> dict[str, Any]:
-    """The number of processes, doubled from 1 for as long as that pays and fits.
+    """Return the number of processes, doubled from 1 for as long as that pays and fits.
 
     Args:
         measure: number -> `images_per_second` of all of them together, and `memory_share`, of what was free before, that
             they took.
+        most: processes that are tried.
 
     Returns:
         `workers`, and `measured`: number -> images a second, for each number that was tried.
@@ -67,7 +80,7 @@ def best_number(measure: Callable[[int], Mapping[str, float]], *, most: int) -> 
 
 
 def pace(config: Config, *, number: int, data: Path, device: torch.device, seconds: float = SECONDS) -> dict[str, float]:
-    """What `number` processes reach side by side, each training as `config` says.
+    """Return what `number` processes reach side by side, each training as `config` says for so many seconds.
 
     Raises:
         InputError: if one of them fails, with what it said.
@@ -79,13 +92,12 @@ def pace(config: Config, *, number: int, data: Path, device: torch.device, secon
     ]
     try:
         for process in processes:
-            process.stdin.write(json.dumps(dict(config.values)) + "\n")
-            process.stdin.flush()
+            _say(process, json.dumps(dict(config.values)))
         for process in processes:
+            assert process.stdout is not None
             process.stdout.readline()  # it has warmed up
         for process in processes:
-            process.stdin.write("go\n")
-            process.stdin.flush()
+            _say(process, "go")
         told = [process.communicate() for process in processes]
     except BrokenPipeError:
         told = [process.communicate() for process in processes]
@@ -97,24 +109,24 @@ def pace(config: Config, *, number: int, data: Path, device: torch.device, secon
             last = (error.strip().splitlines() or [f"status {process.returncode}"])[-1]
             raise InputError(f"{number} runs side by side could not be timed on {device} ({last}); give --workers.")
     reports = [json.loads(out.strip().splitlines()[-1]) for out, _ in told]
-    return {
-        "images_per_second": sum(one["images_per_second"] for one in reports),
-        "memory_share": sum(one["memory_share"] for one in reports),
-    }
+    return {key: sum(one[key] for one in reports) for key in ("images_per_second", "memory_share")}
 
 
-def _that_fit_in_memory(config: Config, dataset: Dataset) -> int:
-    """Runs that fit in this host's memory, by what two steps of one take in this process."""
+def fitting_in_memory(config: Config, dataset: Dataset) -> int:
+    """Return how many runs fit in this host's memory, by what two steps of one take in this process."""
     rehearse(config.pretrain, dataset, device=torch.device("cpu"), steps=1)
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
     return int(HEADROOM * psutil.virtual_memory().available / peak)
 
 
-def main() -> None:
-    """One of the processes `pace` starts: warms up, says so, waits for `go`, trains for some seconds and reports."""
-    from study.config.config import config_from_values
-    from vicreg.data.cache import read_dataset
+def _say(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
 
+
+def main() -> None:
+    """Be one of the processes that `pace` starts: warm up, say so, wait for `go`, train for some seconds and report."""
     data, name, seconds = sys.argv[1:]
     device = torch.device(name)
     config, dataset = config_from_values(json.loads(sys.stdin.readline())), read_dataset(Path(data))

@@ -1,22 +1,34 @@
-"""What a person sees while a study runs: a live table on a terminal, plain lines elsewhere."""
+"""Shows a study as it runs: a live table on a terminal, else lines."""
 
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from study.runs.store import DIVERGED, FINISHED, PRUNED
+from study.runs.outcomes import REPEATABLE
 from study.spec.plan import Cell
 
 
 class Progress:
-    """Counts runs, shows the active ones with rank and std as they evolve, and estimates the time left."""
+    """Counts runs, shows rank and std of the active ones, and estimates the time left."""
 
-    def __init__(self, *, name: str, total: int, done: int, epochs: int, workers: int, console: Console | None = None):
+    def __init__(
+        self, *, name: str, total: int, done: int, epochs: int, workers: int, console: Console | None = None
+    ) -> None:
+        """Show nothing yet.
+
+        Args:
+            name: of the study.
+            total: runs in all.
+            done: of these, ended before.
+            epochs: that are left to train, in all.
+            workers: runs at a time.
+            console: where to print; None for standard output.
+        """
         self._name, self._total, self._done = name, total, done
         self._epochs_left, self._workers = epochs, workers
         self._epochs_seen = 0
@@ -25,32 +37,33 @@ class Progress:
         self._console = console or Console()
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
             self._live.update(self._table())
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._live:
             self._live.update(self._table())
             self._live.stop()
 
     def started(self, cell: Cell) -> None:
+        """Show a run that has begun."""
         self._active[cell.run.digest] = (cell, None)
         self._refresh()
 
     def epoch(self, cell: Cell, record: Mapping[str, Any]) -> None:
+        """Show the log record of a run's last epoch."""
         self._active[cell.run.digest] = (cell, record)
         self._epochs_seen += 1
         self._epochs_left -= 1
         self._refresh()
 
     def ended(self, cell: Cell, status: str, reason: str | None) -> None:
+        """Print a line on how a run ended."""
         _, record = self._active.pop(cell.run.digest, (cell, None))
-        self._done += status in (FINISHED, DIVERGED, PRUNED)  # the others have to be run again
+        self._done += status in REPEATABLE  # the others have to be run again
         what = f"{cell.label}, seed {cell.seed}: {status}" + (f" ({reason})" if reason else "")
         numbers = "" if record is None else f"; {_numbers(record)}"
         self._console.print(
@@ -91,7 +104,7 @@ def _numbers(record: Mapping[str, Any]) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds in the unit a person would use."""
+    """Return seconds in the unit a person would use."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 6000:

@@ -1,60 +1,71 @@
-"""The order of things: which cell is run next, on which worker, and what Optuna is told."""
+"""Decides which cell runs next, and tells Optuna what became of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from study.execution.pool import Pool
+import optuna
+
+from study.execution.executors.base import Executor
+from study.execution.executors.local import LocalExecutor
 from study.execution.progress import Progress
 from study.execution.session import Session
 from study.execution.trials import Trials
-from study.runs.store import DIVERGED, FINISHED, OUT_OF_MEMORY, PRUNED, Store
+from study.runs.outcomes import DIVERGED, FINISHED, OUTCOMES
+from study.runs.store import Store
 from study.spec.objectives import objective_values
 from study.spec.plan import Cell
 
 OPTUNA = "optuna.db"
-# Endings that say something of the settings. What was killed or failed has to be run before anything is chosen by it.
-OUTCOMES = (FINISHED, DIVERGED, PRUNED, OUT_OF_MEMORY)
 
 
 class Lookup:
-    """Stands where a `Runner` does and runs nothing: a design then unfolds as far as the store's results reach."""
+    """Takes the place of a `Runner` and runs nothing: a design then unfolds as far as the store's results reach."""
 
     def __init__(self, session: Session) -> None:
         self._store = session.store
-        self.trials: None = None  # where Optuna's trials are kept: in memory
+        self.trials: Path | None = None  # Optuna's trials are kept in memory
 
     def finish(self, cells: Sequence[Cell], *, stage: str = "") -> bool:
-        """Whether all cells have an outcome."""
+        """Return whether all cells have an outcome."""
         return have_outcomes(cells, self._store)
 
-    def finish_batch(self, cells: Sequence[Cell], *, total: int, done: int, prune_after: int | None) -> bool:
-        """Whether all trials of a batch have an outcome."""
+    def finish_batch(self, cells: Sequence[Cell], *, total: int, done: int = 0, prune_after: int | None = None) -> bool:
+        """Return whether all trials of a batch have an outcome."""
         return have_outcomes(cells, self._store)
 
 
 class Runner:
-    """Brings cells to their outcomes, with one pool of workers for as long as it lasts. Use it as a context manager."""
+    """Brings cells to their outcomes, on one executor for as long as it lasts. Use it as a context manager."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, open_executor: Callable[[Session], Executor] | None = None) -> None:
+        """Open nothing yet.
+
+        Args:
+            session: what is run, on which device and into which store.
+            open_executor: makes the executor when the first run needs it; None for worker processes on this machine.
+        """
         self._session = session
-        self._pool: Pool | None = None
-        self.trials = session.store.root / OPTUNA
+        self._open_executor = open_executor or _local_executor
+        self._executor: Executor | None = None
+        self._stack = ExitStack()
+        self.trials: Path | None = session.store.root / OPTUNA
 
-    def __enter__(self) -> "Runner":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.__exit__(kind, error, trace)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.__exit__(kind, error, trace)
 
     def finish(self, cells: Sequence[Cell], *, stage: str = "") -> bool:
-        """Runs every cell of a design, or of one stage of it, that has no outcome yet, each a trial of Optuna's queue;
-        returns whether all have one then."""
-        session, store = self._session, self._session.store
-        config = session.config
+        """Run every cell of a design, or of one stage of it, that has no outcome yet, each a trial of Optuna's queue.
+
+        Returns:
+            Whether all have an outcome then.
+        """
+        session, store, config = self._session, self._session.store, self._session.config
         trials = Trials(
             path=self.trials, name=f"{session.study.name}{stage and f'-{stage}'}@{config.profile}",
             question=session.study.question, cells=cells, directions=("maximize",),
@@ -66,36 +77,45 @@ class Runner:
                 trials.add_finished(cell, store.result(cell.run))
             else:
                 waiting.append(cell)
-        different = _once_each(waiting)
+        different = deduplicate(waiting)
         trials.enqueue(different)
         by_digest = {cell.run.digest: cell for cell in different}
-        asked: dict[str, Any] = {}
+        asked: dict[str, optuna.Trial] = {}
 
         def next_cell() -> Cell:
             trial, digest = trials.ask()
             asked[digest] = trial
             return by_digest[digest]
 
-        def told(cell: Cell, result: Mapping[str, Any]) -> None:
+        def tell(cell: Cell, result: Mapping[str, Any]) -> None:
             trials.tell(asked[cell.run.digest], cell, result)
 
-        self._run(different, total=len(cells), done=len(cells) - len(different), next_cell=next_cell, told=told)
+        self._run(different, total=len(cells), done=len(cells) - len(different), next_cell=next_cell, tell=tell)
         for cell in waiting:
             if cell not in different:
                 trials.add_finished(cell, store.result(cell.run))
         return have_outcomes(cells, store)
 
-    def finish_batch(
-        self, cells: Sequence[Cell], *, total: int, done: int = 0, prune_after: int | None = None
-    ) -> bool:
-        """Runs those of some cells that have no outcome yet, in order; returns whether all have one then. What was killed
-        has none: told of it, a search would go another way than when it is called again and hears what becomes of it."""
-        keep = (FINISHED, DIVERGED)  # a pruned run is judged again, by today's rule: from its log, which takes no time
-        waiting = _once_each([cell for cell in cells if self._session.store.status(cell.run)[0] not in keep])
+    def finish_batch(self, cells: Sequence[Cell], *, total: int, done: int = 0, prune_after: int | None = None) -> bool:
+        """Run those of some cells that have no outcome yet, in order.
+
+        What was killed has no outcome. Told of it, a search would go another way than when it is called again.
+
+        Args:
+            cells: of one batch.
+            total: cells in all, for the progress that is shown.
+            done: how many of these were done before.
+            prune_after: epochs of complete collapse in a row that end a run; None for none.
+
+        Returns:
+            Whether all have an outcome then.
+        """
+        keep = (FINISHED, DIVERGED)  # a pruned run is pruned anew by today's rule: from its log, which takes no time
+        waiting = deduplicate([cell for cell in cells if self._session.store.status(cell.run)[0] not in keep])
         queue = iter(waiting)
         self._run(
             waiting, total=total, done=done + len(cells) - len(waiting), next_cell=lambda: next(queue),
-            told=lambda cell, result: None, prune_after=prune_after,
+            tell=lambda cell, result: None, prune_after=prune_after,
         )  # fmt: skip
         return have_outcomes(cells, self._session.store)
 
@@ -106,45 +126,52 @@ class Runner:
         total: int,
         done: int,
         next_cell: Callable[[], Cell],
-        told: Callable[[Cell, Mapping[str, Any]], None],
+        tell: Callable[[Cell, Mapping[str, Any]], None],
         prune_after: int | None = None,
     ) -> None:
-        """Keeps every worker busy until all cells have been run, whatever becomes of each."""
+        """Keep the executor busy until all cells have been run, whatever becomes of each."""
         if not cells:
             return
         session, started = self._session, 0
-        if self._pool is None:
-            self._pool = Pool(
-                workers=session.workers, data=session.data_folder, store=session.store, device=str(session.device)
-            )
-        pool, epochs = self._pool, sum(cell.run.config.pretrain.trained_epochs for cell in cells)
+        executor, by_digest = self._opened(), {cell.run.digest: cell for cell in cells}
+        epochs = sum(cell.run.config.pretrain.trained_epochs for cell in cells)
         workers = min(session.workers, len(cells))
         with Progress(name=session.study.name, total=total, done=done, epochs=epochs, workers=workers) as progress:
 
             def fill() -> None:
                 nonlocal started
-                while started < len(cells) and pool.free:
+                while started < len(cells) and executor.free:
                     cell = next_cell()
                     progress.started(cell)
-                    pool.submit(cell, prune_after=prune_after)
+                    executor.submit(cell.run, prune_after=prune_after)
                     started += 1
 
             fill()
-            for event in pool.events():
+            for event in executor.events():
+                cell = by_digest[event.run.digest]
                 if event.kind == "epoch":
-                    progress.epoch(event.cell, event.record)
+                    progress.epoch(cell, event.record)
                     continue
-                result = session.store.result(event.cell.run)
-                told(event.cell, result)
-                progress.ended(event.cell, result["status"], result["reason"])
+                result = session.store.result(cell.run)
+                tell(cell, result)
+                progress.ended(cell, result["status"], result["reason"])
                 fill()
+
+    def _opened(self) -> Executor:
+        if self._executor is None:
+            self._executor = self._stack.enter_context(self._open_executor(self._session))
+        return self._executor
 
 
 def have_outcomes(cells: Sequence[Cell], store: Store) -> bool:
-    """Whether every cell's run ended in a way that says something of its settings."""
+    """Return whether every cell's run ended in a way that says something of its settings."""
     return all(store.status(cell.run)[0] in OUTCOMES for cell in cells)
 
 
-def _once_each(cells: Sequence[Cell]) -> list[Cell]:
-    """Two arms can be one run (the same settings by two names): it is run once."""
+def deduplicate(cells: Sequence[Cell]) -> list[Cell]:
+    """Return one cell for each run: two arms can be one run, the same settings by two names."""
     return list({cell.run.digest: cell for cell in cells}.values())
+
+
+def _local_executor(session: Session) -> Executor:
+    return LocalExecutor(workers=session.workers, data=session.data_folder, store=session.store, device=str(session.device))

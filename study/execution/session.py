@@ -1,10 +1,10 @@
-"""What one call of `study.ablate` works with: its study, config, data, store and device."""
+"""What one request works with: its study, config, data, store and device."""
 
-import argparse
 import functools
+import hashlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,49 +14,64 @@ import torch
 from study.config.config import Config
 from study.config.device import choose_device
 from study.config.load import load_config
-from study.config.values import parse_setting
+from study.config.places import CUSTOM_RESULTS, STORE, STUDY_RESULTS
 from study.execution.packing import choose_workers
-from study.runs.prepared_data import obtain
+from study.execution.request import Request
+from study.runs.prepared_data import obtain_dataset
 from study.runs.store import Store
-from study.spec.plan import Plan, fixed_config, make_plan
-from study.spec.study_file import Study, load_study
+from study.spec.plan import Plan, Role, fixed_config, make_plan
+from study.spec.study_file import Arm, Study, load_study
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One call of the command, opened."""
+    """A request, with all that it names opened."""
 
-    arguments: argparse.Namespace
+    request: Request
     study: Study
     config: Config
-    overrides: Mapping[str, Any]
     dataset: Dataset
     data_folder: Path
     store: Store
     device: torch.device
 
     @property
+    def overrides(self) -> Mapping[str, Any]:
+        """The request's settings over the profile, by dotted key."""
+        return self.request.overrides
+
+    @property
     def seeds(self) -> tuple[int, ...]:
-        """Those of the command, or else the study's, or else the config's; and `--add-seeds` more after the largest."""
-        if self.arguments.seeds:
-            return tuple(range(self.arguments.first_seed, self.arguments.first_seed + self.arguments.seeds))
+        """Those of the request, or else the study's, or else the config's; added seeds follow the largest."""
+        if (replaced := self.request.replaced_seeds()) is not None:
+            return replaced
         own = self.study.seeds or self.config.ablate.seeds
-        return (*own, *range(max(own) + 1, max(own) + 1 + (self.arguments.add_seeds or 0)))
+        return (*own, *range(max(own) + 1, max(own) + 1 + (self.request.add_seeds or 0)))
 
-    def plan(self, **changes: Any) -> Plan:
-        """The plan of the study's arms as its file has them; what its design makes of it is `study.design.unfold.unfold`'s.
+    def plan(
+        self,
+        *,
+        arms: Sequence[Arm] | None = None,
+        seeds: Sequence[int] | None = None,
+        role: Role = "arm",
+        tuned: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Plan:
+        """Return the plan of the study's arms, or of `arms`, as `make_plan` does; a design may ask for more runs.
 
-        `changes` are arguments of `make_plan` in place of the command's."""
+        Raises:
+            InputError: for settings no run can have.
+        """
         return make_plan(
-            self.study, self.config, data=self.dataset.digest, device=self.device, **{"seeds": self.seeds, **changes}
-        )
+            self.study, self.config, data=self.dataset.digest, device=self.device, seeds=seeds or self.seeds,
+            arms=arms, role=role, tuned=tuned,
+        )  # fmt: skip
 
     @functools.cached_property
     def workers(self) -> int:
         """Runs at a time: asked for, configured, or as many as the device holds (`choose_workers`)."""
-        asked = self.arguments.workers or self.config.ablate.workers
+        asked = self.request.workers or self.config.ablate.workers
         return asked or choose_workers(
             self.config, self.dataset, data=self.data_folder, store=self.store, device=self.device
         )
@@ -64,36 +79,55 @@ class Session:
     @property
     def command(self) -> str:
         """The command that runs this study again, as a person would type it."""
+        asked = self.request
         parts = ["python -m study.ablate", f"--study {self.study.name}", f"--profile {self.config.profile}"]
         parts += [f"--set {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in sorted(self.overrides.items())]
-        parts += [f"--device {self.arguments.device}"] if self.arguments.device else []
-        parts += [f"--seeds {self.arguments.seeds}"] if self.arguments.seeds else []
-        parts += [f"--first-seed {self.arguments.first_seed}"] if self.arguments.first_seed else []
-        parts += [f"--add-seeds {self.arguments.add_seeds}"] if self.arguments.add_seeds else []
-        parts += [f"--trials {self.arguments.trials}"] if self.arguments.trials else []
+        parts += [f"--device {asked.device}"] if asked.device else []
+        parts += [f"--seeds {asked.seeds}"] if asked.seeds else []
+        parts += [f"--first-seed {asked.first_seed}"] if asked.first_seed else []
+        parts += [f"--add-seeds {asked.add_seeds}"] if asked.add_seeds else []
+        parts += [f"--trials {asked.trials}"] if asked.trials else []
         return " ".join(parts)
 
+    @property
+    def results_folder(self) -> Path:
+        """`results/ablate/<study>` for the study as `params.yaml` has it, which is what DVC tracks.
 
-def open_session(arguments: argparse.Namespace) -> Session:
-    study = load_study(arguments.study)
-    if arguments.trials and not study.search:
+        Anything else has a folder of its own beside it, so that it never stands where the tracked results should.
+        """
+        request = self.request
+        asked = [
+            dict(self.overrides), self.config.profile, request.seeds, request.first_seed, request.trials, request.device,
+            str(request.store), request.add_seeds,
+        ]  # fmt: skip
+        if asked == [{}, load_config().profile, None, 0, None, None, str(STORE), None]:
+            return STUDY_RESULTS / self.study.name
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
+        return CUSTOM_RESULTS / f"{self.study.name}-{digest}"
+
+
+def open_session(request: Request) -> Session:
+    """Read the study and the parameters, choose the device and obtain the data.
+
+    Raises:
+        InputError: for anything in the request that cannot be, or data that cannot be had.
+    """
+    study = load_study(request.study)
+    if request.trials and not study.search:
         raise InputError(f"--trials is for a search, but study {study.name!r} has mode {study.mode}; use --seeds.")
-    if arguments.add_seeds and (arguments.seeds or arguments.first_seed):
-        raise InputError("--add-seeds adds to the study's seeds and --seeds replaces them; give one of the two.")
-    overrides = dict(parse_setting(text) for text in arguments.set)
-    _check_overrides(study, overrides)
-    config = load_config(profile=arguments.profile, settings=overrides)
+    _check_overrides(study, request.overrides)
+    config = load_config(profile=request.profile, settings=request.overrides)
     _check_search(study, config)
-    device = choose_device(arguments.device or config.ablate.device)
-    dataset, folder = obtain(config, store=arguments.store)
+    device = choose_device(request.device or config.ablate.device)
+    dataset, folder = obtain_dataset(config, store=request.store)
     return Session(
-        arguments=arguments, study=study, config=config, overrides=overrides,
-        dataset=dataset, data_folder=folder, store=Store(arguments.store), device=device,
+        request=request, study=study, config=config, dataset=dataset, data_folder=folder, store=Store(request.store),
+        device=device,
     )  # fmt: skip
 
 
 def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
-    """What a study fixes, tunes or varies lies over the command's settings, which would change nothing and say they had."""
+    """Refuse a setting that the study decides: its own value lies over the request's, which would change nothing."""
     for key in overrides:
         if key == "pretrain.seed":
             raise InputError("--set pretrain.seed has no effect on a study; choose seeds with --seeds and --first-seed.")
@@ -103,11 +137,10 @@ def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
 
 
 def _check_search(study: Study, config: Config) -> None:
-    """Both ends of a search's ranges must be values that a run can have, before the first trial is run."""
-    parameters = study.search.parameters if study.search else {}
-    for end in (0, -1):
-        values = {key: given["choices"][end] if "choices" in given else given[("low", "high")[end]]
-                  for key, given in parameters.items()}  # fmt: skip
+    """Refuse, before the first trial, a range of a search whose ends are no values that a run can have."""
+    if study.search is None:
+        return
+    for values in study.search.corners():
         try:
             fixed_config(study, config).with_settings(values)
         except InputError as error:

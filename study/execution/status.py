@@ -1,4 +1,4 @@
-"""`--status`: how each run of a study stands, and where its numbers went stale, why."""
+"""`--status`: how each run of a study stands, and why it is stale."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from study.runs.identity import Identity
-from study.runs.store import FINISHED, MISSING, Store
+from study.runs.outcomes import FINISHED, MISSING
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.files import to_json, write_atomically
 
 
 def print_status(plan: Plan, store: Store) -> int:
-    """Prints a line for each run and how many are finished; always 0, for it is a question."""
+    """Print a line for each run and how many are finished; return 0, for it is a question."""
     known = dict(store.identities())
     remembered = _remembered(plan, store)
     table = Table(title=f"{plan.study.name} on profile {plan.config.profile}", title_justify="left")
@@ -28,30 +29,36 @@ def print_status(plan: Plan, store: Store) -> int:
             why = staleness(cell, known, remembered.get(f"{cell.arm}/{cell.seed}"))
             status, reason = ("stale", why) if why else (status, "never run")
         table.add_row(cell.label, str(cell.seed), cell.run.digest[:8], status, reason or "")
-    for one in plan.later:
+    for one in plan.pending:
         table.add_row(one.name, "", "", "awaited", f"after {one.after}; {one.runs} runs at most")
     Console().print(table)
-    later = sum(one.runs for one in plan.later)
-    more = f"; at most {later} more follow from them" if later else ""
+    pending = sum(one.runs for one in plan.pending)
+    more = f"; at most {pending} more follow from them" if pending else ""
     print(f"{finished} of {len(plan.cells)} runs are finished{more}")
     return 0
 
 
 def staleness(cell: Cell, known: dict[str, Identity], remembered: str | None) -> str | None:
-    """Why a run that was computed before has to be computed again, or None if it never was.
+    """Return why a run that was computed before has to be computed again, or None if it never was.
 
-    Compared with the run this arm and seed stood for last time, or else with one of the very same settings.
+    It is compared with the run that this arm and seed stood for last time, or else with one of the same settings.
+
+    Args:
+        cell: whose run is missing.
+        known: every run that was ever started, by digest.
+        remembered: digest of the run that the cell stood for last time.
     """
     identity = cell.run.identity
     candidates = [known[remembered]] if remembered in known else []
     candidates += [other for other in known.values() if dict(other.settings) == dict(identity.settings)]
     if not candidates:
         return None
-    return "; ".join(min((identity.differences(other) for other in candidates), key=len))
+    differences: list[list[str]] = [identity.differences(other) for other in candidates]
+    return "; ".join(min(differences, key=lambda named: len(named)))
 
 
 def remember(plan: Plan, store: Store) -> None:
-    """Notes which run each arm and seed stands for, so that a later `--status` can say what has changed."""
+    """Note which run each arm and seed stands for, so that a later `--status` can say what has changed."""
     remembered = _remembered(plan, store) | {f"{cell.arm}/{cell.seed}": cell.run.digest for cell in plan.cells}
     write_atomically(_path(plan, store), to_json(remembered))
 

@@ -1,4 +1,4 @@
-"""Optuna's view of a study: its trials, kept in SQLite, where optuna-dashboard shows them.
+"""Optuna's view of a study: its trials in SQLite, for optuna-dashboard.
 
 The store of runs is the truth, and this is a projection of it, made anew at each start. So there is no trial without a
 run, none of older code or data, and none left running by a process that was killed; and a search proposes the same
@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState
 from sqlalchemy.exc import DatabaseError
 
-from study.runs.store import FINISHED, PRUNED
+from study.runs.outcomes import FINISHED, PRUNED
+from study.spec.objectives import Direction
 from study.spec.plan import Cell
-from study.spec.search import Search
-from study.spec.study_file import Arm
 from vicreg.errors import InputError
 
 _STATES = {FINISHED: TrialState.COMPLETE, PRUNED: TrialState.PRUNED}
@@ -35,13 +34,16 @@ class Trials:
         name: str,
         question: str,
         cells: Sequence[Cell],
-        directions: Sequence[str],
+        directions: Sequence[Direction],
         values: Callable[[Cell, Mapping[str, Any]], Sequence[float] | None],
     ) -> None:
-        """
+        """Make the Optuna study anew; one of the same name is deleted.
+
         Args:
             path: the database; None keeps the trials in memory, for a look at what a search would propose.
-            name: of the study and the profile; what the cells are is added to it.
+            name: of the study and the profile; a digest of the cells is added to it.
+            question: that the study asks.
+            cells: of a design, or the arms beside which a search proposes its own.
             directions: of each objective, `maximize` or `minimize`.
             values: cell, result -> its objectives' values, or None where it came to none.
         """
@@ -49,8 +51,8 @@ class Trials:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._values = values
         # Other runs (by design, settings, code or data) are another Optuna study: no dashboard then mixes them.
-        design = [sorted({cell.arm for cell in cells}), sorted({cell.seed for cell in cells})]
-        version = json.dumps([design, sorted(cell.run.digest for cell in cells)])
+        arms, seeds = sorted({cell.arm for cell in cells}), sorted({cell.seed for cell in cells})
+        version = json.dumps([[arms, seeds], sorted(cell.run.digest for cell in cells)])
         self.name = f"{name}-{hashlib.sha256(version.encode()).hexdigest()[:8]}"
         storage = None if path is None else _open(path)
         if storage is not None and self.name in optuna.get_all_study_names(storage):
@@ -58,12 +60,12 @@ class Trials:
         self._study = optuna.create_study(study_name=self.name, storage=storage, directions=list(directions))
         self._study.set_user_attr("question", question)
         self._space: dict[str, BaseDistribution] = {
-            "arm": CategoricalDistribution(design[0]),
-            "seed": CategoricalDistribution(design[1]),
+            "arm": CategoricalDistribution(arms),
+            "seed": CategoricalDistribution(seeds),
         }
 
     def add_finished(self, cell: Cell, result: Mapping[str, Any]) -> None:
-        """A trial for a run that was in the store before."""
+        """Add a trial for a run that was in the store before."""
         state = _STATES.get(result["status"], TrialState.FAIL)
         self._study.add_trial(
             optuna.trial.create_trial(
@@ -76,65 +78,31 @@ class Trials:
         )
 
     def enqueue(self, cells: Sequence[Cell]) -> None:
-        """Puts the cells that are to be run into the queue, each once, in this order."""
+        """Put the cells that are to be run into the queue, each once, in this order."""
         for cell in cells:
             attributes = {"run": cell.run.digest}
             self._study.enqueue_trial({"arm": cell.arm, "seed": cell.seed}, user_attrs=attributes)
 
     def ask(self) -> tuple[optuna.Trial, str]:
-        """The next trial of the queue and the digest of its run."""
+        """Return the next trial of the queue and the digest of its run."""
         trial = self._study.ask(self._space)
         return trial, trial.user_attrs["run"]
 
     def tell(self, trial: optuna.Trial, cell: Cell, result: Mapping[str, Any]) -> None:
-        """What became of a run."""
+        """Record what became of a run."""
         for key, value in _attributes(cell, result).items():
             trial.set_user_attr(key, value)
         state = _STATES.get(result["status"], TrialState.FAIL)
         self._study.tell(trial, self._values(cell, result) if state == TrialState.COMPLETE else None, state=state)
 
-    def propose(self, search: Search, *, count: int, batch: int) -> list[tuple[optuna.Trial, Arm]]:
-        """The next `count` proposals of a search, from all trials told before the batch; the sampler has a seed of its own
-        for each batch, so that a search which is resumed draws what it would have drawn.
-
-        TPE: Bergstra et al., NeurIPS 2011; for several objectives Ozaki et al., GECCO 2020. GP: expected improvement of a
-        Gaussian process, which does not see trials without a value (pruned, diverged).
-        """
-        seed = search.seed + 1000 * batch
-        if search.sampler == "gp":
-            self._study.sampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=search.batch)
-        else:
-            self._study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=search.batch)
-        space = {key: _distribution(given) for key, given in search.parameters.items()}
-        proposals = []
-        for _ in range(count):
-            trial = self._study.ask(space)
-            settings = {key: _setting(value, search.parameters[key]) for key, value in trial.params.items()}
-            proposals.append((trial, Arm(name=f"trial-{trial.number:03d}", settings=settings)))
-        return proposals
-
-
-def _distribution(given: Mapping[str, Any]) -> BaseDistribution:
-    if "choices" in given:
-        return CategoricalDistribution([_word(choice) for choice in given["choices"]])
-    kind = IntDistribution if given.get("int") else FloatDistribution
-    return kind(given["low"], given["high"], log=bool(given.get("log")))
-
-
-def _setting(value: Any, given: Mapping[str, Any]) -> Any:
-    """What a run gets for a parameter of a trial. Three significant digits say all there is to say, and make it readable."""
-    if "choices" in given:
-        return next(choice for choice in given["choices"] if _word(choice) == value)
-    return value if given.get("int") else float(f"{value:.3g}")
-
-
-def _word(choice: Any) -> Any:
-    """A choice as Optuna can keep it, which has no lists."""
-    return json.dumps(choice) if isinstance(choice, list) else choice
+    def ask_settings(self, space: Mapping[str, BaseDistribution], sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
+        """Return the trial that a sampler proposes in a space of parameters."""
+        self._study.sampler = sampler
+        return self._study.ask(dict(space))
 
 
 def _open(path: Path) -> optuna.storages.RDBStorage:
-    """The storage at `path`; a damaged one is set aside and begun anew, since it holds nothing the store does not."""
+    """Return the storage at `path`; a damaged one is set aside and begun anew, for the store holds all there is."""
     try:
         return optuna.storages.RDBStorage(f"sqlite:///{path}")
     except DatabaseError as error:
@@ -157,4 +125,3 @@ def _attributes(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("rankme", "std_mean", "rms_correlation"):
             attributes[f"{name}_{space}"] = metrics[name]
     return attributes
-

@@ -8,7 +8,7 @@ from study.reporting.format import figure_of, percent
 from study.reporting.palette import badge
 from study.results.runs import SPACES, RunResults
 from study.results.schema import ArmResults, StudyResults
-from study.runs.store import FINISHED
+from study.runs.outcomes import FINISHED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,12 @@ from typing import Any
 
 from study.results.json_values import from_values, to_values
 from study.results.schema import StudyResults
+from study.runs.outcomes import REPEATABLE
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
-CERTIFICATES = Path("results/verify")
 IDENTICAL, TOLERATED, NOT_REPRODUCED = "bit-identical", "within tolerance", "not reproduced"
 _REMEDY = "run python -m study.verify again"
-OUTCOMES = ("finished", "pruned", "diverged")  # endings that a run would come to again
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,7 +109,7 @@ def certified(certificate: Certificate | None, results: StudyResults) -> Certifi
 def with_runs(certificate: Certificate, runs: Sequence[VerifiedRun], results: StudyResults) -> Certificate:
     """Return a certificate with these runs of the results, and the counts and the sentence that follow from them."""
     counts = Counter(run.outcome for run in runs)
-    ended = sum(run.status in OUTCOMES for arm in results.arms for run in arm.runs)
+    ended = sum(run.status in REPEATABLE for arm in results.arms for run in arm.runs)
     return dataclasses.replace(
         certificate,
         runs=tuple(runs),

@@ -1,20 +1,20 @@
-"""Reads and writes the results of a study: the one reader and the one writer of `study.json`."""
+"""The one reader of `study.json`, and the bytes that are written."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from study.config.places import STUDY_RESULTS
 from study.results.json_values import from_values, to_values
 from study.results.schema import StudyResults
 from vicreg.errors import InputError
-from vicreg.files import to_json, write_atomically
+from vicreg.files import to_json
 
-RESULTS = Path("results/ablate")
 FILE = "study.json"
 
 
-def results_path(study: str, *, folder: Path = RESULTS) -> Path:
+def results_path(study: str, *, folder: Path = STUDY_RESULTS) -> Path:
     """Return where a study's results lie."""
     return folder / study / FILE
 
@@ -62,15 +62,6 @@ def results_from_values(values: Any, *, where: str) -> StudyResults:
 def results_bytes(results: StudyResults) -> bytes:
     """Return the content of a `study.json`; equal results give equal bytes."""
     return to_json(to_values(results))
-
-
-def write_results(path: Path, results: StudyResults) -> None:
-    """Write a `study.json`.
-
-    Raises:
-        InputError: where the disk is full or may not be written.
-    """
-    write_atomically(path, results_bytes(results))
 
 
 def _with_role(arm: Any) -> Any:

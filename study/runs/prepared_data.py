@@ -1,4 +1,4 @@
-"""Prepared data: a data set as uint8 tensors with labels, splits and digest, in a folder that says what it is made from."""
+"""Prepared data: tensors in a folder that says what they are made from."""
 
 import dataclasses
 import hashlib
@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from study.config.config import Config
+from study.config.places import PREPARED
 from study.runs.identity import reading_code
 from vicreg.data.cache import read_dataset, save_dataset
 from vicreg.data.dataset import Dataset, load_dataset
 from vicreg.data.fingerprint import source_fingerprint
 from vicreg.files import to_json, write_atomically
 
-PREPARED = Path("data/prepared")
 _SOURCE = "source.json"
 
 
 def prepare(config: Config, folder: Path) -> Dataset:
-    """Reads the raw data the config names and writes the prepared set to `folder`."""
+    """Read the raw data that the config names and write the prepared set to `folder`.
+
+    Raises:
+        InputError: if the raw data cannot be had or read.
+    """
     dataset = load_dataset(root=config.data_root, **dataclasses.asdict(config.prepare))
     with suppress(OSError):  # so that it never stands beside data it does not speak of
         (folder / _SOURCE).unlink()
@@ -28,12 +32,14 @@ def prepare(config: Config, folder: Path) -> Dataset:
     return dataset
 
 
-def obtain(config: Config, *, store: Path) -> tuple[Dataset, Path]:
-    """The data set of a config and the folder it lies in.
+def obtain_dataset(config: Config, *, store: Path) -> tuple[Dataset, Path]:
+    """Return the data set of a config and the folder it lies in.
 
-    The prepared set of the DVC stage serves where it was made from the same settings, by the same code, from the same
-    raw bytes (or from the same place, where the raw data are no longer there); otherwise it is prepared once more, under
-    the store.
+    The prepared set of the DVC stage serves where settings, code and raw bytes are the same. Where the raw data are gone,
+    their place takes the part of their bytes. Otherwise the set is prepared under the store.
+
+    Raises:
+        InputError: if the raw data cannot be had or read, or the prepared set is damaged.
     """
     wanted = _source(config)
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
@@ -49,7 +55,7 @@ def obtain(config: Config, *, store: Path) -> tuple[Dataset, Path]:
 
 
 def _source(config: Config) -> dict[str, Any]:
-    """What a prepared set is made from: settings, place, raw bytes, and the code that reads them."""
+    """Return what a prepared set is made from: settings, place, raw bytes, and the code that reads them."""
     return {
         "settings": dataclasses.asdict(config.prepare),
         "root": str(config.data_root),

@@ -1,4 +1,4 @@
-"""Weights of others that runs start from: read once, held against the run's architecture, known by their digest."""
+"""Weights of others that runs start from, checked against the run's architecture."""
 
 import functools
 
@@ -8,15 +8,15 @@ from vicreg.training.settings import PretrainSettings
 
 
 def starting_weights(settings: PretrainSettings) -> Encoder | None:
-    """The encoder that `pretrain.weights` names, or None where a run starts from its seed alone.
+    """Return the encoder that `pretrain.weights` names, or None where a run starts from its seed alone.
 
     Raises:
         InputError: if it cannot be had or read, or is of another architecture than the settings say.
     """
     if settings.weights is None:
         return None
-    encoder = _load(settings.weights)
-    holds = {"backbone": encoder.backbone, "width": encoder.width}
+    encoder = load_once(settings.weights)
+    holds: dict[str, str | int] = {"backbone": encoder.backbone, "width": encoder.width}
     holds["stem"] = "cifar-padded" if encoder.border else encoder.stem
     for name, found in holds.items():
         wanted = getattr(settings, name)
@@ -29,5 +29,6 @@ def starting_weights(settings: PretrainSettings) -> Encoder | None:
 
 
 @functools.cache
-def _load(source: str) -> Encoder:
+def load_once(source: str) -> Encoder:
+    """Return the encoder of a name or path, read once a process; `load_once.cache_clear()` forgets them."""
     return load_encoder(source)

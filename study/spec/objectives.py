@@ -1,7 +1,10 @@
-"""What runs are chosen by: accuracies on validation, ranks, and for a search the cost of training. Never test accuracy."""
+"""What runs are chosen by: accuracy on validation, rank or cost.
+
+Test accuracy is never among them.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from study.config.config import Config
 from study.runs.store import Store
@@ -10,12 +13,13 @@ from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.training.cost import training_operations
 
+Direction = Literal["minimize", "maximize"]  # as Optuna says it
 COST = "cost"
 RANKS = ("rankme_representations", "rankme_embeddings")  # of the validation images, which is where collapse is measured
 
 
 def check_objectives(names: Sequence[str], config: Config) -> None:
-    """Refuses an objective that runs of this config are not measured by.
+    """Refuse an objective that runs of this config are not measured by.
 
     Raises:
         InputError: for such a name, and for cost alone, which is lowest where nothing is trained.
@@ -30,15 +34,15 @@ def check_objectives(names: Sequence[str], config: Config) -> None:
         raise InputError("search.objective may not be cost alone; add an accuracy, such as [linear_cached, cost].")
 
 
-def direction(name: str) -> str:
-    """`minimize` or `maximize`, in Optuna's words."""
+def direction(name: str) -> Direction:
+    """Return `minimize` or `maximize`, in Optuna's words."""
     return "minimize" if name == COST else "maximize"
 
 
 def objective_values(
     names: Sequence[str], cell: Cell, result: Mapping[str, Any], dataset: Dataset
 ) -> tuple[float, ...] | None:
-    """A run's value of each objective, or None where it came to no accuracy: it diverged, was pruned, or has not run."""
+    """Return a run's value of each objective, or None where it came to none: it diverged, was pruned, or has not run."""
     if not result["validation"]:
         return None
     return tuple(_value(name, cell, result, dataset) for name in names)
@@ -53,8 +57,10 @@ def _value(name: str, cell: Cell, result: Mapping[str, Any], dataset: Dataset) -
 
 
 def validation_mean(cells: Sequence[Cell], store: Store, probe: str) -> float | None:
-    """The mean validation top-1 of runs, or None where one of them came to no accuracy: a mean over those that did would
-    speak for settings that let some diverge."""
+    """Return the mean validation top-1 of runs, or None where one of them came to no accuracy.
+
+    A mean over those that did would speak for settings that let some diverge.
+    """
     results = [store.result(cell.run)["validation"] for cell in cells]
     if not results or not all(results):
         return None
@@ -62,6 +68,6 @@ def validation_mean(cells: Sequence[Cell], store: Store, probe: str) -> float | 
 
 
 def best(scores: Mapping[str, float | None]) -> str | None:
-    """The name of the highest score, of equal ones the first; None where there is none."""
+    """Return the name of the highest score, of equal ones the first; None where there is none."""
     counted = {name: score for name, score in scores.items() if score is not None}
     return max(counted, key=lambda name: counted[name]) if counted else None

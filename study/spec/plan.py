@@ -1,34 +1,38 @@
-"""A study x seeds -> the cells to run: every arm, and for every architecture its untrained control."""
+"""Crosses the arms of a study, and a control an architecture, with seeds."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 
 from study.config.config import UNTRAINED, Config
-from study.runs.store import Run, make_run
+from study.runs.run import Run, make_run
 from study.spec.study_file import Arm, Study
 from vicreg.errors import InputError
 from vicreg.training.settings import NETWORK_FIELDS, NETWORK_SWITCHES
 from vicreg.views.settings import ViewSettings
 
-# What a cell is for, in the order that arms are shown: one of the study's arms, or what a search confirms; a step of a path;
-# a trial of a search; a value of nuisance parameters tried for an arm; an untrained control.
-ROLES = ("arm", "step", "trial", "tuning", "control")
+# What a cell is for: one of the study's arms, or what a search confirms; a step of a path; a trial of a search; a value of
+# nuisance parameters tried for an arm; an untrained control. Arms are shown in this order.
+Role = Literal["arm", "step", "trial", "tuning", "control"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One arm at one seed. `settings` are all in which its run differs from the config and what the study fixes; those of
-    them that tuning chose are in `tuned` as well, and not in the label."""
+    """One arm at one seed.
+
+    `settings` are all in which its run differs from the config and from what the study fixes. Those of them that tuning
+    chose are in `tuned` as well, and not in the label.
+    """
 
     arm: str
     label: str
     settings: Mapping[str, Any]
     published: Mapping[str, Any] | None
-    role: str
+    role: Role
     control: str | None  # the name of the control arm this one is compared with
     run: Run
     reason: str | None = None
@@ -37,15 +41,17 @@ class Cell:
 
     @property
     def seed(self) -> int:
+        """The seed of its run."""
         return self.run.config.pretrain.seed
 
     @property
     def is_control(self) -> bool:
+        """Whether it is an untrained network."""
         return self.role == "control"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Awaited:
+class Pending:
     """Runs that are no cells yet, since the results of others decide what they are."""
 
     name: str  # an arm, or `path`, `trials`
@@ -74,7 +80,7 @@ class Plan:
     """What a study asks for under one config. Cells stand in the order they are run: controls, then arms, by seed.
 
     `path` is what was walked (`mode: path`), `front` the arms of the trials that no other trial of the search betters in
-    every objective, `notes` what a design did otherwise than its file says, and `later` what it cannot name yet.
+    every objective, `notes` what a design did otherwise than its file says, and `pending` what it cannot name yet.
     """
 
     study: Study
@@ -83,10 +89,10 @@ class Plan:
     path: tuple[Step, ...] = ()
     front: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    later: tuple[Awaited, ...] = ()
+    pending: tuple[Pending, ...] = ()
 
     def by_arm(self) -> dict[str, list[Cell]]:
-        """Arm -> its cells: the study's arms in its own order, then those its design made, then the controls."""
+        """Return arm -> its cells: the study's arms in its order, then those its design made, then the controls."""
         order = {arm.name: index for index, arm in enumerate(self.study.arms)}
         grouped: dict[str, list[Cell]] = {}
         for cell in sorted(self.cells, key=lambda cell: (ROLES.index(cell.role), order.get(cell.arm, len(order)))):
@@ -94,22 +100,22 @@ class Plan:
         return grouped
 
     def only(self, arms: Sequence[str]) -> "Plan":
-        """The plan of some of its arms alone; of an arm whose tuning has not ended, the runs of that.
+        """Return the plan of some of its arms alone; of an arm whose tuning has not ended, the tuning runs.
 
         Raises:
             InputError: for an arm the study does not have.
         """
-        names = [*self.by_arm(), *(one.name for one in self.later)]
+        names = [*self.by_arm(), *(one.name for one in self.pending)]
         for name in arms:
             if name not in names:
                 raise InputError(f"study {self.study.name!r} has no arm {name!r}; it has {', '.join(names)}.")
-        later = tuple(one for one in self.later if one.name in arms)
-        asked = {*arms, *(f"tunes {one.name}" for one in later)}
+        pending = tuple(one for one in self.pending if one.name in arms)
+        asked = {*arms, *(f"tunes {one.name}" for one in pending)}
         cells = tuple(cell for cell in self.cells if {cell.arm, f"tunes {cell.tunes}"} & asked)
-        return replace(self, cells=cells, later=later)
+        return replace(self, cells=cells, pending=pending)
 
     def with_cells(self, cells: Iterable[Cell]) -> "Plan":
-        """The plan with more cells behind its own, each arm at each seed once."""
+        """Return the plan with more cells behind its own, each arm at each seed once."""
         every: dict[tuple[str, int], Cell] = {}
         for cell in (*self.cells, *cells):
             every.setdefault((cell.arm, cell.seed), cell)
@@ -124,10 +130,10 @@ def make_plan(
     device: torch.device,
     seeds: Sequence[int] | None = None,
     arms: Sequence[Arm] | None = None,
-    role: str = "arm",
+    role: Role = "arm",
     tuned: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
-    """Crosses the study's arms (or `arms`, which its design made) with seeds.
+    """Cross the study's arms with seeds.
 
     Args:
         study: what it fixes lies over the config, and each arm's settings over these.
@@ -135,6 +141,7 @@ def make_plan(
         data: digest of the data.
         device: where the runs are to run.
         seeds: in place of the study's, or else the config's.
+        arms: in place of the study's, where its design made them.
         role: what the cells are for. Trials and tuning run at seeds of their own, where no control is.
         tuned: arm -> what was chosen of the nuisance parameters, which lies over its settings.
 
@@ -171,7 +178,7 @@ def make_plan(
 
 
 def fixed_config(study: Study, config: Config) -> Config:
-    """The config with what the study fixes.
+    """Return the config with what the study fixes.
 
     Raises:
         InputError: for a value no run can have.
@@ -200,9 +207,7 @@ def _control_cells(
     ]  # fmt: skip
 
 
-def _run(
-    config: Config, seed: int, data: str, device: torch.device, views: tuple[ViewSettings, ViewSettings]
-) -> Run:
+def _run(config: Config, seed: int, data: str, device: torch.device, views: tuple[ViewSettings, ViewSettings]) -> Run:
     seeded = config.with_settings({"pretrain.seed": seed})
     return make_run(seeded, data=data, device=device, probes=config.ablate.probes, views=views)
 
@@ -214,7 +219,7 @@ def _architecture(untrained: Config) -> str:
 
 
 def _control_name(untrained: Config, baseline: Config) -> str:
-    """`untrained`, or with what sets this architecture apart from the baseline's."""
+    """Return `untrained`, followed by what sets this architecture apart from the baseline's."""
     own, usual = untrained.values["pretrain"], baseline.values["pretrain"]
     differing = [name for name in ("method", *NETWORK_FIELDS) if own[name] != usual[name]]
     parts = [

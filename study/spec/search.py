@@ -1,4 +1,4 @@
-"""The section `search` of a study's file: what a search ranges over, what it looks for and how far it goes."""
+"""The section `search` of a study's file: ranges, objectives and extent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,9 +31,16 @@ class Search:
     confirm: int = 1
 
     def objectives(self, primary: str) -> tuple[str, ...]:
-        """What trials are judged by, where `primary` stands for an objective that is not given."""
+        """Return what trials are judged by, where `primary` stands for an objective that is not given."""
         given = self.objective or primary
         return (given,) if isinstance(given, str) else tuple(given)
+
+    def corners(self) -> list[dict[str, Any]]:
+        """Return two settings: each parameter at its first choice or low end, and each at its last choice or high end."""
+        return [
+            {key: given["choices"][index] if "choices" in given else given[bound] for key, given in self.parameters.items()}
+            for index, bound in ((0, "low"), (-1, "high"))
+        ]
 
 
 _KEYS = ("parameters", "trials", "batch", "seed", "seeds", "sampler", "objective", "prune_after", "confirm")
@@ -41,7 +48,7 @@ _RANGE_KEYS = ("low", "high", "log", "int", "choices")
 
 
 def read_search(where: str, given: Any) -> Search:
-    """Checks the section; `where` begins every sentence: `mine.yaml: search`.
+    """Read and check the section; `where` begins every sentence: `mine.yaml: search`.
 
     Raises:
         InputError: for a rule that it breaks.
@@ -101,9 +108,10 @@ def _check_range(where: str, given: Mapping[str, Any]) -> None:
         if any(choice in choices[:index] for index, choice in enumerate(choices)):
             raise InputError(f"{where} must list different choices, but got {choices!r}.")
         return
-    low, high = given.get("low"), given.get("high")
+    low: Any = given.get("low")
+    high: Any = given.get("high")
     kinds = (int,) if given.get("int") else (int, float)
-    if not all(type(bound) in kinds for bound in (low, high)) or not low < high:
+    if type(low) not in kinds or type(high) not in kinds or not low < high:
         numbers = "whole numbers" if given.get("int") else "numbers"
         raise InputError(f"{where} must give choices, or {numbers} low < high, but gives {low!r} and {high!r}.")
     for key in ("log", "int"):

@@ -10,7 +10,6 @@ from study.execution.session import Session
 from study.results.certificate import (
     IDENTICAL,
     NOT_REPRODUCED,
-    OUTCOMES,
     TOLERATED,
     Certificate,
     VerifiedRun,
@@ -19,7 +18,9 @@ from study.results.certificate import (
 from study.results.json_values import to_values
 from study.results.runs import RunResults, run_results
 from study.results.schema import StudyResults
-from study.runs.store import PRUNED, Store, current_commit
+from study.runs.outcomes import PRUNED, REPEATABLE
+from study.runs.revision import current_commit
+from study.runs.store import Store
 from study.spec.plan import Cell
 from study.verification.replan import changes_since, is_same_run, replan
 from study.verification.rerun import differing_keys, run_afresh
@@ -135,7 +136,7 @@ def certifiable_cells(results: StudyResults, session: Session) -> dict[Key, Cell
         InputError: where there is none.
     """
     name, before = results.study, results.runs_by_cell()
-    ended = {key for key, run in before.items() if run.status in OUTCOMES}
+    ended = {key for key, run in before.items() if run.status in REPEATABLE}
     if not ended:
         raise InputError(f"study {name!r} has no finished run to verify; run python -m study.ablate --study {name} first.")
     cells = {key: cell for key, cell in replan(results, session).items() if key in ended}

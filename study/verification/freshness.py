@@ -8,16 +8,18 @@ from pathlib import Path
 
 from study.config.config import Config
 from study.config.load import load_config
+from study.config.places import PREPARED
 from study.design.unfold import unfold
-from study.execution.scheduler import OUTCOMES, Lookup
+from study.execution.request import Request
+from study.execution.scheduler import Lookup
+from study.execution.session import open_session
 from study.execution.status import staleness
 from study.results.runs import RunResults
 from study.results.schema import StudyResults
 from study.runs.identity import Identity
-from study.runs.prepared_data import PREPARED
-from study.runs.store import MISSING, Store
+from study.runs.outcomes import MISSING, OUTCOMES
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
-from study.verification.opened import open_for
 from study.verification.replan import changes_since, is_same_run
 from vicreg.data.fingerprint import source_fingerprint
 from vicreg.errors import InputError
@@ -44,7 +46,8 @@ def freshness(results: StudyResults, *, store: Path) -> Freshness:
         config = load_config(profile=results.profile, settings=results.overrides)
         if not is_data_at_hand(config, store=store):
             return Freshness(unchecked=f"the data ({config.prepare.dataset}) are not here, so no plan can be made.")
-        session = open_for(results.study, store=store, profile=results.profile, overrides=results.overrides)
+        request = Request(study=results.study, store=store, profile=results.profile, overrides=results.overrides)
+        session = open_session(request)
         plan = unfold(session, Lookup(session))
     except InputError as error:
         return Freshness(unchecked=str(error))
@@ -76,7 +79,7 @@ def _compared(results: StudyResults, plan: Plan, store: Store) -> Freshness:
         if reason := _reason(cell, before.get((cell.arm, cell.seed)), results, store, known):
             groups.setdefault(reason, []).append((labels[cell.arm], cell.seed))
     for arm, seed in before.keys() - planned:
-        awaited = plan.later and results.arm(arm).role in (*_MADE_BY_DESIGN, "arm")
+        awaited = plan.pending and results.arm(arm).role in (*_MADE_BY_DESIGN, "arm")
         reason = "not planned yet: it follows from runs that are not here" if awaited else "no longer asked for"
         groups.setdefault(reason, []).append((labels[arm], seed))
     return Freshness(

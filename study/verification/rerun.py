@@ -12,8 +12,10 @@ from study.execution.scheduler import Runner
 from study.execution.session import Session
 from study.results.json_values import to_values
 from study.results.runs import RunResults, run_results
-from study.runs.store import DIVERGED, FINISHED, PRUNED, Store
+from study.runs.outcomes import DIVERGED, FINISHED, PRUNED
+from study.runs.store import Store
 from study.spec.plan import Cell, Plan
+from vicreg.errors import InputError
 
 # Keys of a result that come out alike wherever and whenever it is run: not its commit, nor its speed.
 _DECIDED = ("seed", "status", "reason", "effective_coefficients", "history", "validation", "test", "collapse", "verdict")
@@ -23,7 +25,13 @@ def rerun_plan(plan: Plan, session: Session) -> int:
     """Run every cell of a plan again from nothing, and print what became of each.
 
     Return 0 where each ends as it did with the same numbers, else 1. What a search has pruned is pruned by its rule again.
+
+    Raises:
+        InputError: where the plan waits for runs that there are not.
     """
+    if plan.pending:
+        one = plan.pending[0]
+        raise InputError(f"--again compares with runs there are, but {one.name} waits for {one.after}; run it first.")
     before = {cell.run.digest: run_results(session.store.result(cell.run)) for cell in plan.cells}
     search = session.study.search
     pruned = [cell for cell in plan.cells if search is not None and before[cell.run.digest].status == PRUNED]

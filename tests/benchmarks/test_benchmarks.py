@@ -118,6 +118,7 @@ def test_a_pass_leaves_the_gradient_of_one_pass():
 # ---- Training
 
 
+@pytest.mark.slow
 @needs_lightly
 def test_both_loops_are_timed_and_their_figures_add_up(monkeypatch):
     results = peers.compare(

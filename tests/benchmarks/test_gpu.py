@@ -61,6 +61,7 @@ def test_a_second_call_does_only_what_the_first_did_not(call, tmp_path):
     assert second["ceilings"] == first["ceilings"] and second["studies"] == {"status": "not run: no --data"}
 
 
+@pytest.mark.slow
 def test_the_studies_are_run_in_order_with_a_report_each_and_end_where_one_is_stopped(call, tmp_path, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
     for index, image in enumerate(images):

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import tsne
 from study.config.load import load_config
-from study.project import purity
+from study.projection.maps import purity
 from study.projection.neighbours import nearest
 
 

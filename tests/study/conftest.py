@@ -24,9 +24,12 @@ from study import ablate
 from study.cli.command import run_command
 from study.config.config import Config
 from study.config.load import SECTIONS, load_params
-from study.execution import pool, session, worker
+from study.design.unfold import unfold
+from study.execution import session, worker
+from study.execution.executors import local
 from study.execution.scheduler import Lookup
-from study.runs import store as runs
+from study.execution.session import open_session
+from study.runs import execute as executing
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from study.spec.study_file import load_study
@@ -283,7 +286,7 @@ def enter(project: Project, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("COLUMNS", "200")  # so that no line of a table is broken
     patch.setenv("GIT_CEILING_DIRECTORIES", str(project.folder.parent))
     patch.setattr(session, "load_study", lambda name: load_study(name, folder=project.studies))
-    patch.setattr(pool, "subprocess", SimpleNamespace(Popen=ForkedWorker, PIPE=subprocess.PIPE))
+    patch.setattr(local, "subprocess", SimpleNamespace(Popen=ForkedWorker, PIPE=subprocess.PIPE))
 
 
 @pytest.fixture
@@ -341,8 +344,8 @@ def plan_of() -> Callable[..., Plan]:
     """`plan_of("--study", "walk")`: the plan of a command as far as the results in this folder reach."""
 
     def build(*argv: str) -> Plan:
-        opened = ablate.open_session(ablate.parse_arguments(list(argv)))
-        return ablate.plan_of(opened, Lookup(opened))
+        opened = open_session(ablate.request_of(ablate.parse_arguments(list(argv))))
+        return unfold(opened, Lookup(opened))
 
     return build
 
@@ -364,14 +367,14 @@ def rewrite(project) -> Callable[[Cell, float], None]:
 def trained(tmp_path, monkeypatch) -> Callable[[], list[tuple[str, int]]]:
     """What has been trained since, in any process: (digest, process), one each time training began."""
     log = tmp_path / "trained.log"
-    train = runs.pretrain
+    train = executing.pretrain
 
     def logged(*args, identity, **named):
         with open(log, "a") as file:
             file.write(f"{identity} {os.getpid()}\n")
         return train(*args, identity=identity, **named)
 
-    monkeypatch.setattr(runs, "pretrain", logged)
+    monkeypatch.setattr(executing, "pretrain", logged)
 
     def entries() -> list[tuple[str, int]]:
         lines = log.read_text().splitlines() if log.exists() else []
@@ -412,7 +415,7 @@ def befall(project, monkeypatch) -> Callable[..., None]:
     """`befall(what, nu=1)`: something happens to the run of this nu at the end of its second epoch, once."""
 
     def arrange(what: Callable[[], None], *, nu: float) -> None:
-        train, flag = runs.pretrain, project.folder / "it-has-happened"
+        train, flag = executing.pretrain, project.folder / "it-has-happened"
 
         def fateful(settings, *args, on_epoch, **named):
             def watch(record):
@@ -423,6 +426,6 @@ def befall(project, monkeypatch) -> Callable[..., None]:
 
             return train(settings, *args, on_epoch=watch, **named)
 
-        monkeypatch.setattr(runs, "pretrain", fateful)
+        monkeypatch.setattr(executing, "pretrain", fateful)
 
     return arrange

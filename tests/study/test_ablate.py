@@ -60,6 +60,7 @@ def test_a_study_that_grows_trains_only_what_is_new(finished, trained):
     assert len(digests) == 3 and not digests & before  # two arms and their control, at seed 1
 
 
+@pytest.mark.slow
 def test_seeds_are_added_after_the_largest_and_the_command_says_so(finished, trained, command):
     finished.set({"ablate.seeds": [4, 0]})
     status, output, _ = command(ablate.main, "--study", "tiny", "--add-seeds", "2")

@@ -166,9 +166,9 @@ def test_a_changed_parameter_makes_cells_stale_and_the_page_says_which(page, fin
 
 
 def test_changed_code_makes_every_cell_stale(page, monkeypatch):
-    real = identity.training_code()
+    real = identity.training_code("vicreg")
     edited = CodeDigest(root="edited", definitions={**real.definitions, "vicreg.methods.vicreg:vicreg_loss": "edited"})
-    monkeypatch.setattr(identity, "training_code", lambda: edited)
+    monkeypatch.setattr(identity, "training_code", lambda method: edited)
     _, html, _ = page()
     assert "stale: code changed in vicreg/methods/vicreg.py (vicreg_loss): untrained, seed 0; ν 1, seed 0; ν 2, seed 0" in html
 

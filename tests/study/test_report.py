@@ -135,6 +135,7 @@ def test_a_study_in_which_nothing_finished_is_reported_as_such(plans):
     assert "Loss, term by term" not in html + markdown and "missing" in html
 
 
+@pytest.mark.slow
 def test_a_real_study_with_lost_runs_gives_a_true_report(project, tmp_path):
     """As a person meets it: one arm diverges, one collapses, one run's worker was killed, one run is gone from the store."""
     text = (project.studies / "rough.yaml").read_text()

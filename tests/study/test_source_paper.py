@@ -6,10 +6,12 @@ import pytest
 import torch
 import yaml
 
-from study import source_paper
 from study.config.load import load_params
+from study.config.places import PAPER_FAILURES, PAPER_RESULTS
+from study.design import run_study
+from study.execution.request import Request
 from study.runs import weights
-from study.source_paper import FAILURES, RESULTS, main
+from study.source_paper import main
 from vicreg.models.joint_embedding import build_model
 from vicreg.randomness import make_generator
 
@@ -26,7 +28,7 @@ BORROWED = """
 @pytest.fixture
 def studied(project):
     """`studied("tiny", ...)`: the project, whose profile asks for these studies of the source paper."""
-    weights._load.cache_clear()
+    weights.load_once.cache_clear()
     (project.studies / "borrowed.yaml").write_text(BORROWED, encoding="utf-8")
 
     def build(*names):
@@ -40,15 +42,16 @@ def studied(project):
 
 
 def failures(project):
-    return json.loads((project.folder / RESULTS / FAILURES).read_bytes())
+    return json.loads((project.folder / PAPER_FAILURES).read_bytes())
 
 
+@pytest.mark.slow
 def test_the_studies_of_the_profile_are_run_each_into_a_folder_of_its_own(studied, trained, capsys):
     project = studied("tiny", "rough")
     assert main(["--set", "pretrain.lambda=20"]) == 0
-    assert sorted(path.parent.name for path in (project.folder / RESULTS).glob("*/study.json")) == ["rough", "tiny"]
+    assert sorted(path.parent.name for path in (project.folder / PAPER_RESULTS).glob("*/study.json")) == ["rough", "tiny"]
     assert failures(project) == {}
-    results = json.loads((project.folder / RESULTS / "tiny/study.json").read_bytes())
+    results = json.loads((project.folder / PAPER_RESULTS / "tiny/study.json").read_bytes())
     assert results["recipe"]["pretrain.lambda"] == 20 and results["overrides"] == {"pretrain.lambda": 20}
     before = len(trained())
     assert main(["--set", "pretrain.lambda=20"]) == 0
@@ -58,7 +61,7 @@ def test_the_studies_of_the_profile_are_run_each_into_a_folder_of_its_own(studie
 def test_a_study_whose_weights_cannot_be_had_is_noted_in_a_sentence_and_the_next_is_run(studied, capsys):
     project = studied("borrowed", "rough")
     assert main([]) == 0
-    assert [path.parent.name for path in (project.folder / RESULTS).glob("*/study.json")] == ["rough"]
+    assert [path.parent.name for path in (project.folder / PAPER_RESULTS).glob("*/study.json")] == ["rough"]
     assert list(failures(project)) == ["borrowed"]
     assert "nowhere/weights.pth" in failures(project)["borrowed"] and failures(project)["borrowed"].endswith(".")
     assert "not run: borrowed: " in capsys.readouterr().out
@@ -76,7 +79,7 @@ def test_what_can_be_run_since_is_no_failure_any_more(studied, capsys):
     torch.save(network.state_dict(), project.folder / "nowhere/weights.pth")
     assert main([]) == 0
     assert failures(project) == {}
-    results = json.loads((project.folder / RESULTS / "borrowed/study.json").read_bytes())
+    results = json.loads((project.folder / PAPER_RESULTS / "borrowed/study.json").read_bytes())
     assert [run["status"] for arm in results["arms"] for run in arm["runs"]] == ["finished", "finished"]
 
 
@@ -90,7 +93,7 @@ def test_a_diverged_run_is_an_outcome_and_one_that_failed_makes_the_status_1(stu
     project = studied("tiny", "rough")
     assert main([]) == 1
     assert failures(project) == {} and "not finished: ν 2, seed 0: failed" in capsys.readouterr().out
-    results = json.loads((project.folder / RESULTS / "tiny/study.json").read_bytes())
+    results = json.loads((project.folder / PAPER_RESULTS / "tiny/study.json").read_bytes())
     assert {arm["name"]: [run["status"] for run in arm["runs"]] for arm in results["arms"]}["nu-2"] == ["failed"]
 
 
@@ -100,11 +103,14 @@ def test_a_profile_without_studies_runs_none_and_says_so_in_an_empty_note(studie
 
 
 def test_arguments_are_handed_on_to_each_study(monkeypatch, studied, capsys):
-    studied("tiny")
-    asked = []
-    monkeypatch.setattr(source_paper.ablate, "main", lambda argv: asked.append(argv) or 0)
+    studied("tiny", "rough")
+    asked, ran = [], []
+    monkeypatch.setattr(run_study, "open_session", lambda request: asked.append(request) or request)
+    monkeypatch.setattr(run_study, "run_study", lambda session, **named: ran.append((session.study, named)) or 0)
     assert main(["--profile", "tiny", "--workers", "2", "--set", "pretrain.nu=3"]) == 0
-    assert asked == [[
-        "--study", "tiny", "--set", "pretrain.nu=3", "--profile", "tiny", "--workers", "2",
-        "--out", "results/source_paper/tiny", "--allow-diverged",
-    ]]  # fmt: skip
+    assert asked == [
+        Request(study=name, profile="tiny", overrides={"pretrain.nu": 3}, workers=2) for name in ("tiny", "rough")
+    ]
+    assert [(name, named["out"], named["allow_diverged"]) for name, named in ran] == [
+        (name, PAPER_RESULTS / name, True) for name in ("tiny", "rough")
+    ]

@@ -192,6 +192,7 @@ def test_a_run_that_diverged_diverges_again(project, command):
     assert outcomes == {"wild": ("diverged", "bit-identical"), "calm": ("finished", "bit-identical")}
 
 
+@pytest.mark.slow
 def test_a_run_that_was_pruned_is_pruned_again(project, command):
     project.set({"pretrain.base_lr": 0.0, "pretrain.end_lr": 0.0, "pretrain.epochs": 6})
     text = (project.studies / "quest.yaml").read_text().replace("{low: 1, high: 1000, log: true}", "{low: 1, high: 2}")
@@ -227,9 +228,9 @@ def test_without_results_one_sentence_says_so(project, command):
 
 
 def test_runs_of_other_code_are_not_verified_for_they_are_other_runs(finished, trained, command, monkeypatch):
-    real = identity.training_code()
+    real = identity.training_code("vicreg")
     edited = CodeDigest(root="edited", definitions={**real.definitions, "vicreg.methods.vicreg:vicreg_loss": "edited"})
-    monkeypatch.setattr(identity, "training_code", lambda: edited)
+    monkeypatch.setattr(identity, "training_code", lambda method: edited)
     status, _, errors = command(verify.main, "--study", "tiny")
     assert status == 2 and trained() == []
     assert "none of the 3 finished runs that study 'tiny' reports is a run of today's code, data and parameters" in errors

@@ -1,10 +1,11 @@
-"""Features of known geometry, for the tests of collapse metrics and of verdicts."""
+"""Features of known geometry, for the tests of metrics, probes and diagnoses."""
 
 import math
 
 import torch
 
 CLASSES = 4
+SHAPES = [(40, 12), (12, 40), (12, 12)]
 
 
 def gaussian(n, d, *, seed=0):
@@ -29,3 +30,12 @@ def clusters(n: int, *, d: int = 12, seed: int = 0, spread: float = 1.0) -> tupl
     labels = torch.arange(n) % CLASSES
     noise = torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
     return centres[labels] + spread * noise, labels
+
+
+def uneven(n, d, *, seed=0):
+    """Features with no symmetry left: correlated, of unequal variances, off centre."""
+    return gaussian(n, d, seed=seed) @ (gaussian(d, d, seed=seed + 1) + torch.diag(torch.arange(1.0, d + 1))) + 2.0
+
+
+def rotation(d):
+    return torch.linalg.qr(gaussian(d, d, seed=9)).Q

@@ -1,9 +1,13 @@
 """torchvision can be imported, whatever build of torch is beside it."""
 
+import importlib.util
+import runpy
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 import torch
 
 from vicreg import torchvision_compat
@@ -11,6 +15,7 @@ from vicreg import torchvision_compat
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_a_fresh_interpreter_imports_torchvision_without_a_warning():
     script = (
         "from vicreg.torchvision_compat import torchvision\n"
@@ -29,18 +34,36 @@ def test_the_missing_operators_have_signatures_after_the_import():
     assert "Tensor dets, Tensor scores, float iou_threshold" in str(torch.ops.torchvision.nms.default._schema)
 
 
+def declared(script: str) -> bool:
+    """Whether a fresh interpreter that runs `script` first declares the operators."""
+    script = (
+        f"import torch\n{script}\nfrom vicreg import torchvision_compat\nprint(torchvision_compat.OPERATORS_ARE_DECLARED)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.stdout in ("True\n", "False\n"), result.stderr
+    return result.stdout == "True\n"
+
+
 def test_operators_are_declared_only_where_the_compiled_ones_do_not_load():
-    assert (torchvision_compat._library is None) == torchvision_compat._compiled_operators_load()
+    library = next(Path(find_spec("torchvision").origin).parent.glob("_C*.so"))
+    try:
+        torch.ops.load_library(library)
+        loads = True
+    except OSError:
+        loads = False
+    assert torchvision_compat.OPERATORS_ARE_DECLARED == (not loads)
 
 
 def test_an_absent_torchvision_is_left_to_the_import_statement(monkeypatch):
-    monkeypatch.setattr(torchvision_compat.importlib.util, "find_spec", lambda name: None)
-    assert torchvision_compat._compiled_operators_load()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(ImportError, match="torchvision"):
+        runpy.run_path(torchvision_compat.__file__)
 
 
-def test_a_library_that_cannot_be_loaded_counts_as_missing(monkeypatch):
-    def fail(path):
-        raise OSError("libcudart.so.12: cannot open shared object file")
-
-    monkeypatch.setattr(torch.ops, "load_library", fail)
-    assert not torchvision_compat._compiled_operators_load()
+def test_a_library_that_cannot_be_loaded_counts_as_missing():
+    assert declared(
+        "def fail(path):\n"
+        "    raise OSError('libcudart.so.12: cannot open shared object file')\n"
+        "torch.ops.load_library = fail"
+    )

@@ -1,4 +1,4 @@
-"""A prepared data set as two files, `dataset.safetensors` and `dataset.json`, checked when it is read."""
+"""Keep a prepared data set on disk: two files, checked when read."""
 
 import json
 from pathlib import Path
@@ -14,9 +14,10 @@ _TENSORS, _DESCRIPTION = "dataset.safetensors", "dataset.json"
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
-    """Write both files into `folder`, each atomically; equal data give equal bytes.
+    """Write `dataset.safetensors` and `dataset.json` into `folder`, each atomically; equal data give equal bytes.
 
-    Raises `InputError` where the disk is full or may not be written.
+    Raises:
+        InputError: if the disk is full or cannot be written.
     """
     splits = {part: getattr(dataset, part) for part in PARTS}
     tensors = {f"{part}.images": split.images.contiguous() for part, split in splits.items()}
@@ -33,11 +34,15 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     }
     folder = Path(folder)
     write_atomically(folder / _TENSORS, safetensors.torch.save(tensors))
-    write_atomically(folder / _DESCRIPTION, to_json(description))  # last: it vouches for the tensors
+    write_atomically(folder / _DESCRIPTION, to_json(description))  # last, because it holds the digest of the tensors
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """Read what `save_dataset` wrote, checked against its digest; raises `InputError` where anything is amiss."""
+    """Return the data set that `save_dataset` wrote into `folder`, checked against its digest.
+
+    Raises:
+        InputError: if a file is missing, damaged or does not match its digest.
+    """
     folder = Path(folder)
     remedy = "run the prepare stage again (dvc repro --force prepare)"
     for name in (_DESCRIPTION, _TENSORS):

@@ -1,4 +1,4 @@
-"""Copies of the data sets that torchvision publishes: checked, completed where files are missing, and read."""
+"""Read CIFAR-10, CIFAR-100 and Fashion-MNIST, downloading what is missing."""
 
 import contextlib
 import http.client
@@ -20,13 +20,13 @@ from vicreg.torchvision_compat import torchvision
 _SOURCES = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "fashion-mnist": "FashionMNIST"}
 PUBLISHED = tuple(_SOURCES)
 
-_NETWORK_TIMEOUT = 30.0  # seconds without a byte; torchvision sets none, and a silent network would then hang for ever
+_NETWORK_TIMEOUT = 30.0  # seconds without a byte; torchvision sets none, and would wait for a silent network for ever
 
 _log = logging.getLogger(__name__)
 
 
 class PublishedImages(NamedTuple):
-    """A whole data set, its training images first."""
+    """A whole data set, training images first."""
 
     images: np.ndarray  # uint8 (N, C, H, W)
     labels: np.ndarray  # int64 (N,)
@@ -35,7 +35,7 @@ class PublishedImages(NamedTuple):
 
 
 class _Copy(NamedTuple):
-    """Names relative to the root, each with the MD5 that torchvision publishes, or None where it publishes none."""
+    """Names of files relative to the root, with torchvision's MD5 of each, or None where it publishes none."""
 
     files: Mapping[str, str | None]
     archives: Mapping[str, str]
@@ -43,9 +43,12 @@ class _Copy(NamedTuple):
 
 
 def read_published(dataset: str, root: Path) -> PublishedImages:
-    """Read the copy of `dataset` below `root`, having first unpacked or downloaded what is missing there.
+    """Return the data set below `root`, after unpacking or downloading the files that are missing there.
 
-    What is there is never replaced. Raises `InputError` for what is damaged, and for what is missing and cannot be had.
+    Existing files are never replaced.
+
+    Raises:
+        InputError: for a damaged file, and for a missing one that cannot be downloaded.
     """
     copy = _copy_of(dataset)
     if missing := [name for name in copy.files if not (root / name).is_file()]:
@@ -54,9 +57,9 @@ def read_published(dataset: str, root: Path) -> PublishedImages:
     source = getattr(torchvision.datasets, _SOURCES[dataset])
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy calls the CIFAR pickles' old dtype descriptions deprecated
+            warnings.simplefilter("ignore")  # NumPy warns of the old dtype descriptions in CIFAR's pickles
             parts = [source(root, train=True), source(root, train=False)]
-    except Exception as error:  # of Fashion-MNIST's files, which have no published sums: one kind for each way to fail
+    except Exception as error:  # Fashion-MNIST's files have no published MD5, and each way to fail has its own exception
         folder = root / Path(next(iter(copy.files))).parts[0]
         cause = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
@@ -73,11 +76,12 @@ def read_published(dataset: str, root: Path) -> PublishedImages:
 
 
 def published_files(dataset: str) -> list[str]:
-    """The files, relative to the root, that a copy of `dataset` is read from."""
+    """Return the files, relative to the root, that `dataset` is read from."""
     return list(_copy_of(dataset).files)
 
 
 def _copy_of(dataset: str) -> _Copy:
+    """Return the files and archives of `dataset` that torchvision names."""
     source = getattr(torchvision.datasets, _SOURCES[dataset])
     if dataset == "fashion-mnist":
         archives = {f"FashionMNIST/raw/{name}": md5 for name, md5 in source.resources}
@@ -89,6 +93,7 @@ def _copy_of(dataset: str) -> _Copy:
 
 
 def _check_sums(root: Path, sums: Mapping[str, str | None]) -> None:
+    """Raise `InputError` for the first file below `root` whose MD5 differs."""
     for name, expected in sums.items():
         if expected is not None and (found := torchvision.datasets.utils.calculate_md5(root / name)) != expected:
             raise InputError(
@@ -98,9 +103,9 @@ def _check_sums(root: Path, sums: Mapping[str, str | None]) -> None:
 
 
 def _fetch(dataset: str, root: Path, copy: _Copy, missing: str) -> None:
-    """Let torchvision unpack the archives, downloading those that are not below `root`, and move in what is missing.
+    """Let torchvision unpack the archives, downloading missing ones, and move what is missing to `root`.
 
-    It works in a folder beside, so that a process killed on the way leaves no half of a file behind.
+    torchvision works in a temporary folder, so that a killed process leaves no incomplete file.
     """
     here = {name: md5 for name, md5 in copy.archives.items() if (root / name).is_file()}
     _check_sums(root, here)
@@ -118,7 +123,11 @@ def _fetch(dataset: str, root: Path, copy: _Copy, missing: str) -> None:
                 if not (root / name).exists():
                     (root / name).parent.mkdir(parents=True, exist_ok=True)
                     os.replace(scratch / name, root / name)
-    except (OSError, RuntimeError, http.client.HTTPException) as error:  # URLError is an OSError; bad sum: RuntimeError
+    except (
+        OSError,
+        RuntimeError,
+        http.client.HTTPException,
+    ) as error:  # URLError is an OSError; a wrong MD5 is a RuntimeError
         cause = " ".join(str(error).split()).rstrip(".")
         raise InputError(
             f"{dataset} must be under {root}, but {missing} is missing there and {action} failed ({cause}); connect to "
@@ -129,13 +138,13 @@ def _fetch(dataset: str, root: Path, copy: _Copy, missing: str) -> None:
 
 @contextlib.contextmanager
 def _quiet_network() -> Iterator[None]:
-    """Without torchvision's progress bars, and with a time limit on a network that does not answer."""
+    """Hide torchvision's progress bars, and limit how long it waits for the network."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_NETWORK_TIMEOUT)
     try:
         quiet = io.StringIO()
         with contextlib.redirect_stderr(quiet), contextlib.redirect_stdout(quiet), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tarfile, about extraction without a filter (Python 3.12)
+            warnings.simplefilter("ignore")  # tarfile's, about extraction without a filter (Python 3.12)
             yield
     finally:
         socket.setdefaulttimeout(before)

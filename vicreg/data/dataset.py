@@ -1,4 +1,4 @@
-"""Load a data set as uint8 tensors with labels, class names, splits and a digest."""
+"""Load a data set: splits of uint8 images with labels, and a digest."""
 
 import functools
 import hashlib
@@ -17,13 +17,13 @@ from vicreg.errors import InputError
 
 PARTS = ("train", "validation", "test")
 
-# One random stream a purpose, so that changing one share leaves every other choice as it was.
+# One random stream for each purpose: changing one share leaves the other choices as they are.
 _TEST_STREAM, _KEEP_STREAM, _KEEP_TEST_STREAM, _VALIDATION_STREAM = range(4)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Images uint8 `(N, C, H, W)` in 0..255 and their labels int64 `(N,)`."""
+    """Images, uint8 `(N, C, H, W)`, and their labels, int64 `(N,)`."""
 
     images: Tensor
     labels: Tensor
@@ -35,7 +35,11 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Three disjoint splits of one shape; `mean` and `std` are a channel's of the train split, in units of 0..1."""
+    """Three disjoint splits of one shape.
+
+    `mean` and `std` are one number a channel, of the train split, with pixels on the scale [0, 1]. `note` says what a
+    reader of results must know about the data, or is None.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -48,17 +52,16 @@ class Dataset:
 
     @functools.cached_property
     def digest(self) -> str:
-        """`sha256:...` of all that can influence a result: class names, what images are normalised by, and each split's
-        shape, pixels and labels."""
+        """`sha256:...` of all that can change a result: class names, mean, std, and shapes, pixels and labels of splits."""
         splits = {part: getattr(self, part) for part in PARTS}
         shapes = {part: list(split.images.shape) for part, split in splits.items()}
         normalised = [value.hex() for value in (*self.mean, *self.std)]
         about = {"classes": list(self.classes), "normalised_by": normalised, "shapes": shapes}
         header = json.dumps(about, sort_keys=True).encode("ascii")
-        digest = hashlib.sha256(len(header).to_bytes(8, "big") + header)  # the length keeps header and pixels apart
+        digest = hashlib.sha256(len(header).to_bytes(8, "big") + header)  # the length separates header and pixels
         for split in splits.values():
             digest.update(split.images.contiguous().numpy())
-            digest.update(split.labels.numpy().astype("<i8"))  # little-endian wherever this runs
+            digest.update(split.labels.numpy().astype("<i8"))  # little-endian on every machine
         return f"sha256:{digest.hexdigest()}"
 
 
@@ -72,13 +75,19 @@ def load_dataset(
     per_class: int | None,
     image_size: int | None,
 ) -> Dataset:
-    """Read `dataset` from below `root` and split it.
+    """Read a data set from below `root` and split it. Splits keep the order of the raw data.
 
-    `validation` is the stratified share of the training images held out; `test` the share taken first where the data
-    set has no test set. `per_class` keeps at most that many training images a class, a larger value keeping all that
-    a smaller one does, and a fifth as many test images (at least 1). `image_size` (pixels) resizes the shorter side,
-    bilinear and antialiased, and crops the centre. Splits keep the order of the raw data.
-    Raises `InputError` for impossible values and for data that are missing, damaged or too few.
+    Args:
+        dataset: one of `DATASETS`.
+        validation: stratified share of the training images that is held out.
+        split_seed: of all random choices.
+        test: stratified share that is taken first from a data set without a test set.
+        per_class: keep at most so many training images of a class, and a fifth as many test images, at least 1. A
+            larger number keeps all images that a smaller one does. None keeps all.
+        image_size: resize the shorter side to so many pixels (bilinear, antialiased) and crop the centre; None does not.
+
+    Raises:
+        InputError: for impossible values, and for data that are missing, damaged or too few.
     """
     _check_settings(dataset, validation, split_seed, test, per_class, image_size)
     raw = read_source(dataset, Path(root), image_size)
@@ -125,9 +134,9 @@ def _check_settings(
 
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and population standard deviation a channel of uint8 `(N, C, H, W)`, in units of 0..1.
+    """Return mean and population standard deviation of each channel of uint8 `(N, C, H, W)`, scaled to [0, 1].
 
-    From exact integer sums S1 = sum x and S2 = sum x^2 over n pixels: S1 / (255 n) and sqrt(n S2 - S1^2) / (255 n).
+    They are S1 / (255 n) and sqrt(n S2 - S1^2) / (255 n), with the exact integers S1 = sum x and S2 = sum x^2 over n pixels.
     """
     mean, std = [], []
     for channel in images.unbind(1):

@@ -10,9 +10,12 @@ from vicreg.data.sources import read_digits, require_known_dataset
 
 
 def source_fingerprint(*, dataset: str, root: Path) -> str | None:
-    """`sha256:...` of the raw data that `load_dataset` would read: sorted relative paths and their content hashes.
+    """Return `sha256:...` of the raw files that `load_dataset` reads: their sorted relative paths and contents.
 
-    For `digits` it is of scikit-learn's arrays. None where `root` holds no complete copy.
+    For `digits` it is of scikit-learn's arrays. None if `root` holds no complete copy.
+
+    Raises:
+        InputError: for an unknown data set.
     """
     require_known_dataset(dataset)
     root = Path(root)

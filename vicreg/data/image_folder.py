@@ -1,4 +1,4 @@
-"""Images in folders, `train/<class>/*` and `test/<class>/*`: which there are, and their pixels."""
+"""Read images from folders, `train/<class>/*` and `test/<class>/*`."""
 
 import math
 import os
@@ -13,11 +13,11 @@ from PIL import Image
 
 from vicreg.errors import InputError
 
-_READERS = min(8, os.cpu_count() or 1)  # Pillow decodes outside the interpreter lock, file access waits outside it too
+_READERS = min(8, os.cpu_count() or 1)  # Pillow decodes, and files are read, outside the interpreter lock
 
 
 class ImageFolder(NamedTuple):
-    """The image files, those of train first, each part in the order of class and file names."""
+    """Image files: train first, then test, both in the order of class names and file names."""
 
     classes: tuple[str, ...]
     paths: list[Path]
@@ -26,7 +26,11 @@ class ImageFolder(NamedTuple):
 
 
 def find_images(root: Path) -> ImageFolder:
-    """List the images of every class; raises `InputError` where train and test have not the same, non-empty classes."""
+    """Return the image files of all classes below `root`.
+
+    Raises:
+        InputError: if train and test do not have the same classes, or a class has no images.
+    """
     train, test = found = [class_images(root / part) for part in ("train", "test")]
     for part, classes in zip(("train", "test"), found, strict=True):
         if not classes:
@@ -55,11 +59,11 @@ def find_images(root: Path) -> ImageFolder:
 
 
 def class_images(folder: Path) -> dict[str, list[Path]]:
-    """Class folder -> its image files, both sorted by name; hidden entries and other files are left out."""
+    """Return the image files of each class folder, both sorted by name; hidden entries and other files are left out."""
     if not folder.is_dir():
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of optional plugins
+        warnings.simplefilter("ignore")  # Pillow's, about optional plugins
         readable = {suffix for suffix, format_ in Image.registered_extensions().items() if format_ in Image.OPEN}
     return {
         place.name: [path for path in _visible(place) if path.suffix.lower() in readable and path.is_file()]
@@ -69,16 +73,21 @@ def class_images(folder: Path) -> dict[str, list[Path]]:
 
 
 def _visible(folder: Path) -> list[Path]:
+    """Return the entries of a folder that are not hidden, sorted by name."""
     return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=lambda path: path.name)
 
 
 def read_images(paths: Sequence[Path], *, image_size: int | None) -> np.ndarray:
-    """uint8 `(N, C, H, W)`; one channel where every image has just that, three otherwise.
+    """Return images as uint8 `(N, C, H, W)`, with one channel if all images have one, else with three.
 
-    `image_size` is `fit`'s. Raises `InputError` for a file that cannot be read, and for sizes that differ.
+    Args:
+        image_size: side in pixels that `fit` brings images to; None keeps their size.
+
+    Raises:
+        InputError: for a file that cannot be read, and for sizes that differ.
     """
     with warnings.catch_warnings(), ThreadPoolExecutor(_READERS) as pool:
-        warnings.simplefilter("ignore")  # Pillow's about metadata; set here because filters are shared between threads
+        warnings.simplefilter("ignore")  # Pillow's, about metadata; ignored here because threads share the filters
         images = list(pool.map(lambda path: _read_image(path, image_size), paths))
     height, width = images[0].shape[1:]
     for path, image in zip(paths, images, strict=True):
@@ -89,12 +98,12 @@ def read_images(paths: Sequence[Path], *, image_size: int | None) -> np.ndarray:
             )
     stacked = np.empty((len(images), max(len(image) for image in images), height, width), dtype=np.uint8)
     for target, image in zip(stacked, images, strict=True):
-        target[:] = image  # broadcasts a single channel over three, which is Pillow's own L to RGB
+        target[:] = image  # repeats a single channel three times, as Pillow converts L to RGB
     return stacked
 
 
 def fit(image: Image.Image, size: int | None) -> Image.Image:
-    """Resize the shorter side to `size`, bilinear (Pillow's is antialiased), and crop the centre; None: as it is."""
+    """Resize the shorter side to `size` (bilinear, antialiased) and crop the centre; with None return the image as it is."""
     if size is None or image.size == (size, size):
         return image
     scale = size / min(image.size)
@@ -104,15 +113,16 @@ def fit(image: Image.Image, size: int | None) -> Image.Image:
 
 
 def _read_image(path: Path, image_size: int | None) -> np.ndarray:
+    """Return one image as uint8 `(C, H, W)` with C 1 or 3."""
     try:
         with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would clip these to 255 without a word
+            if image.mode.startswith(("I", "F")):  # Pillow would clip them to 255 without a warning
                 raise InputError(f"images must have 8 bits a channel, but {path} has mode {image.mode}; convert it.")
             if image.mode == "P":
-                image = image.convert("RGBA")  # a palette's transparency is lost with a warning otherwise
+                image = image.convert("RGBA")  # type: ignore[assignment]  # P to RGB warns that transparency is lost
             pixels = np.asarray(fit(image if image.mode == "L" else image.convert("RGB"), image_size))
     except InputError:
         raise
-    except Exception as error:  # Pillow raises a dozen kinds, one a format
+    except Exception as error:  # Pillow has an exception of its own for each format
         raise InputError(f"{path} cannot be read as an image ({error}); replace it or remove it.") from error
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""Read a data set by its name, as one pool of images before they are split."""
+"""Read a data set by its name, before it is split."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,16 +17,21 @@ FOLDER_NOTE = "images decoded from files under train/ and test/; not the canonic
 
 
 class RawImages(NamedTuple):
-    """A data set before it is split: one pool of images, training images first, read only where an index asks."""
+    """A data set before it is split; its images are read only for the indexes that are asked for."""
 
     classes: tuple[str, ...]
-    labels: np.ndarray  # int64 (N,), of the whole pool
-    train_size: int  # all of them where the data set has no test set of its own
+    labels: np.ndarray  # int64 (N,), training images first
+    train_size: int  # N if the data set has no test set
     read: Callable[[np.ndarray], np.ndarray]  # indexes (n,) -> uint8 (n, C, H, W)
     note: str | None = None
 
 
 def read_source(dataset: str, root: Path, image_size: int | None) -> RawImages:
+    """Return the data set below `root`, whose images `fit` brings to `image_size` pixels if that is given.
+
+    Raises:
+        InputError: for data that are missing or damaged.
+    """
     if dataset == "imagefolder":
         folder = find_images(root)
         return RawImages(
@@ -50,18 +55,20 @@ def read_source(dataset: str, root: Path, image_size: int | None) -> RawImages:
 
 
 def require_known_dataset(dataset: str) -> None:
+    """Raise `InputError` for a name that is not in `DATASETS`."""
     if dataset not in DATASETS:
         raise InputError(f"prepare.dataset must be one of {', '.join(DATASETS)}, but got {dataset!r}.")
 
 
 def read_digits() -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's 1,797 handwritten digits: uint8 `(1797, 1, 8, 8)`, its 0..16 stretched to 0..255, and labels."""
+    """Return scikit-learn's handwritten digits, uint8 `(1797, 1, 8, 8)` with 0..16 scaled to 0..255, and labels."""
     digits = load_digits()
-    images = (digits.images.astype(np.int64) * 255 + 8) // 16  # + 8: to the nearest
+    images = (digits.images.astype(np.int64) * 255 + 8) // 16  # + 8 rounds to the nearest
     return images.astype(np.uint8)[:, None], digits.target.astype(np.int64)
 
 
 def _resize_all(images: np.ndarray, size: int | None) -> np.ndarray:
+    """Return uint8 images (n, C, H, W) brought to `size` by `fit`, channel by channel."""
     if size is None or images.shape[2:] == (size, size):
         return np.ascontiguousarray(images)
     resized = np.empty((*images.shape[:2], size, size), dtype=np.uint8)

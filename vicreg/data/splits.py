@@ -1,4 +1,4 @@
-"""Draw stratified splits of a data set, seeded and the same on every NumPy version."""
+"""Draw stratified splits, the same with every version of NumPy."""
 
 import math
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from vicreg.errors import InputError
 def draw_per_class(
     raw: RawImages, indexes: np.ndarray, count: Callable[[str, int], int], seed: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `count(class name, available)` of a class's indexes at random; returns (drawn, rest), each sorted."""
+    """Draw `count(class name, available)` indexes of each class at random; return drawn and other indexes, sorted."""
     drawn = []
     for label, name in enumerate(raw.classes):
         members = indexes[raw.labels[indexes] == label]
-        # Raw PCG64 words sorted are a permutation that no NumPy version changes; Generator.permutation promises less.
+        # Sorting raw PCG64 words gives a permutation that no NumPy version changes; Generator.permutation may change.
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([*seed, label])))
         keys = generator.bit_generator.random_raw(len(members))
         drawn.append(members[np.argsort(keys, kind="stable")[: count(name, len(members))]])
@@ -27,7 +27,11 @@ def draw_per_class(
 def draw_share(
     raw: RawImages, indexes: np.ndarray, *, share: float, seed: list[int], part: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take `share` of each class, rounded, and at least one image, leaving at least one."""
+    """Draw a share of each class, rounded, and at least one index, leaving at least one; return as `draw_per_class`.
+
+    Raises:
+        InputError: if a class has fewer than two images; `part` names the split in the message.
+    """
 
     def count(name: str, available: int) -> int:
         if available < 2:

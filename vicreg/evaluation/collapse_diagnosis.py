@@ -1,32 +1,36 @@
-"""One word for what the collapse metrics of a network say together, and the thresholds it rests on.
+"""Name the kind of a network's collapse from its metrics, by thresholds.
 
-Apart from the metrics themselves, so that a threshold can be moved without a run having to be trained again: a verdict is
-read off what was measured.
+The thresholds are separate from the metrics, so that changing one retrains no run.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-# In units of the std that the loss drives each dimension to: gamma for VICReg, whose variance term rests there. A tenth of it: the variance term then stands at 0.9 of its largest value, so nothing holds the embeddings apart.
+# In units of the std that the loss drives each dimension to; for VICReg it is gamma. At a tenth of gamma the variance term
+# has 0.9 of its largest value, so it does not keep the embeddings apart.
 COMPLETE_STD = 0.1
-# Rows of unit length whose spread is a tenth of an isotropic one's: two of them have a mean cosine above 0.99. This
-# catches a constant plus noise at any scale.
+# A tenth of the spread of isotropic rows of unit length: two rows then have a mean cosine above 0.99. This detects a
+# constant plus noise at any scale.
 COMPLETE_NORMALISED_STD = 0.1
-# Most of the embedding serves nothing. The variance term pushes every dimension to gamma, a hundred times DEAD_STD, so
-# that a share near the threshold is rare on either side.
+# Most dimensions are dead. The variance term drives each dimension to gamma, a hundred times DEAD_STD, so that shares near
+# this threshold are rare.
 DIMENSIONAL_DEAD_SHARE = 0.5
-# Fewer directions than the 4 that INFORMATIONAL_CORRELATION leaves: dimensions can be uncorrelated on average and still
-# be of so low a rank where a few carry almost all of the variance.
+# Fewer directions than the 4 that INFORMATIONAL_CORRELATION leaves. Dimensions that are uncorrelated on average can have
+# this rank if a few of them have almost all of the variance.
 DIMENSIONAL_RANK = 4.0
 # With equal variances and many dimensions the participation ratio is about 1 / rho^2, so 0.5 leaves about four
-# independent directions, whatever d is. Independent dimensions measure 1 / sqrt(N - 1): 0.08 for N = 150.
+# independent directions in any width. Independent dimensions measure 1 / sqrt(N - 1), 0.08 for N = 150.
 INFORMATIONAL_CORRELATION = 0.5
-# Above chance by less than this is no evidence of information: at ten classes and N = 150 held-out samples it is four
+# A smaller margin above chance is no evidence of information. With ten classes and N = 150 held-out samples it is four
 # standard deviations of a guess, sqrt(0.1 * 0.9 / 150) = 0.024.
 UNINFORMATIVE_MARGIN = 0.1
 
 
 class CollapseDiagnosis(NamedTuple):
-    """`complete`, `dimensional`, `informational`, `uninformative` or `healthy`, and a sentence that says why."""
+    """The kind of a collapse, and a sentence with the reason.
+
+    `name` is `complete`, `dimensional`, `informational`, `uninformative`, or `healthy` if there is none.
+    """
 
     name: str
     reason: str
@@ -34,28 +38,30 @@ class CollapseDiagnosis(NamedTuple):
 
 def diagnose_collapse(
     *,
-    embeddings: dict,
-    representations: dict,
+    embeddings: Mapping[str, Any],
+    representations: Mapping[str, Any],
     knn_accuracy: float | None,
     chance: float | None,
-    untrained: dict | None = None,
+    untrained: Mapping[str, Any] | None = None,
     target_std: float | None = 1.0,
 ) -> CollapseDiagnosis:
-    """Name the collapse of a network from the metrics of its embeddings and of its representations.
+    """Return the kind of a network's collapse, from metrics of its embeddings and its representations.
 
-    Both are dicts of `collapse_metrics` or of `collapse_trace`; the accuracies are shares in [0, 1], and None leaves
-    the test against chance out. `untrained` are the metrics of the embeddings of the same network before training: where
-    training has not brought two views of an image closer together, next to views of two images, embeddings say nothing
-    about the image, however well they are spread. `target_std` is what the loss drives each dimension to, or None
-    where it leaves their scale free and the mean std says nothing. The first test that fires decides.
-    Std comes first: the other metrics are free of scale, take tiny noise around zero for isotropic and a constant plus
-    noise for decorrelated. Redundancy comes before rank: dimensions that all vary, as copies of each other, are of low
-    rank as well, and `informational` says why.
+    The first threshold that is passed decides. Std comes first, because the other metrics do not depend on scale: to them
+    tiny noise around zero is isotropic, and a constant plus noise decorrelated. Redundancy comes before rank: dimensions
+    that are copies of each other have a low rank too, and `informational` says why.
+
+    Args:
+        embeddings, representations: from `collapse_metrics` or `collapse_trace`.
+        knn_accuracy, chance: shares in [0, 1]; None leaves out the comparison of the two.
+        untrained: metrics of the embeddings before training; None leaves the next test out. If training has not brought
+            two views of an image closer together, relative to views of two images, embeddings do not represent the image.
+        target_std: standard deviation that the loss drives each dimension to; None if it leaves the scale free.
     """
     tests: list[tuple[str, str, float, str, float]] = []
     if target_std is not None:
         tests.append(("complete", "the embeddings' mean std", embeddings["std_mean"], "below", COMPLETE_STD * target_std))
-    tests += [  # (verdict, what, value, which side is bad, threshold)
+    tests += [  # (kind, what, value, which side is bad, threshold)
         ("complete", "the embeddings' normalised std", embeddings["normalised_std"], "below", COMPLETE_NORMALISED_STD),
         ("dimensional", "the embeddings' dead share", embeddings["dead_share"], "above", DIMENSIONAL_DEAD_SHARE),
         (
@@ -71,8 +77,8 @@ def diagnose_collapse(
     if knn_accuracy is not None and chance is not None:
         tests.append(("uninformative", "the k-NN accuracy", knn_accuracy, "below", chance + UNINFORMATIVE_MARGIN))
     if untrained is not None:
-        # Not further from chance but from where training began: random features of easy images are far above chance (on
-        # digits their k-NN is right 86 % of the time), so that chance alone would miss a network that has learned nothing.
+        # Compared with the untrained network and not with chance: random features of easy images are far above chance. On
+        # digits their k-NN accuracy is 86 %, so chance would not reveal a network that has learned nothing.
         what, bound = "the embeddings' view discrepancy, next to the untrained network's,", untrained["view_discrepancy"]
         tests.append(("uninformative", what, embeddings["view_discrepancy"], "above", bound))
 

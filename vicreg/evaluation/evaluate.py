@@ -1,4 +1,4 @@
-"""What is measured of a finished model: its probes, its collapse metrics and the verdict on them."""
+"""Evaluate a trained model: probes, collapse metrics and their diagnosis."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,14 @@ PROBES = ("knn", "linear", "linear_cached")
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
-    """`params.yaml`'s section `evaluate`.
+    """The section `evaluate` of `params.yaml`.
+
+    Attributes:
+        batch_size: images that are encoded at a time.
+        knn: numbers of neighbours; the first is that of the diagnosis.
+        knn_temperature: of the neighbours' votes.
+        linear: settings of the source paper's linear evaluation.
+        linear_cached_weight_decay: strengths that the cached probe chooses from on validation.
 
     Raises:
         InputError: for a value outside its range.
@@ -65,24 +72,27 @@ def evaluate(
     seed: int,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Measures a model once, on validation and on test.
+    """Measure a model on validation and on test. Nothing that is measured on test decides anything.
 
     Args:
         model: to be measured.
-        dataset: probes are fitted on its `train` split, and choose between settings on `validation`.
+        dataset: probes are fitted on its `train` split, and settings are chosen on `validation`.
         control: the same network before training.
-        settings, probes: what to measure.
-        views: of the held-out images that alignment and view discrepancy compare; the same for all runs of a study.
-        target_std: that the loss drives each embedding dimension to; None where it leaves their scale free.
+        probes: which of `PROBES` to measure.
+        views: settings of the two views that alignment and view discrepancy compare; the same for all runs of a study.
+        target_std: standard deviation that the loss drives each embedding dimension to; None if it leaves the scale free.
         size: side of an image in pixels, as in training.
-        seed: of the linear protocol.
+        seed: of the linear evaluation.
         device: where the models are.
 
     Returns:
-        `validation` and `test`: probe -> top-1, top-5 (on test per class, confusion and image by image too, on validation
-        what was chosen there; for the linear protocol `curve`, top-1 after each of its epochs); `collapse`: the metrics of
-        both spaces on the held-out images; `verdict`: its name and its reason, from validation alone. Nothing measured
-        on test decides anything here.
+        `validation` and `test` have the accuracy by probe. On test it is per class, per image and with the confusion too;
+        on validation with the settings chosen there. The linear evaluation has `curve`, top-1 after each epoch.
+        `collapse` has the metrics of representations and embeddings on the held-out images. `verdict` has the name and
+        the reason of the diagnosis, from validation alone.
+
+    Raises:
+        InputError: for an unknown probe.
     """
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     labels = {name: split.labels.to(device) for name, split in splits.items()}
@@ -102,9 +112,7 @@ def evaluate(
         del measured["per_class"], measured["confusion"], measured["correct"]
         measured |= chosen.get(name, {})
     results["collapse"] = measure_collapse(model, dataset, settings=settings, views=views, size=size, device=device)
-    before, before_prime = encode_held_out_views(
-        control, dataset, settings=settings, views=views, size=size, device=device
-    )
+    before, before_prime = encode_held_out_views(control, dataset, settings=settings, views=views, size=size, device=device)
     knn = knn_scores(
         encoded["train"], labels["train"], encoded["validation"],
         classes=len(dataset.classes), k=settings.knn[0], temperature=settings.knn_temperature,
@@ -122,12 +130,12 @@ def evaluate(
 
 
 def best_on_validation(layers: Mapping[float, LinearClassifier], features: Tensor, labels: Tensor) -> float:
-    """The learning rate whose layer does best on validation features (N, d) with labels (N,); of equals the smallest."""
+    """Return the learning rate whose layer is best on validation features (N, d), labels (N,); the smallest of equals."""
     return max(sorted(layers), key=lambda lr: accuracy(layers[lr](features), labels).top1)
 
 
 def chance_accuracy(dataset: Dataset) -> float:
-    """The top-1 accuracy of always answering the most frequent class of validation."""
+    """Return the top-1 accuracy of always answering the most frequent class of validation."""
     counts = torch.bincount(dataset.validation.labels, minlength=len(dataset.classes))
     return (counts.max() / counts.sum()).item()
 
@@ -141,9 +149,10 @@ def measure_collapse(
     size: int,
     device: torch.device,
 ) -> dict[str, dict[str, Any]]:
-    """Collapse metrics of representations and embeddings on the fixed held-out images, in eval mode.
+    """Return the collapse metrics of representations and embeddings on the held-out images, in eval mode.
 
-    Only alignment looks at augmented images, since it compares two views; their randomness is the same for every run.
+    Only alignment and view discrepancy are of augmented images, because they compare two views. The views are the same for
+    all runs.
     """
     plain = encode(
         model, held_out(dataset).to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=settings.batch_size
@@ -165,7 +174,7 @@ def encode_held_out_views(
     size: int,
     device: torch.device,
 ) -> tuple[Encoded, Encoded]:
-    """Two views of the fixed held-out images, encoded in eval mode; their randomness is the same for every run."""
+    """Return the features of two views of the held-out images in eval mode; the views are the same for all runs."""
     generator = make_generator(0, "held-out-views")
     model.eval()
     pairs = []
@@ -187,8 +196,12 @@ def _scorers(
     seed: int,
     device: torch.device,
 ) -> tuple[dict[str, Callable[[Tensor], Tensor]], dict[str, dict[str, float]], dict[str, list[float]]]:
-    """Probe name -> function from features (N, d) to class scores (N, C), each fitted on train; what was chosen for it
-    on validation; and the linear protocol's accuracy after each epoch, by split."""
+    """Fit the probes on train.
+
+    Returns:
+        By probe, its function from features (N, d) to class scores (N, C), and the settings chosen on validation. By
+        split, the accuracy of the linear evaluation after each epoch.
+    """
     unknown = set(probes) - set(PROBES)
     if unknown:
         raise InputError(f"probes must be among {', '.join(PROBES)}, but got {', '.join(sorted(unknown))}.")
@@ -198,19 +211,17 @@ def _scorers(
     curves: dict[str, list[float]] = {}
     if "knn" in probes:
         for k in settings.knn:
-            scorers[f"knn_{k}"] = lambda queries, k=k: knn_scores(
+            scorers[f"knn_{k}"] = lambda queries, k=k: knn_scores(  # type: ignore[misc]  # the default binds k
                 encoded["train"], labels["train"], queries, classes=classes, k=k, temperature=settings.knn_temperature
             )
     if "linear" in probes:
-        seen: list[dict[str, dict[float, float]]] = []  # an epoch -> split -> learning rate -> top-1
+        seen: list[dict[str, dict[float, float]]] = []  # for each epoch: split -> learning rate -> top-1
 
         def watch(layers: Mapping[float, LinearClassifier]) -> None:
             splits = ("validation", "test")
             seen.append({s: {lr: accuracy(one(encoded[s]), labels[s]).top1 for lr, one in layers.items()} for s in splits})
 
-        layers = fit_linear(
-            model, dataset, settings=settings.linear, size=size, seed=seed, device=device, on_epoch=watch
-        )
+        layers = fit_linear(model, dataset, settings=settings.linear, size=size, seed=seed, device=device, on_epoch=watch)
         lr = best_on_validation(layers, encoded["validation"], labels["validation"])
         curves = {split: [epoch[split][lr] for epoch in seen] for split in ("validation", "test")}
         scorers["linear"], chosen["linear"] = layers[lr], {"lr": lr}

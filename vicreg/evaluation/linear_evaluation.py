@@ -1,7 +1,7 @@
-"""The source paper's linear evaluation: a linear layer on a frozen encoder, images augmented anew each epoch.
+"""The source paper's linear evaluation: a linear layer on a frozen encoder.
 
-The encoder is frozen and in eval mode, so what it makes of an image depends on no other: an epoch's images are encoded
-many batches at a time, and several learning rates are trained on the same features at once.
+Images are augmented anew in each epoch. The encoder is in eval mode, so the features of an image do not depend on other
+images. Therefore many batches are encoded at once, and several learning rates are trained on the same features.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,14 +22,14 @@ from vicreg.training.memory import place
 from vicreg.views.pipeline import crop_and_flip
 from vicreg.views.settings import ViewSettings
 
-_ENCODED_AT_ONCE = 512  # images: from there on larger batches are encoded no faster, on two cores
+_ENCODED_AT_ONCE = 512  # images; larger batches are encoded no faster on two cores
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearSettings:
-    """The protocol's settings: SGD at 0.01 with a cosine to zero over 100 epochs in the source paper.
+    """Settings of the protocol; the source paper has SGD at 0.01 with a cosine to zero over 100 epochs.
 
-    Of several learning rates in `lr` the one that does best on validation is reported.
+    Of several learning rates in `lr` the one with the best validation accuracy is reported.
 
     Raises:
         InputError: for a value outside its range.
@@ -52,7 +52,7 @@ class LinearSettings:
         for name in ("momentum", "weight_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"evaluate.linear.{name} must be at least 0, but got {getattr(self, name)}.")
-        ViewSettings(crop_scale=self.crop_scale, flip=self.flip)  # says now what it would say after pretraining
+        ViewSettings(crop_scale=self.crop_scale, flip=self.flip)  # raises now rather than after pretraining
 
 
 @torch.no_grad()
@@ -66,23 +66,28 @@ def fit_linear(
     device: torch.device,
     on_epoch: Callable[[Mapping[float, LinearClassifier]], None] = lambda layers: None,
 ) -> dict[float, LinearClassifier]:
-    """Trains a linear layer on `dataset.train` for each learning rate: learning rate -> the layer after the last epoch.
+    """Train a linear layer on `dataset.train` for each learning rate; return the layers after the last epoch by it.
 
-    `on_epoch` sees the layers after each epoch, to draw a curve by. No epoch is chosen, so neither validation nor
-    test is looked at. Cross-entropy and SGD with momentum as torch's (`cross_entropy`, `optim.SGD`), with the
-    gradient in closed form: all L layers start from the same weights and take their steps together.
+    Neither validation nor test is used, since no epoch is chosen. Loss and updates are torch's `cross_entropy` and
+    `optim.SGD` with momentum, with the gradient in closed form. All L layers start from the same weights and take their
+    steps together.
+
+    Args:
+        size: side of an image in pixels.
+        seed: of the first weights, the order of images and their augmentation.
+        on_epoch: is called with the layers after each epoch, by learning rate.
     """
     images, labels = place(dataset.train.images, device), dataset.train.labels.to(device)
     rates = torch.tensor(settings.lr, device=device)[:, None, None]  # (L, 1, 1)
     shape = (len(dataset.classes), model.backbone.dimension)
     start = torch.empty(shape).normal_(std=0.01, generator=make_generator(seed, "linear")).to(device)
-    # The bias is the weight of a feature that is always 1, in the last column.
+    # The bias is the last column, the weight of a feature that is always 1.
     weight = functional.pad(start, (0, 1)).repeat(len(settings.lr), 1, 1)  # (L, C, d + 1)
     momentum = torch.zeros_like(weight)
     steps = -(-len(images) // settings.batch_size)
     model.eval()
     for epoch in range(settings.epochs):
-        batches = _epoch_of_features(model, dataset, images, settings, size=size, seed=seed, epoch=epoch, device=device)
+        batches = epoch_of_features(model, dataset, images, settings, size=size, seed=seed, epoch=epoch, device=device)
         for step, (features, indices) in enumerate(batches):
             share = learning_rate(
                 epoch * steps + step, steps_per_epoch=steps, epochs=settings.epochs, warmup_epochs=0,
@@ -96,7 +101,7 @@ def fit_linear(
 
 
 def _layers(rates: tuple[float, ...], weight: Tensor) -> dict[float, LinearClassifier]:
-    """Learning rate -> its layer, of weights (L, C, d + 1) with the bias in the last column."""
+    """Return the layers of weights (L, C, d + 1), with the bias in the last column, by learning rate."""
     nothing, one = torch.zeros(weight.shape[2] - 1, device=weight.device), torch.ones((), device=weight.device)
     return {
         lr: LinearClassifier(weight=layer[:, :-1].clone(), bias=layer[:, -1].clone(), shift=nothing, scale=one)
@@ -105,14 +110,16 @@ def _layers(rates: tuple[float, ...], weight: Tensor) -> dict[float, LinearClass
 
 
 def cross_entropy_gradient(weight: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-    """The gradient (L, C, d) of the mean cross-entropy of L linear layers (L, C, d) on features (n, d), labels (n,):
-    (softmax(X W^T) - one-hot labels)^T X / n."""
+    """Return the gradient (L, C, d) of the mean cross-entropy of L linear layers (L, C, d).
+
+    On features X (n, d) with labels (n,) it is (softmax(X W^T) - one-hot labels)^T X / n.
+    """
     error = (features @ weight.mT).softmax(dim=2)  # (L, n, C)
     error[:, torch.arange(len(labels), device=labels.device), labels] -= 1.0
     return error.mT @ features / len(labels)
 
 
-def _epoch_of_features(
+def epoch_of_features(
     model: JointEmbedding,
     dataset: Dataset,
     images: Tensor,
@@ -123,7 +130,7 @@ def _epoch_of_features(
     epoch: int,
     device: torch.device,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The epoch's batches of features (n, d + 1), the last of them 1, with the indices (n,) of their images."""
+    """Yield the batches of an epoch: features (n, d + 1), of which the last is 1, and the indices (n,) of their images."""
     order = torch.randperm(len(images), generator=make_generator(seed, "linear-order", epoch))
     generator = make_generator(seed, "linear-views", epoch)
     for many in order.split(settings.batch_size * max(1, _ENCODED_AT_ONCE // settings.batch_size)):

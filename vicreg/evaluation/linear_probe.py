@@ -17,7 +17,7 @@ from vicreg.metrics.accuracy import accuracy
 
 @dataclass(frozen=True, kw_only=True)
 class LinearClassifier:
-    """An affine map fitted on features: scores = (x - shift) / scale @ weight.T + bias."""
+    """A linear classifier of features x (n, d): scores (n, C) = (x - shift) / scale @ weight.T + bias."""
 
     weight: Tensor  # (C, d)
     bias: Tensor  # (C,)
@@ -29,14 +29,14 @@ class LinearClassifier:
 
 
 def fit_linear_cached(features: Tensor, labels: Tensor, *, classes: int, weight_decay: float) -> LinearClassifier:
-    """Multinomial logistic regression on features (N, d) encoded once, without augmentation; labels (N,).
+    """Fit a multinomial logistic regression on features (N, d), encoded without augmentation, with labels (N,).
 
-    Minimises cross-entropy + weight_decay / 2 * ||W||^2 by L-BFGS from zero, in float64. Features are centred and
-    divided by one number, their root-mean-square; a scale per dimension would lift the noise of collapsed dimensions to
-    the height of the signal and hide the collapse.
+    It minimises cross-entropy + weight_decay / 2 * ||W||^2 by L-BFGS from zero, in float64. Features are centred and
+    divided by their root mean square, one number. A scale for each dimension would amplify the noise of collapsed
+    dimensions and hide the collapse.
 
     Raises:
-        InputError: if weight_decay is not positive: on separable features the minimum would lie at infinity.
+        InputError: if weight_decay is not positive; separable features would then have no minimum.
     """
     if weight_decay <= 0:
         raise InputError(f"evaluate.linear_cached.weight_decay must be positive, but got {weight_decay}.")
@@ -56,17 +56,20 @@ def fit_linear_cached(features: Tensor, labels: Tensor, *, classes: int, weight_
         return loss
 
     optimizer.step(closure)
-    # Kept in float64: where features vary by little around much, a shift rounded to float32 would move them all.
+    # In float64: for features that vary little around a large mean, the error of a float32 shift would be large.
     return LinearClassifier(weight=weight.detach(), bias=bias.detach(), shift=shift, scale=scale)
 
 
 def choose_linear_cached(
     train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor], *, classes: int, weight_decays: Sequence[float]
 ) -> tuple[LinearClassifier, float]:
-    """The cached-feature probe whose L2 strength does best on validation; of equals the strongest.
+    """Return the probe with the best validation accuracy and its weight decay, the largest of equally good ones.
 
     Args:
         train, validation: features (N, d) and labels (N,) of each split.
+
+    Raises:
+        InputError: if there is no weight decay to choose from, or one is not positive.
     """
     best, chosen, best_accuracy = None, 0.0, -1.0
     for weight_decay in sorted(weight_decays, reverse=True):

@@ -9,11 +9,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy:
-    """What a probe got right on N images of C classes, as shares in [0, 1].
+    """The accuracy of a classifier on N images of C classes, as shares in [0, 1].
 
-    `per_class` (C,) is the recall of each class, nan-free: a class without images counts 0. `confusion` (C, C) counts
-    images of true class i (row) called j (column). `correct` says image by image whether top-1 was right: N bits, the
-    first image's highest, in hexadecimal, filled up with zeros to whole bytes.
+    `per_class` (C,) is the recall of each class, and 0 for a class without images. `confusion` (C, C) counts the images of
+    true class i (row) classified as j (column). `correct` says for each image whether top-1 is right: N bits in
+    hexadecimal, the first image's bit the highest, filled with zeros to whole bytes.
     """
 
     top1: float
@@ -24,10 +24,9 @@ class Accuracy:
 
 
 def accuracy(scores: Tensor, labels: Tensor) -> Accuracy:
-    """Top-1, top-5, per-class accuracy and confusion of scores (N, C) against labels (N,).
+    """Return the accuracy of scores (N, C) against labels (N,).
 
-    Ties go to the class of the lower number, so a constant score is not right by accident of sorting. With fewer than
-    five classes, top-5 is top-C.
+    Ties go to the class of the lower number, so that constant scores always answer class 0. With C below 5, top-5 is top-C.
     """
     classes = scores.shape[1]
     ranked = scores.argsort(dim=1, descending=True, stable=True)  # (N, C)

@@ -1,9 +1,9 @@
-"""How collapsed a set of features is: metrics of `(N, d)` tensors.
+"""Measure the collapse of features `(N, d)`: spread, rank, redundancy, alignment, uniformity.
 
-Everything is computed in float64 after centring (a one-pass float32 covariance can come out negative), on a fixed
-held-out set: inside a batch of n samples no rank can exceed n. Zero rows and constant dimensions give numbers, never
-NaN; what numbers, each function says. All of them raise InputError for features that are not `(N, d)` with N >= 2 and
-d >= 1, or not finite.
+Everything is computed in float64 after centring, because variances of a one-pass float32 covariance can be negative.
+Features must be of a fixed held-out set, not of a training batch, whose size would limit the rank. Zero rows and constant
+dimensions never give NaN; each function says what they give. Each function raises InputError for features that are not
+`(N, d)` with N >= 2 and d >= 1, and for values that are not finite.
 """
 
 import math
@@ -13,26 +13,27 @@ from torch import Tensor
 
 from vicreg.errors import InputError
 
-# sqrt(epsilon) at the paper's epsilon = 1e-4: below it the variance term sees its own epsilon, not the dimension.
+# sqrt(epsilon) at the paper's epsilon = 1e-4: below it epsilon outweighs the variance in the variance term.
 DEAD_STD = 0.01
 STD_QUANTILES = (0.05, 0.25, 0.50, 0.75, 0.95)
 
-_RANKME_EPSILON = 1e-7  # arXiv 2210.02885, Eq. 1, for float32 features; 1e-5 would make 8192 x rank 1 look like 2.57
+RANKME_EPSILON = 1e-7  # arXiv 2210.02885, Eq. 1, for float32; with 1e-5, rank 1 in width 8192 would measure 2.57
 _UNIFORMITY_T = 2.0  # arXiv 2005.10242, Section 4.1.2
-_UNIFORMITY_ROWS = 1024  # of the N x N similarities held at a time: 80 MB at N = 10000
+UNIFORMITY_ROWS = 1024  # rows of the N x N similarities held at a time: 80 MB at N = 10000
 
 
-def collapse_metrics(
-    features: Tensor, *, views: tuple[Tensor, Tensor] | None = None
-) -> dict[str, float | list[float]]:
-    """Every metric of features `(N, d)` under its function's name, as Python floats and lists of them.
+def collapse_metrics(features: Tensor, *, views: tuple[Tensor, Tensor] | None = None) -> dict[str, float | list[float]]:
+    """Return all metrics of features `(N, d)` by the names of their functions, as floats and lists of floats.
 
-    `std_per_dimension` appears as `std_mean`, `std_min` and `std_quantiles` (at `STD_QUANTILES`). `alignment` and
-    `view_discrepancy` are there when `views`, the features of two views of the same images, are given.
+    `std_per_dimension` is summarised as `std_mean`, `std_min` and `std_quantiles` (at `STD_QUANTILES`).
+
+    Args:
+        views: features of two views of the same images, `(N, d)` each; without them `alignment` and
+            `view_discrepancy` are left out.
     """
     deviations = std_per_dimension(features)
     quantiles = torch.quantile(deviations, deviations.new_tensor(STD_QUANTILES))
-    metrics = {
+    metrics: dict[str, float | list[float]] = {
         **collapse_trace(features),
         "std_quantiles": quantiles.tolist(),
         "participation_ratio": participation_ratio(features),
@@ -46,7 +47,10 @@ def collapse_metrics(
 
 
 def collapse_trace(features: Tensor) -> dict[str, float]:
-    """The metrics of features `(N, d)` worth following every epoch, enough for a `verdict`: some milliseconds."""
+    """Return the metrics of features `(N, d)` that are logged each epoch, and that `diagnose_collapse` needs.
+
+    They take some milliseconds.
+    """
     deviations = std_per_dimension(features)
     return {
         "std_mean": deviations.mean().item(),
@@ -59,14 +63,16 @@ def collapse_trace(features: Tensor) -> dict[str, float]:
 
 
 def std_per_dimension(features: Tensor) -> Tensor:
-    """The unbiased standard deviation of each dimension of features `(N, d)`: `(d,)`, in the features' own units."""
+    """Return the unbiased standard deviation of each dimension of features `(N, d)`, as `(d,)` in the features' units."""
     return _std(_centred(_checked(features)))
 
 
 def normalised_std(features: Tensor) -> float:
-    """The mean std of the L2-normalised rows of features `(N, d)`, times sqrt(d): 1 is isotropic, 0 constant.
+    """Return the mean std of the L2-normalised rows of features `(N, d)`, times sqrt(d): 1 is isotropic, 0 constant.
 
-    Free of scale, not of a shift: rows that share a large constant are close on the sphere. Rows of zeros stay zeros.
+    It does not depend on the scale, but on a shift: rows that share a large constant are close on the sphere. Rows of
+    zeros stay zeros.
+
     Source: the collapse measure of SimSiam, arXiv 2011.10566, Section 4.1.
     """
     rows = _unit_rows(_checked(features))
@@ -74,33 +80,35 @@ def normalised_std(features: Tensor) -> float:
 
 
 def dead_share(features: Tensor, *, threshold: float = DEAD_STD) -> float:
-    """The share in [0, 1] of dimensions of features `(N, d)` whose std is below `threshold`."""
+    """Return the share in [0, 1] of dimensions of features `(N, d)` whose std is below `threshold`."""
     return (std_per_dimension(features) < threshold).double().mean().item()
 
 
 def rankme(features: Tensor) -> float:
-    """RankMe, the effective rank of features `(N, d)` as they are, not centred; between 1 and min(N, d).
+    """Return RankMe, the effective rank of features `(N, d)` without centring, between 1 and min(N, d).
 
-    exp(-sum_k p_k log p_k), p_k = s_k / sum(s) + 1e-7, s the singular values. A constant but for zero has 1; zeros
-    have no direction, and 0. Free of scale and rotation, not of a shift.
+    It is exp(-sum_k p_k log p_k), p_k = s_k / sum(s) + 1e-7, with s the singular values. Equal rows have rank 1, and
+    zeros have 0. It does not depend on scale and rotation, but on a shift.
 
-    The singular values are taken from the smaller Gram matrix. What lies under its rounding,
-    sqrt(max(N, d) * 2.2e-16) of the largest (7e-7 at 2048), is set to 0; it would add as much as RankMe's own epsilon. Source: arXiv 2210.02885, Eq. 1.
+    The singular values come from the smaller Gram matrix. Those below its rounding, sqrt(max(N, d) * 2.2e-16) of the
+    largest (7e-7 at 2048), are set to 0: they would add as much as RankMe's epsilon does.
+
+    Source: arXiv 2210.02885, Eq. 1.
     """
     eigenvalues = _gram_eigenvalues(_checked(features))
     rounding = max(features.shape) * torch.finfo(torch.float64).eps * eigenvalues[0]
     singular_values = eigenvalues.where(eigenvalues > rounding, 0).sqrt()
     if singular_values[0] == 0:
         return 0.0
-    shares = singular_values / singular_values.sum() + _RANKME_EPSILON
+    shares = singular_values / singular_values.sum() + RANKME_EPSILON
     return torch.exp(-(shares * shares.log()).sum()).item()
 
 
 def participation_ratio(features: Tensor) -> float:
-    """(sum l)^2 / sum(l^2), l the eigenvalues of the covariance of features `(N, d)`; between 1 and min(N - 1, d).
+    """Return (sum l)^2 / sum(l^2), with l the eigenvalues of the covariance of features `(N, d)`.
 
-    k equal eigenvalues have k. Computed from the covariance's trace and squared norm, without the eigenvalues. 0 where
-    every dimension is constant. Free of scale, shift and rotation.
+    It is between 1 and min(N - 1, d), k for k equal eigenvalues, and 0 if all dimensions are constant. It does not depend
+    on scale, shift and rotation. Computed from trace and squared norm of the covariance, without its eigenvalues.
     """
     gram = _smaller_gram(_centred(_checked(features)))
     squared_norm = gram.square().sum()
@@ -108,10 +116,10 @@ def participation_ratio(features: Tensor) -> float:
 
 
 def rms_correlation(features: Tensor) -> float:
-    """The root mean square of the correlations between two different dimensions of features `(N, d)`, in [0, 1].
+    """Return the root mean square of the correlations between different dimensions of features `(N, d)`, in [0, 1].
 
-    Dimensions of zero variance are left out; with fewer than two others there is no redundancy, and it is 0. Free of
-    each dimension's scale and shift. Independent dimensions measure 1 / sqrt(N - 1), not 0.
+    Dimensions of zero variance are left out; it is 0 if fewer than two others are left. It does not depend on scale and
+    shift of any dimension. Independent dimensions measure 1 / sqrt(N - 1), not 0.
     """
     centred = _centred(_checked(features))
     norms = centred.norm(dim=0)
@@ -119,29 +127,37 @@ def rms_correlation(features: Tensor) -> float:
     count = int(live.sum())
     if count < 2:
         return 0.0
-    gram = _smaller_gram(centred[:, live] / norms[live])  # its squared norm is that of the correlation matrix
+    gram = _smaller_gram(centred[:, live] / norms[live])  # has the squared norm of the correlation matrix
     mean_square = (gram.square().sum() - count) / (count * (count - 1))
     return mean_square.clamp(0, 1).sqrt().item()
 
 
 def alignment(z: Tensor, z_prime: Tensor) -> float:
-    """The mean squared distance of the L2-normalised features of two views, both `(N, d)`: 0 is alike, 4 opposite.
+    """Return the mean squared distance of two views' L2-normalised features `(N, d)`: 0 if equal, 4 if opposite.
 
-    Rows of zeros stay zeros. Raises InputError if the shapes differ. Source: arXiv 2005.10242, Eq. 5, alpha = 2.
+    Rows of zeros stay zeros.
+
+    Raises:
+        InputError: if the shapes differ.
+
+    Source: arXiv 2005.10242, Eq. 5, alpha = 2.
     """
     _check_pair(z, z_prime)
     return (_unit_rows(_checked(z)) - _unit_rows(_checked(z_prime))).square().sum(dim=1).mean().item()
 
 
 def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
-    """How far apart two views of one image are, next to views of two images: features of two views, both `(N, d)`.
+    """Return the distance of two views of one image relative to that of views of two images; features `(N, d)` each.
 
-    mean_i ||z_i - z'_i||^2 / mean_{i != j} ||z_i - z'_j||^2. 0: a view says everything the features know; 1: it says
-    nothing, views of one image are as far apart as views of two. Free of scale, shift and rotation. Where views
-    of two images are all equal it is 1. Raises InputError if the shapes differ.
+    It is mean_i ||z_i - z'_i||^2 / mean_{i != j} ||z_i - z'_j||^2. At 0 the features depend on the image alone. At 1
+    views of one image are as far apart as views of two. It is 1 if the views of all images are equal. It does not depend
+    on scale, shift and rotation.
 
-    Both means follow from sums over dimensions, so no N x N matrix is formed: the sum over all pairs (i, j) is
-    N sum_i ||z_i||^2 + N sum_j ||z'_j||^2 - 2 <sum_i z_i, sum_j z'_j>, of features centred together.
+    No N x N matrix is formed: the sum of squared distances over all pairs (i, j), of features centred together, is
+    N sum_i ||z_i||^2 + N sum_j ||z'_j||^2 - 2 <sum_i z_i, sum_j z'_j>.
+
+    Raises:
+        InputError: if the shapes differ.
     """
     _check_pair(z, z_prime)
     count = len(_checked(z))
@@ -156,27 +172,28 @@ def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
 
 
 def uniformity(z: Tensor) -> float:
-    """log mean_{i < j} exp(-2 ||u_i - u_j||^2) of the L2-normalised rows u of z `(N, d)`; lower is more uniform.
+    """Return log mean_{i < j} exp(-2 ||u_i - u_j||^2) of the L2-normalised rows u of z `(N, d)`; lower is more uniform.
 
-    Identical rows have 0, the largest value; uniform ones in many dimensions about -4. Rows of zeros stay zeros.
+    Identical rows have 0, the largest value; uniform rows in many dimensions have about -4. Rows of zeros stay zeros.
+
     Source: arXiv 2005.10242, Eq. 6, t = 2.
     """
     rows = _unit_rows(_checked(z))
     count = len(rows)
     lengths = rows.square().sum(dim=1)  # 1, and 0 for rows of zeros
     total = 0.0
-    for block, block_lengths in zip(rows.split(_UNIFORMITY_ROWS), lengths.split(_UNIFORMITY_ROWS), strict=True):
-        distances = block_lengths[:, None] + lengths - 2 * block @ rows.T  # (<= _UNIFORMITY_ROWS, N)
+    for block, block_lengths in zip(rows.split(UNIFORMITY_ROWS), lengths.split(UNIFORMITY_ROWS), strict=True):
+        distances = block_lengths[:, None] + lengths - 2 * block @ rows.T  # (<= UNIFORMITY_ROWS, N)
         total += torch.exp(-_UNIFORMITY_T * distances).sum().item()
     pairs = count * (count - 1)
     return math.log((total - count) / pairs)  # each row's distance to itself adds exp(0)
 
 
 def spectrum(features: Tensor) -> Tensor:
-    """The eigenvalues of the covariance of features `(N, d)`, descending: `(min(N - 1, d),)`, variances.
+    """Return the eigenvalues of the covariance of features `(N, d)`, which are variances, descending: `(min(N - 1, d),)`.
 
-    N centred samples span at most N - 1 directions, so all further eigenvalues are 0 and are left out: the sum is the
-    total variance. Free of shift and rotation.
+    N centred samples span at most N - 1 directions. Further eigenvalues are 0 and left out, so the sum is the total
+    variance. The spectrum does not depend on shift and rotation.
     """
     centred = _centred(_checked(features))
     samples, d = centred.shape
@@ -192,6 +209,7 @@ def _check_pair(z: Tensor, z_prime: Tensor) -> None:
 
 
 def _checked(features: Tensor) -> Tensor:
+    """Return the features in float64, without a gradient."""
     if features.ndim != 2 or features.shape[1] < 1:
         raise InputError(f"Features must have shape (N, d), but got {tuple(features.shape)}; flatten the rest.")
     if len(features) < 2:
@@ -207,8 +225,9 @@ def _checked(features: Tensor) -> Tensor:
 
 
 def _centred(features: Tensor) -> Tensor:
+    """Return the features minus their mean, exactly 0 in constant dimensions."""
     constant = (features == features[0]).all(dim=0)
-    # The mean of equal numbers is not always that number; a rounding error left here would pass for a live dimension.
+    # The mean of equal numbers is not always that number, and its rounding error would look like variance.
     return (features - features.mean(dim=0)).masked_fill(constant, 0)
 
 
@@ -222,7 +241,7 @@ def _unit_rows(features: Tensor) -> Tensor:
 
 
 def _smaller_gram(matrix: Tensor) -> Tensor:
-    # (N, N) or (d, d): both have the same eigenvalues but for zeros, hence the same trace and squared norm
+    """Return the smaller of the Gram matrices (N, N) and (d, d), which have the same eigenvalues except for zeros."""
     samples, d = matrix.shape
     return matrix @ matrix.T if samples < d else matrix.T @ matrix
 

@@ -1,4 +1,4 @@
-"""Features of images: one pass through a frozen model, in eval mode, without augmentation."""
+"""Encode images by a frozen model, in eval mode and without augmentation."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,16 @@ from vicreg.data.dataset import Dataset
 from vicreg.models.joint_embedding import Encoded, JointEmbedding
 from vicreg.views.pipeline import plain_view
 
-# A rank is measured on at most this many held-out images: enough to show ranks up to 2048, the source paper's embedding
-# dimension, and the eigenvalues of a 2048 x 2048 matrix in float64 still take only seconds.
+# Collapse is measured on at most this many held-out images. They show ranks up to 2048, the embedding dimension of the
+# source paper, and the eigenvalues of a 2048 x 2048 matrix in float64 take only seconds.
 HELD_OUT_IMAGES = 2048
 
 
 def held_out(dataset: Dataset) -> Tensor:
-    """The fixed images that collapse is measured on: the validation split, or its first `HELD_OUT_IMAGES` images, evenly
-    spread over it; (N, C, H, W) uint8."""
+    """Return the fixed images that collapse is measured on, uint8 (N, C, H, W).
+
+    They are the validation split, or `HELD_OUT_IMAGES` images evenly spread over a larger one.
+    """
     images = dataset.validation.images
     if len(images) <= HELD_OUT_IMAGES:
         return images
@@ -22,7 +24,7 @@ def held_out(dataset: Dataset) -> Tensor:
 
 
 def evenly_spread(count: int, most: int) -> Tensor:
-    """At most `most` of `count` indices, evenly spread over them and ascending."""
+    """Return at most `most` of `count` indices, ascending and evenly spread."""
     return torch.linspace(0, count - 1, most).long() if count > most else torch.arange(count)
 
 
@@ -36,18 +38,18 @@ def encode(
     std: tuple[float, ...],
     batch_size: int,
 ) -> Encoded:
-    """Encodes uint8 images (N, C, H, W), batch by batch; the model's mode is put back afterwards."""
+    """Return the features of uint8 images (N, C, H, W), computed batch by batch in eval mode.
+
+    `size` is the side in pixels that images are resized to; `mean` and `std` are one number a channel on [0, 1]. The
+    model's mode is restored afterwards.
+    """
     training = model.training
     model.eval()
-    encoded = [
-        encode_views(model, plain_view(batch, size=size, mean=mean, std=std)) for batch in images.split(batch_size)
-    ]
+    encoded = [encode_views(model, plain_view(batch, size=size, mean=mean, std=std)) for batch in images.split(batch_size)]
     model.train(training)
-    return Encoded(
-        torch.cat([one.representations for one in encoded]), torch.cat([one.embeddings for one in encoded])
-    )
+    return Encoded(torch.cat([one.representations for one in encoded]), torch.cat([one.embeddings for one in encoded]))
 
 
 def encode_views(model: JointEmbedding, views: Tensor) -> Encoded:
-    """Encodes float views (N, C, size, size) that are already normalised, in the model's present mode."""
+    """Return the features of normalised float views (N, C, size, size), in the model's present mode."""
     return model.encode(views)

@@ -1,6 +1,6 @@
-"""ResNet-18, 34 and 50 as torchvision builds them, with a choice of stem and of width, and without a classifier."""
+"""ResNet-18, 34 and 50: torchvision's, with a choice of stem and width."""
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,8 @@ from vicreg.torchvision_compat import torchvision
 
 BasicBlock, Bottleneck = torchvision.models.resnet.BasicBlock, torchvision.models.resnet.Bottleneck
 
-# Name -> block and blocks a stage (arXiv 1512.03385, Table 1).
-ARCHITECTURES: dict[str, tuple[Callable[..., nn.Module], tuple[int, int, int, int]]] = {
+# Name -> block, whose class torchvision does not type, and number of blocks in each stage (arXiv 1512.03385, Table 1).
+ARCHITECTURES: dict[str, tuple[type[Any], tuple[int, int, int, int]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
@@ -22,27 +22,26 @@ STEMS = ("imagenet", "cifar", "cifar-padded")
 
 
 def feature_dimension(architecture: str, *, width: int) -> int:
-    """Width of the representations: 8 x `width`, or 32 x `width` for ResNet-50."""
+    """Return the dimension of the representations: 8 x `width`, or 32 x `width` for ResNet-50."""
     return 8 * width * ARCHITECTURES[architecture][0].expansion
 
 
 class ResNet(nn.Module):
-    """A torchvision ResNet that ends at the pooled features.
+    """A torchvision ResNet without its classifier: images (N, C, H, W) -> representations (N, `dimension`).
 
-    Its parameters carry torchvision's names, so at width 64 and with the `imagenet` stem a torchvision state dict
-    without `fc.*` loads as it is. Maps images (N, C, H, W) to representations (N, `dimension`), where `dimension` is
-    8 x width, or 32 x width for ResNet-50.
+    `dimension` is 8 x width, or 32 x width for ResNet-50. Parameters have torchvision's names: at width 64 and with the
+    `imagenet` stem, torchvision's state dicts without `fc.*` load unchanged.
 
     Args:
         architecture: `resnet18`, `resnet34` or `resnet50`.
-        stem: `imagenet`: 7x7 convolution of stride 2, then max-pooling of stride 2. `cifar`: 3x3 convolution of
-            stride 1, no max-pooling (arXiv 2002.05709, Appendix B.9). `cifar-padded`: the same with a padding of 2 in
-            place of 1, as solo-learn's networks for CIFAR have it; maps are two pixels larger.
+        stem: `imagenet`, `cifar` or `cifar-padded`. `imagenet` is a 7x7 convolution of stride 2, then max-pooling of
+            stride 2. `cifar` is a 3x3 convolution of stride 1 without max-pooling (arXiv 2002.05709, Appendix B.9).
+            `cifar-padded` pads that convolution by 2 instead of 1, as solo-learn does; maps are two pixels larger.
         width: channels of the first stage; 64 is torchvision's network.
         in_channels: channels of an image.
 
     Raises:
-        InputError: for a name or a number outside of these.
+        InputError: for an unknown architecture or stem, and a width below 1.
     """
 
     def __init__(self, *, architecture: str, stem: str = "imagenet", width: int = 64, in_channels: int = 3) -> None:
@@ -56,7 +55,7 @@ class ResNet(nn.Module):
         block, depths = ARCHITECTURES[architecture]
         if stem == "imagenet":
             self.conv1 = LiveTapConv2d(in_channels, width, kernel_size=7, stride=2, padding=3, bias=False)
-            self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+            self.maxpool: nn.Module = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         else:
             padding = 2 if stem == "cifar-padded" else 1
             self.conv1 = LiveTapConv2d(in_channels, width, kernel_size=3, stride=1, padding=padding, bias=False)
@@ -72,13 +71,15 @@ class ResNet(nn.Module):
         self.dimension = channels
 
     def forward(self, images: Tensor) -> Tensor:
-        # ReLU after pooling: the same values and gradients, since both keep order, on a quarter of the numbers.
+        """Return the representations (N, dimension) of images (N, C, H, W)."""
+        # ReLU after pooling instead of before has the same values and gradients, on a quarter of the numbers.
         x = self.relu(self.maxpool(self.bn1(self.conv1(images))))  # (N, width, H', W')
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (N, dimension, h, w)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # type: ignore[operator]  # (N, dimension, h, w)
         return x.mean(dim=(2, 3))  # (N, dimension)
 
 
-def _stage(block: Callable[..., nn.Module], channels: int, planes: int, depth: int, *, stride: int) -> nn.Sequential:
+def _stage(block: type[Any], channels: int, planes: int, depth: int, *, stride: int) -> nn.Sequential:
+    """Return `depth` blocks from `channels` channels to `planes` times the block's expansion."""
     downsample = None
     if stride != 1 or channels != planes * block.expansion:
         downsample = nn.Sequential(
@@ -95,12 +96,15 @@ def _stage(block: Callable[..., nn.Module], channels: int, planes: int, depth: i
 
 
 def initialise(module: nn.Module, generator: torch.Generator, *, zero_init_residual: bool = False) -> None:
-    """Draws every parameter anew from `generator`, by torchvision's rule for convolutions and torch's for the rest.
+    """Draw all parameters of a module from `generator`, by torchvision's rule for convolutions and torch's for others.
 
-    Convolutions: normal with variance 2 / fan_out (arXiv 1502.01852). Linear layers: uniform within 1 / sqrt(fan_in),
-    torch's default. BatchNorm: scale 1, shift 0, running mean 0, running variance 1. Layers are visited in the order of
-    `modules()`, so one generator state gives one set of weights. With `zero_init_residual` the last BatchNorm of each
-    residual branch has scale 0, so that every block starts as the identity (arXiv 1706.02677, Section 5.1).
+    Convolutions are normal with variance 2 / fan_out (arXiv 1502.01852). Linear layers are uniform within
+    1 / sqrt(fan_in), torch's default. BatchNorm has scale 1, shift 0, running mean 0 and running variance 1. Layers come
+    in the order of `modules()`, so the state of the generator decides the weights.
+
+    Args:
+        zero_init_residual: set the scale of the last BatchNorm in each residual branch to 0, so that every block starts
+            as the identity (arXiv 1706.02677, Section 5.1).
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):

@@ -1,7 +1,7 @@
-"""BatchNorm of a batch that holds several views of the same images: each view is normalised by its own statistics.
+"""BatchNorm with separate statistics for each view of a batch.
 
-The authors encode one view after the other, so BatchNorm sees one view at a time. Both views in one forward pass cost
-fewer, larger operations; with BatchNorm per view the result is the same to rounding.
+The VICReg authors encode one view after the other, so that BatchNorm sees one view at a time. Encoding both views in one
+pass takes fewer and larger operations; with BatchNorm per view the result is the same to rounding.
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 
 class _PerView:
-    """What both BatchNorms below add to torch's; `views` equal parts of a training batch have statistics of their own."""
+    """A mixin for torch's BatchNorm: `views` equal parts of a training batch have separate statistics."""
 
     views = 1
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.views == 1:  # type: ignore[attr-defined]
             return super().forward(input)  # type: ignore[misc]
-        # One after the other, as with one forward pass a view: the running statistics see the same sequence.
+        # One view after the other, so that the running statistics are those of one forward pass for each view.
         return torch.cat([super(_PerView, self).forward(view) for view in input.chunk(self.views)])  # type: ignore[misc]
 
 
@@ -33,7 +33,7 @@ class ViewBatchNorm2d(_PerView, nn.BatchNorm2d):
 
 @contextmanager
 def normalised_per_view(module: nn.Module, views: int) -> Iterator[None]:
-    """Within it, a training batch of `module` holds `views` views of equal size, one after the other."""
+    """Normalise each of `views` equal parts of a training batch separately in all layers of `module`."""
     layers = [layer for layer in module.modules() if isinstance(layer, _PerView)]
     for layer in layers:
         layer.views = views

@@ -1,6 +1,7 @@
-"""LARS, layer-wise adaptive rate scaling, as the VICReg authors' code has it (after arXiv 1708.03888)."""
+"""LARS, layer-wise adaptive rate scaling, as in the VICReg authors' code."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,29 +10,35 @@ from vicreg.errors import InputError
 
 
 class LARS(torch.optim.Optimizer):
-    """SGD with momentum whose every weight tensor takes a step in proportion to its own norm.
+    """SGD with momentum in which each weight tensor takes steps in proportion to its own norm (arXiv 1708.03888).
 
     For a parameter p with gradient g, buffer m:
 
         u = g + weight_decay * p
-        u = u * eta * ||p|| / ||u||     where both norms are above 0, else u as it is
+        u = u * eta * ||p|| / ||u||     if both norms are above 0
         m = momentum * m + u
         p = p - lr * m
 
-    Parameters of one dimension or none (biases, BatchNorm's scale and shift) skip the first line unless
-    `decay_bias_and_norm` and the second unless `adapt_bias_and_norm`: the authors' exclusions. The learning rate is a
-    float or a 0-d tensor on the parameters' device, which a captured loop fills in place. On a GPU a step runs over all
-    tensors of a group at once and never waits for the device; on a CPU it runs tensor by tensor, each of which stays in
-    the cache meanwhile (2 to 3 times as fast). A group's parameters share a device.
+    Biases and BatchNorm's scale and shift, parameters of at most one dimension, skip the first line unless
+    `decay_bias_and_norm` and the second unless `adapt_bias_and_norm`. These are the authors' exclusions.
 
-    Raises InputError for a negative lr, weight decay or eta and for a momentum outside [0, 1).
-    Source: github.com/facebookresearch/vicreg, main_vicreg.py, class LARS (eta 0.001, momentum 0.9); its buffer is
-    named `mu`, this one `momentum_buffer`, as torch's SGD has it.
+    On a GPU a step runs over all tensors of a group at once and never waits for the device. On a CPU it runs tensor by
+    tensor, each of which stays in the cache meanwhile, which is 2 to 3 times as fast.
+
+    Args:
+        params: parameters or groups of them; those of a group are on one device.
+        lr: a float, or a 0-d tensor on the parameters' device that a captured loop fills in place.
+
+    Raises:
+        InputError: for a negative lr, weight decay or eta, and for a momentum outside [0, 1).
+
+    Source: github.com/facebookresearch/vicreg, main_vicreg.py, class LARS (eta 0.001, momentum 0.9). Its buffer is named
+    `mu`; this one is `momentum_buffer`, as in torch's SGD.
     """
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float | Tensor,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
@@ -55,8 +62,8 @@ class LARS(torch.optim.Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
-        """Update every parameter that has a gradient; returns the closure's loss, if there is a closure."""
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # loss: a tensor
+        """Update every parameter that has a gradient, and return the loss of the closure if there is one."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -68,7 +75,8 @@ class LARS(torch.optim.Optimizer):
             self._update(vectors, group, decay=group["decay_bias_and_norm"], adapt=group["adapt_bias_and_norm"])
         return loss
 
-    def _update(self, params: list[Tensor], group: dict, *, decay: bool, adapt: bool) -> None:
+    def _update(self, params: list[Tensor], group: dict[str, Any], *, decay: bool, adapt: bool) -> None:
+        """Update parameters of a group, all with a gradient, by weight decay and adaptation where these are asked for."""
         weight_decay = group["weight_decay"] if decay else 0.0
         if params and not params[0].is_cpu:
             self._update_at_once(params, group, weight_decay=weight_decay, adapt=adapt)
@@ -77,25 +85,26 @@ class LARS(torch.optim.Optimizer):
         for parameter in params:
             update, momentum = parameter.grad, self._momentum(parameter)
             if weight_decay != 0:
-                update = update.add(parameter, alpha=weight_decay)
-            ratio = _trust_ratio(parameter, update, eta=group["eta"]) if adapt else 1.0
-            momentum.mul_(group["momentum"]).add_(update, alpha=ratio)
+                update = update.add(parameter, alpha=weight_decay)  # type: ignore[union-attr]  # all have a gradient
+            ratio = _trust_ratio(parameter, update, eta=group["eta"]) if adapt else 1.0  # type: ignore[arg-type]
+            momentum.mul_(group["momentum"]).add_(update, alpha=ratio)  # type: ignore[arg-type]
             parameter.sub_(momentum, alpha=lr)
 
-    def _update_at_once(self, params: list[Tensor], group: dict, *, weight_decay: float, adapt: bool) -> None:
-        updates = [p.grad for p in params]
+    def _update_at_once(self, params: list[Tensor], group: dict[str, Any], *, weight_decay: float, adapt: bool) -> None:
+        """Update parameters on a GPU by operations over all of them."""
+        updates: list[Tensor] | tuple[Tensor, ...] = [p.grad for p in params]  # type: ignore[misc]  # all have one
         if weight_decay != 0:
             updates = torch._foreach_add(updates, params, alpha=weight_decay)
         if adapt:
-            updates = torch._foreach_mul(updates, _trust_ratios(params, updates, eta=group["eta"]))
+            updates = torch._foreach_mul(updates, _trust_ratios(params, updates, eta=group["eta"]))  # type: ignore[arg-type]
         momenta = [self._momentum(p) for p in params]
         torch._foreach_mul_(momenta, group["momentum"])
-        torch._foreach_add_(momenta, updates)
-        # A product and a difference, not one call with alpha=-lr: alpha must be a number, and a learning rate that
-        # lives on the device would have to be waited for.
+        torch._foreach_add_(momenta, updates)  # type: ignore[arg-type]  # torch's stubs take numbers alone here
+        # Not one call with alpha=-lr: alpha must be a number, and reading a learning rate on the device would wait for it.
         torch._foreach_sub_(params, torch._foreach_mul(momenta, group["lr"]))
 
     def _momentum(self, parameter: Tensor) -> Tensor:
+        """Return the momentum buffer of a parameter, zeros before its first step."""
         state = self.state[parameter]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
@@ -103,13 +112,15 @@ class LARS(torch.optim.Optimizer):
 
 
 def _trust_ratio(parameter: Tensor, update: Tensor, *, eta: float) -> float:
-    """eta * ||p|| / ||u||, and 1 where either norm is 0."""
+    """Return eta * ||p|| / ||u||, and 1 where either norm is 0."""
     norm, of_update = (float(torch.linalg.vector_norm(tensor)) for tensor in (parameter, update))
     return eta * norm / of_update if norm > 0 and of_update > 0 else 1.0
 
 
-def _trust_ratios(params: list[Tensor], updates: list[Tensor], *, eta: float) -> list[Tensor]:
-    """eta * ||p|| / ||u|| of each pair, and 1 where either norm is 0, as 0-d tensors."""
+def _trust_ratios(
+    params: list[Tensor] | tuple[Tensor, ...], updates: list[Tensor] | tuple[Tensor, ...], *, eta: float
+) -> list[Tensor]:
+    """Return eta * ||p|| / ||u|| of each pair as 0-d tensors, and 1 where either norm is 0."""
     param_norms = torch.stack(torch._foreach_norm(params))
     update_norms = torch.stack(torch._foreach_norm(updates))
     both_positive = (param_norms > 0) & (update_norms > 0)

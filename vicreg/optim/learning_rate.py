@@ -1,4 +1,4 @@
-"""The learning rate of each step: a linear warm-up, then a cosine to an absolute end value."""
+"""The learning rate of each step: linear warm-up, then a cosine."""
 
 import math
 
@@ -6,9 +6,12 @@ from vicreg.errors import InputError
 
 
 def peak_learning_rate(*, base_lr: float, batch_size: int) -> float:
-    """The linear rule: base_lr * batch_size / 256, the learning rate at the end of the warm-up.
+    """Return the learning rate at the end of the warm-up by the linear rule: base_lr * batch_size / 256.
 
-    Raises InputError for a batch size below 1. Source: arXiv 2105.04906, Section 4.2.
+    Raises:
+        InputError: for a batch size below 1.
+
+    Source: arXiv 2105.04906, Section 4.2.
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, but got {batch_size}; give the number of images of a step.")
@@ -25,21 +28,22 @@ def learning_rate(
     start_lr: float,
     end_lr: float,
 ) -> float:
-    """The learning rate of `step`, counted from 0 over the whole training of T = epochs * steps_per_epoch steps.
+    """Return the learning rate of `step`, counted from 0 over a training of T = epochs * steps_per_epoch steps.
 
     With W = warmup_epochs * steps_per_epoch, rounded to a whole step:
 
         step < W:   start_lr + (peak_lr - start_lr) * step / W
         otherwise:  q * peak_lr + (1 - q) * end_lr,  q = (1 + cos(pi * (step - W) / (T - 1 - W))) / 2
 
-    so step W has the peak and step T - 1, the last, has end_lr. All rates are absolute. Where only one step follows
-    the warm-up it has the peak.
+    So step W has the peak, and the last step, T - 1, has end_lr. If only one step follows the warm-up, it has the peak.
+    All rates are absolute.
 
-    The authors' adjust_learning_rate (github.com/facebookresearch/vicreg, main_vicreg.py) is the same with start_lr 0
-    and end_lr a thousandth of the peak, but divides by T - W: its end value belongs to the step after the last.
+    The authors' adjust_learning_rate (github.com/facebookresearch/vicreg, main_vicreg.py) has start_lr 0 and end_lr a
+    thousandth of the peak. It divides by T - W, so that its end value belongs to the step after the last.
 
-    Raises InputError for a step outside the training, no steps in an epoch, a warm-up not shorter than the training,
-    and negative rates.
+    Raises:
+        InputError: for a step outside the training, an epoch without steps, a warm-up that is not shorter than the
+            training, and a negative rate.
     """
     if steps_per_epoch < 1:
         raise InputError(f"steps_per_epoch must be at least 1, but got {steps_per_epoch}; lower batch_size.")

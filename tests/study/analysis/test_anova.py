@@ -150,6 +150,7 @@ def test_half_of_a_design_leaves_no_interaction_that_could_be_told_from_a_factor
     assert found.dropped == ("a x b", "a x c", "b x c", "a x b x c")
 
 
+@pytest.mark.slow
 def test_a_factor_without_effect_is_significant_as_often_as_five_percent_says():
     rng = np.random.default_rng(4)
     cells = [{"a": i, "b": j, "seed": s} for i, j, s in np.ndindex(2, 2, 3)]

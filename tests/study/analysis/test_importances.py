@@ -70,6 +70,7 @@ def test_shares_add_up_and_the_floor_is_no_lower_than_the_noise(found):
     assert found.n == 40
 
 
+@pytest.mark.slow
 def test_the_same_trials_and_seed_give_the_same_shares(found):
     assert dataclasses.asdict(importances(search(), space=SPACE)) == dataclasses.asdict(found)
 

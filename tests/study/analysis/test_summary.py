@@ -167,7 +167,7 @@ def test_the_summary_says_what_data_and_which_recipe(summary_of, digits, tiny_co
         "dataset": "digits", "digest": digits.digest, "classes": [str(d) for d in range(10)], "train": 160, "validation": 40,
         "test": 40, "shape": [1, 8, 8], "note": None, "chance": pytest.approx(0.1),
     }  # fmt: skip
-    assert summary["recipe"]["pretrain.nu"] == tiny_config().values["pretrain"]["nu"]
+    assert summary["recipe"]["pretrain.nu"] == tiny_config({"pretrain.nu": 1}).recipe["pretrain.nu"] == 1
     assert "pretrain.seed" not in summary["recipe"] and "prepare.dataset" in summary["recipe"]
     assert summary["environment"]["threads"] == 1 and summary["commits"] == ["abc"]
 

@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from study import ablate
 
 KEYS = ("pretrain.base_lr", "pretrain.nu", "pretrain.weight_decay")
@@ -48,6 +50,7 @@ def test_each_step_is_the_one_before_with_one_difference_and_the_last_is_the_arm
     assert by_arm["step-1-base_lr"][0].settings == {"pretrain.base_lr": 0.05}
 
 
+@pytest.mark.slow
 def test_runs_in_common_are_run_once(project, trained, command):
     assert command(ablate.main, "--study", "walk")[0] == 0
     assert len(trained()) == 1 + 2 + 3 + 2  # control, arms, and two rounds: the third is the arm itself
@@ -107,11 +110,12 @@ def test_a_path_half_run_goes_on_from_the_round_that_is_missing(designed, traine
     path = designed.store.folder(second[0].run.digest)
     path.rename(path.with_name("away"))
     plan = plan_of("--study", "walk")
-    assert len(plan.path) == 1 and [one.after for one in plan.later] == ["round 2 of the path"]
+    assert len(plan.path) == 1 and [one.after for one in plan.pending] == ["round 2 of the path"]
     path.with_name("away").rename(path)
     assert len(plan_of("--study", "walk").path) == 3
 
 
+@pytest.mark.slow
 def test_steps_are_tuned_as_the_arms_are(project, plan_of, command):
     edit(project, "path: {to: far}", "path: {to: far}\nnuisance: {pretrain.momentum: [0.9, 0.5]}")
     edit(project, ", pretrain.weight_decay: 0.01", "")

@@ -52,7 +52,7 @@ def test_what_is_confirmed_of_a_front_is_spread_over_it_its_ends_first(count, ch
 def test_a_search_by_several_objectives_confirms_some_of_its_front_at_the_studys_seeds(designed, plan_of):
     plan = plan_of("--study", "front")
     trials = of_role(plan, "trial")
-    assert len(trials) == 6 and plan.later == ()
+    assert len(trials) == 6 and plan.pending == ()
     points = {}
     for cell in trials:
         width, expander = cell.settings["pretrain.width"], cell.settings["pretrain.expander"]
@@ -87,6 +87,7 @@ def test_optuna_is_told_the_value_of_each_objective(designed, plan_of):
         assert one != other or cheap <= dear  # a wider network of one expander costs more
 
 
+@pytest.mark.slow
 def test_collapsed_trials_of_a_search_by_several_objectives_are_pruned(project, plan_of, command):
     edit(project, "quest", "objective: knn_5", "objective: [knn_5, rankme_embeddings]")
     assert command(ablate.main, "--study", "quest")[0] == 0
@@ -110,6 +111,7 @@ def as_values(trials):
     return [(trial.number, trial.state.name, trial.value, trial.params, trial.user_attrs) for trial in trials]
 
 
+@pytest.mark.slow
 def test_a_search_stops_where_a_trial_was_killed_and_then_takes_the_path_it_would_have_taken(
     project, undisturbed, command, befall
 ):
@@ -129,6 +131,7 @@ def pruned_of(project):
     return name, shlex.split(project.arm("quest", name)["command"])[3:]
 
 
+@pytest.mark.slow
 def test_a_trial_that_another_command_has_run_to_its_end_changes_nothing_of_the_path(project, undisturbed, command):
     name, given = pruned_of(undisturbed)
     assert command(ablate.main, *given[:-1])[0] == 0  # without --again
@@ -166,6 +169,7 @@ def test_trials_have_no_control_for_none_is_run_at_their_seeds(designed, plan_of
     assert {cell.seed for cell in of_role(plan, "control")} == {0}
 
 
+@pytest.mark.slow
 def test_a_search_by_gaussian_processes_takes_the_same_path_twice(project, plan_of, command):
     edit(project, "quest", "prune_after: 1", "sampler: gp")
     assert command(ablate.main, "--study", "quest")[0] == 0

@@ -22,7 +22,7 @@ def accuracy(project, cell, split="validation"):
 
 def test_every_arm_is_tried_at_every_value_at_a_seed_of_its_own_and_run_at_the_best(designed, plan_of):
     plan = plan_of("--study", "tuned")
-    assert plan.later == ()
+    assert plan.pending == ()
     for arm, nu in (("nu-1", 1), ("nu-2", 2)):
         tried = tuning_of(plan, arm)
         assert [cell.settings for cell in tried] == [{"pretrain.nu": nu, "pretrain.base_lr": rate} for rate in RATES]
@@ -67,6 +67,7 @@ def test_a_value_that_diverges_is_an_outcome_that_is_not_chosen(project, plan_of
     assert plan_of("--study", "tuned").by_arm()["nu-1"][0].tuned == {"pretrain.base_lr": 0.001}
 
 
+@pytest.mark.slow
 def test_an_arm_waits_while_one_of_its_tuning_runs_was_killed_and_the_next_call_makes_it_good(
     project, unfolded, befall, command
 ):
@@ -94,7 +95,7 @@ def test_one_arm_alone_is_tuned_and_run_and_the_other_is_not(project, trained, p
     assert command(ablate.main, "--study", "tuned", "--arm", "nu-2")[0] == 0
     assert len(trained()) == 4 and not (project.folder / "results").exists()
     plan = plan_of("--study", "tuned")
-    assert [one.name for one in plan.later] == ["nu-1"] and len(plan.by_arm()["nu-2"]) == 1
+    assert [one.name for one in plan.pending] == ["nu-1"] and len(plan.by_arm()["nu-2"]) == 1
 
 
 def test_after_tuning_nothing_is_run_twice_and_everything_says_so(designed, trained, command):

@@ -50,7 +50,7 @@ def asked(tiny_config, digits, tmp_path):
 @pytest.mark.parametrize(("cores", "threads", "workers"), [(8, 1, 8), (8, 2, 4), (8, 3, 2), (2, 2, 1), (1, 2, 1), (1, 1, 1)])
 def test_a_cpu_is_given_as_many_runs_as_its_cores_hold(asked, monkeypatch, cores, threads, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores))
-    monkeypatch.setattr(packing, "_that_fit_in_memory", lambda config, dataset: 100)
+    monkeypatch.setattr(packing, "fitting_in_memory", lambda config, dataset: 100)
     assert asked({"pretrain.threads": threads}) == workers
 
 
@@ -70,7 +70,7 @@ def test_the_number_for_a_gpu_is_measured_once_and_remembered(tiny_config, digit
         return measured({1: 1.0, 2: 2.0, 4: 2.1})(number)
 
     monkeypatch.setattr(packing, "pace", timed)
-    monkeypatch.setattr(packing, "machinery", lambda device: {"device": str(device)})
+    monkeypatch.setattr(packing, "machinery", lambda device, *, precision: {"device": str(device), "precision": precision})
     gpu = torch.device("cuda")
     ask = lambda settings: choose_workers(  # noqa: E731
         tiny_config(settings), digits, data=tmp_path, store=Store(tmp_path), device=gpu
@@ -80,12 +80,14 @@ def test_the_number_for_a_gpu_is_measured_once_and_remembered(tiny_config, digit
     assert ask({"pretrain.width": 8}) == 2 and calls == [1, 2, 4] * 2
 
 
+@pytest.mark.slow
 def test_processes_train_side_by_side_and_report_their_pace_and_memory(tiny_config, digits, tmp_path):
     save_dataset(digits, tmp_path)
     found = pace(tiny_config(), number=2, data=tmp_path, device=CPU, seconds=0.1)
     assert found["images_per_second"] > 0 and 0 < found["memory_share"] < 1
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_one_sentence(tiny_config, tmp_path):
     with pytest.raises(InputError, match="1 runs side by side could not be timed on cpu .*; give --workers"):
         pace(tiny_config(), number=1, data=tmp_path / "nothing", device=CPU, seconds=0.1)

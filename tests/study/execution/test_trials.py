@@ -29,6 +29,7 @@ def test_a_search_proposes_runs_prunes_those_that_collapse_and_runs_the_best_at_
             assert 0.1 <= settings["pretrain.lambda"] <= 100 and 1 <= settings["pretrain.mu"] <= 1000
 
 
+@pytest.mark.slow
 def test_a_search_that_was_interrupted_takes_the_same_path(project, undisturbed, trained, wait_until):
     started = project.start("--study", "quest", "--workers", "2")
     wait_until(lambda: len(trained()) > 2)  # in its second batch

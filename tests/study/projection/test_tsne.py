@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from study.project import purity
+from study.projection.maps import purity
 from study.projection.neighbours import nearest, trustworthiness
 from study.projection.tsne import EXPLORATION, START, _start, affinities, attracting, gradient, tsne
 

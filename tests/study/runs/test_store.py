@@ -7,9 +7,14 @@ import pytest
 import torch
 from filelock import FileLock, Timeout
 
-from study.runs import store as runs
+from study.runs import execute as executing
+from study.runs import pruning
+from study.runs.execute import execute
 from study.runs.identity import Identity
-from study.runs.store import Store, execute, make_run, model_from, trained_model
+from study.runs.models import model_from, trained_model
+from study.runs.revision import current_commit
+from study.runs.run import make_run
+from study.runs.store import Store
 from vicreg.errors import InputError
 from vicreg.evaluation.collapse_diagnosis import CollapseDiagnosis
 from vicreg.training.checkpoint import latest_checkpoint, load_weights
@@ -103,7 +108,7 @@ def test_a_finished_run_is_kept_whole_and_holds_no_clock_time(undisturbed, digit
 
 def test_a_finished_run_is_never_trained_again_whoever_asks(undisturbed, go, run_of, monkeypatch):
     store, run = undisturbed
-    monkeypatch.setattr(runs, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
+    monkeypatch.setattr(executing, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
     before = (store.folder(run.digest) / "history.json").read_bytes()
     assert go(run, store=store) == ("finished", [])
     # other settings of evaluation, of the harness and of how often to save: another measurement, the same training
@@ -118,7 +123,7 @@ def test_what_is_measured_is_asked_for_by_itself(undisturbed, go, run_of, monkey
     other = run_of({"evaluate.knn": [7]})
     assert store.status(other) == ("partial", "trained, but not yet measured with these probes")
     assert store.result(other)["test"] == {}
-    monkeypatch.setattr(runs, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
+    monkeypatch.setattr(executing, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
     assert go(other, store=store) == ("finished", [])
     assert set(store.result(other)["test"]) == {"knn_7"}
     assert set(store.result(run)["test"]) == {"knn_5", "knn_20"}
@@ -126,7 +131,7 @@ def test_what_is_measured_is_asked_for_by_itself(undisturbed, go, run_of, monkey
 
 def test_what_was_measured_is_not_measured_again(undisturbed, go, monkeypatch):
     store, run = undisturbed
-    monkeypatch.setattr(runs, "evaluate", lambda *_, **__: pytest.fail("was measured again"))
+    monkeypatch.setattr(executing, "evaluate", lambda *_, **__: pytest.fail("was measured again"))
     assert go(run, store=store) == ("finished", [])
 
 
@@ -206,7 +211,7 @@ def test_what_goes_wrong_while_measuring_does_not_cost_the_training(
         def measure(*_, **__):
             raise error or KeyboardInterrupt
 
-        patch.setattr(runs, "evaluate", measure)
+        patch.setattr(executing, "evaluate", measure)
         if error is None:
             with pytest.raises(KeyboardInterrupt):
                 go(run)
@@ -215,7 +220,7 @@ def test_what_goes_wrong_while_measuring_does_not_cost_the_training(
             assert go(run)[0] == ending
     assert store.status(run)[0] == ending
     assert store.status(run_of(probes=("knn", "linear_cached")))[0] == "partial"  # only that measurement went wrong
-    monkeypatch.setattr(runs, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
+    monkeypatch.setattr(executing, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
     assert go(run) == ("finished", [])
     assert store.status(run) == ("finished", None)
     assert result_of(store, run) == result_of(undisturbed[0], run)
@@ -230,7 +235,7 @@ def test_a_diverged_run_keeps_its_log_up_to_the_last_good_epoch_and_is_not_tried
     assert (status, epochs) == ("diverged", [1, 2, 3])
     assert store.status(run) == ("diverged", "the loss stopped being finite in epoch 4 of 4")
     assert [record["epoch"] for record in store.result(run)["history"]] == [1, 2, 3]
-    monkeypatch.setattr(runs, "pretrain", lambda *_, **__: pytest.fail("was tried again"))
+    monkeypatch.setattr(executing, "pretrain", lambda *_, **__: pytest.fail("was tried again"))
     assert go(run) == ("diverged", [])
 
 
@@ -249,7 +254,7 @@ def test_a_learning_rate_beyond_all_measure_diverges(store, go, run_of):
 @pytest.fixture
 def collapsed(monkeypatch):
     """Every network is taken for completely collapsed."""
-    monkeypatch.setattr(runs, "diagnose_collapse", lambda **_: CollapseDiagnosis("complete", "Nothing is left."))
+    monkeypatch.setattr(pruning, "diagnose_collapse", lambda **_: CollapseDiagnosis("complete", "Nothing is left."))
 
 
 def test_a_search_prunes_a_run_once_it_has_been_collapsed_for_so_many_epochs_after_warming_up(store, go, run_of, collapsed):
@@ -261,13 +266,13 @@ def test_a_search_prunes_a_run_once_it_has_been_collapsed_for_so_many_epochs_aft
 
 @pytest.mark.parametrize("verdict", ["dimensional", "informational", "uninformative", "healthy"])
 def test_nothing_but_complete_collapse_is_pruned(go, run_of, monkeypatch, verdict):
-    monkeypatch.setattr(runs, "diagnose_collapse", lambda **_: CollapseDiagnosis(verdict, ""))
+    monkeypatch.setattr(pruning, "diagnose_collapse", lambda **_: CollapseDiagnosis(verdict, ""))
     assert go(run_of(), prune_after=1) == ("finished", [1, 2, 3, 4])
 
 
 @pytest.mark.parametrize(("names", "ending"), [("cchch", "finished"), ("cchcc", "pruned")])
 def test_a_run_that_recovers_starts_to_count_anew(go, run_of, monkeypatch, names, ending):
-    monkeypatch.setattr(runs, "diagnose_collapse", lambda embeddings, **_: CollapseDiagnosis(embeddings["named"], ""))
+    monkeypatch.setattr(pruning, "diagnose_collapse", lambda embeddings, **_: CollapseDiagnosis(embeddings["named"], ""))
 
     def name(record):
         record["embeddings"]["named"] = {"c": "complete", "h": "healthy"}[names[record["epoch"] - 1]]
@@ -381,9 +386,9 @@ def test_while_a_run_is_executed_no_other_process_can_begin_it(store, go, run_of
 def test_outside_of_git_the_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert runs.current_commit() == "unknown"
+    assert current_commit() == "unknown"
     monkeypatch.setenv("PATH", "")
-    assert runs.current_commit() == "unknown"
+    assert current_commit() == "unknown"
 
 
 def test_all_that_a_store_writes_is_json_any_program_can_read(undisturbed):

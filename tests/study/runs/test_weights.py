@@ -8,15 +8,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from study.runs.identity import run_identity
 from study.runs import weights
-from study.runs.store import Store, execute, make_run, model_from, trained_model
+from study.runs.execute import execute
+from study.runs.identity import run_identity
+from study.runs.models import model_from, trained_model
+from study.runs.run import make_run
+from study.runs.store import Store
 from study.runs.weights import starting_weights
 from vicreg.errors import InputError
 from vicreg.metrics.features import encode
 from vicreg.models.joint_embedding import build_model
 from vicreg.randomness import make_generator
 from vicreg.training.checkpoint import save_weights
+from vicreg.training.settings import UNTRAINED
 
 CPU = torch.device("cpu")
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and standard deviation of its channels, as published
@@ -25,7 +29,7 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and standard dev
 @pytest.fixture(autouse=True)
 def read_anew():
     """What was read of a path is kept; the next test's file may lie at the same one."""
-    weights._load.cache_clear()
+    weights.load_once.cache_clear()
 
 
 def network(seed=7, *, width=4, stem="cifar", in_channels=1, expander=(8,)):
@@ -79,7 +83,7 @@ def test_weights_of_another_architecture_than_the_settings_say_are_refused(tiny_
 def test_weights_trained_behind_a_padding_of_two_need_the_stem_that_has_it(tiny_config, checkpoint, monkeypatch):
     encoder = starting_weights(given(tiny_config, checkpoint()).pretrain)
     monkeypatch.setattr(weights, "load_encoder", lambda source: encoder._replace(border=1))
-    weights._load.cache_clear()
+    weights.load_once.cache_clear()
     with pytest.raises(InputError, match="pretrain.stem must be that of .* set pretrain.stem to cifar-padded"):
         starting_weights(given(tiny_config, "theirs").pretrain)
     assert starting_weights(given(tiny_config, "theirs", stem="cifar-padded").pretrain).border == 1
@@ -118,7 +122,7 @@ def test_other_weights_make_another_run_and_another_expander_beside_them_does_no
 
 def test_an_untrained_control_has_no_weights(tiny_config, checkpoint):
     config = given(tiny_config, checkpoint())
-    assert config.pretrain.untrained().weights is None
+    assert dataclasses.replace(config.pretrain, **UNTRAINED).weights is None
     assert identify(config.with_settings({
         "pretrain.weights": None, "pretrain.epochs": 0, "pretrain.warmup_epochs": 0,
     })).digest == identify(tiny_config({"pretrain.epochs": 0, "pretrain.warmup_epochs": 0})).digest  # fmt: skip

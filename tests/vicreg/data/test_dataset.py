@@ -30,6 +30,7 @@ def tiny(**changes) -> Dataset:
     return Dataset(**(fields | parts | changes))
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_same_digest():
     code = (
         "from pathlib import Path; from vicreg.data.dataset import load_dataset; print(load_dataset(dataset='digits', "

@@ -126,7 +126,7 @@ def test_images_are_augmented_anew_each_epoch_and_each_is_seen_once(model, toy, 
 
 def reference(model: JointEmbedding, dataset: Dataset, given: LinearSettings, start: torch.Tensor, monkeypatch) -> nn.Linear:
     """The protocol by torch's own layer, loss and SGD, on the features of each step."""
-    steps, original = [], linear_protocol._epoch_of_features
+    steps, original = [], linear_protocol.epoch_of_features
 
     def kept(*arguments, **named):
         for features, indices in original(*arguments, **named):
@@ -134,7 +134,7 @@ def reference(model: JointEmbedding, dataset: Dataset, given: LinearSettings, st
             yield features, indices
 
     with monkeypatch.context() as patch:
-        patch.setattr(linear_protocol, "_epoch_of_features", kept)
+        patch.setattr(linear_protocol, "epoch_of_features", kept)
         fit_linear(model, dataset, settings=given, size=8, seed=0, device=CPU)
     layer = nn.Linear(start.shape[1], start.shape[0])
     with torch.no_grad():

@@ -33,6 +33,7 @@ def torchvision_twin(name: str) -> nn.Module:
 # ---- against torchvision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIMENSIONS)
 def test_at_width_64_and_imagenet_stem_it_is_torchvisions_network(name):
     twin = torchvision_twin(name)
@@ -105,7 +106,10 @@ def test_representations_are_means_over_positions():
     ("settings", "sentence"),
     [
         ({"architecture": "resnet101"}, "backbone must be one of resnet18, resnet34, resnet50, but got 'resnet101'."),
-        ({"architecture": "resnet18", "stem": "mnist"}, "stem must be one of imagenet, cifar, cifar-padded, but got 'mnist'."),
+        (
+            {"architecture": "resnet18", "stem": "mnist"},
+            "stem must be one of imagenet, cifar, cifar-padded, but got 'mnist'.",
+        ),
         ({"architecture": "resnet18", "width": 0}, "width must be at least 1 channel, but got 0."),
     ],
 )

@@ -1,4 +1,4 @@
-"""Convolutions by minimal filtering: torch's own to rounding, by fewer products, where they pay."""
+"""Convolutions by minimal filtering equal torch's to rounding, by fewer products, and are used where they are faster."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from vicreg.models import winograd
 from vicreg.models.live_taps import LiveTapConv2d, shared_live_taps
-from vicreg.models.winograd import along_axis, convolve, filtering, pays, sums_of_taps
+from vicreg.models.winograd import along_axis, convolve, filtering, is_faster, sums_of_taps
 
 SIZES = [(2, 2), (4, 4), (8, 8), (16, 16), (12, 12), (2, 4), (8, 4), (4, 16)]
 
@@ -116,7 +116,7 @@ def test_batches_are_cut_into_equal_chunks_no_smaller_than_the_kernels_sums(monk
 
     def lengths(chunk: int) -> list[int]:
         monkeypatch.setattr(winograd, "CHUNK", chunk)
-        return [len(range(10)[part]) for part in winograd._chunks(maps, kernels)]
+        return [len(range(10)[part]) for part in winograd.chunks(maps, kernels)]
 
     assert kernels.nbytes == 1152
     assert lengths(4 * 1152) == [5, 5]
@@ -161,27 +161,27 @@ def test_the_points_err_less_than_lavin_and_grays(monkeypatch):
         (1, 512, False), (6, 512, False), (12, 512, False), (32, 512, False),
     ],
 )  # fmt: skip
-def test_it_pays_for_sides_and_channels_that_were_measured(side, channels, expected):
+def test_it_is_faster_for_the_sides_and_channels_that_were_measured(side, channels, expected):
     wide = nn.Conv2d(512, 512, 3, padding=1, bias=False)
     images = torch.empty(1, 512, side, side)
     for inputs, outputs in ((channels, 512), (512, channels)):
         wide.in_channels, wide.out_channels = inputs, outputs
-        assert pays(wide, images) is expected
+        assert is_faster(wide, images) is expected
 
 
-def test_it_does_not_pay_for_other_kernels_strides_devices_and_precisions():
+def test_it_is_not_used_for_other_kernels_strides_devices_and_precisions():
     layer = nn.Conv2d(64, 64, 3, padding=1, bias=False)
     images = torch.empty(1, 64, 8, 8)
-    assert pays(layer, images) and pays(layer.double(), images.double())
-    assert not pays(layer, images.to(torch.bfloat16))
-    assert not pays(layer, torch.empty(1, 64, 8, 4)) and not pays(layer, images.to("meta"))
+    assert is_faster(layer, images) and is_faster(layer.double(), images.double())
+    assert not is_faster(layer, images.to(torch.bfloat16))
+    assert not is_faster(layer, torch.empty(1, 64, 8, 4)) and not is_faster(layer, images.to("meta"))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not pays(layer, images)
+        assert not is_faster(layer, images)
     for kernel, stride, padding in ((3, 2, 1), (3, 1, 0), (1, 1, 0), (5, 1, 1), (3, 1, 2)):
-        assert not pays(nn.Conv2d(64, 64, kernel, stride=stride, padding=padding), images)
+        assert not is_faster(nn.Conv2d(64, 64, kernel, stride=stride, padding=padding), images)
 
 
-def test_a_layer_uses_it_where_it_pays(filtered):
+def test_a_layer_uses_it_where_it_is_faster(filtered):
     layer = LiveTapConv2d(64, 64, 3, padding=1, bias=False).double()
     for side in (1, 2, 4, 8, 32):
         images = noise(2, 64, side, side)

@@ -319,6 +319,7 @@ def test_a_save_killed_anywhere_leaves_the_old_checkpoint_or_the_new_one(tmp_pat
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint-00002"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_really_full_leaves_the_previous_checkpoint(tmp_path):
     pytest.importorskip("resource", reason="file sizes are limited by POSIX systems alone")
     script = f"""

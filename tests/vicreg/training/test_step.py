@@ -341,6 +341,7 @@ def test_a_cpu_takes_every_step_eagerly(settings, digits, tmp_path, monkeypatch)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own import
 def test_a_compiled_step_is_the_eager_one_to_rounding(settings, start, monkeypatch):

@@ -1,6 +1,5 @@
-"""Views against torchvision's operations, one after the other, on the same parameters."""
+"""Whole views equal torchvision's operations, one after the other, on the same parameters."""
 
-import math
 import shutil
 
 import pytest
@@ -9,99 +8,21 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
 import vicreg.torchvision_compat  # noqa: F401  (before torchvision)
+from tests.vicreg.views.reference import (
+    BOUND,
+    NOTHING,
+    RAW,
+    STRONG,
+    assert_as_torchvision,
+    generator,
+    noise,
+    parameters,
+    photographs,
+)
 from vicreg.errors import InputError
 from vicreg.views.parameters import ViewParameters, draw_parameters
-from vicreg.views.pipeline import apply_to_subset, apply_view, compiled_view, crop_and_flip, plain_view, two_views
+from vicreg.views.pipeline import apply_to_subset, apply_view, compiled_view, plain_view, two_views
 from vicreg.views.settings import ViewSettings, view_settings
-
-BOUND = 1e-5  # on [0, 1], a four-hundredth of one of 255 levels; measured 2e-6
-RAW = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
-STRONG = ViewSettings(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.5, grayscale=0.3, solarize=0.5)
-NOTHING = ViewSettings(crop_scale=(1.0, 1.0), flip=0.0, jitter=0.0, grayscale=0.0, blur=0.0, solarize=0.0)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(n: int = 24, channels: int = 3, height: int = 32, width: int = 32) -> Tensor:
-    return torch.randint(0, 256, (n, channels, height, width), dtype=torch.uint8, generator=generator(1))
-
-
-def photographs(n: int = 24, side: int = 32) -> Tensor:
-    """Smooth colours with grays, blacks, whites and saturated primaries among them, where hue is delicate."""
-    smooth = torch.nn.functional.interpolate(torch.randn(n, 3, 4, 4, generator=generator(2)), size=side, mode="bicubic")
-    images = (smooth * 90 + 128).clamp(0, 255).round().to(torch.uint8)
-    images[:, :, 0] = torch.arange(side, dtype=torch.uint8) * (255 // side)
-    corners = torch.tensor([[r, g, b] for r in (0, 255) for g in (0, 255) for b in (0, 255)], dtype=torch.uint8)
-    images[:, :, 1, :8] = corners.T
-    return images
-
-
-def parameters(n: int, settings: ViewSettings, height: int = 32, width: int = 32, **changes: object) -> ViewParameters:
-    drawn = draw_parameters(n, height=height, width=width, settings=settings, generator=generator())
-    return drawn._replace(
-        **{name: torch.full_like(getattr(drawn, name), value) for name, value in changes.items() if name != "order"},
-        **{name: torch.tensor(value).expand(n, 4) for name, value in changes.items() if name == "order"},
-    )
-
-
-def reference_view(image: Tensor, p: ViewParameters, i: int, size: int, threshold: float = 0.5) -> Tensor:
-    """torchvision's functions, one after the other, on one image (C, H, W) of [0, 1] with the i-th parameters."""
-    box = [int(p.top[i]), int(p.left[i]), int(p.height[i]), int(p.width[i])]
-    x = reference.resized_crop(image, *box, [size, size], antialias=True)
-    x = reference.hflip(x) if p.flip[i] else x
-    adjustments = (
-        lambda x: reference.adjust_brightness(x, float(p.brightness[i])),
-        lambda x: reference.adjust_contrast(x, float(p.contrast[i])),
-        lambda x: reference.adjust_saturation(x, float(p.saturation[i])),
-        lambda x: reference.adjust_hue(x, float(p.hue[i])),
-    )
-    for code in p.order[i].tolist() if p.jitter[i] else ():
-        x = adjustments[code](x)
-    x = reference.rgb_to_grayscale(x, num_output_channels=len(x)) if p.grayscale[i] else x
-    if p.blur[i]:
-        radius = min(math.ceil(3 * p.blur_sigma[i]), size - 1)
-        x = reference.gaussian_blur(x, [2 * radius + 1] * 2, [float(p.blur_sigma[i])] * 2)
-    return reference.solarize(x, threshold) if p.solarize[i] else x
-
-
-def assert_as_torchvision(images: Tensor, p: ViewParameters, size: int, threshold: float = 0.5) -> None:
-    channels = images.shape[1]
-    view = apply_view(images, p, size=size, mean=(0,) * channels, std=(1,) * channels, solarize_threshold=threshold)
-    expected = torch.stack([reference_view(x / 255, p, i, size, threshold) for i, x in enumerate(images)])
-    assert view.dtype == torch.float32 and view.is_contiguous(memory_format=torch.channels_last)
-    assert (view - expected).abs().max() < BOUND
-
-
-@pytest.mark.parametrize(("height", "width", "size"), [(32, 32, 32), (48, 40, 24), (8, 8, 8), (12, 17, 31), (5, 7, 1)])
-def test_crop_and_flip_equal_torchvisions(height: int, width: int, size: int) -> None:
-    settings = ViewSettings(jitter=0, grayscale=0, blur=0, solarize=0)
-    p = parameters(24, settings, height, width)
-    assert len(set(p.width.tolist())) > 2 and 0 < p.flip.sum() < 24
-    assert_as_torchvision(noise(24, 3, height, width), p, size)
-
-
-def test_crop_is_within_one_level_of_torchvisions_integer_crop() -> None:
-    images, p = noise(), parameters(24, ViewSettings(flip=0, jitter=0, grayscale=0, blur=0, solarize=0))
-    levels = (apply_view(images, p, size=32, **RAW) * 255).round()
-    boxes = torch.stack([p.top, p.left, p.height, p.width], dim=1).tolist()
-    expected = [reference.resized_crop(x, *box, [32, 32], antialias=True) for x, box in zip(images, boxes)]
-    assert (levels - torch.stack(expected)).abs().max() <= 1
-
-
-@pytest.mark.parametrize("images", [noise(), photographs()], ids=["noise", "photographs"])
-@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "hue"])
-def test_each_adjustment_alone_equals_torchvisions(name: str, images: Tensor) -> None:
-    strength = {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0} | {name: 0.5 if name == "hue" else 1.0}
-    p = parameters(24, ViewSettings(jitter=1, grayscale=0, blur=0, solarize=0, **strength))
-    assert_as_torchvision(images, p, 32)
-
-
-@pytest.mark.parametrize("shift", [-0.5, -0.1, 0.0, 1 / 6, 0.5])
-def test_hue_is_exact_at_primaries_and_at_the_ends_of_its_range(shift: float) -> None:
-    p = parameters(24, NOTHING, jitter=True, brightness=1.0, contrast=1.0, saturation=1.0, hue=shift)
-    assert_as_torchvision(photographs(), p, 32)
 
 
 @pytest.mark.parametrize("name", ["grayscale", "blur", "solarize"])
@@ -109,22 +30,6 @@ def test_each_later_operation_alone_equals_torchvisions(name: str) -> None:
     p = parameters(24, NOTHING)._replace(**{name: torch.ones(24, dtype=torch.bool)})
     assert_as_torchvision(photographs(), p, 32)
     assert_as_torchvision(noise(), p, 32)
-
-
-@pytest.mark.parametrize("side", [1, 2, 4, 8])
-def test_blur_reflects_at_the_borders_of_images_smaller_than_its_kernel(side: int) -> None:
-    p = parameters(24, NOTHING, side, side, blur=True)
-    assert 3 * p.blur_sigma.max() > min(side - 1, 5)
-    assert_as_torchvision(noise(24, 3, side, side), p, side)
-
-
-def test_solarisation_inverts_at_and_above_its_own_threshold() -> None:
-    levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
-    p = parameters(1, NOTHING, 16, 16, solarize=True)
-    for threshold in (0.0, 0.3, 1.0):
-        view = apply_view(levels, p, size=16, mean=[0], std=[1], solarize_threshold=threshold)
-        expected = torch.where(levels >= threshold * 255, 255 - levels.int(), levels)
-        assert ((view * 255).round() == expected).all()
 
 
 def test_solarisation_follows_the_blur() -> None:
@@ -144,24 +49,6 @@ def test_a_whole_view_equals_the_chain_of_torchvisions_functions(settings: ViewS
 @pytest.mark.parametrize("side", [8, 28])
 def test_a_whole_view_of_one_channel_equals_torchvisions(side: int) -> None:
     assert_as_torchvision(noise(32, 1, side, side), parameters(32, STRONG, side, side), side)
-
-
-def test_saturation_hue_and_grayscale_leave_one_channel_alone() -> None:
-    images = noise(8, 1)
-    p = parameters(8, NOTHING, jitter=True, brightness=1.0, contrast=1.0, saturation=0.3, hue=0.4, grayscale=True)
-    assert (apply_view(images, p, size=32, mean=[0], std=[1]) - images / 255).abs().max() < 1e-6
-
-
-def test_the_jitters_order_matters_and_is_each_samples_own() -> None:
-    images = photographs(1).expand(2, -1, -1, -1)
-    factors = {"jitter": True, "brightness": 1.7, "contrast": 0.5, "saturation": 1.8, "hue": 0.2}
-    forward, backward = ([0, 1, 2, 3], [3, 2, 1, 0])
-    p = parameters(2, NOTHING, **factors)._replace(order=torch.tensor([forward, backward]))
-    view = apply_view(images, p, size=32, **RAW)
-    assert (view[0] - view[1]).abs().max() > 0.1
-    for row, order in enumerate((forward, backward)):
-        alone = apply_view(images, parameters(2, NOTHING, order=order, **factors), size=32, **RAW)
-        assert torch.equal(view[row], alone[row])
 
 
 def test_a_samples_view_does_not_depend_on_its_neighbours() -> None:
@@ -211,6 +98,7 @@ def test_static_shapes_give_the_same_views(images: Tensor, settings: ViewSetting
     assert (subset - static).abs().max() < 4 * BOUND  # 1 / std times
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own import
 def test_compiled_views_are_the_same_to_rounding() -> None:
@@ -233,22 +121,10 @@ def test_views_are_normalised_last_and_plain_views_resized_as_torchvision_does()
         assert torch.allclose(plain_view(images, size=size, mean=mean, std=std), expected, atol=BOUND)
 
 
-def test_crop_and_flip_changes_nothing_but_place_and_direction() -> None:
-    images = noise()
-    draw = {"crop_scale": (1.0, 1.0), "size": 32, "generator": generator(), **RAW}
-    assert torch.allclose(crop_and_flip(images, flip=0.0, **draw), images / 255, atol=BOUND)
-    assert torch.allclose(crop_and_flip(images, flip=1.0, **draw), images.flip(3) / 255, atol=BOUND)
-    constant = torch.full((8, 3, 16, 16), 100, dtype=torch.uint8)
-    cropped = crop_and_flip(constant, flip=0.5, **draw | {"crop_scale": (0.2, 0.5)})
-    assert torch.allclose(cropped, torch.tensor(100 / 255), atol=BOUND)
-
-
 def test_the_same_generator_state_gives_bit_identical_views_and_the_next_state_others() -> None:
     images, random = noise(), generator(5)
     draw = {"settings": view_settings(preset="source"), "size": 32, **RAW}
-    first, again, later = (
-        two_views(images, generator=source, **draw) for source in (random, generator(5), random)
-    )
+    first, again, later = (two_views(images, generator=source, **draw) for source in (random, generator(5), random))
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
     assert not torch.equal(first[0], first[1]) and not torch.equal(first[0], later[0])
 

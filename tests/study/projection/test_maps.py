@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from study.config.load import load_config
-from study.project import choose_images, confused_pairs, project_features, purity
+from study.projection.baseline import choose_images
+from study.projection.maps import confused_pairs, project_features, purity
 from study.projection.results import read_projection
 from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from study import prepare as command
+from study.config.places import PREPARED
+from study.prepare import main
 from study.runs import prepared_data
-from study.runs import prepared_data as prepare
 from study.runs.code_digest import CodeDigest
-from study.runs.prepared_data import PREPARED, obtain
+from study.runs.prepared_data import obtain_dataset
 from vicreg.data.cache import read_dataset
 from vicreg.errors import InputError
 
@@ -23,7 +23,7 @@ STORE = Path("store")
 def folder(tmp_path, monkeypatch):
     """Each test runs in a folder of its own, where `data/prepared` and `store` are."""
     monkeypatch.chdir(tmp_path)
-    shutil.copyfile(Path(__file__).parents[2] / "params.yaml", "params.yaml")
+    shutil.copyfile(Path(__file__).parents[3] / "params.yaml", "params.yaml")
     return tmp_path
 
 
@@ -36,8 +36,8 @@ def config(tiny_config):
 def counted(monkeypatch):
     """How often data were read from their source."""
     calls = []
-    load = prepare.load_dataset
-    monkeypatch.setattr(prepare, "load_dataset", lambda **named: calls.append(named) or load(**named))
+    load = prepared_data.load_dataset
+    monkeypatch.setattr(prepared_data, "load_dataset", lambda **named: calls.append(named) or load(**named))
     return calls
 
 
@@ -52,44 +52,44 @@ def write_images(root, *, seed):
 
 
 def test_the_stages_data_serve_whoever_asks_for_the_same(config, counted):
-    made = prepare.prepare(config, PREPARED)
-    found, where = obtain(config, store=STORE)
+    made = prepared_data.prepare(config, PREPARED)
+    found, where = obtain_dataset(config, store=STORE)
     assert where == PREPARED and found.digest == made.digest and len(counted) == 1
 
 
 def test_other_settings_are_prepared_under_the_store_and_once(config, counted):
-    prepare.prepare(config, PREPARED)
+    prepared_data.prepare(config, PREPARED)
     other = config.with_settings({"prepare.split_seed": 1})
-    first, where = obtain(other, store=STORE)
+    first, where = obtain_dataset(other, store=STORE)
     assert where.parent == STORE / "datasets"
-    second, again = obtain(other, store=STORE)
+    second, again = obtain_dataset(other, store=STORE)
     assert (again, second.digest) == (where, first.digest) and len(counted) == 2
-    assert obtain(config, store=STORE)[1] == PREPARED
-    assert first.digest != obtain(config, store=STORE)[0].digest
+    assert obtain_dataset(config, store=STORE)[1] == PREPARED
+    assert first.digest != obtain_dataset(config, store=STORE)[0].digest
 
 
 @pytest.mark.parametrize("key", ["pretrain.nu", "evaluate.batch_size", "project.seed"])
 def test_settings_of_other_sections_need_no_other_data(config, counted, key):
-    prepare.prepare(config, PREPARED)
-    assert obtain(config.with_settings({key: 7}), store=STORE)[1] == PREPARED and len(counted) == 1
+    prepared_data.prepare(config, PREPARED)
+    assert obtain_dataset(config.with_settings({key: 7}), store=STORE)[1] == PREPARED and len(counted) == 1
 
 
 def test_changed_raw_data_are_prepared_anew(config, folder, counted):
     write_images(folder / "raw", seed=0)
     config = config.with_settings({"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "raw"})
-    made = prepare.prepare(config, PREPARED)
-    assert obtain(config, store=STORE)[1] == PREPARED
+    made = prepared_data.prepare(config, PREPARED)
+    assert obtain_dataset(config, store=STORE)[1] == PREPARED
     write_images(folder / "raw", seed=1)
-    changed, where = obtain(config, store=STORE)
+    changed, where = obtain_dataset(config, store=STORE)
     assert where != PREPARED and changed.digest != made.digest
 
 
 def test_without_the_raw_data_what_was_prepared_from_them_serves_on(config, folder):
     write_images(folder / "raw", seed=0)
     config = config.with_settings({"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "raw"})
-    made = prepare.prepare(config, PREPARED)
+    made = prepared_data.prepare(config, PREPARED)
     shutil.rmtree(folder / "raw")
-    found, where = obtain(config, store=STORE)
+    found, where = obtain_dataset(config, store=STORE)
     assert where == PREPARED and found.digest == made.digest
 
 
@@ -97,37 +97,37 @@ def test_where_the_raw_data_lie_is_no_part_of_the_data(config, folder):
     for name in ("raw", "elsewhere"):
         write_images(folder / name, seed=0)
     settings = {"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "raw"}
-    made = prepare.prepare(config.with_settings(settings), PREPARED)
-    assert obtain(config.with_settings({**settings, "data.root": "elsewhere"}), store=STORE)[0].digest == made.digest
+    made = prepared_data.prepare(config.with_settings(settings), PREPARED)
+    assert obtain_dataset(config.with_settings({**settings, "data.root": "elsewhere"}), store=STORE)[0].digest == made.digest
 
 
 def test_data_of_one_place_do_not_serve_for_another_where_there_are_none(config, folder):
     write_images(folder / "raw", seed=0)
     settings = {"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "raw"}
-    prepare.prepare(config.with_settings(settings), PREPARED)
+    prepared_data.prepare(config.with_settings(settings), PREPARED)
     with pytest.raises(InputError, match="elsewhere"):
-        obtain(config.with_settings({**settings, "data.root": "elsewhere"}), store=STORE)
+        obtain_dataset(config.with_settings({**settings, "data.root": "elsewhere"}), store=STORE)
 
 
 def test_data_read_by_other_code_are_prepared_anew(config, monkeypatch):
-    prepare.prepare(config, PREPARED)
+    prepared_data.prepare(config, PREPARED)
     monkeypatch.setattr(prepared_data, "reading_code", lambda: CodeDigest(root="edited", definitions={}))
-    assert obtain(config, store=STORE)[1] != PREPARED
+    assert obtain_dataset(config, store=STORE)[1] != PREPARED
 
 
 def test_a_preparation_that_was_cut_short_leaves_no_data_under_a_false_name(config, monkeypatch):
-    prepare.prepare(config, PREPARED)
-    other, save = config.with_settings({"prepare.split_seed": 1}), prepare.save_dataset
+    prepared_data.prepare(config, PREPARED)
+    other, save = config.with_settings({"prepare.split_seed": 1}), prepared_data.save_dataset
 
     def save_and_stop(dataset, folder):
         save(dataset, folder)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepare, "save_dataset", save_and_stop)
+        patch.setattr(prepared_data, "save_dataset", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
-            prepare.prepare(other, PREPARED)
-    found, where = obtain(config, store=STORE)
+            prepared_data.prepare(other, PREPARED)
+    found, where = obtain_dataset(config, store=STORE)
     assert where != PREPARED and found.digest != read_dataset(PREPARED).digest
 
 
@@ -135,38 +135,38 @@ def test_preparing_twice_writes_the_same_bytes(config):
     def contents():
         return {path.name: path.read_bytes() for path in PREPARED.iterdir()}
 
-    prepare.prepare(config, PREPARED)
+    prepared_data.prepare(config, PREPARED)
     before = contents()
     shutil.rmtree(PREPARED)
-    prepare.prepare(config, PREPARED)
+    prepared_data.prepare(config, PREPARED)
     assert contents() == before and len(before) == 3
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: data[:-1] + b"\x07", lambda data: b""])
 def test_damaged_data_are_refused_with_what_to_do(config, damage):
-    prepare.prepare(config, PREPARED)
+    prepared_data.prepare(config, PREPARED)
     path = PREPARED / "dataset.safetensors"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=r"data/prepared is damaged.*; run the prepare stage again") as raised:
-        obtain(config, store=STORE)
+        obtain_dataset(config, store=STORE)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"settings": 5}', "null"])
 def test_data_that_do_not_say_what_they_were_made_from_serve_no_one(config, content):
-    prepare.prepare(config, PREPARED)
+    prepared_data.prepare(config, PREPARED)
     (PREPARED / "source.json").write_text(content)
-    assert obtain(config, store=STORE)[1].parent == STORE / "datasets"
+    assert obtain_dataset(config, store=STORE)[1].parent == STORE / "datasets"
 
 
 def test_missing_raw_data_are_refused_with_where_they_were_looked_for(config):
     config = config.with_settings({"prepare.dataset": "imagefolder", "data.root": "nowhere/raw"})
     with pytest.raises(InputError, match="nowhere/raw"):
-        obtain(config, store=STORE)
+        obtain_dataset(config, store=STORE)
 
 
 def test_the_stage_prepares_what_params_yaml_names(capsys):
-    command.main()
+    main()
     printed = capsys.readouterr().out
     dataset = read_dataset(PREPARED)
     assert dataset.digest in printed and f"{len(dataset.test.images)} test" in printed

@@ -26,6 +26,7 @@ def written(project) -> dict[str, bytes]:
     return {str(path.relative_to(project.folder)): path.read_bytes() for root in folders for path in root.rglob("*.*")}
 
 
+@pytest.mark.slow
 def test_the_stages_one_after_the_other_write_what_dvc_expects_and_the_same_bytes_again(small, trained, capsys):
     for stage in STAGES:
         stage()

@@ -14,8 +14,8 @@ import torch
 from benchmarks import torture
 from study import ablate
 from study.config.load import load_config
-from study.execution.pool import Pool
-from study.runs.prepared_data import obtain
+from study.execution.executors.local import LocalExecutor
+from study.runs.prepared_data import obtain_dataset
 from study.spec.plan import make_plan
 from study.spec.study_file import load_study
 from vicreg.training import loop as loop
@@ -68,37 +68,39 @@ def test_what_befalls_one_run_is_recorded_the_others_go_on_and_the_next_call_mak
     assert project.results("tiny") == undisturbed.results("tiny")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_with_nothing_to_do_is_replaced(project):
     config = load_config().with_settings({"pretrain.epochs": 16})
-    dataset, folder = obtain(config, store=project.store.root)
+    dataset, folder = obtain_dataset(config, store=project.store.root)
     study = load_study("tiny", folder=project.studies)
     untrained, other, long = make_plan(study, config, data=dataset.digest, device=torch.device("cpu"), seeds=[0]).cells
+    arms = {cell.run.digest: cell.arm for cell in (untrained, other, long)}
     ended = {}
-    with Pool(workers=2, data=folder, store=project.store, device="cpu") as pool:
-        pool.submit(untrained)
-        pool.submit(long)
-        for event in pool.events():
+    with LocalExecutor(workers=2, data=folder, store=project.store, device="cpu") as executor:
+        executor.submit(untrained.run)
+        executor.submit(long.run)
+        for event in executor.events():
             if event.kind == "end":
-                ended[event.cell.arm] = event.status
-            if event.cell is untrained:
-                (idle,) = pool._idle
+                ended[arms[event.run.digest]] = event.status
+            if event.run is untrained.run:
+                idle, _ = executor.processes
                 idle.kill()
                 idle.wait()
             elif event.kind == "epoch" and event.record["epoch"] == 12:  # its death has long been heard of
-                pool.submit(other)
+                executor.submit(other.run)
     assert ended == {"untrained": "finished", "nu-1": "finished", "nu-2": "finished"}
 
 
-def test_on_leaving_a_pool_for_whatever_reason_no_worker_is_left(project):
+def test_on_leaving_the_executor_for_whatever_reason_no_worker_is_left(project):
     config = load_config()
-    dataset, folder = obtain(config, store=project.store.root)
+    dataset, folder = obtain_dataset(config, store=project.store.root)
     study = load_study("tiny", folder=project.studies)
     cells = make_plan(study, config, data=dataset.digest, device=torch.device("cpu"), seeds=[0]).cells
-    with pytest.raises(ZeroDivisionError), Pool(workers=2, data=folder, store=project.store, device="cpu") as pool:
+    with pytest.raises(ZeroDivisionError), LocalExecutor(workers=2, data=folder, store=project.store, device="cpu") as executor:
         for cell in cells[1:]:
-            pool.submit(cell)
-        assert pool.free == 0 and pool.active == list(cells[1:])
-        processes = [process for process, _ in pool._busy.values()]
+            executor.submit(cell.run)
+        assert executor.free == 0 and executor.active == [cell.run for cell in cells[1:]]
+        processes = list(executor.processes)
         raise ZeroDivisionError
     assert all(process.returncode == -signal.SIGKILL for process in processes)
 
@@ -110,9 +112,9 @@ class Ticking:
         return 1.0
 
 
-def test_energy_is_noted_of_every_run_however_it_ended_and_of_those_the_pool_was_left_with(project, befall):
+def test_energy_is_noted_of_every_run_however_it_ended_and_of_those_the_executor_was_left_with(project, befall):
     befall(die, nu=1)
-    dataset, folder = obtain(load_config(), store=project.store.root)
+    dataset, folder = obtain_dataset(load_config(), store=project.store.root)
     study = load_study("tiny", folder=project.studies)
     untrained, killed, stopped = make_plan(study, load_config(), data=dataset.digest, device=CPU, seeds=[0]).cells
     noted = {}
@@ -121,17 +123,20 @@ def test_energy_is_noted_of_every_run_however_it_ended_and_of_those_the_pool_was
         return {cell.arm: project.store.result(cell.run)["joules"] for cell in (untrained, killed, stopped)}
 
     with pytest.raises(ZeroDivisionError):
-        with Pool(workers=1, data=folder, store=project.store, device="cpu", meter=Ticking()) as pool:
+        with LocalExecutor(
+            workers=1, data=folder, store=project.store, device="cpu", meter=Ticking()
+        ) as executor:
             for cell in (untrained, killed, stopped):
-                pool.submit(cell)
-                for event in pool.events():
+                executor.submit(cell.run)
+                for event in executor.events():
                     if cell is stopped and event.kind == "epoch":
                         noted = energy()
                         raise ZeroDivisionError
     assert noted["untrained"] >= 1 and noted["nu-1"] >= 3 and noted["nu-2"] is None  # two epochs and its death
-    assert energy() == {**noted, "nu-2": 2.0}  # an epoch, and the end of the pool
+    assert energy() == {**noted, "nu-2": 2.0}  # an epoch, and the end of the executor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGKILL, "2"), (signal.SIGINT, "2"), (signal.SIGTERM, "1")])
 def test_a_command_that_is_stopped_leaves_no_worker_and_the_next_call_ends_as_if_it_had_not_been(
     project, undisturbed, trained, wait_until, number, workers, monkeypatch, request
@@ -180,6 +185,7 @@ def test_a_worker_in_the_middle_of_a_long_epoch_does_not_outlive_the_command(pro
     wait_until(lambda: not torture.is_alive(process), seconds=10)
 
 
+@pytest.mark.slow
 def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(project, monkeypatch):
     def start(place):
         monkeypatch.chdir(place.folder)
@@ -196,11 +202,13 @@ def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(project, monk
     assert sum("it had 2 workers" in line for line in said) >= 2, said
 
 
+@pytest.mark.slow
 def test_the_command_and_its_workers_as_processes_of_their_own_come_to_the_same(project, undisturbed):
     (project.folder / "studies" / "tiny.yaml").rename(project.folder / "tiny.yaml")
     script = (
-        "from functools import partial; from pathlib import Path; from study import ablate, session, spec;"
-        "session.load_study = partial(spec.load_study, folder=Path('.')); ablate.main(['--study', 'tiny'])"
+        "from functools import partial; from pathlib import Path; from study import ablate;"
+        "from study.execution import session; from study.spec.study_file import load_study;"
+        "session.load_study = partial(load_study, folder=Path('.')); ablate.main(['--study', 'tiny'])"
     )
     ended = subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(torture.ROOT)},
                            capture_output=True, text=True)  # fmt: skip

@@ -1,0 +1,135 @@
+"""Runs a study to its end, only what is missing, and writes its results."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from study.analysis.cost import timing
+from study.analysis.summary import summarise
+from study.design.unfold import unfold
+from study.execution.request import Request
+from study.execution.scheduler import Lookup, Runner
+from study.execution.session import Session, open_session
+from study.execution.status import remember
+from study.results.write import write_results
+from study.runs.outcomes import DIVERGED, FINISHED, PRUNED
+from study.runs.store import Store
+from study.spec.plan import Plan
+from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
+
+Say = Callable[[str], None]
+
+
+def run_study(session: Session, *, out: Path | None = None, allow_diverged: bool = False, say: Say = print) -> int:
+    """Run what the session's request asks for and write its results; of some arms alone, none are written.
+
+    Args:
+        session: the request, opened.
+        out: the folder of the results; None for `session.results_folder`.
+        allow_diverged: a diverged run is an outcome like any other.
+        say: is told the answer, where the results lie, and which runs have no outcome.
+
+    Returns:
+        The exit status: 0 where every run has an outcome, else 1.
+
+    Raises:
+        InputError: for what cannot be run, or while another command runs the study on this store.
+    """
+    plan = unfold(session, Lookup(session))
+    with _exclusively(session.store, session.study.name):
+        remember(plan, session.store)
+        with Runner(session) as runner:
+            plan = unfold(session, runner)
+        remember(plan, session.store)
+    if not session.request.arms:
+        write_study(plan, session, out or session.results_folder, say)
+    lines = unfinished(plan, session.store, allow_diverged=allow_diverged)
+    for line in lines:
+        say(line)
+    return 1 if lines else 0
+
+
+def run_studies(names: Sequence[str], request: Request, *, out: Path, say: Say = print) -> tuple[int, dict[str, str]]:
+    """Run studies one after the other, each into a folder of its own below `out`; a diverged run is an outcome.
+
+    What one study lacks, another may have: weights that cannot be had do not keep the others from being run.
+
+    Args:
+        names: of the studies.
+        request: what is asked of each; its `study` is replaced.
+        out: the folder above their results.
+        say: is told what `run_study` says, and which study could not be run.
+
+    Returns:
+        The worst exit status, and name -> sentence for each study that could not be run.
+    """
+    failures: dict[str, str] = {}
+    status = 0
+    for name in names:
+        try:
+            session = open_session(dataclasses.replace(request, study=name))
+            status = max(status, run_study(session, out=out / name, allow_diverged=True, say=say))
+        except InputError as error:
+            failures[name] = str(error)
+            say(f"not run: {name}: {error}")
+    return status, failures
+
+
+def write_study(plan: Plan, session: Session, out: Path, say: Say = print) -> None:
+    """Write the results and the times of a plan's runs, and say the answer."""
+    store, dataset = session.store, session.dataset
+    results = summarise(plan, store, dataset, command=session.command, overrides=session.overrides)
+    write_results(out, results)
+    write_atomically(out / "timing.json", to_json(timing(plan, store, dataset)))
+    say(results.answer)
+    say(f"results: {out}; report: python -m study.report --results {out}/study.json --out reports/{out.name}")
+    if session.request.add_seeds:
+        say(how_to_keep_seeds(session))
+
+
+def unfinished(plan: Plan, store: Store, *, allow_diverged: bool = False) -> list[str]:
+    """Return a line for each run without an outcome, and for what waits for others.
+
+    What is tried in order to choose may diverge: then it is not chosen.
+    """
+    lines = []
+    for cell in plan.cells:
+        status, reason = store.status(cell.run)
+        may_diverge = allow_diverged or cell.role in ("trial", "tuning")
+        if status not in (FINISHED, PRUNED) and not (status == DIVERGED and may_diverge):
+            lines.append(f"not finished: {cell.label}, seed {cell.seed}: {status}" + (f" ({reason})" if reason else ""))
+    lines += [f"not run: {one.name}, which waits for {one.after}" for one in plan.pending]
+    return lines
+
+
+def how_to_keep_seeds(session: Session) -> str:
+    """Return how seeds that were added become part of what `dvc repro` runs; it runs none of them again."""
+    name, seeds = session.study.name, json.dumps(list(session.seeds))
+    return (
+        f"These results stand beside the tracked ones. To keep the added seeds, write `seeds: {seeds}` in "
+        f"study/studies/{name}.yaml (or `seeds` of `ablate` in params.yaml, for every study) and run `dvc repro`: "
+        "what has run is not run again."
+    )
+
+
+@contextmanager
+def _exclusively(store: Store, study: str) -> Iterator[None]:
+    """Keep a second call of the same study out, which does not wait."""
+    path = store.root / "locks" / f"{study}.lock"
+    lock = FileLock(path, timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"study {study!r} is being run by another command on this store; wait for it to end.") from None
+    except OSError as error:
+        raise InputError(f"the store {store.root} cannot be written ({error.strerror}); choose another.") from None
+    try:
+        yield
+    finally:
+        lock.release()

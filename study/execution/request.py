@@ -1,0 +1,51 @@
+"""What is asked for when a study is run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from study.config.places import STORE
+from vicreg.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A study to be planned or run, and what differs from `params.yaml` and from the study's file.
+
+    Attributes:
+        study: its name.
+        profile: of `params.yaml`; None for the one it names.
+        overrides: dotted settings over the profile.
+        seeds: so many seeds from `first_seed` on, in place of the configured ones.
+        first_seed: the first of `seeds`.
+        add_seeds: so many seeds more than configured.
+        trials: of a search, in place of the number in its file.
+        workers: runs at a time, in place of `ablate.workers`.
+        device: `auto`, `cpu` or `cuda`, in place of `ablate.device`.
+        store: the folder of finished runs.
+        arms: these alone, by name or as settings (`pretrain.mu=10,pretrain.nu=2`); none for all.
+
+    Raises:
+        InputError: for seeds that are replaced and added to at once.
+    """
+
+    study: str
+    profile: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int | None = None
+    first_seed: int = 0
+    add_seeds: int | None = None
+    trials: int | None = None
+    workers: int | None = None
+    device: str | None = None
+    store: Path = STORE
+    arms: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.add_seeds and (self.seeds or self.first_seed):
+            raise InputError("--add-seeds adds to the study's seeds and --seeds replaces them; give one of the two.")
+
+    def replaced_seeds(self) -> tuple[int, ...] | None:
+        """Return the seeds that stand in place of the configured ones, or None where these are kept."""
+        return tuple(range(self.first_seed, self.first_seed + self.seeds)) if self.seeds else None

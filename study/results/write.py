@@ -1,0 +1,40 @@
+"""Writes what a study came to: for reports, `dvc metrics` and `dvc plots`."""
+
+from pathlib import Path
+
+from study.results.files import FILE, results_bytes
+from study.results.schema import ArmResults, StudyResults
+from vicreg.files import to_json, write_atomically
+
+METRICS = ("knn_20", "rankme_representations", "rankme_embeddings", "std_mean_embeddings")  # beside the primary accuracy
+
+
+def write_results(out: Path, results: StudyResults) -> None:
+    """Write `study.json` for the report, and beside it `metrics.json` and `history.csv` for DVC.
+
+    Raises:
+        InputError: where the disk is full or may not be written.
+    """
+    measured = [arm for arm in results.arms if arm.summary]
+    columns = (METRICS[0], results.primary, *METRICS[1:])
+    metrics = {
+        arm.name: {"verdict": arm.collapse_type.name}
+        | {name: round(arm.summary[name].mean, 4) for name in columns if name in arm.summary}
+        for arm in measured
+    }
+    write_atomically(out / FILE, results_bytes(results))
+    write_atomically(out / "metrics.json", to_json(metrics))
+    lines = ["arm,seed,epoch,total,rankme_embeddings,std_mean_embeddings\n", *(_log(arm) for arm in measured)]
+    write_atomically(out / "history.csv", "".join(lines).encode())
+
+
+def _log(arm: ArmResults) -> str:
+    """Return the lines of an arm's logs, one an epoch."""
+    lines = []
+    for run in arm.runs:
+        for record in run.history:
+            trace = record.embeddings
+            numbers = [record.total] + ([] if trace is None else [trace.rankme, trace.std_mean])
+            shown = ",".join("" if number is None else f"{number:.6g}" for number in numbers)
+            lines.append(f"{arm.name},{run.seed},{record.epoch},{shown}\n")
+    return "".join(lines)

@@ -1,0 +1,155 @@
+"""Trains and measures one run, as far as that has not been done."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from study.runs.models import trained_model
+from study.runs.outcomes import DIVERGED, FINISHED, OUT_OF_MEMORY, PRUNED
+from study.runs.pruning import prune_reason
+from study.runs.revision import current_commit
+from study.runs.run import Run
+from study.runs.store import Store, read_json
+from study.runs.weights import starting_weights
+from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
+from vicreg.evaluation.evaluate import evaluate
+from vicreg.files import to_json, write_atomically
+from vicreg.methods.base import Method
+from vicreg.models.pretrained import Encoder
+from vicreg.training.checkpoint import latest_checkpoint, save_weights
+from vicreg.training.loop import Diverged, exact_arithmetic, new_model, normalised, pretrain, view_size
+
+OnEpoch = Callable[[dict[str, Any]], None]
+
+
+class Pruned(RuntimeError):
+    """A search ended this run: it had collapsed."""
+
+
+def execute(
+    run: Run,
+    *,
+    store: Store,
+    dataset: Dataset,
+    device: torch.device,
+    on_epoch: OnEpoch = lambda record: None,
+    prune_after: int | None = None,
+) -> str:
+    """Train and measure a run, as far as that has not been done, and return how it ended.
+
+    Args:
+        run: what is trained and measured.
+        store: where it goes on from a checkpoint, and what it leaves is kept.
+        dataset: the data that the run names.
+        device: where it runs.
+        on_epoch: called with the log record of each epoch.
+        prune_after: end the run as `pruned` once its embeddings have been collapsed completely for this many epochs in
+            a row; None trains to the end.
+
+    Raises:
+        InputError: for input that cannot be worked with; what was computed before is kept.
+    """
+    assert run.identity.data == dataset.digest, "a run is executed on the data it names"
+    with store.lock(run.digest):
+        status, _ = store.ending(run.digest)
+        if status == DIVERGED:
+            return status
+        try:
+            if status != FINISHED:
+                _train(run, store, dataset, device, on_epoch, prune_after)
+            if not store.evaluation_path(run).exists():
+                model = trained_model(run, store=store, dataset=dataset, device=device)
+                write_atomically(store.evaluation_path(run), to_json(measure(run, model, dataset, device)))
+        except Diverged as error:
+            return _end(store, run, DIVERGED, str(error))
+        except Pruned as error:
+            return _end(store, run, PRUNED, str(error))
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            return _end(store, run, OUT_OF_MEMORY, str(error).splitlines()[0] if str(error) else "no memory was left")
+    return FINISHED
+
+
+def measure(run: Run, model: Method, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+    """Return what `run` asks to be measured, of `model`; its control is the network as the run's seed draws it."""
+    settings = run.config.pretrain
+    exact_arithmetic(settings)
+    dataset = normalised(settings, dataset)
+    control = new_model(settings, dataset).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return evaluate(
+        model,
+        dataset,
+        control=control,
+        settings=run.config.evaluate,
+        probes=run.probes,
+        views=run.views,
+        target_std=model.target_std,
+        size=view_size(settings, dataset.train.images),
+        seed=settings.seed,
+        device=device,
+    )
+
+
+def _train(
+    run: Run, store: Store, dataset: Dataset, device: torch.device, on_epoch: OnEpoch, prune_after: int | None
+) -> None:
+    folder = store.folder(run.digest)
+    _write_provenance(run, folder)
+    (folder / "status.json").unlink(missing_ok=True)
+    checkpoint = latest_checkpoint(folder)
+    history = [] if checkpoint is None else read_json(checkpoint / "history.json") or []
+
+    def prune() -> None:
+        if reason := prune_reason(history, run, prune_after):
+            raise Pruned(reason)
+
+    def watch_epoch(record: dict[str, Any]) -> None:
+        on_epoch(record)
+        history.append(record)
+        prune()
+
+    prune()
+    encoder = _fitting_weights(run, dataset)
+    trained = pretrain(
+        run.config.pretrain, dataset, device=device, folder=folder, identity=run.digest, on_epoch=watch_epoch,
+        start=None if encoder is None else encoder.tensors,
+    )  # fmt: skip
+    save_weights(store.weights_path(run.digest), trained.model)
+    write_atomically(folder / "history.json", to_json(trained.history))
+    store.record_ending(run, FINISHED, None)
+    for checkpoint in folder.glob("checkpoint-*"):  # the ending is on disk: nothing will be resumed from it
+        shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _write_provenance(run: Run, folder: Path) -> None:
+    write_atomically(folder / "identity.json", to_json(dataclasses.asdict(run.identity)))
+    provenance = {
+        "commit": current_commit(),
+        "method": run.config.pretrain.method,
+        "effective_coefficients": run.config.pretrain.effective,  # in the units of the method's loss
+        "values": run.config.values,
+    }
+    write_atomically(folder / "provenance.json", to_json(provenance))
+
+
+def _fitting_weights(run: Run, dataset: Dataset) -> Encoder | None:
+    """Return the weights that the run starts from, if any, checked to be of a network for these images."""
+    encoder, channels = starting_weights(run.config.pretrain), dataset.train.images.shape[1]
+    if encoder is not None and encoder.in_channels != channels:
+        raise InputError(
+            f"pretrain.weights must be of a network for images of {channels} channels, as {dataset.name} has, but "
+            f"{run.config.pretrain.weights} takes {encoder.in_channels}; choose other weights or images."
+        )
+    return encoder
+
+
+def _end(store: Store, run: Run, status: str, reason: str) -> str:
+    checkpoint = latest_checkpoint(store.folder(run.digest))
+    if checkpoint is not None:  # the log up to the last good epoch is worth showing
+        write_atomically(store.folder(run.digest) / "history.json", (checkpoint / "history.json").read_bytes())
+    store.record_ending(run, status, reason)
+    return status

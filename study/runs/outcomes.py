@@ -1,0 +1,18 @@
+"""How a run can end, and how it can stand before."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# How a run can end.
+FINISHED, DIVERGED, PRUNED = "finished", "diverged", "pruned"
+OUT_OF_MEMORY, KILLED, FAILED = "out-of-memory", "killed", "failed"
+# How it can stand when it has not ended.
+MISSING, PARTIAL = "missing", "partial"
+
+# Decided by a run's identity: run again, it would end so again.
+REPEATABLE = (FINISHED, DIVERGED, PRUNED)
+# Say something of the settings. What was killed or failed has to be run before anything is chosen by it.
+OUTCOMES = (*REPEATABLE, OUT_OF_MEMORY)
+
+# The entries of a result that hold measurements, where there are none.
+NOTHING_MEASURED: Mapping[str, Any] = {"validation": {}, "test": {}, "collapse": {}, "verdict": None}

@@ -1,0 +1,94 @@
+"""What the stages `pretrain` and `evaluate` make of the baseline."""
+
+import csv
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from study.config.places import EVALUATE_RESULTS, MODEL, PRETRAIN_RESULTS
+from study.config.values import flatten
+from study.runs.baseline import DESCRIPTION, WEIGHTS, Baseline, control_run, with_all_probes
+from study.runs.execute import OnEpoch, execute, measure
+from study.runs.outcomes import FINISHED
+from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
+
+
+def pretrain_baseline(baseline: Baseline, *, on_epoch: OnEpoch = lambda record: None) -> None:
+    """Train the baseline; leave its weights under `models/baseline` and its log under `results/pretrain`.
+
+    Raises:
+        InputError: if it does not train to its end.
+    """
+    run, store = baseline.run, baseline.store
+    execute(run, store=store, dataset=baseline.dataset, device=baseline.device, on_epoch=on_epoch)
+    result = store.result(run)
+    if result["status"] != FINISHED:
+        raise InputError(f"the baseline must train to its end, but ended as {result['status']} ({result['reason']}).")
+    MODEL.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(store.weights_path(run.digest), WEIGHTS)
+    described = {"settings": dict(run.identity.settings), "effective_coefficients": result["effective_coefficients"]}
+    write_atomically(DESCRIPTION, to_json({"digest": run.digest, **described}))
+    rows = [flatten(record) for record in result["history"]]
+    PRETRAIN_RESULTS.mkdir(parents=True, exist_ok=True)
+    with open(PRETRAIN_RESULTS / "history.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["epoch"])
+        writer.writeheader()
+        writer.writerows(rows)
+    write_atomically(PRETRAIN_RESULTS / "metrics.json", to_json(rows[-1] if rows else {}))
+
+
+def evaluate_baseline(baseline: Baseline) -> dict[str, Any]:
+    """Measure the baseline with every probe, and its untrained control; return and write the metrics.
+
+    It also writes the linear protocol epoch by epoch and the pairs of classes of the confusion matrix.
+
+    Raises:
+        InputError: if the baseline was not trained, or its control cannot be measured.
+    """
+    store, dataset, device = baseline.store, baseline.dataset, baseline.device
+    run = with_all_probes(baseline.run)
+    control = control_run(run, device=device)
+    trained = measure(run, baseline.model(), dataset, device)
+    if (status := execute(control, store=store, dataset=dataset, device=device)) != FINISHED:
+        raise InputError(f"the untrained control must be measured, but ended as {status}; run the stage again.")
+    untrained = store.result(control)
+    metrics = {
+        "digest": run.digest,
+        "verdict": trained["verdict"]["name"],
+        "trained": _top1(trained),
+        "control": _top1(untrained),
+    }
+    write_atomically(EVALUATE_RESULTS / "metrics.json", to_json(metrics))
+    curves = linear_curves({"pretrained": trained, "untrained": untrained})
+    write_atomically(EVALUATE_RESULTS / "linear.csv", curves.encode())
+    write_atomically(EVALUATE_RESULTS / "confusion.csv", _confusion(trained, dataset).encode())
+    return metrics
+
+
+def linear_curves(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the linear protocol epoch by epoch as CSV, from what was measured of each network by name."""
+    rows = [
+        f"{name},{split},{epoch},{top1:.6g}\n"
+        for name, measured in results.items()
+        for split in ("validation", "test")
+        for epoch, top1 in enumerate(measured[split]["linear"]["curve"], start=1)
+    ]
+    return "".join(["network,split,epoch,top1\n", *rows])
+
+
+def _confusion(trained: Mapping[str, Any], dataset: Dataset) -> str:
+    """Return a line for each test image: its class and the class that the linear protocol predicts, as CSV."""
+    classes = dataset.classes
+    pairs = [
+        f"{classes[actual]},{classes[predicted]}\n"
+        for actual, row in enumerate(trained["test"]["linear"]["confusion"])
+        for predicted, count in enumerate(row)
+        for _ in range(count)
+    ]
+    return "".join(["actual,predicted\n", *pairs])
+
+
+def _top1(result: Mapping[str, Any]) -> dict[str, float]:
+    return {probe: measured["top1"] for probe, measured in result["test"].items()}

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.cli.command import run_command
-from study.paper.kept import PAGE, keep
+from study.config.places import PAPER_PAGE
+from study.paper.kept import keep
 from study.paper.write import write_own_reports, write_page
 
 
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"kept: {keep(folder)}")
     write_own_reports()
     write_page()
-    print(f"written: {PAGE} and {PAGE.with_suffix('.md')}")
+    print(f"written: {PAPER_PAGE} and {PAPER_PAGE.with_suffix('.md')}")
     return 0
 
 

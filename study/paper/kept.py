@@ -7,18 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from study.config.places import (
+    KEPT_RESULTS,
+    PAPER_FAILURES,
+    PAPER_PAGE,
+    PAPER_RESULTS,
+    PROJECT_RESULTS,
+    STUDY_RESULTS,
+)
 from study.projection.results import FILE as MAP
 from study.projection.results import Projection, parse_projection, read_projection
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
-from study.results.files import FILE, RESULTS, parse_results, read_results
+from study.results.files import FILE, parse_results, read_results
 from study.results.schema import StudyResults
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
-ANSWERS, PROJECT = Path("results/source_paper"), Path("results/project") / MAP
-MEASURED = Path("reports/measured")
-PAGE = Path("reports/source-paper.html")
 TIMING = "timing.json"
 PACKED = ".json.gz"
 SAYS_OF_WHAT = ("data", "profile", "recipe")  # keys of a map that says of what it is; earlier versions lack them
@@ -36,13 +41,13 @@ def keep(folder: Path) -> Path:
     if not (folder / FILE).is_file():
         raise InputError(f"--keep takes folders that hold a {FILE} or a {MAP}, but {folder} holds neither.")
     results = read_results(folder / FILE)
-    target = MEASURED / results.profile / f"{results.study}{PACKED}"
+    target = KEPT_RESULTS / results.profile / f"{results.study}{PACKED}"
     if target.is_file() and _overrides(before := read_kept(target)) != _overrides(results):
         raise InputError(
             f"{target} holds what came of {before.command!r}, which has other settings than {results.command!r}; "
             "remove it, or keep the new results under a profile of their own."
         )
-    write_own_report(folder, MEASURED / results.profile / results.study)
+    write_own_report(folder, KEPT_RESULTS / results.profile / results.study)
     return _pack(folder / FILE, target)
 
 
@@ -51,7 +56,7 @@ def _keep_map(path: Path) -> Path:
     lacking = [key for key in SAYS_OF_WHAT if getattr(shown, key) is None]
     if lacking:
         raise InputError(f"{path} must have the key {lacking[0]!r}, but has none; run the project stage again.")
-    return _pack(path, MEASURED / str(shown.profile) / f"{MAP}.gz")
+    return _pack(path, KEPT_RESULTS / str(shown.profile) / f"{MAP}.gz")
 
 
 def _pack(path: Path, target: Path) -> Path:
@@ -67,13 +72,13 @@ def _overrides(results: StudyResults) -> dict[str, Any]:
 
 def own_answers() -> list[Path]:
     """Return the results of the studies that answer the paper under this profile."""
-    return sorted(ANSWERS.glob(f"*/{FILE}"))
+    return sorted(PAPER_RESULTS.glob(f"*/{FILE}"))
 
 
 def report_folder(path: Path) -> Path:
     """Return where the report of this profile's results lies: beside the page, or where the stage of the study puts it."""
     name = path.parent.name
-    return PAGE.with_suffix("") / name if path.is_relative_to(ANSWERS) else PAGE.parent / name
+    return PAPER_PAGE.with_suffix("") / name if path.is_relative_to(PAPER_RESULTS) else PAPER_PAGE.parent / name
 
 
 def write_own_report(folder: Path, out: Path) -> None:
@@ -92,10 +97,10 @@ def every_result() -> list[tuple[Path, StudyResults]]:
     Raises:
         InputError: for results that are damaged.
     """
-    own = [(report_folder(path), read_results(path)) for path in [*own_answers(), *sorted(RESULTS.glob(f"*/{FILE}"))]]
+    own = [(report_folder(path), read_results(path)) for path in [*own_answers(), *sorted(STUDY_RESULTS.glob(f"*/{FILE}"))]]
     kept = [
         (path.parent / path.name.removesuffix(PACKED), read_kept(path))
-        for path in sorted(MEASURED.glob(f"*/*{PACKED}"))
+        for path in sorted(KEPT_RESULTS.glob(f"*/*{PACKED}"))
         if path.name != f"{MAP}.gz"
     ]
     different: list[tuple[Path, StudyResults]] = []
@@ -111,8 +116,9 @@ def every_map() -> list[Projection]:
     Raises:
         InputError: for one that is damaged.
     """
-    own = [read_projection(PROJECT)] if PROJECT.is_file() else []
-    kept = [parse_projection(unpacked(path), where=str(path)) for path in sorted(MEASURED.glob(f"*/{MAP}.gz"))]
+    path = PROJECT_RESULTS / MAP
+    own = [read_projection(path)] if path.is_file() else []
+    kept = [parse_projection(unpacked(path), where=str(path)) for path in sorted(KEPT_RESULTS.glob(f"*/{MAP}.gz"))]
     return [one for one in (*own, *kept) if all(getattr(one, key) is not None for key in SAYS_OF_WHAT)]
 
 
@@ -137,7 +143,7 @@ def unpacked(path: Path) -> bytes:
         raise InputError(f"{path} must be a gzip file, but is damaged ({error}); restore it from git.") from None
 
 
-def read_failures(path: Path = ANSWERS / "failures.json") -> Mapping[str, str]:
+def read_failures(path: Path = PAPER_FAILURES) -> Mapping[str, str]:
     """Return why studies could not be run this time, a sentence each; nothing where all could."""
     failures: Mapping[str, str] = json.loads(path.read_bytes()) if path.is_file() else {}
     return failures

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from study.config.places import PAPER_PAGE
 from study.paper.claims.judge import judge
-from study.paper.kept import PAGE, every_map, every_result, own_answers, read_failures, report_folder, write_own_report
+from study.paper.kept import every_map, every_result, own_answers, read_failures, report_folder, write_own_report
 from study.paper.page.build import build_view
 from study.paper.protocol import EARLIER
 from study.paper.published import read_published
@@ -30,7 +31,7 @@ def write_own_reports() -> None:
         write_own_report(path.parent, report_folder(path))
 
 
-def write_page(page: Path = PAGE) -> None:
+def write_page(page: Path = PAPER_PAGE) -> None:
     """Write both twins of the page, from every result there is, and their figures beside them.
 
     Raises:

@@ -4,6 +4,7 @@ Results say which terms their method logs. Those of earlier versions do not, and
 """
 
 from collections.abc import Mapping
+
 from study.results.schema import StudyResults, TermDescription
 
 VICREG = {

@@ -1,8 +1,8 @@
-"""Compares two studies, git revisions or profiles: what changed, and what difference it made.
+"""Compares two studies, git revisions or profiles.
 
     python -m study.compare A B [--margin X] [--out DIR]
 
-A and B are each a path to a `study.json` or its folder; a study's name; `REV:NAME`, its results at a git revision; or
+A and B are each one of: a path to a `study.json` or its folder; a study's name; `REV:NAME`, its results at a git revision;
 `NAME@PROFILE`, the study under another profile, from finished runs. Every difference is B - A.
 """
 
@@ -16,7 +16,7 @@ from study.comparison.terminal import print_view
 from study.comparison.view import build_view
 from study.config.load import load_config
 from study.config.places import STORE
-from study.reporting.pages import write_twins
+from study.reporting.render import write_twins
 
 
 def main(argv: Sequence[str] | None = None) -> int:

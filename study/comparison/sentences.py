@@ -20,8 +20,8 @@ from study.comparison.effects import (
     accuracies_by_seed,
 )
 from study.comparison.sources import Source
-from study.reporting.formatting import figure_of, key_name, measure_name
-from study.reporting.pages import many, percent, points
+from study.reporting.format import figure_of, many, percent, points
+from study.reporting.names import key_name, measure_name
 from study.results.schema import ArmResults, StudyResults
 
 _OTHERWISE = {
@@ -100,7 +100,8 @@ def method_sentences(a: StudyResults, b: StudyResults, effects: Sequence[Effect]
     if a.data.digest != b.data.digest:
         notes.append(
             f"The data differ, so the tests are on different images ({a.data.test} in A, {b.data.test} in B) and a seed "
-            "does not make a pair: intervals are Welch's, of unpaired seeds, with the sampling error of both test sets in them."
+            "does not make a pair: intervals are Welch's, of unpaired seeds, with the sampling error of both test sets in "
+            "them."
         )
     elif tested:
         notes.append("Each run of B is paired with A's of the same seed; intervals are paired t intervals.")

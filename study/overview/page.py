@@ -1,11 +1,11 @@
-"""Writes the page over all studies of a profile and its Markdown twin."""
+"""Writes the page over all studies and its Markdown twin."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from study.overview.view import build_view, report_links
-from study.reporting.pages import write_twins
+from study.reporting.render import write_twins
 from study.results.certificate import read_certificate
 from study.results.files import FILE, read_results
 from study.verification.freshness import freshness

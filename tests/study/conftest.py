@@ -111,6 +111,14 @@ STUDIES = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what needs `unfolded`, whose three studies take ten seconds."""
+    for item in items:
+        if "unfolded" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 class Forked:
     """What `subprocess.Popen` is to its caller, but a copy of this process in place of a new one: it has its imports
     behind it, and whatever a test has replaced. It runs `body` on three file descriptors and ends."""

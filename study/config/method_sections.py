@@ -1,4 +1,4 @@
-"""The sections of methods in `params.yaml`, and the short spellings of their keys.
+"""The sections of methods in `params.yaml`, and short spellings of their keys.
 
 A method's own settings stand in the section of its name: `pretrain.vicreg.nu`. Those of the chosen method have a short
 spelling as well, `pretrain.nu`: on the command line, in a study's file, and in `params.yaml`, where null leaves it to the

@@ -53,7 +53,8 @@ def staleness(cell: Cell, known: dict[str, Identity], remembered: str | None) ->
     candidates += [other for other in known.values() if dict(other.settings) == dict(identity.settings)]
     if not candidates:
         return None
-    return "; ".join(min((list(identity.differences(other)) for other in candidates), key=len))
+    shortest = min([identity.differences(other) for other in candidates], key=len)
+    return "; ".join(shortest)
 
 
 def remember(plan: Plan, store: Store) -> None:

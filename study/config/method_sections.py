@@ -72,6 +72,12 @@ def full_key(key: str, method: str) -> str:
     return f"pretrain.{method}.{name}" if section == "pretrain" and name in keys_of(method) else key
 
 
+def is_same_setting(key: str, other: str) -> bool:
+    """Return whether two dotted keys are one setting: the same key, or the short and the full spelling of it."""
+    short, full = sorted((key, other), key=lambda one: one.count("."))
+    return key == other or any(full == full_key(short, method) for method in method_names())
+
+
 def method_settings(pretrain: Mapping[str, Any]) -> tuple[str, MethodSettings, dict[str, Any]]:
     """Return the chosen method of a section `pretrain`, its settings, and the section without those of methods.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from study.config.method_sections import symbols
+from study.config.method_sections import is_same_setting, symbols
 from study.spec.keys import check_keys, mapping, settings
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError
@@ -230,7 +230,7 @@ def _check_roles(where: str, study: Study) -> None:
     roles = [(study.settings, "fixed"), (study.nuisance, "nuisance"), (varied, None)]
     for (first, name), (second, other) in itertools.combinations(roles, 2):
         for key in second:
-            if key in first:
+            if any(is_same_setting(key, one) for one in first):
                 raise InputError(f"{where}: {key} has one role, but is {name}, and {other or varied[key]} sets it too.")
     if study.nuisance and study.mode == "search":
         raise InputError(f"{where}: a search has no nuisance; put {', '.join(study.nuisance)} among search.parameters.")

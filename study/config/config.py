@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.config.method_sections import method_settings, replace_values, study_keys, with_short_keys
+from study.config.methods import method_settings, replace_values, study_keys, with_short_keys
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
 from study.config.values import coerce, flatten, make_settings, section_of, unknown_key
 from vicreg.errors import InputError

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from study.config.config import Config, config_from_values
-from study.config.method_sections import replace_values, take_short_spellings
+from study.config.methods import replace_values, take_short_spellings
 from study.config.values import flatten, unknown_key
 from vicreg.errors import InputError
 

@@ -14,7 +14,7 @@ import torch
 from study.config.config import Config
 from study.config.device import choose_device
 from study.config.load import load_config
-from study.config.method_sections import is_same_setting
+from study.config.methods import is_same_setting
 from study.config.places import CUSTOM_RESULTS, STORE, STUDY_RESULTS
 from study.execution.packing import choose_workers
 from study.execution.request import Request

@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from study.config.method_sections import study_keys
+from study.config.methods import study_keys
 from study.config.values import flatten
 from vicreg.errors import InputError
 from vicreg.training.settings import PretrainSettings

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from study.config.method_sections import is_same_setting, symbols
+from study.config.methods import is_same_setting, symbols
 from study.spec.keys import check_keys, mapping, settings
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError

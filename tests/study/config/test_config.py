@@ -10,7 +10,7 @@ import yaml
 
 from study.config.config import Config, config_from_values
 from study.config.load import SECTIONS, load_config, load_params
-from study.config.method_sections import keys_of
+from study.config.methods import keys_of
 from study.config.values import flatten, parse_setting
 from vicreg.errors import InputError
 from vicreg.views.settings import ViewSettings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.config.method_sections import full_key, is_same_setting, keys_of, study_keys, symbols, with_short_keys
+from study.config.methods import full_key, is_same_setting, keys_of, study_keys, symbols, with_short_keys
 from vicreg.methods import method_names
 
 

@@ -19,12 +19,12 @@ from study.projection.results import FILE as MAP
 from study.projection.results import Projection, parse_projection, read_projection
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
-from study.results.files import FILE, parse_results, read_results
+from study.results.files import FILE, parse_results, read_results, results_bytes
 from study.results.schema import StudyResults
+from study.results.timing import TIMING, read_timing, with_commits
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
-TIMING = "timing.json"
 PACKED = ".json.gz"
 SAYS_OF_WHAT = ("data", "profile", "recipe")  # keys of a map that says of what it is; earlier versions lack them
 
@@ -48,7 +48,8 @@ def keep(folder: Path) -> Path:
             "remove it, or keep the new results under a profile of their own."
         )
     write_own_report(folder, KEPT_RESULTS / results.profile / results.study)
-    return _pack(folder / FILE, target)
+    kept = with_commits(results, read_timing(folder / TIMING))
+    return _pack(json.loads(results_bytes(kept)), target)
 
 
 def _keep_map(path: Path) -> Path:
@@ -56,12 +57,12 @@ def _keep_map(path: Path) -> Path:
     lacking = [key for key in SAYS_OF_WHAT if getattr(shown, key) is None]
     if lacking:
         raise InputError(f"{path} must have the key {lacking[0]!r}, but has none; run the project stage again.")
-    return _pack(path, KEPT_RESULTS / str(shown.profile) / f"{MAP}.gz")
+    return _pack(json.loads(path.read_bytes()), KEPT_RESULTS / str(shown.profile) / f"{MAP}.gz")
 
 
-def _pack(path: Path, target: Path) -> Path:
-    """Write the JSON in a file to a compressed one; the same values give the same bytes, for no time is in it."""
-    write_atomically(target, gzip.compress(to_json(json.loads(path.read_bytes())), mtime=0))
+def _pack(values: object, target: Path) -> Path:
+    """Write JSON values to a compressed file; the same values give the same bytes, for no time is in it."""
+    write_atomically(target, gzip.compress(to_json(values), mtime=0))
     return target
 
 

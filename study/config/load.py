@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from study.config.config import Config, config_from_values
-from study.config.method_sections import replace_values, take_short_spellings
+from study.config.methods import replace_values, take_short_spellings
 from study.config.values import flatten, unknown_key
 from vicreg.errors import InputError
 
@@ -46,8 +46,8 @@ def load_config(
 ) -> Config:
     """Return the config of a profile, with `settings` over it.
 
-    Three layers, later over earlier: the baseline, the profile's differences from it, and settings by dotted key
-    (`pretrain.nu`), of the command or of a study's arm. The profile is by default the one `params.yaml` names.
+    There are three layers, later over earlier: the baseline, the profile's differences from it, and `settings` by dotted
+    key (`pretrain.nu`). The profile is by default the one `params.yaml` names.
 
     Raises:
         InputError: for an unknown profile, an unknown key or an impossible value.

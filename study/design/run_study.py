@@ -1,4 +1,4 @@
-"""Runs a study to its end, only what is missing, and writes its results."""
+"""Runs what is missing of a study, and writes its results."""
 
 import dataclasses
 import json

@@ -1,1 +1,1 @@
-"""Features of images on a map: t-SNE, and how much of the neighbourhoods it keeps."""
+"""Maps of features by t-SNE, and how well they keep neighbourhoods."""

@@ -1,4 +1,4 @@
-"""The maps of the baseline: which test images they show, and the files they leave."""
+"""The maps of the baseline: their test images and their files."""
 
 from typing import Any
 

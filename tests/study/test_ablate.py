@@ -83,6 +83,7 @@ def test_more_seeds_and_other_seeds_exclude_one_another(finished, trained, comma
     ("study", "key", "said"),
     [
         ("tiny", "pretrain.nu", "study 'tiny' varies it"),
+        ("tiny", "pretrain.vicreg.nu", "study 'tiny' varies it"),
         ("quest", "pretrain.mu", "study 'quest' varies it"),
         ("front", "pretrain.width", "study 'front' varies it"),
         ("tuned", "pretrain.base_lr", "study 'tuned' tunes it"),

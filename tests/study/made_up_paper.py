@@ -16,6 +16,7 @@ from study.analysis.summary import summarise
 from study.config.config import Config
 from study.config.load import load_config
 from study.config.values import flatten
+from study.results.json_values import to_values
 from study.runs import identity
 from study.source_page import PUBLISHED as FILE
 from study.spec.plan import make_plan
@@ -97,7 +98,8 @@ class Paper:
         command = command or f"python -m study.ablate --study {study} --profile {profile}"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(summary_module, "notes", lambda *_: [])  # for one of which the whole network is built
-            summary = summarise(plan, Shelf(plan, runs), self.digits, command=command, overrides=dict(settings or {}))
+            found = summarise(plan, Shelf(plan, runs), self.digits, command=command, overrides=dict(settings or {}))
+            summary = to_values(found)
         return {**summary, "data": {**summary["data"], **data}}
 
     def given(self, outcome: Outcome | None = None, **named: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from study.analysis.summary import summarise
 from study.execution.scheduler import Lookup
 from study.reporting.render import render, write
 from study.reporting.view import build_view
+from study.results.json_values import to_values
 from tests.study.made_up import Plans, arm_of, finished, unfinished
 from tests.study.made_up_reports import CURVES, FEW, everything, project_of, table_7, twins, without_figures
 from tests.study.reading import read_html, read_markdown
@@ -147,7 +148,8 @@ def test_a_real_study_with_lost_runs_gives_a_true_report(project, tmp_path):
     shutil.rmtree(project.store.folder(runs["calm", 1].digest))
     (project.store.folder(runs["still", 1].digest) / "status.json").unlink()
     project.store.record_ending(runs["still", 1], "killed", "killed by signal 9")
-    study = summarise(plan, project.store, session.dataset, command=session.command, overrides={})
+    results = summarise(plan, project.store, session.dataset, command=session.command, overrides={})
+    study = to_values(results)
     outcomes = {arm["name"]: arm["outcomes"] for arm in study["arms"]}
     assert outcomes["wild"]["counts"] == {"diverged": 2}
     assert outcomes["calm"]["counts"]["missing"] == 1 and outcomes["still"]["counts"] == {"complete": 1, "killed": 1}

@@ -16,7 +16,7 @@ from study.comparison.terminal import print_view
 from study.comparison.view import build_view
 from study.config.load import load_config
 from study.config.places import STORE
-from study.reporting.pages import write_twins
+from study.reporting.render import write_twins
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
 from vicreg.training.cost import training_operations
-from vicreg.training.loop import steps_per_epoch
+from vicreg.training.setup import steps_per_epoch
 
 
 def cost_of(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset) -> Cost:

@@ -8,8 +8,9 @@ from study.comparison.alignment import Pair, has_equal_results, is_same_run
 from study.comparison.changes import Change
 from study.comparison.effects import DIFFERENT, Effect, accuracies_by_seed, rank_change
 from study.comparison.sentences import conclusion_of
-from study.reporting.formatting import figure_of, key_name, signed
-from study.reporting.pages import badge, percent, points
+from study.reporting.format import figure_of, percent, points, signed
+from study.reporting.names import key_name
+from study.reporting.palette import badge
 from study.results.runs import SPACES, RunResults
 
 

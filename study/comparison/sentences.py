@@ -20,8 +20,8 @@ from study.comparison.effects import (
     accuracies_by_seed,
 )
 from study.comparison.sources import Source
-from study.reporting.formatting import figure_of, key_name, measure_name
-from study.reporting.pages import many, percent, points
+from study.reporting.format import figure_of, many, percent, points
+from study.reporting.names import key_name, measure_name
 from study.results.schema import ArmResults, StudyResults
 
 _OTHERWISE = {

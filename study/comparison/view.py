@@ -16,7 +16,8 @@ from study.comparison.sentences import (
     source_sentence,
 )
 from study.comparison.sources import Source
-from study.reporting.formatting import figure_of, measure_name, without_paths
+from study.reporting.format import figure_of, without_paths
+from study.reporting.names import measure_name
 from study.results.schema import StudyResults
 from vicreg.errors import InputError
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from study.reporting.formatting import figure_of
-from study.reporting.pages import badge, percent
+from study.reporting.format import figure_of, percent
+from study.reporting.palette import badge
 from study.results.runs import SPACES, RunResults
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import FINISHED

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.overview.view import build_view, report_links
-from study.reporting.pages import write_twins
+from study.reporting.render import write_twins
 from study.results.certificate import read_certificate
 from study.results.files import FILE, read_results
 from study.verification.freshness import freshness

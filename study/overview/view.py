@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from study.overview.leaderboard import cells_by_digest, leaderboard
-from study.reporting.formatting import measure_name, without_paths
+from study.reporting.format import without_paths
+from study.reporting.names import measure_name
 from study.results.certificate import Certificate, certified
 from study.results.schema import StudyResults
 from study.verification.freshness import Freshness

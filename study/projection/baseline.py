@@ -6,14 +6,13 @@ import numpy as np
 
 from study.config.places import PROJECT_RESULTS
 from study.config.sections import ProjectSettings
-from study.config.values import flatten
 from study.projection.maps import project_features
 from study.runs.baseline import Baseline
 from vicreg.data.dataset import PARTS, Dataset
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 from vicreg.metrics.features import encode
-from vicreg.training.loop import normalised, view_size
+from vicreg.training.setup import normalised, view_size
 
 
 def project_baseline(baseline: Baseline) -> int:
@@ -34,9 +33,9 @@ def project_baseline(baseline: Baseline) -> int:
     )  # fmt: skip
     features = getattr(encoded, settings.features).cpu().double().numpy()
     projected = project_features(features, labels, classes=classes, settings=settings)
-    values = {name: run.config.values[name] for name in ("prepare", "pretrain")}
+    recipe = {key: value for key, value in run.config.recipe.items() if not key.startswith("evaluate.")}
     content = {
-        "digest": run.digest, "profile": run.config.profile, "recipe": flatten(values),
+        "digest": run.digest, "profile": run.config.profile, "recipe": recipe,
         "dataset": dataset.name, "data": describe(dataset), **projected, "note": dataset.note,
     }  # fmt: skip
     write_atomically(PROJECT_RESULTS / "tsne.json", to_json(content))

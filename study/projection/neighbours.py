@@ -7,17 +7,22 @@ so results are, too.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
+
+Block = TypeVar("Block")
 
 ROWS = 256  # 20 MB of distances a block at 10,000 points
 
 
 def nearest(points: np.ndarray, *, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` nearest others of each of (N, d) points, nearest first: their indices and squared Euclidean distances,
-    both (N, count)."""
+    """Return the `count` nearest others of each of (N, d) points, nearest first.
+
+    Returns:
+        Their indices and squared Euclidean distances, both (N, count).
+    """
     assert 0 < count < len(points), (count, len(points))
 
     def nearest_of_block(_: int, squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -31,10 +36,10 @@ def nearest(points: np.ndarray, *, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def trustworthiness(features: np.ndarray, neighbours: Sequence[np.ndarray]) -> list[float]:
-    """How far each of several maps of features (N, d) can be believed, given the nearest others of its points, (N, k).
+    """Return how far each of several maps of features (N, d) can be believed, given its nearest others (N, k).
 
-    1 - 2 / (N k (2N - 3k - 1)) times the sum of max(0, r - k) over all neighbours on the map, where r is the rank of the
-    neighbour among the features, 1 for the nearest: 1 where every neighbour on the map is one among the features too.
+    It is 1 - 2 / (N k (2N - 3k - 1)) times the sum of max(0, r - k) over all neighbours on the map, where r is the rank of the
+    neighbour among the features. It is 1 where every neighbour on the map is one among the features too.
     Needs k < N / 2. Source: Venna & Kaski 2001, "Neighborhood preservation in nonlinear projection methods".
     """
     assert all(2 * near.shape[1] < len(features) for near in neighbours)
@@ -55,14 +60,16 @@ def trustworthiness(features: np.ndarray, neighbours: Sequence[np.ndarray]) -> l
     return [1 - 2 / (n * k * (2 * n - 3 * k - 1)) * float(total) for k, total in zip(shapes, sums, strict=True)]
 
 
-def _over_blocks(points: np.ndarray, function: Callable[[int, np.ndarray], Any]) -> list[Any]:
-    """What `function` makes of the squared distances (`ROWS`, N) of each block of rows, given the first row's number; in
-    order. A point is infinitely far from itself."""
+def _over_blocks(points: np.ndarray, function: Callable[[int, np.ndarray], Block]) -> list[Block]:
+    """Return what `function` makes of each block of rows, in order.
+
+    It is given the first row's number and the squared distances (`ROWS`, N); a point is infinitely far from itself.
+    """
     points = np.asarray(points, dtype=np.float64)
     points = points - points.mean(axis=0)  # what all share would cost digits below
     norms = np.einsum("nd,nd->n", points, points)
 
-    def of_block(start: int) -> Any:
+    def of_block(start: int) -> Block:
         rows = points[start : start + ROWS]
         squared = rows @ points.T
         squared *= -2

@@ -1,4 +1,4 @@
-"""t-SNE in two and three dimensions with the exact gradient: what a point feels of all others is summed, not approximated.
+"""t-SNE in two and three dimensions with the exact gradient.
 
 Sources: van der Maaten & Hinton 2008 (the method); van der Maaten 2014 (only 3 x perplexity neighbours attract); Belkina
 et al. 2019 (the learning rate); Kobak & Berens 2019 (a start from principal components). Phases, momenta and gains are
@@ -30,16 +30,23 @@ def tsne(
     features: np.ndarray, near: np.ndarray, squared: np.ndarray, *,
     dimensions: Sequence[int], perplexity: float, iterations: int, seed: int,
 ) -> list[np.ndarray]:  # fmt: skip
-    """A map (N, n) of features (N, d) for each n of `dimensions`, 1 to 3; float32. `near` and `squared` (N, k) are the
-    nearest others of each point and their squared distances (`neighbours.nearest`); the first `attracting` are used.
+    """Return a map (N, n), float32, of features (N, d) for each n of `dimensions`.
 
     The same features give the same points bit for bit, however many threads there are: each map is made by one.
-    Needs a perplexity below N and no fewer iterations than `EXPLORATION`.
+
+    Args:
+        features: (N, d).
+        near: (N, k), the nearest others of each point, of which the first `attracting` are used.
+        squared: (N, k), their squared distances.
+        dimensions: 1 to 3 each.
+        perplexity: below N.
+        iterations: at least `EXPLORATION`.
+        seed: of the start.
     """
     assert 0 < perplexity < len(features) and iterations >= EXPLORATION, (perplexity, len(features), iterations)
     k = attracting(len(features), perplexity=perplexity)
     attraction = affinities(near[:, :k], squared[:, :k], perplexity=perplexity)
-    start = _start(features, seed=seed)
+    start = starting_points(features, seed=seed)
 
     def one(n: int) -> np.ndarray:
         points = start.copy()
@@ -51,14 +58,16 @@ def tsne(
 
 
 def attracting(n: int, *, perplexity: float) -> int:
-    """How many of `n` points attract each of them."""
+    """Return how many of `n` points attract each of them."""
     return min(n - 1, int(3 * perplexity + 1))
 
 
 def affinities(near: np.ndarray, squared: np.ndarray, *, perplexity: float) -> sparse.csr_array:
-    """The symmetric affinities p (N, N) of points with nearest others `near` (N, k) at squared distances (N, k), which sum
-    to 1: the mean of both ways of the conditional ones, Gaussian in the distance, of a width that makes their entropy
-    log(perplexity)."""
+    """Return the symmetric affinities p (N, N), which sum to 1, of points with nearest others `near` (N, k).
+
+    They are the mean of both ways of the conditional ones. These are Gaussian in the distance, given as `squared` (N, k), of
+    a width that makes their entropy log(perplexity).
+    """
     n = len(near)
     conditional = _conditional(squared, perplexity=perplexity)
     pointers = np.arange(0, near.size + 1, near.shape[1])
@@ -69,7 +78,7 @@ def affinities(near: np.ndarray, squared: np.ndarray, *, perplexity: float) -> s
 
 
 def _conditional(squared: np.ndarray, *, perplexity: float) -> np.ndarray:
-    """Probabilities (N, k) of squared distances (N, k), rows sum to 1, by bisection of each row's precision."""
+    """Return probabilities (N, k) of squared distances (N, k), by bisection of each row's precision; rows sum to 1."""
     mean = squared.mean(axis=1, keepdims=True)
     scaled = (squared - squared.min(axis=1, keepdims=True)) / np.where(mean > 0, mean, 1)
     low, high = np.full_like(mean, -40), np.full_like(mean, 40)  # log2 of the precision, where the mean distance is 1
@@ -83,8 +92,8 @@ def _conditional(squared: np.ndarray, *, perplexity: float) -> np.ndarray:
     return weights / total
 
 
-def _start(features: np.ndarray, *, seed: int) -> np.ndarray:
-    """The first principal components of features (N, d), small and a little shaken: (3, N), float32."""
+def starting_points(features: np.ndarray, *, seed: int) -> np.ndarray:
+    """Return the first principal components (3, N), float32, of features (N, d), scaled down and with a little noise."""
     n = len(features)
     found = np.zeros((3, n))
     kept = min(3, *features.shape)
@@ -99,7 +108,7 @@ def _start(features: np.ndarray, *, seed: int) -> np.ndarray:
 
 
 def _descend(points: np.ndarray, attraction: sparse.csr_array, *, iterations: int) -> np.ndarray:
-    """Gradient descent with momentum and gains from points (3, N), which it moves."""
+    """Descend from points (3, N), in place, with momentum and gains; return them."""
     rate = np.float32(max(LEAST_RATE, points.shape[1] / EXAGGERATION / 4))
     for steps, exaggeration, momentum in ((EXPLORATION, EXAGGERATION, 0.5), (iterations - EXPLORATION, 1.0, 0.8)):
         exaggerated = attraction * exaggeration
@@ -114,9 +123,9 @@ def _descend(points: np.ndarray, attraction: sparse.csr_array, *, iterations: in
 
 
 def gradient(points: np.ndarray, attraction: sparse.csr_array) -> np.ndarray:
-    """The gradient (3, N) of the divergence KL(p || q) at points (3, N), float32; p are the values of `attraction` (N, N).
+    """Return the gradient (3, N) of the divergence KL(p || q) at points (3, N), float32, where p is `attraction` (N, N).
 
-    4 sum_j (p_ij - q_ij) w_ij (y_i - y_j), where w_ij = 1 / (1 + |y_i - y_j|^2) and q_ij = w_ij / sum_{k != l} w_kl
+    It is 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j), where w_ij = 1 / (1 + |y_i - y_j|^2) and q_ij = w_ij / sum_{k != l} w_kl
     (van der Maaten & Hinton 2008, Eq. 5).
     """
     pull, push, weights = np.empty_like(points), np.empty_like(points), np.empty_like(points[0])
@@ -127,9 +136,15 @@ def gradient(points: np.ndarray, attraction: sparse.csr_array) -> np.ndarray:
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath=REORDERED)
-def _forces(points, values, pointers, neighbours, pull, push, weights):
-    """Fills `pull` (3, N) with sum_j p_ij w_ij (y_i - y_j), `push` (3, N) with sum_j w_ij^2 (y_i - y_j) and `weights` (N,)
-    with sum_j w_ij; p as the arrays of a CSR matrix."""
+def _forces(
+    points: np.ndarray, values: np.ndarray, pointers: np.ndarray, neighbours: np.ndarray, pull: np.ndarray,
+    push: np.ndarray, weights: np.ndarray,
+) -> None:  # fmt: skip
+    """Fill `pull` and `push` (3, N) and `weights` (N,) at points y (3, N).
+
+    They become sum_j p_ij w_ij (y_i - y_j), sum_j w_ij^2 (y_i - y_j) and sum_j w_ij. `values`, `pointers` and `neighbours`
+    are p as a CSR matrix.
+    """
     one, zero = np.float32(1), np.float32(0)
     xs, ys, zs = points[0], points[1], points[2]
     for i in range(points.shape[1]):

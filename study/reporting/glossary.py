@@ -1,6 +1,11 @@
 """What the words in a report mean."""
 
-VERDICT_GLOSSARY = [
+from collections.abc import Mapping
+
+from study.reporting.terms import VICREG, VICREG_ENTRY, WEIGHTS_ENTRY, titled
+from study.results.schema import TermDescription
+
+TYPE_GLOSSARY = [
     ("healthy", "The features vary, in many directions, and a nearest-neighbour vote on them finds the class."),
     ("complete", "Every image is mapped to nearly the same point: the standard deviation has gone to zero."),
     ("dimensional", "The features vary, but only within few of their dimensions: the rank has fallen."),
@@ -11,11 +16,7 @@ VERDICT_GLOSSARY = [
         "two views of one image are no closer together, next to views of two images, than in the untrained network.",
     ),
 ]
-GLOSSARY = [
-    (
-        "λ, μ, ν",
-        "Weights of the invariance, variance and covariance terms of the loss.",
-    ),
+MEASURED = [
     (
         "Representations Y, embeddings Z",
         "Output of the encoder, on which accuracy is measured; output of the expander, on which the loss acts.",
@@ -43,19 +44,13 @@ GLOSSARY = [
         "RankMe",
         "Effective number of dimensions in use: the exponential of the entropy of the normalised singular values.",
     ),
-    (
-        "std, emb.",
-        "Standard deviation of an embedding dimension, averaged over dimensions; VICReg's hinge pulls it up to γ.",
-    ),
-    (
-        "rms correlation",
-        "Root mean square of the correlations between different dimensions; 0 is none, 1 is all alike.",
-    ),
-    (
-        "Invariance, variance, covariance term",
-        "Distance between the two views; how far dimensions fall short of a standard deviation of γ; squared covariances "
-        "between dimensions.",
-    ),
+]
+STD = "Standard deviation of an embedding dimension, averaged over dimensions"
+CORRELATION = (
+    "rms correlation",
+    "Root mean square of the correlations between different dimensions; 0 is none, 1 is all alike.",
+)
+COMPARED = [
     (
         "View discrepancy",
         "Mean squared distance of two views of one image, over that of views of two images: 0 is all alike, 1 says "
@@ -66,3 +61,12 @@ GLOSSARY = [
         "Standard deviation over seeds; mean over seeds of (this arm − baseline), each seed with itself.",
     ),
 ]
+
+
+def glossary_of(terms: Mapping[str, TermDescription]) -> list[tuple[str, str]]:
+    """Return (word, meaning) of a report on runs whose loss has these terms, VICReg's or another method's."""
+    if terms.keys() == VICREG.keys():
+        std = ("std, emb.", f"{STD}; VICReg's hinge pulls it up to γ.")
+        return [WEIGHTS_ENTRY, *MEASURED, std, CORRELATION, VICREG_ENTRY, *COMPARED]
+    own = ("Terms of the loss", f"{'; '.join(titled(term) for term in terms.values())}.")
+    return [*MEASURED, ("std, emb.", f"{STD}."), CORRELATION, own, *COMPARED]

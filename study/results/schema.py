@@ -88,11 +88,21 @@ class Parameters:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TermDescription:
+    """How a number that a method logs each epoch is shown: its title, whether its axis is logarithmic, and its unit."""
+
+    title: str
+    log_axis: bool = False
+    unit: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyResults:
     """Everything a report on one study shows.
 
     `recipe` are the settings that all arms share, by dotted key, `overrides` those set on the command line. `environment`
-    has versions and hardware. `answer`, `alerts` and `notes` are sentences that follow from the numbers.
+    has versions and hardware. `terms` are the terms of the loss by the name they are logged under; files of earlier versions
+    have none. `answer`, `alerts` and `notes` are sentences that follow from the numbers.
     """
 
     study: str
@@ -109,6 +119,7 @@ class StudyResults:
     arms: tuple[ArmResults, ...]
     command: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    terms: Mapping[str, TermDescription] | None = json_field(omitted=True)
     published_source: str | None = None
     published_coefficients: Mapping[str, Any] | None = None
     identity: RecordedIdentity | None = json_field(omitted=True)

@@ -108,9 +108,7 @@ def run_identity(config: Config, *, data: str, device: torch.device) -> Identity
     )  # fmt: skip
 
 
-def evaluation_digest(
-    run: str, config: Config, *, probes: tuple[str, ...], views: tuple[ViewSettings, ViewSettings]
-) -> str:
+def evaluation_digest(run: str, config: Config, *, probes: tuple[str, ...], views: tuple[ViewSettings, ViewSettings]) -> str:
     """Digest of one evaluation of one run: its settings, its probes and the code that measures."""
     return _digest({
         "run": run,

@@ -9,24 +9,24 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from study.analysis import summary as summary_module
 from study.analysis.summary import summarise
 from study.config.config import Config
 from study.config.load import load_config
-from study.config.values import flatten
-from study.results.json_values import to_values
+from study.paper.published import read_published
+from study.projection.results import ProjectedData, Projection
+from study.results.json_values import from_values
+from study.results.schema import StudyResults
 from study.runs import identity
-from study.source_page import PUBLISHED as FILE
 from study.spec.plan import make_plan
 from study.spec.study_file import Study, load_study
 from tests.study.made_up import CPU, Shelf, lifelike, unfinished
 from vicreg.data.dataset import Dataset
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
-PUBLISHED = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-PAPER = PUBLISHED["source_paper"]
+PUBLISHED = read_published()
+PAPER = PUBLISHED.source_paper
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 WHOLE = {"dataset": "cifar10", "classes": list(CLASSES), "train": 45_000, "validation": 5_000, "test": 10_000}
 FINE = {**WHOLE, "dataset": "cifar100", "classes": [f"class {number}" for number in range(100)]}
@@ -47,9 +47,7 @@ def measured(name: str, seed: int, linear: float, **changes: Any) -> dict[str, A
 
 def around(linear: float, **changes: Any) -> Outcome:
     """Every run comes to about this; untrained networks to 30 %."""
-    return lambda arm, seed: measured(
-        arm, seed, (0.3 if arm.startswith("untrained") else linear) + SPREAD[seed], **changes
-    )
+    return lambda arm, seed: measured(arm, seed, (0.3 if arm.startswith("untrained") else linear) + SPREAD[seed], **changes)
 
 
 def by_arm(**levels: float) -> Outcome:
@@ -73,7 +71,7 @@ def study_of(name: str) -> Study:
 
 
 class Paper:
-    """Results of studies as `study.json` holds them."""
+    """Results of the source paper's studies."""
 
     def __init__(self, digits: Dataset) -> None:
         images, labels = (torch.cat([part, part]) for part in (digits.train.images, digits.train.labels))
@@ -84,7 +82,7 @@ class Paper:
         self, study: str, outcome: Outcome | None = None, *, profile: str = "cifar10", seeds: Sequence[int] = (0, 1, 2),
         settings: Mapping[str, Any] | None = None, data: Mapping[str, Any] = WHOLE, command: str | None = None,
         lost: Sequence[str] = (),
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> StudyResults:  # fmt: skip
         """A study under a profile, on data described by `data`; of the arms in `lost` nothing was run."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(identity, "starting_weights", lambda settings: None)  # which would be downloaded
@@ -98,20 +96,33 @@ class Paper:
         command = command or f"python -m study.ablate --study {study} --profile {profile}"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(summary_module, "notes", lambda *_: [])  # for one of which the whole network is built
-            found = summarise(plan, Shelf(plan, runs), self.digits, command=command, overrides=dict(settings or {}))
-            summary = to_values(found)
-        return {**summary, "data": {**summary["data"], **data}}
+            summary = summarise(plan, Shelf(plan, runs), self.digits, command=command, overrides=dict(settings or {}))
+        return dataclasses.replace(summary, data=dataclasses.replace(summary.data, **_with_tuples(data)))
 
-    def given(self, outcome: Outcome | None = None, **named: Any) -> dict[str, Any]:
+    def given(self, outcome: Outcome | None = None, **named: Any) -> StudyResults:
         """The study of the authors' network, which no epoch is trained of."""
         outcome = outcome or around(0.8)
         return self.results("generalisation", lambda arm, seed: {**outcome(arm, seed), "history": []}, **named)
 
 
+def _with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+def images(data: Mapping[str, Any]) -> ProjectedData:
+    """A data set of this name, these classes and these numbers of images."""
+    return ProjectedData(**_with_tuples(data))
+
+
+def projection(**changes: Any) -> Projection:
+    """The same as `map_of`, read."""
+    return from_values(Projection, map_of(**changes), where="map")
+
+
 def map_of(*, purity: float = 0.7, pairs: Sequence[tuple[int, int]] = ((1, 9), (3, 5)), **changes: Any) -> dict[str, Any]:
     """A projection as `tsne.json` holds it, of the paper's recipe on CIFAR-10."""
     config = profile_of("cifar10")
-    recipe = flatten({name: config.values[name] for name in ("prepare", "pretrain")})
+    recipe = {key: value for key, value in config.recipe.items() if not key.startswith("evaluate.")}
     labels = [image % 10 for image in range(60)]
     points = [[label + image / 100, label % 3 + image / 50, label % 4] for image, label in enumerate(labels)]
     content = {

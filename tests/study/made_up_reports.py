@@ -7,12 +7,25 @@ from typing import Any
 
 import pytest
 
-from study.reporting import design_figures, figures
+from study.projection.results import Projection
+from study.reporting.figures import (
+    classes,
+    correlations,
+    curves,
+    dots,
+    forest,
+    maps,
+    phase_diagram,
+    scatter,
+    search,
+)
+from study.reporting.inputs import Evaluation, Inputs, ProbePoint, Timing
 from study.reporting.render import render
-from study.reporting.view import build_view
+from study.reporting.view.build import View, build_view
 from study.results.certificate import certificate_from_values, certified
 from study.results.files import results_from_values
-from study.results.json_values import to_values
+from study.results.json_values import from_values
+from study.results.schema import ArmResults
 from study.spec.study_file import Arm
 from tests.study.made_up import GRID, Plans, lifelike_results, study, unfinished
 
@@ -91,24 +104,60 @@ def every_mode(plans: Plans) -> dict[str, dict[str, Any]]:
     }
 
 
+def inputs_of(
+    summary: Mapping[str, Any], *, project: Any = None, evaluation: Any = None, curves: Sequence[Any] = (),
+    certificate: Any = None, timing: Any = None,
+) -> Inputs:  # fmt: skip
+    """What a report is made from, given what its files hold."""
+    study = results_from_values(summary, where="summary")
+    held = certificate_from_values(certificate, where="certificate") if certificate else None
+    return Inputs(
+        study=study,
+        projection=from_values(Projection, project, where="project") if project else None,
+        evaluation=from_values(Evaluation, evaluation, where="evaluation") if evaluation else None,
+        curves=tuple(ProbePoint(*row) for row in curves),
+        certificate=certified(held, study),
+        timing=from_values(Timing, timing or {"runs": {}}, where="timing"),
+    )
+
+
+RUN = {
+    "digest": "0123456789abcdef", "status": "finished", "verdict": None, "history": [], "validation": {}, "test": {},
+    "collapse": {},
+}  # fmt: skip
+ARM = {
+    "name": "a", "label": "a", "is_baseline": False, "is_control": False, "settings": {}, "command": "run it", "summary": {},
+    "verdict": {"name": "healthy"},
+}  # fmt: skip
+
+
+def arm_with(runs: Sequence[Mapping[str, Any]], **changes: Any) -> ArmResults:
+    """An arm with these runs, each given by what a test is about; seeds count from zero."""
+    whole = [{**RUN, "seed": seed, **run} for seed, run in enumerate(runs)]
+    return from_values(ArmResults, {**ARM, **changes, "runs": whole}, where="arm")
+
+
+def view_of(summary: Mapping[str, Any], **others: Any) -> View:
+    """The view of a report; `others` as `inputs_of` takes them."""
+    return build_view(inputs_of(summary, **others))
+
+
 def twins(summary: Mapping[str, Any], **others: Any) -> tuple[str, str]:
-    """The HTML and the Markdown of a report; `others` as `build_view` takes them."""
-    return render(build_view(summary, **others))
+    """The HTML and the Markdown of a report; `others` as `inputs_of` takes them."""
+    return render(view_of(summary, **others))
 
 
 def everything(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What other stages give to the report of a study, for `build_view`."""
+    """What other stages give to the report of a study, for `inputs_of`: what their files hold."""
     timing = {
         "study": summary["study"],
         "runs": {run["digest"]: {"seconds": 12.3, "joules": 45.6} for arm in summary["arms"] for run in arm["runs"]},
     }
-    certificate = certificate_from_values(make_certificate(summary), where="certificate")
-    held = certified(certificate, results_from_values(summary, where="summary"))
     return {
         "project": project_of(summary),
         "evaluation": EVALUATION,
         "curves": CURVES,
-        "certificate": to_values(held),
+        "certificate": make_certificate(summary),
         "timing": timing,
     }
 
@@ -143,7 +192,9 @@ CURVES = [
     for split in ("validation", "test")
     for epoch in range(1, 6)
 ]
-def make_certificate(study):
+
+
+def make_certificate(study: Mapping[str, Any]) -> dict[str, Any]:
     """What `study.verify` writes: of the first two runs that finished one came out alike, and the other did not."""
     runs = [(arm, run) for arm in study["arms"] for run in arm["runs"] if run["status"] == "finished"]
     outcomes = (("bit-identical", 0.0, [], "identical"), ("not reproduced", 0.025, ["test.linear_cached.top1"], "differ"))
@@ -161,9 +212,10 @@ def make_certificate(study):
 
 
 DRAWN = {
-    figures: ("dot_plot", "curves", "confusion", "class_accuracies", "map_2d", "map_3d"),
-    design_figures: ("forest", "phase", "correlations", "scatter", "search_history", "importance_bars"),
-}
+    classes: ("class_accuracies", "confusion_matrix"), correlations: ("correlation_plot",), curves: ("curves",),
+    dots: ("dot_plot",), forest: ("forest_plot",), maps: ("map_2d", "map_3d"), phase_diagram: ("phase_diagram",),
+    scatter: ("scatter_plot",), search: ("search_history", "importance_bars"),
+}  # fmt: skip
 
 
 def without_figures(patch: pytest.MonkeyPatch) -> None:

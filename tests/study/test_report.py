@@ -12,11 +12,11 @@ import pytest
 from study import ablate, report
 from study.analysis.summary import summarise
 from study.execution.scheduler import Lookup
-from study.reporting.render import render, write
-from study.reporting.view import build_view
+from study.reporting.render import render
+from study.reporting.report import write_view
 from study.results.json_values import to_values
 from tests.study.made_up import Plans, arm_of, finished, unfinished
-from tests.study.made_up_reports import CURVES, FEW, everything, project_of, table_7, twins, without_figures
+from tests.study.made_up_reports import CURVES, FEW, everything, project_of, table_7, twins, view_of, without_figures
 from tests.study.reading import read_html, read_markdown
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +118,7 @@ def test_a_run_that_did_not_finish_is_shown_with_its_reason(plans, status):
 
 def test_an_arm_without_a_finished_run_is_still_in_the_report(plans):
     lost = {("1-0-0", seed): unfinished("diverged", "the loss was not finite at step 12") for seed in range(3)}
-    view = build_view(table_7(plans, lost=lost))
+    view = view_of(table_7(plans, lost=lost))
     assert view["arms"][0]["accuracies"] == ["–", "–"] and view["arms"][0]["verdict"]["name"] == "diverged"
     html, markdown = render(view)
     for text, read in ((html, read_html(html)), (markdown, read_markdown(markdown))):
@@ -148,8 +148,7 @@ def test_a_real_study_with_lost_runs_gives_a_true_report(project, tmp_path):
     shutil.rmtree(project.store.folder(runs["calm", 1].digest))
     (project.store.folder(runs["still", 1].digest) / "status.json").unlink()
     project.store.record_ending(runs["still", 1], "killed", "killed by signal 9")
-    results = summarise(plan, project.store, session.dataset, command=session.command, overrides={})
-    study = to_values(results)
+    study = to_values(summarise(plan, project.store, session.dataset, command=session.command, overrides={}))
     outcomes = {arm["name"]: arm["outcomes"] for arm in study["arms"]}
     assert outcomes["wild"]["counts"] == {"diverged": 2}
     assert outcomes["calm"]["counts"]["missing"] == 1 and outcomes["still"]["counts"] == {"complete": 1, "killed": 1}
@@ -161,7 +160,7 @@ def test_a_real_study_with_lost_runs_gives_a_true_report(project, tmp_path):
     for arm in study["arms"]:
         for run in arm["runs"]:
             assert (f"{arm['label']} seed {run['seed']}" in alert) == (run["status"] != "finished")
-    write(build_view(study), tmp_path / "report")
+    write_view(view_of(study), tmp_path / "report")
     for name, read in (("index.html", read_html), ("README.md", read_markdown)):
         told = read((tmp_path / "report" / name).read_text(encoding="utf-8"))
         blocks = [block for _, block in told.places]
@@ -173,6 +172,7 @@ def test_a_real_study_with_lost_runs_gives_a_true_report(project, tmp_path):
 # ---- the same bytes
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes_in_any_process_place_language_and_time_zone(small, tmp_path):
     arguments = save(tmp_path, small)
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: path\naxes.facecolor: red\n")
@@ -235,12 +235,22 @@ def test_broken_curves_are_one_sentence_and_status_2(small, tmp_path, capsys, cu
     assert "must have the columns network, split, epoch and top1" in error and error.count("\n") == 1
 
 
+# What results have had from the first version on.
+STUDY = ("study", "profile", "mode", "question", "hypothesis", "baseline", "primary", "data", "environment", "answer",
+         "recipe", "arms")  # fmt: skip
+ARM = ("name", "label", "is_baseline", "is_control", "settings", "command", "summary", "runs", "verdict")
+NOTHING = {
+    **dict.fromkeys(STUDY, ""), "environment": {}, "recipe": {}, "arms": [],
+    "data": {"dataset": "digits", "digest": "", "train": 0, "validation": 0, "test": 0},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "text, rule",
-    [(None, "must be a readable file"), ("{", "must be JSON"), ("[]", "'study'"), ("{}", "'study'"),
-     (json.dumps({key: {} for key in report.REQUIRED}), "at least one arm"),
-     (json.dumps({**{key: {} for key in report.REQUIRED}, "data": 3}), "an object under 'data'"),
-     (json.dumps({**{key: {} for key in report.REQUIRED}, "arms": [{}]}), "'name'")],
+    [(None, "must be the results of a study, but: No such file"), ("{", "must be JSON"), ("[]", "'study'"),
+     ("{}", "'study'"), (json.dumps(NOTHING), "at least one arm"),
+     (json.dumps({**NOTHING, "data": 3}), "an object under 'data'"),
+     (json.dumps({**NOTHING, "arms": [{}]}), "'name'")],
 )  # fmt: skip
 def test_a_missing_or_malformed_file_is_one_sentence_and_status_2(tmp_path, capsys, text, rule):
     path = tmp_path / "study.json"
@@ -252,10 +262,9 @@ def test_a_missing_or_malformed_file_is_one_sentence_and_status_2(tmp_path, caps
 
 
 def test_results_without_what_later_versions_added_are_still_reported(small, tmp_path, monkeypatch):
-    """What `read_study` does not require, a report does without."""
     without_figures(monkeypatch)
-    study = {key: small[key] for key in report.REQUIRED}
-    study["arms"] = [{key: arm[key] for key in (*report.REQUIRED_ARM, "verdict")} for arm in small["arms"]]
+    study = {key: small[key] for key in STUDY}
+    study["arms"] = [{key: arm[key] for key in ARM} for arm in small["arms"]]
     (tmp_path / "study.json").write_text(json.dumps(study))
     assert report.main(["--results", str(tmp_path / "study.json"), "--out", str(tmp_path / "out")]) == 0
     assert len(FEW) + 1 == len(study["arms"])

@@ -4,19 +4,24 @@ import gzip
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from study import source_page
 from study.ablate import parse_arguments
-from study.paper import view as source_view
-from study.paper.claims import judge
-from study.paper.view import build_view, more_seeds
-from study.source_page import every_result, keep, main
+from study.paper.claims.judge import judge
+from study.paper.kept import every_result, keep
+from study.paper.page.build import build_view
+from study.paper.page.claims import SIGNS
+from study.paper.page.commands import more_seeds
+from study.paper.write import changed_files
+from study.results.files import results_bytes
+from study.results.schema import StudyResults
+from study.source_page import main
 from study.spec.study_file import available
 from tests.study.made_up import unfinished
-from tests.study.made_up_paper import FINE, PUBLISHED, SPREAD, WHOLE, Paper, around, map_of, measured
+from tests.study.made_up_paper import FINE, PUBLISHED, SPREAD, WHOLE, Paper, around, map_of, measured, projection
 from tests.study.made_up_reports import without_figures
 from tests.study.reading import parse, read_html, read_markdown
 from vicreg.errors import InputError
@@ -56,7 +61,8 @@ def studies(paper):
 
 def write(folder, content, name="study.json"):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(json.dumps(content, sort_keys=True))
+    given = results_bytes(content) if isinstance(content, StudyResults) else json.dumps(content, sort_keys=True).encode()
+    (folder / name).write_bytes(given)
     return folder
 
 
@@ -207,7 +213,7 @@ def test_what_is_kept_of_this_profile_stands_on_the_page_once(place, studies, mo
     main([])
     before = TEXT.read_text()
     main(["--keep", str(folder)])
-    assert [results["study"] for _, results in every_result()] == ["stem"]
+    assert [results.study for _, results in every_result()] == ["stem"]
     assert TEXT.read_text() == before
 
 
@@ -273,7 +279,7 @@ def test_the_command_for_more_seeds_has_more_than_there_are(command, more):
 
 def view_of(found, maps=(), **changes):
     given = {"changed": {}, "links": {}, "failures": {}, **changes}
-    return build_view(judge(found, maps, PUBLISHED["source_paper"]), found, maps, PUBLISHED, **given)
+    return build_view(judge(found, maps, PUBLISHED.source_paper), found, maps, PUBLISHED, **given)
 
 
 def test_a_command_with_a_folder_of_the_machine_is_shown_without_it(paper, monkeypatch):
@@ -285,11 +291,11 @@ def test_a_command_with_a_folder_of_the_machine_is_shown_without_it(paper, monke
 
 def test_code_that_has_changed_since_is_named_beside_the_measurement_and_warned_of(paper):
     results = paper.results("stem")
-    view = view_of({"stem": [results]}, changed={id(results): ["vicreg.methods.vicreg"]})
-    assert view["used"][0]["code"] == "earlier; changed since: vicreg.methods.vicreg"
+    view = view_of({"stem": [results]}, changed={id(results): ["vicreg/methods/vicreg.py"]})
+    assert view["used"][0]["code"] == "earlier; changed since: vicreg/methods/vicreg.py"
     assert any("earlier training code" in warning for warning in view["warnings"])
-    assert source_page.changed_modules(results) == []
-    assert "vicreg.methods.vicreg" in source_page.changed_modules({**results, "identity": None})
+    assert changed_files(results) == []
+    assert any(file.startswith("vicreg/methods/vicreg.py (") for file in changed_files(replace(results, identity=None)))
 
 
 def test_loss_curves_are_drawn_term_by_term_with_the_collapse_metrics_beside_them(paper):
@@ -338,7 +344,7 @@ def test_a_number_of_others_stands_beside_ours_where_every_setting_that_it_gives
 
 def test_the_answer_counts_every_row_once(paper):
     found = {"stem": [paper.results("stem", around(0.7667), **CPU)], "epochs": [paper.results("epochs")]}
-    view = view_of(found, [map_of(data=FEW, pairs=((0, 1),))])
+    view = view_of(found, [projection(data=FEW, pairs=((0, 1),))])
     counts = [int(number) for number in re.findall(r"(\d+) (?:reproduced|not reproduced|undetermined)", view["answer"])]
     assert sum(counts) == len(view["rows"]) and counts[:2] == [0, 0]
     assert "4 of the undetermined were measured by another protocol" in view["answer"]
@@ -346,4 +352,4 @@ def test_the_answer_counts_every_row_once(paper):
 
 
 def test_each_verdict_has_a_sign_of_its_own():
-    assert len({sign for sign, _ in source_view.SIGNS.values()}) == len(source_view.SIGNS) == 3
+    assert len({sign for sign, _ in SIGNS.values()}) == len(SIGNS) == 3

@@ -1,24 +1,23 @@
 """In what a measurement differs from the source paper's protocol: nothing that follows it, and each single change."""
 
+import dataclasses
+
 import pytest
 
-from study.config.values import flatten
-from study.paper.protocol import data_of, dataset_of, differences, is_copy
-from tests.study.made_up_paper import CLASSES, FINE, PAPER, PUBLISHED, WHOLE, profile_of
+from study.paper.evidence import baseline_of
+from study.paper.protocol import data_of, dataset_of, differences, is_copy, settings_of
+from tests.study.made_up_paper import CLASSES, FINE, PAPER, WHOLE, Paper, images, profile_of
 
-ARM = {"settings": {}}
 FOLDER = {**WHOLE, "dataset": "imagefolder"}
 
 
-def results(settings=None, *, profile="cifar10", data=WHOLE):
-    """The part of a study's results that says how its runs were made."""
-    values = profile_of(profile).with_settings(settings or {}).values
-    recipe = flatten({name: values[name] for name in ("prepare", "pretrain", "evaluate")})
-    return {"recipe": recipe, "data": data}
+def recipe_of(settings=None, *, profile="cifar10"):
+    """The settings that a study's results record of its runs."""
+    return profile_of(profile).with_settings(settings or {}).recipe
 
 
-def apart(settings=None, *, data=WHOLE, profile="cifar10", arm=ARM, **named):
-    return differences(results(settings, profile=profile, data=data), arm, PAPER, **named)
+def apart(settings=None, *, data=WHOLE, profile="cifar10", **named):
+    return differences(recipe_of(settings, profile=profile), images(data), PAPER, **named)
 
 
 @pytest.mark.parametrize(("profile", "data"), [("cifar10", WHOLE), ("cifar100", FINE)])
@@ -78,21 +77,31 @@ def test_a_single_change_is_the_single_difference_and_named(key):
 def test_what_is_named_covers_every_setting_of_the_recipe_but_those_that_change_rounding_and_watching_alone():
     """A setting added to params.yaml has to be named here or in published.yaml."""
     rounding = {"precision", "view_passes", "compile", "graph", "threads", "checkpoint_every", "probe_every"}
-    named = {*PAPER["settings"], *PAPER["filled"], "pretrain.image_size"}
-    recipe = {key for key in results()["recipe"] if key.startswith("pretrain.") and ".augmentation." not in key}
+    named = {*PAPER.settings, *PAPER.filled, "pretrain.image_size"}
+    recipe = {key for key in recipe_of() if key.startswith("pretrain.") and ".augmentation." not in key}
     assert recipe - named == {f"pretrain.{key}" for key in rounding} | {"pretrain.seed"}
 
 
 def test_the_fill_of_a_silence_is_what_params_yaml_has_and_every_other_value_says_that_the_paper_is_silent():
-    recipe = results()["recipe"]
-    for key, value in {**PAPER["filled"], **PAPER["filled_probe"]}.items():
+    recipe = recipe_of()
+    for key, value in {**PAPER.filled, **PAPER.filled_probe}.items():
         assert recipe[key] == value, key
     assert apart({"pretrain.stem": "cifar"}) == ["stem cifar, where the paper is silent and imagenet is usual here"]
     assert apart({"pretrain.base_lr": 0.8}) == ["base_lr 0.8 in place of 0.2"]
 
 
-def test_an_arms_own_settings_count_as_those_of_the_recipe_do():
-    assert apart(arm={"settings": {"pretrain.nu": 2}}) == ["nu 2 in place of 1"]
+def test_an_arms_own_settings_lie_over_those_of_the_recipe(digits):
+    results = Paper(digits).results("stem")
+    arm = dataclasses.replace(baseline_of(results), settings={"pretrain.nu": 2})
+    assert differences(settings_of(results, arm), results.data, PAPER) == ["nu 2 in place of 1"]
+
+
+def test_results_of_earlier_versions_name_no_method_and_those_of_another_method_are_another_protocol():
+    named = recipe_of()
+    earlier = {key: value for key, value in named.items() if key != "pretrain.method"}
+    assert differences(earlier, images(WHOLE), PAPER) == []
+    (text,) = differences({**named, "pretrain.method": "other"}, images(WHOLE), PAPER)
+    assert text == "method other in place of vicreg"
 
 
 def test_what_a_claim_varies_is_no_difference_and_what_it_fixes_is_held_to_its_own_value():
@@ -169,21 +178,23 @@ def test_all_training_images_with_no_validation_are_the_papers_as_well():
 
 
 def test_a_folder_with_cifar_10s_names_of_classes_is_a_copy_of_it_and_says_so():
-    assert dataset_of(FOLDER) == "cifar10" and is_copy(FOLDER)
-    assert data_of(FOLDER) == "a copy of CIFAR-10 (bytes not the canonical ones)"
+    folder = images(FOLDER)
+    assert dataset_of(folder) == "cifar10" and is_copy(folder)
+    assert data_of(folder) == "a copy of CIFAR-10 (bytes not the canonical ones)"
 
 
 @pytest.mark.parametrize("classes", [CLASSES[:9], [*CLASSES[1:], CLASSES[0]], [*CLASSES[:9], "lorry"], []])
 def test_a_folder_of_other_classes_is_no_cifar(classes):
-    folder = {**FOLDER, "classes": classes}
+    folder = images({**FOLDER, "classes": classes})
     assert dataset_of(folder) is None and not is_copy(folder) and data_of(folder) == "imagefolder"
 
 
 def test_what_torchvision_reads_is_canonical():
-    assert (dataset_of(WHOLE), is_copy(WHOLE), data_of(WHOLE)) == ("cifar10", False, "CIFAR-10")
-    assert (dataset_of(FINE), is_copy(FINE), data_of(FINE)) == ("cifar100", False, "CIFAR-100")
+    whole, fine = images(WHOLE), images(FINE)
+    assert (dataset_of(whole), is_copy(whole), data_of(whole)) == ("cifar10", False, "CIFAR-10")
+    assert (dataset_of(fine), is_copy(fine), data_of(fine)) == ("cifar100", False, "CIFAR-100")
 
 
 def test_the_views_the_paper_gives_are_those_of_the_preset_that_has_its_name():
     views = profile_of("cifar10").pretrain.views
-    assert {view.crop_scale for view in views} == {tuple(PUBLISHED["source_paper"]["crop_scale"])}
+    assert {view.crop_scale for view in views} == {PAPER.crop_scale}

@@ -9,7 +9,7 @@ import torch
 from study.config.load import load_config
 from study.projection.baseline import choose_images
 from study.projection.maps import confused_pairs, project_features, purity
-from study.report import read_project
+from study.projection.results import read_projection
 from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
 from vicreg.files import to_json
@@ -82,7 +82,7 @@ def test_what_is_written_can_be_reported_and_says_how_it_was_made(settings, tmp_
     features, labels = clusters()
     content = project_features(features, labels, classes=("a", "b", "c"), settings=settings)
     (tmp_path / "tsne.json").write_bytes(to_json({"digest": "0", "dataset": "made up", **content, "note": None}))
-    assert read_project(tmp_path / "tsne.json")["classes"] == ["a", "b", "c"]
+    assert read_projection(tmp_path / "tsne.json").classes == ("a", "b", "c")
     assert content["method"].startswith("t-SNE with the exact gradient") and content["iterations"] == 250
     for n in (2, 3):
         points = np.array(content[f"points_{n}d"])

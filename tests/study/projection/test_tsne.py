@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from study.projection.maps import purity
 from study.projection.neighbours import nearest, trustworthiness
-from study.projection.tsne import EXPLORATION, START, _start, affinities, attracting, gradient, tsne
+from study.projection.tsne import EXPLORATION, START, affinities, attracting, gradient, starting_points, tsne
 
 SMALL = {"perplexity": 15, "iterations": EXPLORATION, "seed": 0}
 
@@ -126,13 +126,14 @@ def test_the_gradient_moves_with_the_points_and_turns_with_them(clusters):
 
 def test_a_map_starts_from_principal_components_in_the_scale_of_a_start(clusters):
     features, _ = clusters
-    start = _start(features, seed=0)
+    start = starting_points(features, seed=0)
     expected = PCA(3).fit_transform(features).T
     assert start[0].std() == pytest.approx(START, rel=0.01)
     for found, component in zip(start, expected):
         assert abs(np.corrcoef(found, component)[0, 1]) > 0.999
 
 
+@pytest.mark.slow
 def test_maps_are_as_good_as_scikit_learns(clusters):
     features, labels = clusters
     settings = {"perplexity": 15, "seed": 0}

@@ -5,10 +5,10 @@ import xml.etree.ElementTree
 
 import pytest
 
-from study.reporting.render import escaped, render, write
-from study.reporting.view import build_view
+from study.reporting.render import escaped, render
+from study.reporting.report import write_view
 from tests.study.made_up import Plans, arm_of, unfinished
-from tests.study.made_up_reports import FEW, TABLE_7, everything, table_7, twins, without_figures
+from tests.study.made_up_reports import FEW, TABLE_7, everything, table_7, twins, view_of, without_figures
 from tests.study.reading import parse, plain, read_html, read_markdown
 from vicreg.errors import InputError
 
@@ -22,7 +22,7 @@ def plans(tiny_config, digits):
 def full(plans):
     """The view of the full study and its two twins, figures and all; read only."""
     summary = table_7(plans, TABLE_7)
-    view = build_view(summary, **everything(summary))
+    view = view_of(summary, **everything(summary))
     return view, *render(view)
 
 
@@ -96,14 +96,14 @@ def test_a_figure_has_the_table_of_what_it_shows(full):
 @pytest.mark.usefixtures("sketched")
 def test_effective_coefficients_are_shown_only_where_they_differ_from_the_names(small):
     study = small()
-    assert not any(arm["effective"] for arm in build_view(study)["arms"])
+    assert not any(arm["effective"] for arm in view_of(study)["arms"])
     study["arms"][1]["effective"]["lambda_"] = 12800.0
-    assert [arm["effective"] for arm in build_view(study)["arms"]] == ["1, 0, 0", "12800, 1, 0", "25, 25, 1", ""]
+    assert [arm["effective"] for arm in view_of(study)["arms"]] == ["1, 0, 0", "12800, 1, 0", "25, 25, 1", ""]
 
 
 @pytest.mark.usefixtures("sketched")
 def test_a_verdict_that_differs_from_the_published_outcome_is_named(small):
-    view = build_view(small())
+    view = view_of(small())
     assert [arm["published"]["agreement"] for arm in view["arms"]] == ["agrees", "differs", "agrees", ""]
     assert view["published"][1] == "Here and there differ for: λ 1, μ 1, ν 0."
     assert "Table 7; ImageNet, ResNet-50" in view["published"][0]  # and the protocol here, beside the one there
@@ -112,7 +112,7 @@ def test_a_verdict_that_differs_from_the_published_outcome_is_named(small):
 
 @pytest.mark.usefixtures("sketched")
 def test_one_seed_has_no_spread_and_no_interval(small):
-    view = build_view(small(seeds=(0,)))
+    view = view_of(small(seeds=(0,)))
     assert "one finished seed" in view["certainty"][0] and view["certainty"][0].startswith("n = 1: descriptive only.")
     assert not any("±" in text for arm in view["arms"] for text in arm["accuracies"])
     assert view["arms"][0]["difference"]["interval"] == "no interval, n = 1"
@@ -239,7 +239,7 @@ def test_figures_beside_the_markdown_are_complete_and_well_formed(small, tmp_pat
     study = small()
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "stale.svg").write_text("<svg/>")
-    write(build_view(study, **everything(study)), tmp_path)
+    write_view(view_of(study, **everything(study)), tmp_path)
     linked = re.findall(r"\(figures/([^ )]+)", (tmp_path / "README.md").read_text(encoding="utf-8"))
     assert set(linked) == {path.name for path in (tmp_path / "figures").iterdir()}
     assert len(linked) == len(set(linked)) >= 20
@@ -251,7 +251,7 @@ def test_figures_beside_the_markdown_are_complete_and_well_formed(small, tmp_pat
 def test_an_output_that_cannot_be_written_is_an_input_error(small, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--out must be a folder"):
-        write(build_view(small()), tmp_path / "file")
+        write_view(view_of(small()), tmp_path / "file")
 
 
 @pytest.mark.usefixtures("sketched")

@@ -1,0 +1,1 @@
+"""Judge the source paper's numbers and claims, one module a subject."""

@@ -1,0 +1,106 @@
+"""Judge the claims about batches of 256 and 128: accuracy, and how stable training is."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from study.analysis.intervals import ratio_interval
+from study.analysis.spread import last_epochs, spread_ratio, wander
+from study.paper.evidence import accuracies, apart_of_arms, by_name, digests, nearest, paired, probe_of
+from study.paper.judged import FAILS, HOLDS, OPEN, Judged, Told, decide, unsure
+from study.paper.published import SourcePaper
+from study.reporting.panels.lines import logged
+from study.results.comparisons import Interval
+from study.results.schema import ArmResults, StudyResults
+
+MARGIN = 0.01  # a smaller difference is too small to be called an improvement
+SMALL, LARGE = "size-128", "size-256"
+SIZES: dict[str, dict[str, Any]] = {  # what each arm has in place of the paper's recipe
+    SMALL: {"pretrain.backbone": "resnet18"},
+    LARGE: {"pretrain.backbone": "resnet18", "pretrain.batch_size": 256},
+}
+STUDY = "batch-size"
+
+
+def judge_batch_accuracy(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
+    """Judge "does not improve": the difference is below a point, with its whole interval."""
+    row = Judged(claim=name, says=says, study=STUDY, dataset="cifar10", kind="points")
+    results = nearest(candidates, paper, dataset="cifar10")
+    if results is None:
+        return [replace(row, missing=f"the study {STUDY}")]
+    small, large, probe = by_name(results, SMALL), by_name(results, LARGE), probe_of(results)
+    difference = paired(large, small, probe)
+    row = replace(
+        row, arm=f"{LARGE} over {SMALL}", ours=difference, results=results, runs=digests(small, large),
+        apart=apart_of_arms(results, SIZES, paper, probe=probe),
+    )  # fmt: skip
+    return [decide(row, told_of_improvement(difference))]
+
+
+def told_of_improvement(difference: Interval | None) -> Told:
+    """Return whether an improvement of a point is ruled out."""
+    if difference is None or difference.low is None or difference.high is None:
+        return unsure(difference)
+    if difference.high < MARGIN:
+        return Told(told=HOLDS, reason="an improvement of a point is ruled out")
+    if difference.low > MARGIN:
+        return Told(told=FAILS, reason="an improvement of more than a point is found")
+    return Told(told=OPEN, reason="an improvement of a point is neither found nor ruled out", missing="more seeds")
+
+
+def judge_batch_stability(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
+    """Judge "more stable", two ways.
+
+    One is how far the loss and the logged accuracy wander over the last epochs, paired by seed. The other is how far
+    accuracy spreads over seeds, which takes many seeds.
+    """
+    row = Judged(claim=name, says=says, study=STUDY, dataset="cifar10", kind="ratio")
+    results = nearest(candidates, paper, dataset="cifar10")
+    if results is None:
+        return [replace(row, missing=f"the study {STUDY}")]
+    small, large, probe = by_name(results, SMALL), by_name(results, LARGE), probe_of(results)
+    row = replace(row, results=results, runs=digests(small, large))
+    apart, rows = apart_of_arms(results, SIZES, paper, probe=None), []
+    for what, key in (("loss", "total"), ("k-NN accuracy", "knn")):
+        ratio = wander_ratio(large, small, key)
+        if ratio is not None:
+            arm = f"wander of the {what} over the last epochs, 256 over 128"
+            rows.append(decide(replace(row, arm=arm, ours=ratio, apart=apart), told_of_ratio(ratio)))
+    spread = spread_ratio(accuracies(large, probe), accuracies(small, probe))
+    row = replace(
+        row, arm="spread of accuracy over seeds, 256 over 128", ours=spread,
+        apart=apart_of_arms(results, SIZES, paper, probe=probe),
+    )  # fmt: skip
+    return [*rows, decide(row, told_of_ratio(spread))]
+
+
+def told_of_ratio(ratio: Interval | None) -> Told:
+    """Return whether a ratio is below 1, which is more stable, with its whole interval."""
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return unsure(ratio)
+    if ratio.high < 1:
+        return Told(told=HOLDS, reason="the interval lies below 1")
+    if ratio.low > 1:
+        return Told(told=FAILS, reason="the interval lies above 1")
+    return Told(told=OPEN, reason="the interval takes in 1", missing="more seeds")
+
+
+def wander_ratio(arm: ArmResults | None, reference: ArmResults | None, key: str) -> Interval | None:
+    """Return the ratio of two arms' wander of one logged quantity over the last epochs, paired by seed.
+
+    None where it was not logged at two of these epochs, or did not move.
+    """
+    own, others = _at_the_end(arm, key), _at_the_end(reference, key)
+    seeds = [seed for seed in sorted(set(own) & set(others)) if min(len(own[seed]), len(others[seed])) >= 2]
+    pairs = [(wander(own[seed]), wander(others[seed])) for seed in seeds]
+    pairs = [pair for pair in pairs if min(pair) > 0]
+    return ratio_interval([one for one, _ in pairs], [other for _, other in pairs]) if pairs else None
+
+
+def _at_the_end(arm: ArmResults | None, key: str) -> dict[int, list[float]]:
+    """Return a logged quantity over the last epochs of an arm's finished runs, by seed."""
+    return {
+        run.seed: last_epochs([logged(record, key) for record in run.history])
+        for run in (arm.runs if arm else ())
+        if run.status == "finished"
+    }

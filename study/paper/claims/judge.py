@@ -1,0 +1,55 @@
+"""Judge every number and claim of the source paper, in its own order.
+
+A number is one run of the paper's. It is reproduced where it lies among the values that one more run of ours would take
+(the 95 % prediction interval over seeds), not reproduced where it lies outside. It is undetermined where the protocol
+differs or seeds are too few to say. A claim about two arms is judged by the 95 % interval of their paired difference;
+"+2 points", which is one pair of runs, by that of one more pair. What was measured by a reduced recipe decides nothing about
+the paper's: it is shown as what it is, with all in which it differs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from study.paper.claims.authors_network import judge_generalises, judge_imagenet_stability
+from study.paper.claims.batch_size import judge_batch_accuracy, judge_batch_stability
+from study.paper.claims.epochs import judge_epochs
+from study.paper.claims.loss_terms import judge_collapse, judge_scale
+from study.paper.claims.maps import judge_classes, judge_trucks
+from study.paper.claims.numbers import judge_number
+from study.paper.evidence import Found
+from study.paper.judged import Judged
+from study.paper.published import SourcePaper
+from study.projection.results import Projection
+from study.results.schema import StudyResults
+
+OfStudy = Callable[[str, str, Sequence[StudyResults], SourcePaper], list[Judged]]
+OfMaps = Callable[[str, str, Sequence[Projection], SourcePaper], list[Judged]]
+
+BY_STUDY: Mapping[str, tuple[str, OfStudy]] = {  # claim -> the study that measures it, and how it is judged
+    "epochs": ("epochs", judge_epochs),
+    "batch-size-accuracy": ("batch-size", judge_batch_accuracy),
+    "batch-size-stability": ("batch-size", judge_batch_stability),
+    "scale": ("lambda-mu-nu", judge_scale),
+    "collapse": ("lambda-mu-nu", judge_collapse),
+    "generalises": ("generalisation", judge_generalises),
+}
+BY_MAP: Mapping[str, OfMaps] = {"tsne-classes": judge_classes, "tsne-trucks": judge_trucks}
+
+
+def judge(found: Found, maps: Sequence[Projection], paper: SourcePaper) -> list[Judged]:
+    """Return every number and claim of the paper beside the best measurement there is of it.
+
+    Args:
+        found: study -> results of it, from whatever profile.
+        maps: t-SNE projections, each with the data and the recipe of its run.
+        paper: what it says.
+    """
+    rows = [row for number in paper.numbers for row in judge_number(number, found.get(number.study, ()), paper)]
+    for name, says in paper.claims.items():
+        if name in BY_MAP:
+            rows += BY_MAP[name](name, says, maps, paper)
+        elif name in BY_STUDY:
+            study, judged = BY_STUDY[name]
+            rows += judged(name, says, found.get(study, ()), paper)
+        else:
+            rows += judge_imagenet_stability(name, says, found.get("generalisation", ()), found.get("stem", ()), paper)
+    return rows

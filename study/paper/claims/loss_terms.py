@@ -1,0 +1,79 @@
+"""Judge the claims about the scale of two terms of the loss, and about collapse."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from study.analysis.arms import COLLAPSES
+from study.analysis.intervals import wilson
+from study.analysis.moments import LEAST_SEEDS
+from study.analysis.vicreg_terms import SAME_SCALE
+from study.paper.evidence import baseline_of, digests, nearest
+from study.paper.judged import FAILS, HOLDS, OPEN, Judged, Told, decide, unsure
+from study.paper.protocol import differences, settings_of
+from study.paper.published import SourcePaper
+from study.results.comparisons import Interval
+from study.results.findings import ScaleClaim
+from study.results.schema import StudyResults
+
+STUDY = "lambda-mu-nu"
+
+
+def judge_scale(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
+    """Judge whether the two terms end within half a power of ten of one another, unweighted and weighted."""
+    row = Judged(claim=name, says=says, study=STUDY, dataset="cifar10", kind="ratio")
+    results = nearest(candidates, paper, dataset="cifar10")
+    if results is None or results.scale is None:
+        return [replace(row, missing=f"the study {STUDY}")]
+    row = _of_baseline(row, results, paper)
+    measured = (("unweighted", results.scale.ratio), ("weighted by λ and ν", results.scale.weighted))
+    return [
+        decide(replace(row, arm=f"invariance over covariance, {kind}", ours=ratio), told_of_scale(ratio))
+        for kind, ratio in measured if ratio is not None
+    ]  # fmt: skip
+
+
+def told_of_scale(ratio: Interval) -> Told:
+    """Return whether a ratio is within a factor of 1 that is read as the same scale, with its whole interval."""
+    if ratio.low is None or ratio.high is None:
+        return unsure(ratio)
+    inside = 1 / SAME_SCALE <= ratio.low and ratio.high <= SAME_SCALE
+    outside = ratio.low > SAME_SCALE or ratio.high < 1 / SAME_SCALE
+    reason = f"“the same scale” read as within a factor of {SAME_SCALE:.1f}"
+    return Told(told=HOLDS if inside else FAILS if outside else OPEN, reason=reason, missing="more seeds")
+
+
+def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
+    """Judge whether a common scale indicates a collapse: how often the baseline's runs collapsed.
+
+    Their terms have to be of one scale, as the claim supposes.
+    """
+    row = Judged(claim=name, says=says, study=STUDY, dataset="cifar10", kind="share")
+    results = nearest(candidates, paper, dataset="cifar10")
+    if results is None or results.scale is None:
+        return [replace(row, missing=f"the study {STUDY}")]
+    types = [run.collapse_type.name for run in baseline_of(results).runs if run.collapse_type]
+    collapsed, n = sum(one in COLLAPSES for one in types), len(types)
+    low, high = wilson(collapsed, n) if n else (None, None)
+    ours = Interval(n=n, mean=collapsed / n, low=low, high=high, p=None) if n else None
+    row = replace(_of_baseline(row, results, paper), arm="collapsed runs of the baseline", ours=ours)
+    return [decide(row, told_of_collapses(results.scale, collapsed, n))]
+
+
+def told_of_collapses(claim: ScaleClaim, collapsed: int, n: int) -> Told:
+    """Return what `collapsed` of the baseline's `n` runs say, beside all runs of the study by the scale of their terms."""
+    said = (f"of runs whose unweighted terms are of one scale {claim.same[0]} of {claim.same[1]} collapsed, of the others "
+            f"{claim.other[0]} of {claim.other[1]}")  # fmt: skip
+    ratios = [ratio.mean for ratio in (claim.ratio, claim.weighted) if ratio is not None]
+    if not any(1 / SAME_SCALE <= ratio <= SAME_SCALE for ratio in ratios):
+        missing = "a baseline whose terms are of one scale"
+        return Told(told=OPEN, reason=f"the baseline's terms are not; {said}", missing=missing)
+    if n < LEAST_SEEDS or 0 < collapsed < n:
+        return Told(told=OPEN, reason=said, missing="three seeds" if n < LEAST_SEEDS else "more seeds")
+    return Told(told=HOLDS if collapsed else FAILS, reason=said)
+
+
+def _of_baseline(row: Judged, results: StudyResults, paper: SourcePaper) -> Judged:
+    """Return a row that is judged by the baseline's loss, whatever its accuracy."""
+    arm = baseline_of(results)
+    apart = differences(settings_of(results, arm), results.data, paper, probe=None)
+    return replace(row, results=results, runs=digests(arm), apart=tuple(apart))

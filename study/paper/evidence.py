@@ -1,0 +1,115 @@
+"""Which results a claim is judged by, and the arms and runs in them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from study.analysis.intervals import paired_difference
+from study.paper.protocol import dataset_of, differences, settings_of
+from study.paper.published import PublishedProtocol
+from study.projection.results import ProjectedData, Projection
+from study.results.comparisons import Interval
+from study.results.schema import ArmResults, StudyResults
+
+
+def nearest(
+    candidates: Iterable[StudyResults], paper: PublishedProtocol, *, dataset: str, trained: bool = True
+) -> StudyResults | None:
+    """Return of the results on a data set those whose baseline is nearest to the paper's protocol.
+
+    Of equals they are those of most runs, and of these the first. None where there are none.
+    """
+    known = [one for one in candidates if dataset_of(one.data) == dataset and arms_of(one)]
+
+    def distance(one: StudyResults) -> tuple[int, int]:
+        own = settings_of(one, baseline_of(one))
+        apart = differences(own, one.data, paper, probe=probe_of(one), trained=trained)
+        return len(apart), -sum(len(digests(arm)) for arm in arms_of(one))
+
+    return min(known, key=distance, default=None)
+
+
+def nearest_map(maps: Iterable[Projection], paper: PublishedProtocol, *, dataset: str) -> Projection | None:
+    """Return of the maps on a data set the one whose run is nearest to the paper's recipe; of equals the first."""
+    known = [one for one in maps if dataset_of(described(one)[0]) == dataset and one.quality]
+    return min(known, key=lambda one: len(differences_of_map(one, paper)), default=None)
+
+
+def described(shown: Projection) -> tuple[ProjectedData, Mapping[str, Any]]:
+    """Return on which images the network of a map was trained, and by which recipe.
+
+    Raises:
+        ValueError: for a map of an earlier version, which does not say.
+    """
+    if shown.data is None or shown.recipe is None:
+        raise ValueError(f"the map of run {shown.digest} must say of what it is, but has no data or no recipe.")
+    return shown.data, shown.recipe
+
+
+def differences_of_map(shown: Projection, paper: PublishedProtocol) -> list[str]:
+    """Return in what the network of a map, and what is mapped of it, differ from the paper's."""
+    data, recipe = described(shown)
+    apart = differences(recipe, data, paper, probe=None)
+    if shown.features != "embeddings":
+        apart.append(f"t-SNE of the {shown.features} in place of the embeddings")
+    if len(shown.classes) < len(data.classes):
+        apart.append(f"{len(shown.classes)} of {len(data.classes)} classes on the map")
+    return apart
+
+
+def arms_of(results: StudyResults) -> list[ArmResults]:
+    """Return the arms of which a run was measured: no controls, and nothing that was tried in order to choose."""
+    return [arm for arm in results.arms if arm.role in ("arm", "step") and not arm.is_control and arm.summary]
+
+
+def baseline_of(results: StudyResults) -> ArmResults:
+    """Return the baseline, or the first arm where it is not there."""
+    return next((arm for arm in results.arms if arm.is_baseline), results.arms[0])
+
+
+def by_name(results: StudyResults, name: str) -> ArmResults | None:
+    """Return the arm of this name, None where there is none."""
+    return next((arm for arm in results.arms if arm.name == name), None)
+
+
+def probe_of(results: StudyResults) -> str:
+    """Return the paper's linear evaluation where it was measured, else the study's own probe."""
+    measured = any("linear" in run.test for arm in results.arms for run in arm.runs)
+    return "linear" if measured else results.primary
+
+
+def accuracies(arm: ArmResults | None, probe: str) -> list[float]:
+    """Return the test top-1 of an arm's runs, by seed."""
+    return [top1 for _, top1 in sorted(_by_seed(arm, probe).items())]
+
+
+def paired(arm: ArmResults | None, reference: ArmResults | None, probe: str) -> Interval | None:
+    """Return the paired difference of two arms' accuracies; None where they share no seed."""
+    own, others = _by_seed(arm, probe), _by_seed(reference, probe)
+    seeds = sorted(set(own) & set(others))
+    return paired_difference([own[seed] for seed in seeds], [others[seed] for seed in seeds]) if seeds else None
+
+
+def digests(*arms: ArmResults | None) -> tuple[str, ...]:
+    """Return the runs of some arms of which there is anything: a missing one was not run."""
+    return tuple(run.digest for arm in arms if arm for run in arm.runs if run.history or run.test)
+
+
+def apart_of_arms(
+    results: StudyResults, arms: Mapping[str, Mapping[str, Any]], paper: PublishedProtocol, *, probe: str | None
+) -> tuple[str, ...]:
+    """Return in what some arms differ from the paper's protocol.
+
+    `arms` says of each what the claim has in place of the recipe.
+    """
+    found = [
+        text for name, instead in arms.items() if (arm := by_name(results, name)) is not None and arm.runs
+        for text in differences(settings_of(results, arm), results.data, paper, probe=probe, instead=instead)
+    ]  # fmt: skip
+    return tuple(dict.fromkeys(found))
+
+
+def _by_seed(arm: ArmResults | None, probe: str) -> dict[int, float]:
+    return {run.seed: run.test[probe].top1 for run in (arm.runs if arm else ()) if probe in run.test}
+
+
+Found = Mapping[str, Sequence[StudyResults]]  # study -> results of it, from whatever profile

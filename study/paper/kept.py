@@ -1,0 +1,149 @@
+"""The results that the page is made from: this profile's own, and those that git keeps of any profile."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from study.config.places import (
+    KEPT_RESULTS,
+    PAPER_FAILURES,
+    PAPER_PAGE,
+    PAPER_RESULTS,
+    PROJECT_RESULTS,
+    STUDY_RESULTS,
+)
+from study.projection.results import FILE as MAP
+from study.projection.results import Projection, parse_projection, read_projection
+from study.reporting.inputs import Sources
+from study.reporting.report import write_report
+from study.results.files import FILE, parse_results, read_results
+from study.results.schema import StudyResults
+from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
+
+TIMING = "timing.json"
+PACKED = ".json.gz"
+SAYS_OF_WHAT = ("data", "profile", "recipe")  # keys of a map that says of what it is; earlier versions lack them
+
+
+def keep(folder: Path) -> Path:
+    """Take the results in a folder into `reports/measured`, for git to keep, with their report; return where they lie.
+
+    Raises:
+        InputError: for a folder without a `study.json` or a `tsne.json`, or where results of the same study and profile
+            with other settings over it are kept already.
+    """
+    if (folder / MAP).is_file():
+        return _keep_map(folder / MAP)
+    if not (folder / FILE).is_file():
+        raise InputError(f"--keep takes folders that hold a {FILE} or a {MAP}, but {folder} holds neither.")
+    results = read_results(folder / FILE)
+    target = KEPT_RESULTS / results.profile / f"{results.study}{PACKED}"
+    if target.is_file() and _overrides(before := read_kept(target)) != _overrides(results):
+        raise InputError(
+            f"{target} holds what came of {before.command!r}, which has other settings than {results.command!r}; "
+            "remove it, or keep the new results under a profile of their own."
+        )
+    write_own_report(folder, KEPT_RESULTS / results.profile / results.study)
+    return _pack(folder / FILE, target)
+
+
+def _keep_map(path: Path) -> Path:
+    shown = read_projection(path)
+    lacking = [key for key in SAYS_OF_WHAT if getattr(shown, key) is None]
+    if lacking:
+        raise InputError(f"{path} must have the key {lacking[0]!r}, but has none; run the project stage again.")
+    return _pack(path, KEPT_RESULTS / str(shown.profile) / f"{MAP}.gz")
+
+
+def _pack(path: Path, target: Path) -> Path:
+    """Write the JSON in a file to a compressed one; the same values give the same bytes, for no time is in it."""
+    write_atomically(target, gzip.compress(to_json(json.loads(path.read_bytes())), mtime=0))
+    return target
+
+
+def _overrides(results: StudyResults) -> dict[str, Any]:
+    """Return what was set over the profile, but for where the data lie."""
+    return {key: value for key, value in results.overrides.items() if not key.startswith("data.")}
+
+
+def own_answers() -> list[Path]:
+    """Return the results of the studies that answer the paper under this profile."""
+    return sorted(PAPER_RESULTS.glob(f"*/{FILE}"))
+
+
+def report_folder(path: Path) -> Path:
+    """Return where the report of this profile's results lies: beside the page, or where the stage of the study puts it."""
+    name = path.parent.name
+    return PAPER_PAGE.with_suffix("") / name if path.is_relative_to(PAPER_RESULTS) else PAPER_PAGE.parent / name
+
+
+def write_own_report(folder: Path, out: Path) -> None:
+    """Write the report of the results in a folder.
+
+    Raises:
+        InputError: where the results cannot be read or the report cannot be written.
+    """
+    timing = folder / TIMING
+    write_report(Sources(results=folder / FILE, timing=timing if timing.is_file() else None), out)
+
+
+def every_result() -> list[tuple[Path, StudyResults]]:
+    """Return (folder of the report, results), each once: this profile's own first, then the kept ones by profile and study.
+
+    Raises:
+        InputError: for results that are damaged.
+    """
+    own = [(report_folder(path), read_results(path)) for path in [*own_answers(), *sorted(STUDY_RESULTS.glob(f"*/{FILE}"))]]
+    kept = [
+        (path.parent / path.name.removesuffix(PACKED), read_kept(path))
+        for path in sorted(KEPT_RESULTS.glob(f"*/*{PACKED}"))
+        if path.name != f"{MAP}.gz"
+    ]
+    different: list[tuple[Path, StudyResults]] = []
+    for place, results in (*own, *kept):  # what was kept of this profile is there twice
+        if results not in [one for _, one in different]:
+            different.append((place, results))
+    return different
+
+
+def every_map() -> list[Projection]:
+    """Return the projections that say of what they are: this profile's own first.
+
+    Raises:
+        InputError: for one that is damaged.
+    """
+    path = PROJECT_RESULTS / MAP
+    own = [read_projection(path)] if path.is_file() else []
+    kept = [parse_projection(unpacked(path), where=str(path)) for path in sorted(KEPT_RESULTS.glob(f"*/{MAP}.gz"))]
+    return [one for one in (*own, *kept) if all(getattr(one, key) is not None for key in SAYS_OF_WHAT)]
+
+
+def read_kept(path: Path) -> StudyResults:
+    """Read results that git keeps.
+
+    Raises:
+        InputError: if the file is damaged, or does not hold the results of a study.
+    """
+    return parse_results(unpacked(path), where=str(path))
+
+
+def unpacked(path: Path) -> bytes:
+    """Return what a file in `reports/measured` holds.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} must be a gzip file, but is damaged ({error}); restore it from git.") from None
+
+
+def read_failures(path: Path = PAPER_FAILURES) -> Mapping[str, str]:
+    """Return why studies could not be run this time, a sentence each; nothing where all could."""
+    failures: Mapping[str, str] = json.loads(path.read_bytes()) if path.is_file() else {}
+    return failures

@@ -1,0 +1,1 @@
+"""What the page on the source paper says, section by section."""

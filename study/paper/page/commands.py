@@ -1,0 +1,64 @@
+"""The commands that made a measurement, and those that would decide what is undetermined."""
+
+import re
+from collections.abc import Sequence
+
+from study.paper.judged import UNDETERMINED, Judged
+from study.paper.protocol import DATASETS
+from study.projection.results import Projection
+from study.reporting.format import without_paths
+from study.results.schema import StudyResults
+
+
+def command_of(results: StudyResults) -> str:
+    """Return the command of a study, with no folder of one machine in it."""
+    return without_paths(results.command or "")
+
+
+def made_by(row: Judged) -> list[str]:
+    """Return the commands that made a row's runs; nothing where there are none."""
+    made = [one for one in (row.results, row.reference) if one is not None and row.runs]
+    return [_project(one.profile or "") if isinstance(one, Projection) else command_of(one) for one in made]
+
+
+def _project(profile: str) -> str:
+    return f"dvc exp run -S profile={profile} project"
+
+
+def ablate(study: str, profile: str) -> str:
+    """Return the command of a study under a profile."""
+    return f"python -m study.ablate --study {study} --profile {profile}"
+
+
+def lacking(row: Judged) -> str:
+    """Return what it would take for a verdict; nothing where there is one."""
+    if row.verdict != UNDETERMINED:
+        return ""
+    if row.apart:
+        return "the same by the paper's protocol"
+    return row.missing or "more seeds"
+
+
+def next_command(row: Judged) -> str:
+    """Return the command that measures the paper's protocol; nothing where there is a verdict."""
+    if row.verdict != UNDETERMINED:
+        return ""
+    profile = row.dataset if row.dataset in DATASETS else "cifar10"
+    if row.study == "project":
+        return _project(profile)
+    if isinstance(row.results, StudyResults) and row.ours is not None and not row.apart:
+        return more_seeds(command_of(row.results))
+    return ablate(row.study, profile)
+
+
+def more_seeds(command: str) -> str:
+    """Return a study's command with two seeds more than it has."""
+    asked = r" --(add-seeds|seeds) (\d+)"
+    if not re.search(asked, command):
+        return f"{command} --add-seeds 2"
+    return re.sub(asked, lambda found: f" --{found[1]} {int(found[2]) + 2}", command)
+
+
+def missing_commands(rows: Sequence[Judged]) -> list[str]:
+    """Return every command that would turn undetermined rows into verdicts, once."""
+    return list(dict.fromkeys(command for row in rows if (command := next_command(row))))

@@ -1,0 +1,66 @@
+"""What others report, beside a measurement of the same protocol."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from study.paper.evidence import Found, arms_of
+from study.paper.protocol import data_of, dataset_of, differences, settings_of
+from study.paper.published import PublishedProtocol, Series
+from study.reporting.format import figure_of
+from study.results.schema import ArmResults, StudyResults
+
+
+class FieldRow(TypedDict):
+    """A published number and ours, as text."""
+
+    source: str
+    protocol: str
+    paper: str
+    arm: str
+    ours: str
+    n: str
+
+
+class FieldView(TypedDict):
+    """The published numbers that have a measurement, and how many series of all have none."""
+
+    rows: list[FieldRow]
+    others: int
+    all: int
+
+
+def field_view(published: Sequence[Series], found: Found) -> FieldView:
+    """Return published numbers of others beside measurements of the same protocol."""
+    rows: list[FieldRow] = []
+    others = 0
+    for series in published:
+        fit = _measured(series, found)
+        rows, others = rows + fit, others + (not fit)
+    return {"rows": rows, "others": others, "all": len(published)}
+
+
+def _measured(series: Series, found: Found) -> list[FieldRow]:
+    """Return what was measured by the protocol of a series; nothing where its protocol is not known in full."""
+    if series.probe != "linear" or series.settings is None:
+        return []
+    on = [one for studies in found.values() for one in studies if dataset_of(one.data) == series.dataset]
+    rows = [_beside(series, results, arm) for results in on for arm in arms_of(results)]
+    return [row for row in rows if row is not None]
+
+
+def _beside(series: Series, results: StudyResults, arm: ArmResults) -> FieldRow | None:
+    """Return a published number and ours, where every setting that it gives is ours; None elsewhere."""
+    own, column = settings_of(results, arm), arm.summary.get("linear")
+    value = series.rows.get("all" if series.varies == "none" else own.get(series.varies))
+    protocol = PublishedProtocol(
+        settings=series.settings or {}, filled={}, given_settings={}, probe_settings={}, filled_probe={},
+        crop_scale=own.get("pretrain.augmentation.crop_scale"),
+    )  # fmt: skip
+    apart = [text for text in differences(own, results.data, protocol) if not text.startswith("views:")]
+    if column is None or value is None or apart:
+        return None
+    return {
+        "source": series.source, "protocol": series.protocol, "paper": f"{value:.2f} %",
+        "arm": f"{results.study}: {arm.name} on {data_of(results.data)}",
+        "ours": f"{figure_of(column.mean, '.2f', 100)} %", "n": str(column.n),
+    }  # fmt: skip

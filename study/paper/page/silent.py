@@ -1,0 +1,76 @@
+"""What the paper does not say, with what its study measured."""
+
+from typing import TypedDict
+
+from study.paper.evidence import Found, arms_of, baseline_of, nearest, paired, probe_of
+from study.paper.page.commands import ablate
+from study.paper.page.values import basis_text, bounds_text, value_text
+from study.paper.published import Silence, SourcePaper
+from study.reporting.format import figure_of
+from study.reporting.names import measure_name
+from study.results.schema import ArmResults, StudyResults
+
+
+class Effect(TypedDict):
+    """What an arm comes to against the baseline, as text."""
+
+    arm: str
+    text: str
+    interval: str
+    measure: str
+
+
+class SilentRow(TypedDict):
+    """What the paper does not say, and what was measured of it."""
+
+    about: str
+    study: str
+    measured: list[Effect]
+    basis: str
+    command: str
+
+
+def silent_rows(paper: SourcePaper, found: Found) -> list[SilentRow]:
+    """Return each silence, with the arms of its study against their baseline; and the spread over seeds."""
+    return [*(_silent(silence, paper, found) for silence in paper.silent), _seeds(found, paper)]
+
+
+def _silent(silence: Silence, paper: SourcePaper, found: Found) -> SilentRow:
+    trained = silence.study != "generalisation"
+    results = nearest(found.get(silence.study, ()), paper, dataset="cifar10", trained=trained)
+    arms = [] if results is None else [(results, arm) for arm in arms_of(results) if not arm.is_baseline]
+    return {
+        "about": silence.about, "study": silence.study, "measured": [_effect(of, arm) for of, arm in arms],
+        "basis": basis_text(results), "command": ablate(silence.study, "cifar10"),
+    }  # fmt: skip
+
+
+def _effect(results: StudyResults, arm: ArmResults) -> Effect:
+    probe, baseline = probe_of(results), baseline_of(results)
+    difference = paired(arm, baseline, probe)
+    return {
+        "arm": f"{arm.name} over {baseline.name}", "text": value_text(difference, "points"),
+        "interval": bounds_text(difference, "points"), "measure": measure_name(probe),
+    }  # fmt: skip
+
+
+def _seeds(found: Found, paper: SourcePaper) -> SilentRow:
+    """Return how far the baseline's accuracy spreads over seeds, of which the paper has one."""
+    results = nearest(found.get("stem", ()), paper, dataset="cifar10")
+    results = results or nearest(found.get("lambda-mu-nu", ()), paper, dataset="cifar10")
+    return {
+        "about": "how many seeds there were", "study": "stem", "measured": _spread(results) if results else [],
+        "basis": basis_text(results), "command": ablate("stem", "cifar10"),
+    }  # fmt: skip
+
+
+def _spread(results: StudyResults) -> list[Effect]:
+    """Return the standard deviation over seeds of the baseline's accuracy; nothing where there is one seed."""
+    baseline, probe = baseline_of(results), probe_of(results)
+    column = baseline.summary.get(probe)
+    if column is None or column.sd is None:
+        return []
+    return [{
+        "arm": f"standard deviation over seeds of {baseline.name}", "measure": measure_name(probe),
+        "text": f"{figure_of(column.sd, '.2f', 100)} points", "interval": f"n = {column.n}",
+    }]  # fmt: skip

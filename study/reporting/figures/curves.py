@@ -1,0 +1,159 @@
+"""Curves over epochs or eigenvalues: a line an arm, each named at its right end."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, TypedDict
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from study.reporting.figures.drawing import drawn, label_width, new_figure, shortened
+from study.reporting.palette import MUTED, collapse_style
+
+DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
+MANY_ARMS = 14  # beyond this, line labels no longer fit beside a panel of this height
+DECADES = 6  # of a logarithmic axis; a collapsed run's 1e-12 would flatten every other curve
+
+Line = tuple[list[int], list[tuple[float, float, float]]]  # x; and at each x (mean, lowest, highest) over seeds
+
+
+class LineStyle(TypedDict):
+    """Whose line it is: the baseline's is thick, the control's is dotted and grey."""
+
+    label: str
+    is_baseline: bool
+    is_control: bool
+    type: str | None  # of collapse
+
+
+class _End(NamedTuple):
+    """Where a line ends and what is written there; `x` is None for one that spans the panel."""
+
+    x: float | None
+    y: float
+    label: str
+    colour: str
+    bold: bool
+
+
+@drawn
+def curves(
+    styles: Sequence[LineStyle], lines: Sequence[Line], *, log: bool = False, xlabel: str = "epoch",
+    reference: tuple[str, float] | None = None, from_zero: bool = False, log_x: bool = False,
+) -> Figure:  # fmt: skip
+    """Draw one quantity, a line an arm (mean over seeds) with a band from lowest to highest.
+
+    Args:
+        styles: one a line.
+        lines: one an arm; an empty one is left out.
+        log, log_x: whether the axis of y or x is logarithmic.
+        reference: (label, value) of a dashed line.
+        from_zero: whether a linear axis begins at zero.
+    """
+    shown = [(style, x, y) for style, (x, y) in zip(styles, lines) if x]
+    names = [shortened(style["label"], 22) for style, _, _ in shown]
+    figure, axes = new_figure(250, 38, 22 + label_width([*names, reference[0] if reference else ""]))
+    values = [value for _, _, y in shown for point in y for value in point] + ([reference[1]] if reference else [])
+    floor = _set_scale(axes, values, log=log, from_zero=from_zero)
+    ends: list[_End] = []
+    used: dict[str | None, int] = {}
+    for (style, x, y), name in zip(shown, names):
+        nth = used[style["type"]] = used.get(style["type"], -1) + (0 if style["is_baseline"] else 1)
+        end = _line(
+            axes, style, x, [[max(v, floor) for v in column] for column in zip(*y)], nth=nth, few=len(shown) <= MANY_ARMS
+        )
+        if len(shown) <= MANY_ARMS or style["is_baseline"]:
+            ends.append(end._replace(label=name))
+    if reference:
+        axes.axhline(reference[1], color=MUTED, linewidth=0.9, linestyle="--", zorder=1.5)
+        ends.append(_End(None, reference[1], reference[0], MUTED, False))
+    _set_x(axes, [x for _, xs, _ in shown for x in xs], xlabel, log_x)
+    _name_lines(figure, axes, ends)
+    return figure
+
+
+def _line(axes: Axes, style: LineStyle, x: list[int], columns: list[list[float]], *, nth: int, few: bool) -> _End:
+    """Draw one line from its (mean, lowest, highest) columns, with a band where there are few; return its end."""
+    mean, low, high = columns
+    is_baseline = style["is_baseline"]
+    colour = MUTED if style["is_control"] else collapse_style(style["type"])[0]
+    dash = ":" if style["is_control"] else "-" if is_baseline else DASHES[nth % len(DASHES)]
+    axes.plot(x, mean, color=colour, linestyle=dash, linewidth=2.6 if is_baseline else 1.3,
+              alpha=1 if few or is_baseline else 0.45, zorder=3 if is_baseline else 2,
+              marker="o" if len(x) == 1 else None, markersize=3)  # fmt: skip
+    if few:
+        axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
+    return _End(x[-1], mean[-1], style["label"], colour, is_baseline)
+
+
+def _set_x(axes: Axes, xs: Sequence[float], xlabel: str, log_x: bool) -> None:
+    """Set the axis of x for the values `xs`."""
+    axes.set_xlabel(xlabel, fontsize=8.5)
+    if xs and max(xs) > min(xs):
+        axes.set_xlim(min(xs), max(xs))
+    if log_x:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(axis="x", visible=False)
+
+
+def _set_scale(axes: Axes, values: Sequence[float], *, log: bool, from_zero: bool) -> float:
+    """Set the axis of y for `values`; return the lowest value that is drawn, -inf on a linear axis."""
+    positive = [value for value in values if value > 0]
+    if log and positive:
+        floor, top = max(min(positive), max(positive) * 10**-DECADES), max(positive)
+        axes.set_yscale("log")
+        axes.set_ylim(floor / 1.3, top * 1.3)
+        if top / floor < 30:  # within a decade or so, powers of ten alone would leave the axis without a number
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+        return floor
+    low, high = (min(values), max(values)) if values else (0, 1)
+    low = min(low, 0) if from_zero else low
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1
+    axes.set_ylim(low - margin, high + margin)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}".replace("-", "−")))
+    return -math.inf
+
+
+def _power_of_ten(value: float, _position: int | None = None) -> str:
+    exponent = math.floor(math.log10(value) + 1e-9)
+    if -3 < exponent < 4:
+        return f"{value:g}"
+    digit = f"{value / 10**exponent:.0f}"
+    power = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return ("" if digit == "1" else f"{digit}·") + f"10{power}"
+
+
+def _name_lines(figure: Figure, axes: Axes, ends: Sequence[_End]) -> None:
+    """Write each line's name beside its right end, moved up or down until no two names touch."""
+    height = axes.get_position().height * figure.get_figheight() * 72
+    to_points = axes.transAxes.inverted()
+    wanted = sorted((to_points.transform(axes.transData.transform((1, end.y)))[1] * height, i) for i, end in enumerate(ends))
+    placed = spread([y for y, _ in wanted], gap=min(10, height / max(len(ends) - 1, 1)), top=height)
+    for (y_line, i), y in zip(wanted, placed):
+        end = ends[i]
+        x_data = axes.get_xlim()[1] if end.x is None else end.x
+        x_line = to_points.transform(axes.transData.transform((x_data, end.y)))[0]
+        axes.plot([x_line, 1.02, 1.05], [y_line / height, y_line / height, y / height], color=end.colour, linewidth=0.8,
+                  transform=axes.transAxes, clip_on=False)  # fmt: skip
+        axes.text(1.06, y / height, end.label, transform=axes.transAxes, fontsize=8, va="center_baseline",
+                  fontweight="bold" if end.bold else "normal")  # fmt: skip
+
+
+def spread(wanted: Sequence[float], *, gap: float, top: float) -> list[float]:
+    """Return positions at least `gap` apart and within [0, top], near the sorted `wanted`."""
+    placed: list[float] = []
+    for y in wanted:  # push up
+        placed.append(max(y, placed[-1] + gap if placed else 0))
+    ceiling = top
+    for i in reversed(range(len(placed))):  # push back down
+        placed[i] = min(placed[i], ceiling)
+        ceiling = placed[i] - gap
+    return placed

@@ -1,0 +1,75 @@
+"""The dot plot: the accuracy of each arm, a dot a seed."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from study.reporting.figures.drawing import MANY_POINTS, drawn, label_width, legend_of_types, new_figure, shortened, tip
+from study.reporting.format import finite, is_finite
+from study.reporting.palette import GRID, INK, MUTED, PAPER, collapse_style
+
+
+class DotRow(TypedDict):
+    """An arm: `mean` and `values` are shares; `seeds`, `values` and `types` (of collapse) have one entry a seed."""
+
+    label: str
+    is_baseline: bool
+    is_control: bool
+    mean: float | None
+    seeds: Sequence[int]
+    values: Sequence[float | None]
+    types: Sequence[str | None]
+
+
+@drawn
+def dot_plot(rows: Sequence[DotRow], *, chance: float | None = None) -> Figure:
+    """Draw a dot a seed, a tick at each arm's mean, and the controls' means as dashed lines; `chance` is a share."""
+    labels = [shortened(row["label"]) for row in rows]
+    figure, axes = new_figure(62 + 19 * len(rows), label_width(labels) + 6, 14, bottom=54)
+    everything = [100 * value for row in rows for value in finite([*row["values"], row["mean"]])]
+    low, high = (min(everything), max(everything)) if everything else (0, 100)
+    margin = max(0.06 * (high - low), 0.5)
+    axes.set_xlim(low - margin, high + margin)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    for y, row in enumerate(rows):
+        _row(axes, y, row, tips=len(everything) < MANY_POINTS)
+    if chance is not None and low - margin < 100 * chance < high + margin:
+        axes.axvline(100 * chance, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        axes.annotate("chance", (100 * chance, 0), (2, 0), xycoords=("data", "axes fraction"),
+                      textcoords="offset points", fontsize=7.5, color=MUTED)  # fmt: skip
+    axes.set_yticks(range(len(rows)), labels, fontsize=8.5)
+    for tick, row in zip(axes.get_yticklabels(), rows):
+        tick.set_color(INK)
+        tick.set_fontweight("bold" if row["is_baseline"] else "normal")
+        tick.set_fontstyle("italic" if row["is_control"] else "normal")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=high - low > 6))
+    axes.grid(axis="y", visible=False)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("test accuracy, %", fontsize=8.5)
+    measured = [zip(row["types"], row["values"]) for row in rows if not row["is_control"]]
+    legend_of_types(figure, [name for pairs in measured for name, value in pairs if is_finite(value)])
+    return figure
+
+
+def _row(axes: Axes, y: int, row: DotRow, *, tips: bool) -> None:
+    """Draw one arm at height `y`."""
+    if row["is_baseline"]:
+        axes.axhspan(y - 0.5, y + 0.5, color=GRID, alpha=0.45, linewidth=0)
+    dots = [(seed, value, name) for seed, value, name in zip(row["seeds"], row["values"], row["types"]) if is_finite(value)]
+    mean = finite([row["mean"]])
+    if not dots:
+        axes.text(0.01, y, "no finished run", transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=MUTED)
+    if mean and row["is_control"]:
+        axes.axvline(100 * mean[0], color=MUTED, linewidth=0.9, linestyle="--", zorder=1.5)
+    if mean:
+        axes.plot([100 * mean[0]] * 2, [y - 0.42, y + 0.42], color=INK, linewidth=1.4, zorder=2.5, solid_capstyle="butt")
+    for index, (seed, share, name) in enumerate(dots):  # spread a little, so that equal seeds show as two dots
+        colour, marker, _ = (MUTED, "o", "") if row["is_control"] else collapse_style(name)
+        offset, value = 0.44 * (index / (len(dots) - 1) - 0.5) if len(dots) > 1 else 0, 100 * share
+        (dot,) = axes.plot(value, y + offset, marker, color=colour, markersize=5, markeredgecolor=PAPER,
+                           markeredgewidth=0.6, alpha=0.9, zorder=3)  # fmt: skip
+        if tips:
+            tip(dot, f"{row['label']}, seed {seed}: {value:.2f} %, {'untrained' if row['is_control'] else name}")

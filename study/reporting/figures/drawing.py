@@ -1,0 +1,107 @@
+"""Draw every figure in one style, as an SVG of the same bytes everywhere.
+
+Every figure has one width, so that it reads on a phone.
+"""
+
+import functools
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import ParamSpec
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from study.reporting.palette import COLLAPSE_TYPES, GRID, INK, MUTED, NO_TYPE, PAPER, collapse_style
+
+WIDTH = 345.6  # points: about a phone's width in CSS pixels, so 9 point text is read at 9 pixels or more
+MANY_POINTS = 400  # beyond this, a dot carries no text of its own: the page would be made of them
+STYLE = {
+    "svg.fonttype": "none", "svg.hashsalt": "vicreg", "text.parse_math": False, "axes.unicode_minus": True,
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": GRID, "axes.facecolor": "none",
+    "xtick.color": GRID, "xtick.labelcolor": MUTED, "ytick.color": GRID, "ytick.labelcolor": MUTED,
+    "axes.grid": True, "grid.color": GRID, "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "axes.spines.top": False, "axes.spines.right": False, "xtick.major.size": 0, "ytick.major.size": 0,
+    "lines.solid_capstyle": "round", "figure.facecolor": PAPER,
+}  # fmt: skip
+P = ParamSpec("P")
+
+
+def drawn(function: Callable[P, Figure]) -> Callable[P, str]:
+    """Make a function that returns a Figure return its SVG, the same bytes whatever the user's settings."""
+
+    @functools.wraps(function)
+    def draw(*args: P.args, **kwargs: P.kwargs) -> str:
+        with matplotlib.rc_context(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # the browser has the font, we only measure
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(matplotlib.RcParams(STYLE))
+            return _svg(function(*args, **kwargs))
+
+    return draw
+
+
+def _svg(figure: Figure) -> str:
+    FigureCanvasSVG(figure)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]  # the prologue names a DTD on another host
+    text = re.sub(r"(font(?:-family)?: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1Helvetica, Arial, sans-serif", text)
+    text = re.sub(r'<g id="tip (.*?)">', lambda match: f"<g><title>{match[1]}</title>", text)
+    # A hundredth of a point is invisible; the digits after it are most of the file and differ between machines.
+    return re.sub(r' (?:d|x|y)="[^"]*"', lambda match: re.sub(r"(\.\d\d)\d+", r"\1", match[0]), text)
+
+
+def new_figure(height: float, left: float, right: float, *, top: float = 8, bottom: float = 36) -> tuple[Figure, Axes]:
+    """Return a figure of the common width with its one axes; `height` and the margins are in points."""
+    figure = Figure(figsize=(WIDTH / 72, height / 72))
+    box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (top + bottom) / height)
+    return figure, figure.add_axes(box)
+
+
+def name_rows(axes: Axes, labels: Sequence[str], *, fontsize: float = 8.5) -> None:
+    """Name rows from top to bottom on the y axis, with no lines across and none at the left."""
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_yticks(range(len(labels)), labels, fontsize=fontsize, color=INK)
+    axes.grid(axis="y", visible=False)
+
+
+def tip(artist: Artist, text: str) -> None:
+    """Give an artist a text that a pointer on it shows, with no script: the title of its group in the SVG."""
+    artist.set_gid(f"tip {' '.join(text.split())}")
+
+
+def shortened(label: str, length: int = 26) -> str:
+    """Return a label of at most `length` characters."""
+    return label if len(label) <= length else label[: length - 1] + "…"
+
+
+def label_width(labels: Iterable[str]) -> float:
+    """Return the width of the longest label in points, as 8.5 point text."""
+    return 8 + 4.7 * max((len(shortened(label)) for label in labels), default=0)
+
+
+def legend_of_types(figure: Figure, names: Sequence[str | None], *, no_value: bool = False) -> None:
+    """Draw the types of collapse among `names`, each with its colour and marker, below everything.
+
+    With `no_value` the cross of what came to no value, such as a pruned run, is among them.
+    """
+    shown = [name for name in COLLAPSE_TYPES if name in names]
+    if any(name not in COLLAPSE_TYPES for name in names):
+        shown.append("no verdict")
+    styles = [collapse_style(name)[:2] for name in shown]
+    if no_value:
+        shown.append("no value")
+        styles.append((NO_TYPE[0], "x"))
+    handles = [Line2D([], [], linestyle="", color=colour, marker=marker, markersize=5) for colour, marker in styles]
+    if handles:
+        figure.legend(handles, shown, loc="lower center", ncols=3 if len(shown) > 4 else len(shown), frameon=False,
+                      fontsize=7.5, handletextpad=0.0, columnspacing=0.9, borderpad=0, borderaxespad=0.2,
+                      labelcolor=INK, labelspacing=0.2)  # fmt: skip

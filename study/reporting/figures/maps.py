@@ -1,0 +1,75 @@
+"""Maps of images, such as a t-SNE, in the plane and in space."""
+
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d import Axes3D
+
+from study.reporting.figures.drawing import WIDTH, drawn, new_figure, shortened
+from study.reporting.palette import GRID, PAPER
+
+CLASS_COLOURS = (
+    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999999", "#8c6d00", "#6a3d9a", "#b3b300",
+)  # fmt: skip
+DENSE = 3000  # points from which on a map is a picture within the figure, not a shape each
+MANY_CLASSES = 20  # beyond this, the names of classes no longer fit
+
+
+def class_colour(index: int, n_classes: int) -> str:
+    """Return the colour of class `index` of `n_classes`."""
+    if n_classes <= len(CLASS_COLOURS):
+        return CLASS_COLOURS[index]
+    return to_hex(matplotlib.colormaps["turbo"](index / max(n_classes - 1, 1)))
+
+
+@drawn
+def map_2d(points: Sequence[Sequence[float]], labels: Sequence[int], classes: Sequence[str]) -> Figure:
+    """Draw `points` (N, 2) coloured by class, each class named at the median of its points.
+
+    Args:
+        points: (N, 2).
+        labels: (N,), indices of `classes`.
+        classes: the names.
+    """
+    figure, axes = new_figure(WIDTH, 6, 6, top=6, bottom=6)
+    for index, name in enumerate(classes):
+        mine = [point for point, label in zip(points, labels) if label == index]
+        if not mine:
+            continue
+        colour = class_colour(index, len(classes))
+        x, y = zip(*mine)
+        axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgewidth=0, alpha=0.85,
+                  rasterized=len(points) > DENSE)  # fmt: skip
+        if len(classes) <= MANY_CLASSES:
+            box = {"boxstyle": "round,pad=0.2", "facecolor": PAPER, "edgecolor": colour, "alpha": 0.9, "linewidth": 0.9}
+            axes.text(_middle(x), _middle(y), shortened(name, 14), ha="center", va="center", fontsize=8, bbox=box)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_axis_off()
+    return figure
+
+
+def _middle(axis: Sequence[float]) -> float:
+    """Return the median of (n,) values, the upper one of two."""
+    return sorted(axis)[len(axis) // 2]
+
+
+@drawn
+def map_3d(
+    points: Sequence[Sequence[float]], labels: Sequence[int], classes: Sequence[str], *, azimuth: float
+) -> Figure:  # fmt: skip
+    """Draw `points` (N, 3) coloured by class as in the plane, seen from `azimuth` degrees."""
+    figure = Figure(figsize=(WIDTH / 72, WIDTH / 72))
+    axes = figure.add_axes((0.0, 0.0, 1, 1), projection="3d", elev=22, azim=azimuth)
+    assert isinstance(axes, Axes3D)
+    axes.set_box_aspect(None, zoom=1.2)
+    if points:
+        colours = [class_colour(label, len(classes)) for label in labels]
+        axes.scatter(*zip(*points), c=colours, s=8, linewidths=0, depthshade=True, rasterized=len(points) > DENSE)
+    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
+        axis.set_ticklabels([])
+        axis.set_pane_color((0, 0, 0, 0))
+        axis.line.set_color(GRID)
+        axis._axinfo["grid"].update(color=GRID, linewidth=0.6)
+    return figure

@@ -1,0 +1,180 @@
+"""Numbers and settings as text: the one place where a report's numbers are formatted."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict, TypeGuard
+
+from study.reporting.names import is_accuracy, key_name
+from study.results.comparisons import ColumnSummary, Difference, Outcomes
+
+ALPHA = 0.05
+
+
+class Paired(TypedDict):
+    """A difference as a cell shows it: the mean, its interval and n, and whether it is told apart from zero."""
+
+    text: str
+    interval: str
+    told: bool
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Return whether a value is a finite number; True and False are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def finite(values: Iterable[object]) -> list[float]:
+    """Return the values that are finite numbers."""
+    return [value for value in values if is_finite(value)]
+
+
+def signed(value: float, spec: str = ".1f") -> str:
+    """Return `value` with its sign, and a true minus."""
+    return f"{value:+{spec}}".replace("-", "−")
+
+
+def figure_of(value: object, spec: str = ".3g", scale: float = 1) -> str:
+    """Return `value` times `scale` as text, a dash where it is missing or not finite."""
+    return f"{value * scale:{spec}}".replace("-", "−") if is_finite(value) else "–"
+
+
+def percent(share: float | None, sd: float | None = None) -> str:
+    """Return a share in percent, with its standard deviation over seeds where there is one: `96.10 ± 0.40`."""
+    return figure_of(share, ".2f", 100) + (f" ± {figure_of(sd, '.2f', 100)}" if sd is not None else "")
+
+
+def points(share: float | None) -> str:
+    """Return a difference of shares in percentage points, with its sign: `+0.28`, and `0.00` for none."""
+    return figure_of(share, "+.2f" if share is not None and abs(share) >= 5e-5 else ".2f", 100)
+
+
+def many(words: Sequence[str], *, most: int = 3) -> str:
+    """Return `a, b, c and 4 more`."""
+    rest = len(words) - most
+    return ", ".join(words[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def mean_and_sd(entry: ColumnSummary | None, name: str) -> str:
+    """Return `96.1 ± 0.4`, in percent for an accuracy; without ± where there are fewer than two seeds."""
+    if entry is None or not is_finite(entry.mean):
+        return "–"
+    spec, scale = _unit_of(name)
+    text = figure_of(entry.mean, spec, scale)
+    return f"{text} ± {figure_of(entry.sd, spec, scale)}" if entry.n >= 2 and is_finite(entry.sd) else text
+
+
+def _unit_of(name: str) -> tuple[str, float]:
+    """Return the format and the factor of a measure: percent for an accuracy."""
+    return (".1f", 100) if is_accuracy(name) else (".3g", 1)
+
+
+def paired(entry: Difference | None, name: str, *, adjusted: bool = True) -> Paired:
+    """Return a difference as a cell; one that is told apart from zero is starred.
+
+    It is told apart by Holm's p where it is `adjusted`, and by its own interval elsewhere.
+    """
+    if entry is None or not is_finite(entry.mean):
+        return no_difference("–")
+    spec, scale = _unit_of(name)
+    text = signed(entry.mean * scale, spec)
+    bounds = finite_pair(entry.low, entry.high)
+    if entry.n <= 2 or bounds is None:
+        why = "the same at each seed, " if entry.n > 2 else ""
+        return {"text": text, "interval": f"{why}no interval, n = {entry.n}", "told": False}
+    low, high = bounds
+    p = entry.p_holm
+    told = p is not None and p < ALPHA if adjusted else low > 0 or high < 0
+    interval = f"[{signed(low * scale, spec)}, {signed(high * scale, spec)}], n = {entry.n}"
+    return {"text": f"{text} *" if told else text, "interval": interval, "told": told}
+
+
+def no_difference(text: str) -> Paired:
+    """Return the cell of a difference that is not there, with `text` in its place."""
+    return {"text": text, "interval": "", "told": False}
+
+
+def certainty_of(entry: Difference | None) -> list[str]:
+    """Return what a difference of the primary accuracy says beside its interval, a line each."""
+    if entry is None or not is_finite(entry.mean):
+        return []
+    if entry.n < 3:
+        return [f"n = {entry.n}: descriptive only"]
+    if entry.low is None:
+        return ["no spread over seeds to tell by"]
+    lines, detail = [f"Holm's p {p_value(entry.p_holm)}"], entry.detail
+    if detail is None:
+        return lines
+    if is_finite(detail.effect_size):
+        lines.append(f"g = {signed(detail.effect_size)}")
+    if is_finite(detail.probability_better):
+        lines.append(f"P(better) {detail.probability_better:.2f}")
+    if is_finite(detail.test_error):
+        lines.append(f"test images ± {figure_of(detail.test_error, '.1f', 100)}")
+    return lines
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value as text, with the sign of relation before it."""
+    return "–" if not is_finite(p) else "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def outcome_lines(outcomes: Outcomes | None) -> str:
+    """Return how many of an arm's runs collapsed, with the interval of the share."""
+    if outcomes is None or not outcomes.asked:
+        return ""
+    bounds = f"[{100 * outcomes.low:.0f}, {100 * outcomes.high:.0f}] %"
+    return f"{outcomes.collapsed} of {outcomes.asked} collapsed {bounds}"
+
+
+def objective_text(name: str, value: object) -> str:
+    """Return the value of a search's objective as text."""
+    if name == "cost":
+        return figure_of(value, ".3g")
+    return figure_of(value, ".1f", 1 if name.startswith("rankme") else 100)
+
+
+def quantity(value: float) -> str:
+    """Return a large count in words that a reader can hold: 718 thousand, 1.2 million, 20.0 trillion."""
+    if value < 10_000:
+        return f"{value:,.0f}"
+    if value < 1_000_000:
+        return f"{value / 1000:,.0f} thousand"
+    for size, name in ((1e9, "million"), (1e12, "billion"), (1e15, "trillion")):
+        if value < size:
+            return f"{1000 * value / size:,.1f} {name}"
+    return f"{value / 1e15:,.1f} quadrillion"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the unit that a person would use."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def finite_pair(low: object, high: object) -> tuple[float, float] | None:
+    """Return (low, high), or None unless both are finite numbers."""
+    return (low, high) if is_finite(low) and is_finite(high) else None
+
+
+def settings_lines(settings: Mapping[str, Any]) -> list[str]:
+    """Return {'pretrain.nu': 1} as ['nu = 1']."""
+    return [f"{key_name(key)} = {plain(value)}" for key, value in settings.items()]
+
+
+def plain(value: Any) -> str:
+    """Return a setting as it stands in params.yaml."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def without_paths(text: object) -> str:
+    """Return `text` with absolute paths cut to their last name: two clones must write one report."""
+    return re.sub(r"(?<![\w.:/])/(?:[^\s/'\":,()]+/)+", "…/", str(text))
+
+
+def short(digest: str | None) -> str:
+    """Return the first 12 characters of a digest or commit, with its `-dirty` kept."""
+    text = (digest or "").removeprefix("sha256:")
+    return (text[:12] + ("-dirty" if text.endswith("-dirty") else "")) or "–"

@@ -1,0 +1,138 @@
+"""What a report is made from: files of other stages, read and checked."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from study.projection.results import Projection, read_projection
+from study.results.certificate import Certificate, certified, read_certificate
+from study.results.files import read_results
+from study.results.json_values import from_values
+from study.results.schema import StudyResults
+from vicreg.errors import InputError
+
+Record = TypeVar("Record")
+
+REMEDY = "run the stage that writes it again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Test accuracies of one run and of its untrained control, by probe; `digest` is the run's."""
+
+    trained: Mapping[str, float | None]
+    control: Mapping[str, float | None]
+    digest: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunTiming:
+    """How many seconds a run trained, and the joules it used where the device counts them."""
+
+    seconds: float
+    joules: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What a study's runs took, by digest."""
+
+    runs: Mapping[str, RunTiming]
+
+
+class ProbePoint(NamedTuple):
+    """The accuracy of the linear protocol after one epoch, as a share."""
+
+    network: str
+    split: str
+    epoch: int
+    top1: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Everything that a report shows. All but the results may be missing."""
+
+    study: StudyResults
+    projection: Projection | None = None
+    evaluation: Evaluation | None = None
+    curves: tuple[ProbePoint, ...] = ()
+    certificate: Certificate | None = None
+    timing: Timing = field(default_factory=lambda: Timing(runs={}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """The files that a report is read from. All but the results may be missing."""
+
+    results: Path
+    projection: Path | None = None
+    evaluation: Path | None = None
+    curves: Path | None = None
+    certificate: Path | None = None
+    timing: Path | None = None
+
+
+def read_inputs(sources: Sources) -> Inputs:
+    """Read everything that a report shows; of a certificate the part that is of these results.
+
+    Raises:
+        InputError: for a file that is missing or malformed, in one sentence.
+    """
+    study = read_results(sources.results)
+    if not study.arms:
+        raise InputError(f"{sources.results} must have at least one arm, but has none; run the study first.")
+    return Inputs(
+        study=study,
+        projection=read_projection(sources.projection) if sources.projection else None,
+        evaluation=_read(Evaluation, sources.evaluation) if sources.evaluation else None,
+        curves=read_curves(sources.curves) if sources.curves else (),
+        certificate=certified(_certificate(sources.certificate), study),
+        timing=_read(Timing, sources.timing) if sources.timing else Timing(runs={}),
+    )
+
+
+def _read(record: type[Record], path: Path) -> Record:
+    """Return the JSON object in a file as a dataclass."""
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except ValueError as error:
+        raise InputError(f"{path} must be JSON, but it is malformed ({error}); {REMEDY}.") from None
+    return from_values(record, values, where=str(path), remedy=REMEDY)
+
+
+def read_curves(path: Path) -> tuple[ProbePoint, ...]:
+    """Read the linear protocol epoch by epoch from a CSV with the columns network, split, epoch and top1.
+
+    Raises:
+        InputError: if there is no such file, or it is malformed.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as lines:
+            return tuple(
+                ProbePoint(row["network"], row["split"], int(row["epoch"]), float(row["top1"]))
+                for row in csv.DictReader(lines)
+            )
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} must have the columns network, split, epoch and top1, but is malformed ({error}); run the "
+                         "evaluate stage again.") from None  # fmt: skip
+
+
+def _certificate(path: Path | None) -> Certificate | None:
+    if path is None:
+        return None
+    certificate = read_certificate(path)
+    if certificate is None:
+        raise InputError(f"{path} must be a readable file, but there is none; run the stage that writes it first.")
+    return certificate
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} must be a readable file, but: {error.strerror}; run the stage that writes it first.")

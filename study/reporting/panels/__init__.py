@@ -1,0 +1,1 @@
+"""A study's figures, each with its title and the table of what it shows."""

@@ -1,0 +1,37 @@
+"""All figures of a report, in the groups that its sections show."""
+
+from collections.abc import Sequence
+
+from study.reporting.inputs import ProbePoint
+from study.reporting.panels.accuracy import accuracy_panel, forest_panels, path_panels
+from study.reporting.panels.classes import class_panels
+from study.reporting.panels.curves import collapse_panels, loss_panels, probe_panels, spectrum_panels
+from study.reporting.panels.panel import Panel
+from study.reporting.panels.phase_diagram import phase_panels
+from study.reporting.panels.predictors import predictor_panels
+from study.reporting.panels.search import search_panels
+from study.reporting.selection import shown_arms, trained_arms
+from study.results.schema import StudyResults
+
+
+def groups_of(study: StudyResults, measures: Sequence[str], curves: Sequence[ProbePoint] = ()) -> dict[str, list[Panel]]:
+    """Return the figures of a study by group.
+
+    Args:
+        study: the results.
+        measures: probes whose accuracies are shown beside the primary one's.
+        curves: the linear protocol epoch by epoch.
+    """
+    arms = shown_arms(study)
+    trained = trained_arms(arms)
+    return {
+        "forest": forest_panels(study, trained),
+        "accuracy": [accuracy_panel(study, arms, name) for name in dict.fromkeys([study.primary, *measures])],
+        "design": [*phase_panels(study, trained), *search_panels(study), *path_panels(study)],
+        "loss": loss_panels(study, trained),
+        "collapse": collapse_panels(arms, trained),
+        "spectra": spectrum_panels(arms),
+        "predictors": predictor_panels(study, trained),
+        "probe": probe_panels(curves),
+        "classes": class_panels(study),
+    }

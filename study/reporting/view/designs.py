@@ -1,0 +1,217 @@
+"""What a design was made to find, as tables and sentences."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from study.reporting.format import (
+    figure_of,
+    finite_pair,
+    is_finite,
+    mean_and_sd,
+    objective_text,
+    p_value,
+    paired,
+    plain,
+    settings_lines,
+    signed,
+    without_paths,
+)
+from study.reporting.names import key_name, measure_name, metric_name, objective_axis
+from study.reporting.terms import SCALED
+from study.results.comparisons import Correlation, Difference, Interval
+from study.results.findings import AnovaEffect, AnovaTable, ImportanceTable, PathStep, Trial
+from study.results.schema import StudyResults
+
+
+class Table(TypedDict):
+    """A table as text, and sentences below it."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+class PathTable(Table):
+    """The walk along a path; `to` is the arm where it ends."""
+
+    to: str
+
+
+class TrialTable(Table):
+    """The trials of a search, and how they were proposed."""
+
+    sampler: str
+
+
+class PredictorTable(TypedDict):
+    """Rank correlations of metrics with accuracy, and what they say."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    note: str
+
+
+def anova_table(study: StudyResults) -> Table | None:
+    """Return the analysis of variance of a grid, or the reason why there is none; None for other designs."""
+    grid = study.grid
+    if grid is None:
+        return None
+    if grid.anova is None:
+        reason = f"There is no analysis of variance: {without_paths(grid.reason)}"
+        return {"columns": [], "rows": [], "notes": [reason]}
+    columns = ["Term", "df", "F", "p", "share", "partial η²", "ω²"]
+    rows = [_effect_row(effect) for effect in grid.anova.effects]
+    return {"columns": columns, "rows": rows, "notes": _anova_notes(grid.anova, study.primary)}
+
+
+def _effect_row(effect: AnovaEffect) -> list[str]:
+    shares = (effect.share, effect.partial_eta_squared, effect.omega_squared)
+    return [effect.term, plain(effect.df), figure_of(effect.f), p_value(effect.p).removeprefix("= "),
+            *(figure_of(share, ".2f") for share in shares)]  # fmt: skip
+
+
+def _anova_notes(table: AnovaTable, primary: str) -> list[str]:
+    notes = [f"Share of the variance and type II sums of squares, on {measure_name(primary)} of {table.n} "
+             f"runs, the seed as a block; {table.residual_df} degrees of freedom are left for the error. It takes the "
+             "spread over seeds to be the same in every cell, which a collapsed cell need not keep: read the sizes of "
+             "effects, not the last digit of a p-value."]  # fmt: skip
+    if table.dropped:
+        notes.append(f"Not estimable, for cells that have no result: {', '.join(table.dropped)}.")
+    if table.missing:
+        notes.append(f"{table.missing} runs have no accuracy and are left out.")
+    return notes
+
+
+def importance_table(study: StudyResults) -> Table | None:
+    """Return how much of a search's variation each parameter explains, or the reason why that is not known."""
+    search = study.search
+    if search is None:
+        return None
+    found = search.importances
+    if found is None:
+        return {"columns": [], "rows": [], "notes": [without_paths(search.importances_reason)]}
+    return {"columns": ["Parameter", "fANOVA", "PED-ANOVA"], "rows": _importance_rows(found), "notes": [
+        f"From {found.n} finished trials. fANOVA (Hutter et al., 2014) explains the variance over the whole space, "
+        "PED-ANOVA (Watanabe et al., 2023) what sets the best quarter of trials apart, so they may disagree and both "
+        "be right. The controls: trials took their seeds in turn, and a number drawn at random stood beside each, "
+        "anew in every fit; the floor is the most that it ever got. A number not above the floor, or a choice not "
+        "above the seed, is not told apart from noise. Pruned trials have no value and are no part of this."
+    ]}  # fmt: skip
+
+
+def _importance_rows(found: ImportanceTable) -> list[list[str]]:
+    rows = [[key_name(row.label), figure_of(row.fanova, ".2f"), figure_of(row.ped_anova, ".2f")] for row in found.rows]
+    return [*rows, ["noise floor", *(figure_of(found.floor.get(name), ".2f") for name in ("fanova", "ped_anova"))]]
+
+
+def trial_table(study: StudyResults) -> TrialTable | None:
+    """Return every trial of a search; None for other designs."""
+    search = study.search
+    if search is None:
+        return None
+    keys = list(dict.fromkeys(key for trial in search.trials for key in trial.settings))
+    columns = ["Trial", *map(key_name, keys), "seed", *map(objective_axis, search.objectives), "Outcome", "Epochs",
+               "Pareto-optimal"]  # fmt: skip
+    rows = [[*_trial_row(trial, keys, search.objectives), "yes" if trial.name in search.front else ""]
+            for trial in search.trials]  # fmt: skip
+    return {"columns": columns, "rows": rows, "notes": [], "sampler": search.sampler}
+
+
+def _trial_row(trial: Trial, keys: Sequence[str], objectives: Sequence[str]) -> list[str]:
+    values = (objective_text(name, trial.values.get(name)) for name in objectives)
+    settings = (plain(trial.settings.get(key)) for key in keys)
+    return [trial.name, *settings, plain(trial.seed), *values, trial.outcome, f"{trial.epochs} of {trial.planned}"]
+
+
+def tuning_table(study: StudyResults) -> Table | None:
+    """Return what tuning of nuisance parameters found for each arm; None where nothing was tuned."""
+    if not study.tuning:
+        return None
+    rows = [[row.arm, ", ".join(settings_lines(row.settings)), figure_of(row.value, ".1f", 100), row.outcome,
+             "chosen" if row.chosen else ""] for row in study.tuning]  # fmt: skip
+    return {"columns": ["Arm", "Tried", "Validation, %", "Outcome", ""], "rows": rows, "notes": []}
+
+
+def path_table(study: StudyResults) -> PathTable | None:
+    """Return the walk from the baseline to the best arm; None for other designs."""
+    path = study.path
+    if path is None:
+        return None
+    columns = ["Change", "Test, %", "Earned by this change, points", "Interval", "From the baseline, points", "Interval",
+               "Also tried here (validation)"]  # fmt: skip
+    notes = ["From the baseline one difference at a time, each round the one that is best on validation of all that are "
+             "left (ablation analysis, Fawcett & Hoos 2016); every step is real runs at every seed. What a change earns "
+             "depends on those before it."]  # fmt: skip
+    notes += [path.note] if path.note else []
+    rows = [_step_row(step, study.primary) for step in path.steps]
+    return {"to": path.to, "columns": columns, "rows": rows, "notes": notes}
+
+
+def _step_row(step: PathStep, primary: str) -> list[str]:
+    def cells(difference: Difference | None) -> list[str]:
+        shown = paired(difference, primary)
+        return [shown["text"], shown["interval"]]
+
+    return [step.change, mean_and_sd(step.summary, primary), *cells(step.gain), *cells(step.total),
+            "; ".join(step.alternatives) or "none left"]  # fmt: skip
+
+
+def predictor_table(study: StudyResults) -> PredictorTable | None:
+    """Return the rank correlations of collapse metrics with accuracy; None where there are none."""
+    found = study.predictors
+    if not found:
+        return None
+    top = found[0]
+    bounds = [finite_pair(row.spearman.low, row.spearman.high) for row in found]
+    surely = sum(1 for pair in bounds if pair and not pair[0] <= 0 <= pair[1])
+    note = (f"Over {top.runs} trained runs of {top.settings} settings, {metric_name(top.metric, top.space)} goes with test "
+            f"accuracy best (Spearman {signed(top.spearman.value or 0, '.2f')}); {surely} of {len(found)} metrics have an "
+            "interval that excludes zero. Intervals count settings, not runs, for seeds of one setting are no independent "
+            "evidence; they are not adjusted for the number of metrics. Runs that did not finish have no accuracy and "
+            "cannot be counted here.")  # fmt: skip
+    rows = [[metric_name(row.metric, row.space), _correlation(row.spearman), _correlation(row.kendall)] for row in found]
+    return {"columns": ["Metric", "Spearman's ρ", "Kendall's τ"], "note": note, "rows": rows}
+
+
+def _correlation(one: Correlation) -> str:
+    """Return a correlation with its interval."""
+    bounds = finite_pair(one.low, one.high)
+    interval = f" [{signed(bounds[0], '.2f')}, {signed(bounds[1], '.2f')}]" if bounds else ""
+    return figure_of(one.value, ".2f") + interval
+
+
+def scale_texts(study: StudyResults) -> list[str]:
+    """Return the source paper's remark on the scale of two terms, tested; nothing where it is not."""
+    claim = study.scale
+    if claim is None:
+        return []
+    factor, (first, second, weights) = claim.factor, SCALED
+    said = [f"unweighted, {first} is {_ratio(claim.ratio)} times {second}, and the first half "
+            f"{_of_one_scale(claim.ratio, factor)}"]  # fmt: skip
+    if claim.weighted:
+        said.append(f"weighted by {weights}, {_ratio(claim.weighted)} times, and it {_of_one_scale(claim.weighted, factor)}")
+    tally = [f"{collapsed} of {runs} runs whose {what} collapsed"
+             for (collapsed, runs), what in ((claim.same, "two terms are of one scale"), (claim.other, "terms are not"))
+             if runs]  # fmt: skip
+    return [f"The source paper says that {first} and {second} “converge to the same scale”, which “can be indicative "
+            f"of a collapse”. With “the same scale” read as within a factor of {factor:.1f}, at the end of the baseline's "
+            f"{claim.ratio.n} runs: {'; '.join(said)}. As for the second half: "
+            f"{'; '.join(tally) or 'no run to judge by'} (unweighted)."]  # fmt: skip
+
+
+def _ratio(interval: Interval) -> str:
+    """Return a ratio with its interval."""
+    known = is_finite(interval.low)
+    bounds = f" (95 % interval {figure_of(interval.low)} to {figure_of(interval.high)})" if known else ""
+    return figure_of(interval.mean) + bounds
+
+
+def _of_one_scale(interval: Interval, factor: float) -> str:
+    """Return whether a ratio is within a factor of 1, as far as its interval tells."""
+    bounds = finite_pair(interval.low, interval.high)
+    if bounds is None:
+        return f"cannot be judged (n = {interval.n})"
+    low, high = bounds
+    if 1 / factor <= low and high <= factor:
+        return "holds"
+    return "does not hold" if low > factor or high < 1 / factor else "is undetermined"

@@ -1,0 +1,63 @@
+"""What stands above a report's tables: warnings, scale, cost and design."""
+
+from study.reporting.format import duration, finite, plain, quantity, settings_lines, without_paths
+from study.reporting.inputs import Timing
+from study.reporting.names import key_name
+from study.reporting.selection import seeds_of
+from study.results.schema import StudyResults
+
+
+def warnings_of(study: StudyResults) -> list[str]:
+    """Return what a reader must know before the numbers, a sentence each."""
+    warnings = [without_paths(alert) for alert in study.alerts]
+    if study.data.note:
+        warnings.append(f"About the data: {without_paths(study.data.note)}")
+    if study.overrides:
+        warnings.append(f"Run with changes to the profile: {', '.join(settings_lines(study.overrides))}.")
+    if any(commit.endswith("-dirty") for commit in study.commits):
+        warnings.append("Some runs were made from code with uncommitted changes (commits marked -dirty).")
+    return warnings
+
+
+def scale_text(study: StudyResults) -> str:
+    """Return how many images, classes, arms, trials and seeds there are, in one sentence."""
+    data = study.data
+    arms = [arm for arm in study.arms if arm.role in ("arm", "step", "control")]
+    seeds, controls = seeds_of(arms), sum(arm.is_control for arm in arms)
+    untrained = ["", " and an untrained control"][controls] if controls < 2 else f" and {controls} untrained controls"
+    size = f" of {' × '.join(map(str, data.shape))}" if data.shape else ""
+    trials = sum(arm.role == "trial" for arm in study.arms)
+    searched = f", {trials} trials of a search" if trials else ""
+    return (f"{data.dataset}: {data.train} training, {data.validation} validation and {data.test} test images{size}, "
+            f"{len(data.classes)} classes; {len(arms) - controls} arms{untrained}{searched}; "
+            f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}.")  # fmt: skip
+
+
+def cost_text(study: StudyResults, timing: Timing) -> str:
+    """Return what the runs took, in one sentence; empty for results that do not say."""
+    cost = study.cost
+    if cost is None:
+        return ""
+    runs = timing.runs.values()
+    took = f"; {duration(sum(run.seconds for run in runs))} of training, all runs added up" if runs else ""
+    joules = sum(finite(run.joules for run in runs))
+    used = f", {joules / 3.6e6:.2g} kWh by the device's own counter" if joules else ""
+    pruned = study.search.pruned if study.search else None
+    saved = f" Pruning saved {100 * pruned.saved:.0f} % of the search's epochs." if pruned and pruned.trials else ""
+    return (f"Cost: {cost.runs} runs, {quantity(cost.epochs)} epochs, {quantity(cost.images)} images, "
+            f"{quantity(cost.operations)} operations{took}{used} on "
+            f"{study.environment.get('device', 'an unnamed device')}.{saved}")  # fmt: skip
+
+
+def design_rows(study: StudyResults) -> list[tuple[str, str]]:
+    """Return (term, text) of what was varied, what was tuned alike in every arm, and what was held."""
+    given = study.parameters
+    if given is None:
+        return []
+    tuned = [f"{key_name(key)} among {', '.join(map(plain, values))}" for key, values in given.nuisance.items()]
+    held = "; ".join(settings_lines(given.fixed))
+    return [
+        ("Scientific, varied to learn of it", ", ".join(map(key_name, given.scientific)) or "nothing"),
+        ("Nuisance, tuned alike in every arm", "; ".join(tuned) or "nothing"),
+        ("Fixed by the study", f"{held}; all else as the profile has it" if held else "all else, as the profile has it"),
+    ]

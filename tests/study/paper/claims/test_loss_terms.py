@@ -1,0 +1,89 @@
+"""The claims about the scale of two terms of the loss."""
+
+import pytest
+
+from study.paper.claims.loss_terms import judge_collapse, judge_scale
+from study.paper.judged import NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
+from tests.study.made_up import unfinished
+from tests.study.made_up_paper import PAPER, SPREAD, Paper, measured
+
+
+@pytest.fixture(scope="module")
+def paper(digits):
+    return Paper(digits)
+
+
+def losses(arm, seed, *, invariance, covariance, verdict="healthy", others="healthy"):
+    """A run that ends at about these two terms; they are of one scale, or not, in every arm alike."""
+    run = measured(arm, seed, 0.7 + SPREAD[seed])
+    noise = 1 + 0.02 * seed
+    run["history"][-1] |= {
+        "invariance": invariance * noise, "covariance": covariance,
+        "weighted_invariance": 25 * invariance * noise, "weighted_covariance": covariance,
+    }  # fmt: skip
+    run["verdict"] = {"name": verdict if arm == "25-25-1" else others, "reason": "As a test says."}
+    return run
+
+
+def curves(paper, judge, *, seeds=(0, 1, 2), **named):
+    outcome = lambda arm, seed: losses(arm, seed, **named)  # noqa: E731
+    return judge("scale", "says", [paper.results("lambda-mu-nu", outcome, seeds=seeds)], PAPER)
+
+
+def test_two_terms_are_of_one_scale_unweighted_or_weighted_or_neither(paper):
+    plain, weighted = curves(paper, judge_scale, invariance=1.0, covariance=1.0)
+    assert (plain.verdict, weighted.verdict) == (REPRODUCED, NOT_REPRODUCED)
+    assert "unweighted" in plain.arm and "weighted by λ and ν" in weighted.arm
+    assert weighted.ours.mean == pytest.approx(25 * plain.ours.mean)
+    plain, weighted = curves(paper, judge_scale, invariance=0.04, covariance=1.0)
+    assert (plain.verdict, weighted.verdict) == (NOT_REPRODUCED, REPRODUCED)
+
+
+def test_an_interval_across_the_border_of_one_scale_cannot_be_told(paper):
+    plain, _ = curves(paper, judge_scale, invariance=10**0.5 / 1.02, covariance=1.0)
+    assert (plain.verdict, plain.told, plain.missing) == (UNDETERMINED, OPEN, "more seeds")
+    plain, _ = curves(paper, judge_scale, invariance=1.0, covariance=1.0, seeds=(0, 1))
+    assert (plain.told, plain.missing) == (OPEN, "three seeds")
+
+
+def test_a_common_scale_that_no_collapse_follows_does_not_indicate_one(paper):
+    (row,) = curves(paper, judge_collapse, invariance=1.0, covariance=1.0)
+    assert (row.verdict, row.ours.mean, row.ours.n) == (NOT_REPRODUCED, 0.0, 3)
+    assert row.ours.low == 0.0 and row.ours.high == pytest.approx(0.5615, abs=1e-4)  # Wilson's, of none of three
+    assert row.reason == "of runs whose unweighted terms are of one scale 0 of 33 collapsed, of the others 0 of 0"
+
+
+def test_a_common_scale_with_which_every_run_collapsed_does(paper):
+    (row,) = curves(paper, judge_collapse, invariance=1.0, covariance=1.0, verdict="dimensional")
+    assert (row.verdict, row.ours.mean) == (REPRODUCED, 1.0) and "3 of 33 collapsed" in row.reason
+
+
+def test_terms_of_different_scales_say_nothing_of_what_a_common_one_indicates(paper):
+    (row,) = curves(paper, judge_collapse, invariance=1e-4, covariance=1.0)
+    assert (row.verdict, row.told) == (UNDETERMINED, OPEN)
+    assert row.missing == "a baseline whose terms are of one scale"
+
+
+def test_some_collapsed_runs_or_too_few_decide_nothing(paper):
+    def mixed(arm, seed):
+        return losses(arm, seed, invariance=1.0, covariance=1.0, verdict="healthy" if seed else "complete")
+
+    (row,) = judge_collapse("collapse", "says", [paper.results("lambda-mu-nu", mixed)], PAPER)
+    assert (row.verdict, row.ours.mean, row.missing) == (UNDETERMINED, pytest.approx(1 / 3), "more seeds")
+    (row,) = curves(paper, judge_collapse, invariance=1.0, covariance=1.0, seeds=(0, 1))
+    assert (row.verdict, row.missing) == (UNDETERMINED, "three seeds")
+
+
+def test_a_run_without_a_verdict_is_not_counted_among_those_that_have_one(paper):
+    def one_lost(arm, seed):
+        whole = losses(arm, seed, invariance=1.0, covariance=1.0)
+        return unfinished("failed", "out of disk") if (arm, seed) == ("25-25-1", 1) else whole
+
+    (row,) = judge_collapse("collapse", "says", [paper.results("lambda-mu-nu", one_lost)], PAPER)
+    assert (row.ours.n, row.ours.high, row.verdict) == (2, pytest.approx(0.6576, abs=1e-4), UNDETERMINED)
+
+
+@pytest.mark.parametrize("judge", [judge_scale, judge_collapse])
+def test_a_study_whose_baseline_has_not_finished_has_no_curves_to_judge(paper, judge):
+    (row,) = judge("scale", "says", [paper.results("lambda-mu-nu", lost=("25-25-1",))], PAPER)
+    assert (row.verdict, row.ours, row.missing) == (UNDETERMINED, None, "the study lambda-mu-nu")

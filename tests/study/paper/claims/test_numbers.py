@@ -1,0 +1,119 @@
+"""The source paper's numbers, held against made-up measurements: every verdict, and what is missing where there is none."""
+
+import pytest
+
+from study.paper.claims.numbers import judge_number, told_of_number
+from study.paper.evidence import nearest
+from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
+from tests.study.made_up import unfinished
+from tests.study.made_up_paper import FINE, PAPER, SPREAD, WHOLE, Paper, around, measured
+
+CIFAR10, CIFAR100, GIVEN10, GIVEN100 = PAPER.numbers
+AT_THE_NUMBER, BELOW_IT = 0.7667, 0.70
+
+
+@pytest.fixture(scope="module")
+def paper(digits):
+    return Paper(digits)
+
+
+def number(paper, outcome, *, of=CIFAR10, **named):
+    """The rows of a number of the paper, judged by one made-up study."""
+    return judge_number(of, [paper.results("stem", outcome, **named)], PAPER)
+
+
+def test_a_number_among_those_of_one_more_run_is_reproduced_arm_by_arm(paper):
+    rows = number(paper, around(AT_THE_NUMBER))
+    assert [(row.arm, row.verdict, row.told) for row in rows] == [
+        ("imagenet", REPRODUCED, HOLDS), ("cifar", REPRODUCED, HOLDS)
+    ]  # fmt: skip
+    assert all(row.apart == () and row.ours.n == 3 and len(row.runs) == 3 for row in rows)
+    assert rows[0].reason == "one more run would lie in 75.7 to 77.7 %; the paper's number is among them"
+    assert rows[0].ours.mean == pytest.approx(AT_THE_NUMBER) and rows[0].paper == 0.7667
+
+
+def test_a_number_outside_is_not_reproduced_and_the_difference_has_the_interval_of_our_mean(paper):
+    row = number(paper, around(BELOW_IT))[0]
+    assert row.verdict == NOT_REPRODUCED and row.reason.endswith("the paper's number lies above")
+    assert row.difference.mean == pytest.approx(BELOW_IT - 0.7667)
+    assert row.difference.high - row.difference.low == pytest.approx(row.ours.high - row.ours.low)
+    assert number(paper, around(0.8))[0].reason.endswith("the paper's number lies below")
+
+
+def test_the_stems_may_disagree_for_the_paper_says_of_neither_that_it_was_its_own(paper):
+    outcome = lambda arm, seed: measured(arm, seed, (0.7667 if arm == "cifar" else 0.6) + SPREAD[seed])  # noqa: E731
+    assert [row.verdict for row in number(paper, outcome)] == [NOT_REPRODUCED, REPRODUCED]
+
+
+def test_an_interval_that_would_take_in_any_number_agrees_with_none_and_yet_excludes_what_lies_outside():
+    wide = [0.70, 0.76, 0.82]  # one more run: 46 to 106 %
+    assert told_of_number(wide, 0.7667).told == OPEN
+    assert told_of_number(wide, 0.7667).missing == "more seeds" and "too wide" in told_of_number(wide, 0.7667).reason
+    assert told_of_number(wide, 0.3).told == FAILS
+
+
+def test_two_seeds_say_nothing_and_equal_ones_neither(paper):
+    row = number(paper, around(AT_THE_NUMBER), seeds=(0, 1))[0]
+    assert (row.verdict, row.told, row.missing) == (UNDETERMINED, OPEN, "three seeds")
+    assert row.ours.n == 2 and row.ours.low is None
+    row = number(paper, lambda arm, seed: measured(arm, seed, 0.7667))[0]
+    assert (row.verdict, row.missing) == (UNDETERMINED, "more seeds")
+
+
+def test_a_study_of_one_seed_is_measured_and_undetermined(paper):
+    row = number(paper, around(AT_THE_NUMBER), seeds=(0,))[0]
+    assert (row.verdict, row.ours.n, row.ours.mean) == (UNDETERMINED, 1, pytest.approx(AT_THE_NUMBER + SPREAD[0]))
+    assert row.reason.startswith("one seed says nothing")
+
+
+def test_another_protocol_decides_nothing_whatever_it_comes_to(paper):
+    for outcome, told in ((around(AT_THE_NUMBER), HOLDS), (around(BELOW_IT), FAILS)):
+        row = number(paper, outcome, settings={"pretrain.epochs": 20, "pretrain.warmup_epochs": 2})[0]
+        assert (row.verdict, row.told) == (UNDETERMINED, told)
+        assert row.apart == ("epochs 20 in place of 100", "warmup_epochs 2 in place of 10")
+
+
+def test_the_profile_of_two_cores_decides_nothing(paper):
+    few = {**WHOLE, "train": 4500, "validation": 500}
+    row = number(paper, around(AT_THE_NUMBER), profile="cifar10-cpu", data=few)[0]
+    assert row.verdict == UNDETERMINED and "5,000 training images in place of 50,000" in row.apart
+
+
+def test_a_number_is_measured_by_the_papers_own_probe_or_not_at_all(paper):
+    def without_linear(arm, seed):
+        run = measured(arm, seed, 0.7667 + SPREAD[seed])
+        return {**run, "test": {name: probe for name, probe in run["test"].items() if name != "linear"}}
+
+    row = number(paper, without_linear)[0]
+    assert (row.verdict, row.ours, row.difference) == (UNDETERMINED, None, None)
+    assert row.missing == "the linear evaluation"
+
+
+@pytest.mark.parametrize("status", ["missing", "failed", "diverged", "pruned", "killed", "partial"])
+def test_runs_that_came_to_no_number_count_as_none(paper, status):
+    outcome = around(AT_THE_NUMBER)
+    rows = number(paper, lambda arm, seed: unfinished(status, "why") if seed == 1 else outcome(arm, seed))
+    assert [row.verdict for row in rows] == [UNDETERMINED] * 2
+    assert [(row.ours.n, len(row.runs)) for row in rows] == [(2, 2)] * 2
+
+
+def test_an_arm_of_which_nothing_was_measured_has_no_row_and_a_study_without_any_is_missing(paper):
+    assert [row.arm for row in number(paper, around(AT_THE_NUMBER), lost=("cifar",))] == ["imagenet"]
+    (row,) = number(paper, around(AT_THE_NUMBER), lost=("cifar", "imagenet"))
+    assert (row.verdict, row.ours, row.missing) == (UNDETERMINED, None, "the study stem on cifar10")
+
+
+def test_the_same_study_on_other_images_is_not_taken_for_it(paper):
+    digits = {**WHOLE, "dataset": "digits", "classes": [str(digit) for digit in range(10)]}
+    (row,) = number(paper, around(AT_THE_NUMBER), data=digits)
+    assert row.missing == "the study stem on cifar10" and row.results is None
+    assert number(paper, around(0.5122), of=CIFAR100, profile="cifar100", data=FINE)[0].verdict == REPRODUCED
+
+
+def test_of_several_results_the_nearest_protocol_is_taken_and_of_equals_that_of_most_seeds(paper):
+    reduced = paper.results("stem", around(0.5), settings={"pretrain.epochs": 20})
+    few, many = (paper.results("stem", around(AT_THE_NUMBER), seeds=seeds) for seeds in ((0, 1, 2), (0, 1, 2, 3, 4)))
+    assert nearest([reduced, few, many], PAPER, dataset="cifar10") is many
+    assert nearest([few, reduced], PAPER, dataset="cifar10") is few
+    assert nearest([reduced], PAPER, dataset="cifar10") is reduced
+    assert nearest([reduced], PAPER, dataset="cifar100") is None

@@ -1,0 +1,16 @@
+"""Curves over epochs."""
+
+from study.reporting.figures.curves import curves, spread
+
+
+def test_names_of_lines_do_not_touch():
+    placed = spread([5.0, 5.0, 6.0, 99.0, 100.0], gap=10, top=100)
+    assert all(b - a >= 10 for a, b in zip(placed, placed[1:])) and placed[-1] <= 100
+
+
+def test_many_arms_and_extreme_values_are_drawn():
+    styles = [{"label": f"arm {i}", "is_baseline": i == 0, "is_control": False, "type": "healthy"} for i in range(30)]
+    lines = [([1, 2], [(10.0 ** (9 * i % 40 - 30), 0.0, 1e6), (float(i), 0.0, 1e6)]) for i in range(30)]
+    svg = curves(styles, lines, log=True)
+    assert ">arm 0</text>" in svg and ">arm 1</text>" not in svg  # of many lines the baseline's alone is named
+    assert all(f">arm {i}</text>" in curves(styles[:3], lines[:3], log=True) for i in range(3))

@@ -1,0 +1,147 @@
+"""Numbers and settings as readers see them."""
+
+import pytest
+
+from study.reporting.format import (
+    certainty_of,
+    duration,
+    figure_of,
+    many,
+    mean_and_sd,
+    objective_text,
+    outcome_lines,
+    p_value,
+    paired,
+    percent,
+    points,
+    quantity,
+    settings_lines,
+    short,
+    signed,
+    without_paths,
+)
+from study.results.comparisons import Adjusted, ColumnSummary, Difference, DifferenceDetail, Outcomes
+
+
+def column(mean, sd=None, *, n=3):
+    return ColumnSummary(n=n, mean=mean, sd=sd, difference=None, gain=None)
+
+
+def difference(mean, low=None, high=None, *, n=3, p_holm=None, **detail):
+    return Difference(
+        n=n, mean=mean, low=low, high=high, p=None, adjusted=Adjusted(p_holm=p_holm),
+        detail=DifferenceDetail(**detail) if detail else None,
+    )  # fmt: skip
+
+
+def test_accuracies_are_percentages_with_their_spread():
+    assert mean_and_sd(column(0.9614, 0.0041), "knn_20") == "96.1 ± 0.4"
+    assert mean_and_sd(column(0.9614, n=1), "knn_20") == "96.1"
+    assert mean_and_sd(column(float("nan")), "knn_20") == "–"
+    assert mean_and_sd(column(12.34, 1.0), "rankme_embeddings") == "12.3 ± 1"
+    assert mean_and_sd(None, "knn_20") == "–"
+
+
+def test_a_validation_accuracy_is_a_percentage_too():
+    assert mean_and_sd(column(0.5, 0.01, n=2), "validation_linear_cached") == "50.0 ± 1.0"
+
+
+def test_an_interval_that_excludes_zero_is_marked():
+    assert paired(difference(-0.02, -0.05, 0.01), "knn_20") == {
+        "text": "−2.0",
+        "interval": "[−5.0, +1.0], n = 3",
+        "told": False,
+    }
+    marked = paired(difference(-0.02, -0.05, -0.01), "knn_20", adjusted=False)
+    assert marked == {"text": "−2.0 *", "interval": "[−5.0, −1.0], n = 3", "told": True}
+
+
+def test_where_a_family_was_adjusted_holms_p_marks_and_not_the_interval():
+    assert paired(difference(-0.02, -0.05, -0.01, p_holm=0.06), "knn_20") == {
+        "text": "−2.0",
+        "interval": "[−5.0, −1.0], n = 3",
+        "told": False,
+    }
+    assert paired(difference(-0.02, -0.05, -0.01, p_holm=0.04), "knn_20")["told"]
+
+
+def test_two_seeds_get_no_interval_and_no_certainty():
+    entry = difference(0.01, -0.2, 0.22, n=2, p_holm=0.01)
+    assert paired(entry, "knn_20") == {"text": "+1.0", "interval": "no interval, n = 2", "told": False}
+    assert certainty_of(entry) == ["n = 2: descriptive only"]
+
+
+def test_a_difference_that_is_not_there_is_a_dash():
+    assert paired(None, "knn_20") == {"text": "–", "interval": "", "told": False}
+    assert certainty_of(None) == []
+
+
+def test_what_makes_a_difference_sure_stands_a_line_each():
+    entry = difference(0.02, 0.01, 0.03, p_holm=0.0312, effect_size=-1.23, probability_better=0.887, test_error=0.0123)
+    assert certainty_of(entry) == ["Holm's p = 0.031", "g = −1.2", "P(better) 0.89", "test images ± 1.2"]
+    assert certainty_of(difference(0.02, 0.01, 0.03)) == ["Holm's p –"]
+    assert certainty_of(difference(0.02)) == ["no spread over seeds to tell by"]
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0004, "< 0.001"), (0.001, "= 0.001"), (0.25, "= 0.250"), (1.0, "= 1.000"), (None, "–")]
+)
+def test_a_p_value_has_three_digits(p, text):
+    assert p_value(p) == text
+
+
+def test_the_share_that_collapsed_is_of_all_runs_with_its_interval():
+    outcomes = Outcomes(asked=3, counts={}, collapsed=1, low=0.0615, high=0.792)
+    assert outcome_lines(outcomes) == "1 of 3 collapsed [6, 79] %"
+    assert outcome_lines(None) == "" == outcome_lines(Outcomes(asked=0, counts={}, collapsed=0, low=0, high=1))
+
+
+def test_a_minus_is_a_minus_and_what_is_not_finite_is_a_dash():
+    assert signed(-1.26) == "−1.3" and signed(0.0) == "+0.0"
+    assert figure_of(-0.0123) == "−0.0123" and figure_of(float("inf")) == figure_of(None) == figure_of(True) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(660, "660"), (9_999, "9,999"), (718_080, "718 thousand"), (1_234_567, "1.2 million"), (3.1e13, "31.0 trillion")],
+)
+def test_a_large_count_is_one_a_reader_can_hold(value, text):
+    assert quantity(value) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(14.3, "14 s"), (673, "11 min"), (36000, "10.0 h")])
+def test_a_time_is_in_the_unit_a_person_would_use(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_no_absolute_path_is_left_in_a_text():
+    assert without_paths("[Errno 28] '/home/someone/store/x.pt'") == "[Errno 28] '…/x.pt'"
+    assert without_paths("Read from /home/someone/data/raw here.") == "Read from …/raw here."
+
+
+def test_a_relative_path_and_a_fraction_are_left_alone():
+    assert without_paths("data/raw and 1/2, https://host/a/b") == "data/raw and 1/2, https://host/a/b"
+
+
+def test_a_digest_is_cut_and_a_dirty_commit_stays_dirty():
+    assert short("sha256:" + "ab" * 32) == "abababababab" and short(None) == "–"
+    assert short("0123456789abcdef-dirty") == "0123456789ab-dirty"
+
+
+def test_an_objective_is_a_percentage_only_where_it_is_an_accuracy():
+    assert objective_text("rankme_embeddings", 12.345) == "12.3"
+    assert objective_text("cost", 3.1234e13) == "3.12e+13"
+    assert objective_text("knn_5", 0.5).startswith("50.0")
+
+
+def test_settings_drop_the_section_that_goes_without_saying():
+    assert settings_lines({"pretrain.nu": 1, "prepare.dataset": "digits"}) == ["nu = 1", "prepare.dataset = digits"]
+
+
+def test_a_share_is_a_percentage_and_a_difference_of_shares_is_in_points():
+    assert percent(0.961) == "96.10" and percent(0.961, 0.004) == "96.10 ± 0.40" and percent(None) == "–"
+    assert points(0.0028) == "+0.28" and points(-0.0028) == "−0.28" and points(0.0) == "0.00"
+
+
+def test_words_beyond_the_first_few_are_counted():
+    assert many(["a", "b"]) == "a, b" and many(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"

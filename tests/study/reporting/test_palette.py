@@ -1,0 +1,28 @@
+"""Types of collapse as readers see them."""
+
+from study.reporting.palette import COLLAPSE_TYPES, COLOUR_NAMES, badge, named_type_view, type_view
+from study.results.schema import ArmCollapseType
+
+
+def test_shape_says_what_colour_says():
+    colours, markers, signs = zip(*COLLAPSE_TYPES.values())
+    assert len(set(colours)) == len(set(markers)) == len(set(signs)) == len(COLLAPSE_TYPES)
+    assert COLOUR_NAMES.keys() == COLLAPSE_TYPES.keys()
+
+
+def test_seeds_that_disagree_on_a_type_are_counted():
+    shown = type_view(ArmCollapseType(name="healthy", reason="r", counts={"healthy": 2, "dimensional": 1}))
+    assert shown["counts"] == "2 healthy, 1 dimensional" and shown["reason"] == "r"
+    assert type_view(ArmCollapseType(name="healthy", counts={"healthy": 3}))["counts"] == ""
+
+
+def test_every_type_has_a_sign_of_its_own_and_an_unknown_one_is_still_shown():
+    names = ("healthy", "complete", "dimensional", "informational", "uninformative", "diverged")
+    views = [named_type_view(name) for name in names]
+    assert len({view["sign"] for view in views}) == len(names)
+    assert [view["known"] for view in views][-2:] == ["uninformative", "other"]
+
+
+def test_a_badge_is_of_the_type_or_else_of_the_status():
+    assert badge("complete", "finished") == {"name": "complete", "sign": "✖", "style": "complete"}
+    assert badge(None, "diverged")["name"] == "diverged" and badge(None, "diverged")["style"] == "other"

@@ -37,8 +37,8 @@ def certify(results: StudyResults, session: Session, *, runs: int, tolerance: fl
         results: of the session's study.
         session: says what today's code and parameters would run, and where.
         runs: how many, at most.
-        tolerance: an accuracy (a share, 0 to 1) may differ by this much and is still called reproduced; 0 asks for the
-            same bits.
+        tolerance: an accuracy (a share, 0 to 1) may differ by this much and is still called reproduced; 0 asks for the same
+            bits.
 
     Raises:
         InputError: if no reported run has an outcome, or none is a run of today's code and parameters.

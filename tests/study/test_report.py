@@ -119,7 +119,7 @@ def test_a_run_that_did_not_finish_is_shown_with_its_reason(plans, status):
 def test_an_arm_without_a_finished_run_is_still_in_the_report(plans):
     lost = {("1-0-0", seed): unfinished("diverged", "the loss was not finite at step 12") for seed in range(3)}
     view = view_of(table_7(plans, lost=lost))
-    assert view["arms"][0]["accuracies"] == ["–", "–"] and view["arms"][0]["verdict"]["name"] == "diverged"
+    assert view["arms"][0]["accuracies"] == ["–", "–"] and view["arms"][0]["collapse_type"]["name"] == "diverged"
     html, markdown = render(view)
     for text, read in ((html, read_html(html)), (markdown, read_markdown(markdown))):
         assert "seed 2 diverged" in text

@@ -15,8 +15,8 @@ from study.config.load import load_config
 from study.config.values import parse_setting
 from vicreg.data.dataset import Dataset
 from vicreg.training.batches import epoch_of_views
-from vicreg.training.loop import make_optimizer, new_model
 from vicreg.training.memory import place
+from vicreg.training.setup import make_optimizer, new_model
 from vicreg.training.step import TrainStep
 
 

@@ -41,9 +41,10 @@ from study.config.device import choose_device
 from study.execution.packing import best_number, pace
 from vicreg.data.cache import save_dataset
 from vicreg.files import to_json, write_atomically
-from vicreg.training.loop import exact_arithmetic, pretrain, watch
+from vicreg.training.loop import pretrain, watch
 from vicreg.training.memory import keep_freed_memory, place
-from vicreg.training.throughput import rehearse
+from vicreg.training.setup import set_deterministic
+from vicreg.training.throughput import measure_throughput
 
 
 def main() -> int:
@@ -52,7 +53,7 @@ def main() -> int:
         device=choose_device(arguments.device), profile=arguments.profile, given=tuple(arguments.set), side=arguments.side,
         out=arguments.out, store=arguments.store, data=arguments.data, study=arguments.study, minutes=arguments.minutes,
     )  # fmt: skip
-    exact_arithmetic(bench.config.pretrain)
+    set_deterministic(bench.config.pretrain)
     keep_freed_memory()
     done = json.loads(arguments.previous.read_bytes()) if arguments.previous else {}
     done |= {"machine": machine(bench.device), "profile": bench.config.profile, "settings": bench.overrides}
@@ -131,7 +132,7 @@ def steps(bench: Bench) -> dict[str, float]:
                             stem=stem, backbone=backbone, view_passes=passes, precision=precision, graph=graph
                         )
                         key = f"{backbone}, {stem} stem, {precision}, views {passes}, {'graph' if graph else 'eager'}"
-                        found[key] = rehearse(config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=1.0)
+                        found[key] = measure_throughput(config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=1.0)
     return found
 
 

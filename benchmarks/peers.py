@@ -50,9 +50,10 @@ from vicreg.methods.vicreg import VICRegSettings
 from vicreg.optim.learning_rate import peak_learning_rate
 from vicreg.torchvision_compat import torchvision
 from vicreg.training.cuda_graph import GraphedStep
-from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, train_epoch
+from vicreg.training.loop import train_epoch
 from vicreg.training.memory import keep_freed_memory, place
 from vicreg.training.settings import PretrainSettings
+from vicreg.training.setup import make_optimizer, new_model, set_deterministic
 from vicreg.training.step import TrainStep
 
 SIDE = 32  # pixels
@@ -96,7 +97,7 @@ def compare(
     if not installed("lightly"):
         raise InputError("lightly is not installed; install benchmarks/requirements.txt, or time ours by benchmarks.gpu.")
     settings = settings_of(stem=stem, backbone=backbone, batch=batch, epochs=rounds + 1, threads=threads)
-    exact_arithmetic(settings)
+    set_deterministic(settings)
     images = batch * steps
     with ExitStack() as stack:
         ours = stack.enter_context(Elsewhere(OurLoop, settings, images, device=device))
@@ -185,7 +186,7 @@ def _train_when_told(
     """The other process: an epoch for each message, answered with what it returned, until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the other end tells, by closing the connection
     torch.manual_seed(0)  # of lightly's weights and views; they are drawn from torch's global state
-    exact_arithmetic(settings)
+    set_deterministic(settings)
     train = loop(settings, noise_images(SIDE, count=images), **arguments)
     connection.send(parameters_of(train.model))
     while True:

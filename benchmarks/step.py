@@ -39,9 +39,9 @@ from vicreg.methods.base import Loss
 from vicreg.methods.vicreg import VICRegSettings, vicreg_loss
 from vicreg.models.live_taps import LiveTapConv2d
 from vicreg.training.batches import epoch_of_views
-from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model
 from vicreg.training.memory import keep_freed_memory, place
 from vicreg.training.settings import PretrainSettings
+from vicreg.training.setup import make_optimizer, new_model, set_deterministic
 from vicreg.training.step import TrainStep, step_metrics
 
 SIDE = 32  # pixels, of the views
@@ -109,7 +109,7 @@ def measure(network: Network, *, threads: int, rounds: int, device: torch.device
     settings = load_config(
         path=ROOT / "params.yaml", profile=network.profile, settings={**changes, **network.changes}
     ).pretrain
-    exact_arithmetic(settings)
+    set_deterministic(settings)
     keep_freed_memory()
     dataset = noise_images(network.side, count=STEPS * settings.batch_size, channels=network.channels)
     model = on_device(new_model(settings, dataset), device)

@@ -1,8 +1,8 @@
-"""Compares two studies, git revisions or profiles: what changed, and what difference it made.
+"""Compares two studies, git revisions or profiles.
 
     python -m study.compare A B [--margin X] [--out DIR]
 
-A and B are each a path to a `study.json` or its folder; a study's name; `REV:NAME`, its results at a git revision; or
+A and B are each one of: a path to a `study.json` or its folder; a study's name; `REV:NAME`, its results at a git revision;
 `NAME@PROFILE`, the study under another profile, from finished runs. Every difference is B - A.
 """
 

@@ -1,8 +1,8 @@
-"""Writes all studies of a profile on one page: answers, a leaderboard, and what is stale.
+"""Writes all studies of a profile on one page.
 
     python -m study.index [--results results/ablate] [--reports reports] [--out reports/index.html]
 
-The studies are those of params.yaml, which `dvc repro` runs: what else lies in the folder of results is left out, so that
+The studies are those of params.yaml, which `dvc repro` runs. What else lies in the folder of results is left out, so that
 the page is the same in every clone. It has a Markdown twin beside it, `README.md`. It runs nothing. Each study is planned
 anew under today's code and parameters; what its results report and what would be run now are compared.
 """

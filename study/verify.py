@@ -1,4 +1,4 @@
-"""Runs finished cells again from nothing and certifies whether the reported results come out.
+"""Runs finished cells again and certifies whether their results come out.
 
     python -m study.verify [--study NAME ...] [--runs K] [--tolerance 0.0]
 

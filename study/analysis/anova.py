@@ -1,7 +1,7 @@
-"""Analysis of variance of a grid: which factors, and which of them together, an outcome depends on.
+"""Analysis of variance of a grid: which factors explain an outcome.
 
 A study runs the same seeds in every cell, so seeds are the blocks of a randomised complete block design (Fisher, The Design
-of Experiments, 1935): what a seed does alike in all cells is taken out of the error, and interactions with it are the error.
+of Experiments, 1935). What a seed does alike in all cells is taken out of the error, and interactions with it are the error.
 """
 
 import itertools
@@ -26,12 +26,12 @@ Term = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """One line of the table. `term` joins the names of an interaction's factors with " x ".
+    """One line of the table; `term` joins the names of an interaction's factors with " x ".
 
-    Sums of squares are of type II: what a term explains beyond all terms that do not contain it. With the mean square of the
-    error, MSE, and the total sum of squares, SST: partial eta^2 = SS / (SS + SSE), which is never below 0 and too large in
-    small samples, and omega^2 = (SS - df MSE) / (SST + MSE), which may be below 0: that reads as none (Olejnik and Algina,
-    Psychological Methods 8, 2003).
+    Sums of squares are of type II: what a term explains beyond all terms that do not contain it. MSE is the mean square of
+    the error, SST the total sum of squares. Partial eta^2 = SS / (SS + SSE) is never below 0 and too large in small
+    samples. omega^2 = (SS - df MSE) / (SST + MSE) may be below 0: that reads as none (Olejnik and Algina, Psychological
+    Methods 8, 2003).
     """
 
     term: str
@@ -45,8 +45,11 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Anova:
-    """The effects of factors and interactions, the blocks' own (None without blocks), the degrees of freedom of the error
-    and its mean square, the interactions `dropped` because missing cells leave them unknown, and the number of runs."""
+    """The effects of factors and interactions, and the blocks' own (None without blocks).
+
+    `residual_df` and `residual_mean_square` are the error's. `dropped` are interactions that missing cells leave unknown,
+    and n is the number of runs.
+    """
 
     effects: tuple[Effect, ...]
     block: Effect | None
@@ -57,7 +60,11 @@ class Anova:
 
 
 def anova(cells: Sequence[Mapping[str, Any]], *, factors: Sequence[str], response: str, block: str | None = "seed") -> Anova:
-    """The analysis of variance of up to three factors, all their interactions and additive blocks.
+    """Return the analysis of variance of up to three factors, all their interactions and additive blocks.
+
+    An interaction of which some combination of levels has no run cannot be separated from others. It is dropped and named,
+    those that contain it too, and what there is of it counts as error. p-values are of F tests, not corrected for their
+    number. They assume errors of one spread, which does not hold where some cells collapse and others do not.
 
     Args:
         cells: the runs, each with its level of every factor, its block and its response.
@@ -65,13 +72,10 @@ def anova(cells: Sequence[Mapping[str, Any]], *, factors: Sequence[str], respons
         response: the key of the number that is explained, which must be finite.
         block: the key of the blocks, the seeds; None, or one block for all, leaves them out.
 
-    An interaction of which some combination of levels has no run cannot be told apart from others; it is dropped and named,
-    those that contain it too, and what there is of it counts as error. p-values are of F tests, not corrected for their
-    number, and assume errors of one spread: where some cells collapse and others do not, that does not hold.
-
     Raises:
-        InputError: for no factor, more than three, one of a single level, or two that cannot be told apart; for a response
-            that is not finite or does not vary; and where nothing is left to estimate an error from.
+        InputError: for no factor, more than three, one of a single level, or two that cannot be separated. Also for a
+        response
+            that is not finite or does not vary, and where nothing is left to estimate an error from.
     """
     frame, names = _frame(cells, factors, response, block)
     blocks = _dummies(frame["block"]) if "block" in frame and frame["block"].nunique() > 1 else np.empty((len(frame), 0))
@@ -99,7 +103,7 @@ def anova(cells: Sequence[Mapping[str, Any]], *, factors: Sequence[str], respons
 def _frame(
     cells: Sequence[Mapping[str, Any]], factors: Sequence[str], response: str, block: str | None
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Runs as rows: y, block, and factors under names that mean nothing in a formula, with what they are called."""
+    """Return runs as rows (y, block, and factors under names without meaning in a formula), and the factors' names."""
     if not 1 <= len(factors) <= MOST_FACTORS:
         raise InputError(
             f"factors must be 1 to {MOST_FACTORS}, but got {len(factors)}; fix some of them to analyse the rest."
@@ -122,17 +126,17 @@ def _frame(
 
 
 def _levels(values: Sequence[Any]) -> list[str]:
-    """Values as categories: 25 and 25.0 are one level, 1 and "1" two."""
+    """Return values as categories: 25 and 25.0 are one level, 1 and "1" two."""
     return [repr(float(value) if type(value) is int else value) for value in values]
 
 
 def _dummies(column: pd.Series) -> NDArray[np.float64]:
-    """Indicators of all levels but the first, (runs, levels - 1)."""
+    """Return indicators of all levels but the first, (runs, levels - 1)."""
     return pd.get_dummies(column, drop_first=True, dtype=float).to_numpy()
 
 
 def _columns(frame: pd.DataFrame, term: Term) -> NDArray[np.float64]:
-    """The columns of the model matrix that belong to a term alone, (runs, df)."""
+    """Return the columns of the model matrix that belong to a term alone, (runs, df)."""
     columns = np.ones((len(frame), 1))
     for factor in term:
         columns = (columns[:, :, None] * _dummies(frame[factor])[:, None, :]).reshape(len(frame), -1)
@@ -140,13 +144,19 @@ def _columns(frame: pd.DataFrame, term: Term) -> NDArray[np.float64]:
 
 
 def _rank(frame: pd.DataFrame, blocks: NDArray[np.float64], terms: Sequence[Term]) -> int:
+    """Return the rank of the model matrix of these blocks and terms."""
     matrix = np.hstack([np.ones((len(frame), 1)), blocks, *(_columns(frame, term) for term in terms)])
     return int(np.linalg.matrix_rank(matrix))
 
 
 def _estimable(frame: pd.DataFrame, blocks: NDArray[np.float64], names: Mapping[str, str]) -> tuple[list[Term], list[Term]]:
-    """Terms that all others of the same and lower orders leave their full degrees of freedom, and the interactions that
-    they do not."""
+    """Return the terms that can be estimated, and the interactions that cannot.
+
+    A term can be where all others of the same and lower orders leave it its full degrees of freedom.
+
+    Raises:
+        InputError: where a factor itself cannot be.
+    """
     kept: list[Term] = []
     dropped: list[Term] = []
     for order in range(1, len(names) + 1):
@@ -170,6 +180,11 @@ def _estimable(frame: pd.DataFrame, blocks: NDArray[np.float64], names: Mapping[
 
 
 def _need_error(frame: pd.DataFrame, blocks: NDArray[np.float64], kept: Sequence[Term], names: Mapping[str, str]) -> None:
+    """Check that the terms leave degrees of freedom for an error.
+
+    Raises:
+        InputError: where they leave none.
+    """
     left = len(frame) - _rank(frame, blocks, kept)
     if left < 1:
         last = _name(kept[-1], names)
@@ -179,6 +194,7 @@ def _need_error(frame: pd.DataFrame, blocks: NDArray[np.float64], kept: Sequence
 
 
 def _effect(row: pd.Series, residual: pd.Series, total: float, term: str) -> Effect:
+    """Return a term's row of the table, with its effect sizes."""
     squares, error = float(row["sum_sq"]), float(residual["sum_sq"])
     mean_square_error = error / float(residual["df"])
     return Effect(
@@ -193,8 +209,10 @@ def _effect(row: pd.Series, residual: pd.Series, total: float, term: str) -> Eff
 
 
 def _formula(term: Term) -> str:
+    """Return a term as a formula names it."""
     return ":".join(f"C({factor})" for factor in term)
 
 
 def _name(term: Term, names: Mapping[str, str]) -> str:
+    """Return a term as a reader names it."""
     return " x ".join(names[factor] for factor in term)

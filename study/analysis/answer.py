@@ -1,4 +1,4 @@
-"""A study's answer and its alerts, in sentences that follow from its numbers."""
+"""A study's answer and alerts, in sentences that follow from its numbers."""
 
 import json
 from collections import Counter

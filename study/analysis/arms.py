@@ -1,4 +1,4 @@
-"""Compares the arms of a study: means over seeds, paired differences and how sure they are."""
+"""Compares arms: means over seeds, paired differences, and how sure they are."""
 
 import dataclasses
 import math
@@ -89,7 +89,7 @@ def adjust(arms: Sequence[ArmResults], primary: str, name: Compared) -> tuple[Ar
     """Return the arms with Holm's adjustment of the primary column's differences from the baseline, or of its gains.
 
     Either is a family of its own. Trials and tuning are no tests, and the control's difference is no arm's. Two arms of the
-    same runs (a path's last step and the arm it walks to) are one test, and the baseline by another name is none.
+    same runs (a path's last step and the arm it walks to) are one test. The baseline by another name is none.
     """
     family: dict[tuple[str, ...], list[str]] = {}
     p_values: dict[tuple[str, ...], float | None] = {}

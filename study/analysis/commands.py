@@ -1,4 +1,4 @@
-"""The commands that run an arm or a run again, as a person would type them."""
+"""The commands with which a person runs an arm or run again."""
 
 import json
 import re

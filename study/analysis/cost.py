@@ -1,4 +1,4 @@
-"""What a study's runs cost: epochs, images, operations, and where they ran seconds and joules."""
+"""What runs cost: epochs, images and operations, and seconds and joules."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
 from vicreg.training.cost import training_operations
-from vicreg.training.loop import steps_per_epoch
+from vicreg.training.setup import steps_per_epoch
 
 
 def cost_of(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset) -> Cost:

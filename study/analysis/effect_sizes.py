@@ -10,13 +10,13 @@ from study.analysis.student import t_share
 
 
 def effect_size(values: Sequence[float], reference: Sequence[float]) -> float | None:
-    """Hedges' g_av of paired samples (n,): the mean difference in units of the spread over seeds.
+    """Return Hedges' g_av of paired samples (n,): the mean difference in units of the spread over seeds.
 
     d = mean difference / sqrt((s1^2 + s2^2) / 2), times J(v) = Gamma(v/2) / (sqrt(v/2) Gamma((v-1)/2)), which removes the
-    bias of few values (Hedges, Journal of Educational Statistics 6, 1981). The degrees of freedom of that spread are
-    v = 2 (n - 1) / (1 + r^2) for series of correlation r (Cousineau, The Quantitative Methods for Psychology 16, 2020),
-    r = 2 c / (s1^2 + s2^2) with their covariance c. The usual v = 2 (n - 1) takes the series for independent: with 3 seeds
-    it makes d a fifth too large where they share most of their noise. This one errs towards 0, by a tenth at most.
+    bias of few values (Hedges, Journal of Educational Statistics 6, 1981). The degrees of freedom of that spread are v = 2
+    (n - 1) / (1 + r^2) for series of correlation r (Cousineau, The Quantitative Methods for Psychology 16, 2020). There r =
+    2 c / (s1^2 + s2^2) with their covariance c. The usual v = 2 (n - 1) takes the series for independent. With 3 seeds it
+    makes d a fifth too large where they share most of their noise. This one errs towards 0, by a tenth at most.
 
     None with fewer than 3 seeds, or where neither series has a spread.
     """
@@ -32,14 +32,14 @@ def effect_size(values: Sequence[float], reference: Sequence[float]) -> float | 
 
 
 def probability_better(values: Sequence[float], reference: Sequence[float]) -> float | None:
-    """How likely the arm is above its reference at one seed that was not run yet, under the paired t model.
+    """Return how likely the arm is above its reference at one seed that was not run yet, under the paired t model.
 
     P(T_{n-1} < mean / (s sqrt(1 + 1/n))): the predictive distribution of the next difference (Geisser, Predictive
-    Inference, 1993, with the flat prior). It says how often a rerun wins, not how sure a mean difference is: an arm that
-    is better beyond doubt by half a standard deviation wins 7 of 10 times. Where true differences are no larger than their
+    Inference, 1993, with the flat prior). It says how often a rerun wins, not how sure a mean difference is. An arm that is
+    better beyond doubt by half a standard deviation wins 7 of 10 times. Where true differences are no larger than their
     spread, the flat prior is too sure with 3 seeds: said to win with 95 %, 84 of 100 do (docs/statistics.md).
 
-    None with fewer than 3 seeds, or where all differences are equal and there is no spread to tell by.
+    None with fewer than 3 seeds, or where all differences are equal.
     """
     differences = paired_differences(values, reference)
     centre, spread, n = mean(differences), standard_deviation(differences), len(differences)

@@ -1,4 +1,4 @@
-"""Whether two arms differ by less than a margin, paired by seed or not."""
+"""Tests whether two arms differ by less than a margin."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from vicreg.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Equivalence:
-    """Whether two arms differ by less than a margin: two one-sided t tests of n paired differences.
+    """Whether two arms differ by less than a margin: two one-sided t tests of n differences.
 
-    `low` and `high` are the 1 - 2 alpha interval (90 %), `p` the larger of the two p-values, and `largest` the smallest
-    margin at which the arms would be equivalent: "no difference larger than `largest`". All but n, mean and margin are
-    None with fewer than 3 seeds.
+    `low` and `high` are the 1 - 2 alpha interval (90 %), `p` the larger of the two p-values. `largest` is the smallest
+    margin at which the arms would be equivalent: "no difference larger than `largest`". All but n, mean and margin are None
+    with fewer than 3 seeds.
     """
 
     n: int
@@ -30,10 +30,12 @@ class Equivalence:
 
 
 def equivalence(values: Sequence[float], reference: Sequence[float], *, margin: float, alpha: float = 0.05) -> Equivalence:
-    """Two one-sided tests (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987) of paired differences.
+    """Return two one-sided t tests of paired differences.
 
-    Equivalent where the mean difference is above -margin and below margin, each in a one-sided t test at alpha; just where
-    the 1 - 2 alpha interval lies within +-margin. The margin is to be chosen before the numbers are seen.
+    The source is Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987.
+
+    Equivalent where the mean difference is above -margin and below margin, each in a one-sided t test at alpha. That is so
+    just where the 1 - 2 alpha interval lies within +-margin. The margin is to be chosen before the numbers are seen.
 
     Raises:
         InputError: for a margin that is not above 0, an alpha that is not between 0 and 0.5, or unequal lengths.

@@ -1,4 +1,4 @@
-"""What a design was made to find: a grid's factors, what tuning chose, a search's trials, a path's steps."""
+"""What designs find: factors of a grid, tuned values, trials, path steps."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Which searched parameters mattered: fANOVA and PED-ANOVA of a search's trials, beside two controls that cannot matter."""
+"""Importances of searched parameters by fANOVA and PED-ANOVA, beside two controls."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ Trial = tuple[Mapping[str, Any], int, float]
 class Importances:
     """Shares that add up to 1, by parameter, of n trials; "seed" and "noise" are the controls.
 
-    `floor` is by evaluator the largest share that the noise had in any of the fits: a number below it is not told apart
-    from one without influence. fANOVA's share is of the variance over the whole space, PED-ANOVA's of what sets the best
-    quarter of trials apart, so they may disagree and both be right.
+    `floor` is by evaluator the largest share that the noise had in any of the fits. A share below it cannot be
+    distinguished from none. fANOVA's share is of the variance over the whole space, PED-ANOVA's of what sets the best
+    quarter of trials apart. So they may disagree and both be right.
     """
 
     n: int
@@ -41,25 +41,27 @@ class Importances:
 
 
 def importances(trials: Sequence[Trial], *, space: Mapping[str, Mapping[str, Any]], seed: int = 0) -> Importances:
-    """Importances by fANOVA (Hutter et al., ICML 2014) and PED-ANOVA (Watanabe et al., IJCAI 2023, arXiv 2304.10255).
+    """Return importances by fANOVA (Hutter et al., ICML 2014) and PED-ANOVA (Watanabe et al., IJCAI 2023, arXiv 2304.10255).
+
+    Two controls stand beside the parameters. "seed" is the trial's seed as a category, left out where all trials have one.
+    "noise" is a number drawn at random for each trial, anew in each fit; shares are means over up to nine fits. A category
+    of three seeds offers a tree fewer splits than a number does. It gets a third of a number's share by chance (0.015 and
+    0.045 in searches of 30 trials). So a number is compared with the noise and a category with the seed.
+
+    Designs (a grid, arms that a person chose) have effect sizes and `anova` instead: both methods take the settings for
+    draws from the space. Of a grid's few levels PED-ANOVA has put the wrong factor of a known truth first.
 
     Args:
         trials: (settings, seed, value) of each finished trial, higher values better. Failed ones have no value and are no
-            part of this, so it says nothing of what makes runs fail.
+        part
+            of this, so it says nothing of what makes runs fail.
         space: each searched parameter as {"low": ..., "high": ..., "log": bool, "int": bool} or {"choices": [...]}.
         seed: of the forest and of the noise; the same trials and seed give the same shares.
 
-    Two controls stand beside the parameters. "seed" is the trial's seed as a category, left out where all trials have one.
-    "noise" is a number drawn at random for each trial, anew in each of up to nine fits of which shares are the means. A
-    category of three seeds offers a tree fewer splits than a number does and gets a third of its share by chance (0.015
-    and 0.045 in searches of 30 trials), so a number is to be held against the noise and a category against the seed.
-
-    Never of a design (a grid, arms that a person chose): both methods take the settings for draws from the space. Of a
-    grid's few levels PED-ANOVA has put the wrong factor of a known truth first; designs have effect sizes and `anova`.
-
     Raises:
-        InputError: for fewer than 20 trials, a value that is not finite or the same in all, a trial without one of the
-            parameters or with a choice that is none, and for parameters named as the controls are.
+        InputError: for fewer than 20 trials, or a value that is not finite or the same in all. Also for a trial without one
+        of
+            the parameters or with a choice that is none, and for parameters named as the controls are.
     """
     _check(trials, space)
     n = len(trials)
@@ -84,6 +86,11 @@ def importances(trials: Sequence[Trial], *, space: Mapping[str, Mapping[str, Any
 
 
 def _check(trials: Sequence[Trial], space: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check trials and parameters.
+
+    Raises:
+        InputError: for what `importances` refuses.
+    """
     if len(trials) < LEAST_TRIALS:
         raise InputError(f"importances need at least {LEAST_TRIALS} finished trials, but got {len(trials)}; search on.")
     if named := {SEED, NOISE} & set(space):
@@ -98,7 +105,7 @@ def _check(trials: Sequence[Trial], space: Mapping[str, Mapping[str, Any]]) -> N
 
 
 def _distribution(given: Mapping[str, Any], found: Sequence[Any], name: str) -> BaseDistribution:
-    """A parameter's range, widened to what was run: settings are rounded, and may lie a digit outside."""
+    """Return a parameter's range, widened to what was run: settings are rounded, and may lie a digit outside."""
     if "choices" in given:
         if unknown := [value for value in found if value not in given["choices"]]:
             raise InputError(f"{name} must be one of {', '.join(map(str, given['choices']))}, but a trial has {unknown[0]}.")
@@ -109,6 +116,7 @@ def _distribution(given: Mapping[str, Any], found: Sequence[Any], name: str) -> 
 
 
 def _study(trials: Sequence[Trial], distributions: dict[str, BaseDistribution], noise: Sequence[float]) -> optuna.Study:
+    """Return the trials as an Optuna study, each with its drawn noise."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
     for (settings, seed, value), drawn in zip(trials, noise, strict=True):

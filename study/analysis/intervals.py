@@ -14,8 +14,10 @@ CONFIDENCE = 0.95
 
 
 def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
-    """The mean of n values, one a seed, with Student's t interval of it; none below three seeds. `p` is None: a mean
-    accuracy is tested against nothing."""
+    """Return the mean of n values, one a seed, with Student's t interval of it; none below three seeds.
+
+    `p` is None: a mean accuracy is tested against nothing.
+    """
     centre, n = mean(values), len(values)
     if (reach := _reach(values, confidence)) is None:
         return Interval(n=n, mean=centre, low=None, high=None, p=None)
@@ -24,16 +26,16 @@ def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) ->
 
 
 def paired_difference(values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
-    """The mean of values - reference, paired by seed, with Student's t interval.
+    """Return the mean of values - reference, paired by seed, with Student's t interval.
+
+    With n = 3 seeds the interval is mean +- 4.30 sd / sqrt(3). That is wide, but it covers at its stated rate, where a
+    bootstrap over 3 values covers about three times in four. With n < 3 no interval is given: over two values its
+    half-width is 9 standard deviations. Nor is there one where all differences are equal. Accuracies on a few hundred
+    images come in steps, and three equal steps do not make a difference certain.
 
     Args:
         values, reference: (n,) each, entry i of both from the same seed, hence the same initial weights and order.
         confidence: of the interval, two-sided.
-
-    With n = 3 seeds the interval is mean +- 4.30 sd / sqrt(3): wide, but it covers at its stated rate, where a
-    bootstrap over 3 values covers about three times in four. With n < 3 no interval is given: over two values its
-    half-width is 9 standard deviations, which says nothing. Nor is there one where all differences are equal: accuracies
-    on a few hundred images come in steps, and three equal steps do not make a difference certain.
 
     Raises:
         InputError: if the two are not of one length of at least 1.
@@ -50,10 +52,10 @@ def paired_difference(values: Sequence[float], reference: Sequence[float], *, co
 
 
 def ratio_interval(values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
-    """The geometric mean of values / reference, paired by seed, with Student's t interval of the log ratio.
+    """Return the geometric mean of values / reference, paired by seed, with Student's t interval of the log ratio.
 
-    exp(mean +- t sd / sqrt(n)) of ln(values / reference), (n,) each: for what is compared by its ratio, as times and ranks
-    are. p is against a ratio of 1.
+    exp(mean +- t sd / sqrt(n)) of ln(values / reference), (n,) each. It is for what is compared by its ratio, as times and
+    ranks are. p is against a ratio of 1.
 
     Raises:
         InputError: if a number is not above 0, or the two are not of one length of at least 1.
@@ -67,9 +69,11 @@ def ratio_interval(values: Sequence[float], reference: Sequence[float], *, confi
 
 
 def prediction_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-    """Where one more run at another seed would lie: mean +- t_{n-1} s sqrt(1 + 1/n) of (n,) values (Geisser, Predictive
-    Inference, 1993). A published single run is one more run, if it was made in the same way. None below three seeds, or
-    where all values are equal."""
+    """Return where one more run at another seed would lie, from (n,) values.
+
+    mean +- t_{n-1} s sqrt(1 + 1/n) (Geisser, Predictive Inference, 1993). A published single run is one more run, if it was
+    made in the same way. None below three seeds, or where all values are equal.
+    """
     if (reach := _reach(values, confidence)) is None:
         return None
     centre, half = mean(values), reach * math.sqrt(1 + 1 / len(values))
@@ -77,10 +81,10 @@ def prediction_interval(values: Sequence[float], *, confidence: float = CONFIDEN
 
 
 def wilson(successes: int, n: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Wilson's interval of a share: those for which the normal test of `successes` of n does not reject.
+    """Return Wilson's interval of a share: the shares for which the normal test of `successes` of n does not reject.
 
     (k + z^2/2 +- z sqrt(k (n - k) / n + z^2/4)) / (n + z^2) (Wilson, Journal of the American Statistical Association 22,
-    1927). Within 0 and 1 by itself, and not of zero width at 0 or n successes: none of 3 is 0 to 0.56.
+    1927). It lies within 0 and 1, and has a width at 0 and n successes too: none of 3 is 0 to 0.56.
 
     Raises:
         InputError: for n < 1, or successes outside 0 to n.
@@ -96,8 +100,11 @@ def wilson(successes: int, n: int, *, confidence: float = CONFIDENCE) -> tuple[f
 
 
 def _reach(values: Sequence[float], confidence: float) -> float | None:
-    """t_{n-1} s; None where (n,) values are too few or all equal. Equal is told by the values: the rounding of their mean
-    would give equal ones a spread of 1e-17, and an interval of no width that excludes every other number."""
+    """Return t_{n-1} s of (n,) values; None where they are too few or all equal.
+
+    Equality is tested on the values. The rounding of their mean would give equal ones a spread of 1e-17, and an interval of
+    no width that excludes every other number.
+    """
     if len(values) < LEAST_SEEDS or min(values) == max(values):
         return None
     spread = standard_deviation(values)

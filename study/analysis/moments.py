@@ -9,13 +9,13 @@ LEAST_SEEDS = 3  # fewer conclude nothing: the interval of two differences is 9 
 
 
 def mean(values: Sequence[float]) -> float:
-    """The arithmetic mean of (n,) values, n >= 1."""
+    """Return the arithmetic mean of (n,) values, n >= 1."""
     need_values(values, 1, "a mean")
     return math.fsum(values) / len(values)
 
 
 def standard_deviation(values: Sequence[float]) -> float | None:
-    """The unbiased-variance standard deviation of (n,) values, one a seed; None for n = 1, where there is none."""
+    """Return the unbiased-variance standard deviation of (n,) values, one a seed; None for n = 1."""
     need_values(values, 1, "a standard deviation")
     if len(values) == 1:
         return None
@@ -24,7 +24,7 @@ def standard_deviation(values: Sequence[float]) -> float | None:
 
 
 def pooled_spread(differences: Sequence[Sequence[float]]) -> float | None:
-    """The standard deviation that groups of paired differences share, each group (n_i,) about a mean of its own.
+    """Return the standard deviation that groups of paired differences share, each group (n_i,) about a mean of its own.
 
     sqrt(sum_i (n_i - 1) s_i^2 / sum_i (n_i - 1)). None where no group has two values. It takes the groups to spread alike.
     """
@@ -36,16 +36,26 @@ def pooled_spread(differences: Sequence[Sequence[float]]) -> float | None:
 
 
 def paired_differences(values: Sequence[float], reference: Sequence[float]) -> list[float]:
+    """Return values - reference, (n,) each, entry i of both from the same seed.
+
+    Raises:
+        InputError: if the two are not of one length.
+    """
     if len(values) != len(reference):
         raise InputError(f"paired values must be as many as their references, but got {len(values)}, {len(reference)}.")
     return [value - other for value, other in zip(values, reference, strict=True)]
 
 
 def vary(differences: Sequence[float], values: Sequence[float]) -> bool:
-    """Whether differences differ from one another by more than the rounding of the values they are of."""
+    """Return whether differences differ from one another by more than the rounding of the values they are of."""
     return max(differences) - min(differences) > 1e-12 * max(abs(value) for value in (*values, *differences))
 
 
 def need_values(values: Sequence[float], count: int, what: str) -> None:
+    """Check that there are at least `count` values for what is to be computed.
+
+    Raises:
+        InputError: where there are fewer.
+    """
     if len(values) < count:
         raise InputError(f"{what} needs at least {count} value, but got {len(values)}.")

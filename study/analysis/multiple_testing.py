@@ -6,12 +6,11 @@ from vicreg.errors import InputError
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """p-values adjusted for being the smallest of several, by Holm's step-down rule, in the order given.
+    """Return p-values adjusted by Holm's step-down rule for being the smallest of several, in the order given.
 
     Of m p-values sorted upwards, the j-th is max over k <= j of (m - k + 1) p_k, at most 1. Rejecting those at or below
-    alpha makes any false rejection in the family at most alpha likely, however the tests depend on one another (Holm, A
-    simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979). None stays None and
-    is not of the family.
+    alpha makes any false rejection in the family at most alpha likely, however the tests depend on one another. The source
+    is Holm, Scandinavian Journal of Statistics 6, 1979. None stays None and is not of the family.
 
     Raises:
         InputError: for a p-value outside 0 to 1.

@@ -1,4 +1,4 @@
-"""Notes of a study: where it agrees with published results, and what sets its runs apart."""
+"""Notes: agreement with published results, and what sets the runs apart."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from study.results.schema import ArmResults, StudyResults
 from study.spec.plan import Plan
 from vicreg.data.dataset import Dataset
 from vicreg.models.live_taps import parameters_without_gradient
-from vicreg.training.loop import new_model, view_size
+from vicreg.training.setup import new_model, view_size
 
 
 def notes(plan: Plan, results: StudyResults, dataset: Dataset) -> list[str]:

@@ -1,4 +1,4 @@
-"""The differences that a number of seeds can find, and the seeds that a difference needs."""
+"""Power of paired t tests: detectable differences and the seeds needed."""
 
 import math
 from functools import lru_cache
@@ -11,12 +11,16 @@ from vicreg.errors import InputError
 
 
 def smallest_detectable(spread: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float | None:
-    """The true difference that a paired two-sided t test over n seeds finds with this power.
+    """Return the true difference that a paired two-sided t test over n seeds finds with this power.
 
-    `spread` is the standard deviation of the paired differences. The test statistic of a difference d is noncentral t with
-    n - 1 degrees of freedom and noncentrality d sqrt(n) / spread (Cohen, Statistical Power Analysis, 1988, chapter 2).
+    The test statistic of a difference d is noncentral t with n - 1 degrees of freedom and noncentrality d sqrt(n) / spread
+    (Cohen, Statistical Power Analysis, 1988, chapter 2). None for n < 2, where there is no test.
 
-    None for n < 2, where there is no test.
+    Args:
+        spread: the standard deviation of the paired differences.
+        n: number of seeds.
+        alpha: level of the test.
+        power: probability of finding the difference.
 
     Raises:
         InputError: for a negative spread, or a power that is not above alpha or not below 1.
@@ -30,9 +34,9 @@ def smallest_detectable(spread: float, n: int, *, alpha: float = 0.05, power: fl
 def seeds_needed(
     spread: float, difference: float, *, alpha: float = 0.05, power: float = 0.8, most: int = 1000
 ) -> int | None:
-    """The fewest seeds, at least 3, with which a paired two-sided t test finds a true difference with this power.
+    """Return the fewest seeds, at least 3, with which a paired two-sided t test finds a true difference with this power.
 
-    None where more than `most` would be needed, as for a difference of 0. Units and errors as in `smallest_detectable`.
+    None where more than `most` would be needed, as for a difference of 0. Units and errors are as in `smallest_detectable`.
     """
     _need_power(spread, alpha, power)
 
@@ -50,6 +54,7 @@ def seeds_needed(
 
 @lru_cache(maxsize=4096)
 def _noncentrality(n: int, alpha: float, power: float) -> float:
+    """Return the noncentrality at which a two-sided t test of n differences has this power."""
     critical = t_quantile(1 - alpha / 2, n - 1)
 
     def excess(noncentrality: float) -> float:
@@ -64,6 +69,11 @@ def _noncentrality(n: int, alpha: float, power: float) -> float:
 
 
 def _need_power(spread: float, alpha: float, power: float) -> None:
+    """Check what a power is computed from.
+
+    Raises:
+        InputError: for a negative spread, or a power that is not above alpha or not below 1.
+    """
     if not spread >= 0:
         raise InputError(f"spread must be at least 0, but got {spread}; it is a standard deviation.")
     if not 0 < alpha < power < 1:

@@ -1,4 +1,4 @@
-"""Which collapse metric goes with accuracy: rank correlations over the runs of a study."""
+"""Rank correlations of collapse metrics with accuracy over the runs."""
 
 import json
 import math

@@ -16,18 +16,18 @@ LEAST_UNITS = 5  # of a rank correlation's interval: the variance of Kendall's z
 def rank_correlations(
     x: Sequence[float], y: Sequence[float], *, independent: int | None = None
 ) -> tuple[Correlation, Correlation]:
-    """Spearman's rho and Kendall's tau-b of n points, with intervals on Fisher's z.
+    """Return Spearman's rho and Kendall's tau-b of n points, with intervals on Fisher's z.
 
-    Args:
-        x, y: (n,) each, entry i of both from one run.
-        independent: how many of the points are independent, n by default. Runs of one arm at several seeds are one unit
-            and not several: with their number for n the interval would be too narrow.
-
-    tanh(atanh(value) +- 1.96 sd), with the variance (1 + rho^2/2) / (n - 3) for Spearman (Bonett and Wright, Psychometrika
+    tanh(atanh(value) +- 1.96 sd). The variance is (1 + rho^2/2) / (n - 3) for Spearman (Bonett and Wright, Psychometrika
     65, 2000) and 0.437 / (n - 4) for Kendall (Fieller, Hartley and Pearson, Biometrika 44, 1957), n the independent units.
     The latter needs 5 units, and with fewer there is no interval of either: it would reach from nearly -1 to nearly 1.
-    Fisher's z of +-1 is infinite; there the interval ends at +-1, and its other end is that of the value next to it, two
+    Fisher's z of +-1 is infinite. There the interval ends at +-1, and its other end is that of the value next to it, two
     neighbours exchanged.
+
+    Args:
+        x, y: (n,) each, entry i of both from one run. independent: how many of the points are independent, n by default.
+        Runs of one arm at several seeds are one unit and not
+            several: with their number for n the interval would be too narrow.
 
     Raises:
         InputError: if the two are not of one length, a number is not finite, or `independent` is not between 1 and n.
@@ -50,6 +50,7 @@ def rank_correlations(
 
 
 def _correlation(value: float, n: int, units: int, *, variance: float, step: float) -> Correlation:
+    """Return a correlation with its interval; `step` is how much two neighbours exchanged change it."""
     if units < LEAST_UNITS:
         return Correlation(n=n, value=value, low=None, high=None)
     z = math.atanh(min(max(value, step - 1), 1 - step))

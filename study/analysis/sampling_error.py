@@ -11,12 +11,12 @@ from vicreg.errors import InputError
 
 
 def sampling_error(share: float, n: int) -> float:
-    """The standard error of an accuracy in 0 to 1 that was measured on n test images, from their sampling alone.
+    """Return the standard error of an accuracy, a share measured on n test images, from their sampling alone.
 
     sqrt(p (1 - p) / (n + z^2)) with p = (share n + z^2/2) / (n + z^2) and z = 1.96 (Agresti and Coull, The American
     Statistician 52, 1998). The plain sqrt(share (1 - share) / n) is 0 at accuracies of 0 and 1, as if another 360 images
-    could not hold an error; this one is 0.0038 there. It is used everywhere, for if it were used at 0 and 1 alone, 360 right
-    of 360 would have a larger error than 359. At 0.5 the two differ by z^2 / 2n: 0.5 % of the error for n = 360.
+    could not hold an error; this one is 0.0038 there. It is used everywhere: used at 0 and 1 alone, 360 right of 360 would
+    have a larger error than 359. At 0.5 the two differ by z^2 / 2n, 0.5 % of the error for n = 360.
 
     Raises:
         InputError: for n < 1, or a share outside 0 to 1.
@@ -31,15 +31,15 @@ def sampling_error(share: float, n: int) -> float:
 
 
 def paired_sampling_error(correct: ArrayLike, reference: ArrayLike) -> float | None:
-    """The standard error of a difference of two accuracies from the sampling of test images alone.
+    """Return the standard error of a difference of two accuracies from the sampling of test images alone.
+
+    sd(D) / sqrt(images) with D_j the difference of image j averaged over seeds. Images that both get right cancel, so it is
+    smaller than two errors of `sampling_error` added. With one seed it is McNemar's (Miller, Adding error bars to evals,
+    arXiv 2411.00640). Seeds are taken as given: their spread is the t interval's matter. 0 where no two images differ; None
+    with fewer than two images.
 
     Args:
         correct, reference: (seeds, images) each, 1 where an image was classified rightly; column j of both is one image.
-
-    sd(D) / sqrt(images) with D_j the difference of image j averaged over seeds: images that both get right cancel, so it
-    is smaller than two errors of `sampling_error` added (McNemar's variance where there is one seed; Miller, Adding error
-    bars to evals, arXiv 2411.00640). Seeds are taken as given: their spread is the t interval's matter. 0 where
-    no two images differ; None with fewer than two images.
 
     Raises:
         InputError: if the two are not of one shape (seeds, images) with at least one seed.

@@ -1,4 +1,4 @@
-"""What a study could have seen: the smallest difference it would find, and the seeds for a smaller one."""
+"""The smallest difference a study would find, and the seeds it needs."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -15,11 +15,11 @@ LEAST_EPOCHS = 5  # and at least this many: four differences tell a wander withi
 
 
 def spread_ratio(values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval | None:
-    """The ratio of two standard deviations over seeds, (n,) and (m,), with the interval of the F distribution.
+    """Return the ratio of two standard deviations over seeds, (n,) and (m,), with the interval of the F distribution.
 
     sqrt(s1^2 / s2^2 / F_q) with F of n - 1 and m - 1 degrees of freedom (Snedecor and Cochran, Statistical Methods, 1989,
-    Section 6.12). With three seeds each it reaches over a factor of 39: a spread takes many more seeds than a mean does.
-    It takes accuracies for normal, and the two for independent: where the same seeds make both alike it is too wide. None
+    Section 6.12). With three seeds each it reaches over a factor of 39: a spread takes many more seeds than a mean does. It
+    takes accuracies for normal, and the two for independent: where the same seeds make both alike it is too wide. None
     below three seeds, or where one of the two has no spread.
     """
     if any(len(series) < LEAST_SEEDS or min(series) == max(series) for series in (values, reference)):
@@ -33,10 +33,10 @@ def spread_ratio(values: Sequence[float], reference: Sequence[float], *, confide
 
 
 def wander(values: Sequence[float]) -> float:
-    """How far a series (n,) moves from one entry to the next, in its own unit, trend left aside.
+    """Return how far a series (n,) moves from one entry to the next, in its own unit, trend left aside.
 
-    sqrt(sum (x_{t+1} - x_t)^2 / (2 (n - 1))): the standard deviation of independent noise about a slow trend, which cancels
-    in differences (von Neumann, Kent, Bellinson and Hart, Annals of Mathematical Statistics 12, 1941).
+    sqrt(sum (x_{t+1} - x_t)^2 / (2 (n - 1))) is the standard deviation of independent noise about a slow trend, which
+    cancels in differences. The source is von Neumann et al., Annals of Mathematical Statistics 12, 1941.
 
     Raises:
         InputError: for fewer than two values.
@@ -48,7 +48,9 @@ def wander(values: Sequence[float]) -> float:
 
 
 def last_epochs(values: Sequence[float | None]) -> list[float]:
-    """The part of a log, one value an epoch, that "over the last epochs" speaks of: its last tenth and at least five, epochs
-    without a value left out."""
+    """Return the last epochs of a log, one value an epoch: its last tenth and at least five.
+
+    Epochs without a value are left out.
+    """
     count = max(LEAST_EPOCHS, math.ceil(LAST_SHARE * len(values)))
     return [value for value in values[-count:] if value is not None]

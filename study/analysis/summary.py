@@ -1,4 +1,4 @@
-"""Builds the results of a study from its finished runs: arms, comparisons, findings and sentences.
+"""Builds the results of a study from its finished runs.
 
 They depend on finished runs and on nothing else: no times, no machine paths, sorted keys. The same runs give the same
 bytes, so a `dvc repro` that computes nothing new changes nothing.

@@ -1,4 +1,4 @@
-"""The difference of two accuracies measured on different test images, so without pairing."""
+"""The difference of two accuracies measured on different test images."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""What is said of VICReg's own terms and coefficients; a method without them is left out."""
+"""What is said of VICReg's own terms and coefficients.
+
+A method that logs none of these terms is left out.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

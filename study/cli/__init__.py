@@ -1,1 +1,1 @@
-"""TODO"""
+"""The command line: exit statuses, types of arguments, and the console script."""

@@ -1,4 +1,4 @@
-"""What every command has in common: one clear sentence for bad input, and an exit status."""
+"""What every command has in common: its exit status, and sentences for errors."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def run_command(main: Callable[[], int | None]) -> None:
-    """Runs a command's main function and exits with its status: 2 for bad input, 130 for Ctrl-C."""
+    """Run a command's main function and exit with its status: 2 for bad input, 130 for Ctrl-C."""
     try:
         status = main()
     except InputError as error:
@@ -23,7 +23,7 @@ def run_command(main: Callable[[], int | None]) -> None:
 
 
 def positive(text: str) -> int:
-    """The type of an argument that is a whole number of at least 1.
+    """Return the whole number of at least 1 that an argument gives; it is a `type` of argparse.
 
     Raises:
         argparse.ArgumentTypeError: for any other; argparse makes a sentence of it.

@@ -1,1 +1,1 @@
-"""Two results of studies compared: what changed from one to the other, and what difference that made."""
+"""Compares two results of studies: what changed, and what that did."""

@@ -1,4 +1,4 @@
-"""Finds which arms of two results belong together, and whether their runs are the same."""
+"""Finds which arms and runs of two results belong together."""
 
 import json
 from collections import defaultdict

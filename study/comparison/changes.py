@@ -1,4 +1,4 @@
-"""What changed between two results: code, data, parameters, environment and settings of arms."""
+"""Finds what changed between two results, by kind."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What difference a change made: B - A of each arm's accuracy, and what can be concluded of it."""
+"""B - A of each arm's accuracy, and what can be concluded."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

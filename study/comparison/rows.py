@@ -1,4 +1,4 @@
-"""A comparison of two results as table rows: one an arm, one a seed."""
+"""A comparison of two results as rows of tables."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -100,7 +100,8 @@ def method_sentences(a: StudyResults, b: StudyResults, effects: Sequence[Effect]
     if a.data.digest != b.data.digest:
         notes.append(
             f"The data differ, so the tests are on different images ({a.data.test} in A, {b.data.test} in B) and a seed "
-            "does not make a pair: intervals are Welch's, of unpaired seeds, with the sampling error of both test sets in them."
+            "does not make a pair: intervals are Welch's, of unpaired seeds, with the sampling error of both test sets in "
+            "them."
         )
     elif tested:
         notes.append("Each run of B is paired with A's of the same seed; intervals are paired t intervals.")

@@ -1,4 +1,4 @@
-"""Finds results to compare: a file, a study, at a git revision, or under another profile."""
+"""Finds results to compare, by path, study, git revision or profile."""
 
 import subprocess
 import sys

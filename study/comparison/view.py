@@ -1,4 +1,4 @@
-"""What a comparison says: the sentences and rows that the terminal and both pages show."""
+"""The sentences and rows that the terminal and both pages show."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -41,6 +41,11 @@ class Config:
         return linear[0] if linear else f"knn_{self.evaluate.knn[0]}"
 
     @property
+    def by_key(self) -> dict[str, Any]:
+        """Return every value by dotted key, the chosen method's own settings by their short spelling too."""
+        return {**flatten(self.values), **with_short_keys(self.values)}
+
+    @property
     def recipe(self) -> dict[str, Any]:
         """Return what decides runs and measurements, by dotted key, the chosen method's own settings spelled short."""
         others = flatten({name: self.values[name] for name in ("prepare", "evaluate")})

@@ -1,7 +1,8 @@
 """The sections of methods in `params.yaml`, and the short spellings of their keys.
 
-A method's own settings stand in the section of its name: `pretrain.vicreg.nu`. Of the chosen method each has a short spelling
-as well, `pretrain.nu`, on the command line, in a study's file and in `params.yaml`, where null leaves it to the section.
+A method's own settings stand in the section of its name: `pretrain.vicreg.nu`. Those of the chosen method have a short
+spelling as well, `pretrain.nu`: on the command line, in a study's file, and in `params.yaml`, where null leaves it to the
+section.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ def study_keys() -> tuple[str, ...]:
 
 
 def take_short_spellings(values: dict[str, Any]) -> dict[str, Any]:
-    """Take the short spellings out of the section `pretrain`, in place, and return those that have a value, by dotted key."""
+    """Take the short spellings out of the section `pretrain`, in place; return those that have a value, by dotted key."""
     pretrain = values["pretrain"]
     if not isinstance(pretrain, dict):
         return {}
@@ -46,15 +47,23 @@ def take_short_spellings(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def replace_values(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """Replace values by dotted key, in place; a short spelling is the chosen method's, which is looked at first.
+    """Replace values by dotted key, in place.
+
+    A short spelling is the chosen method's, which is replaced first, and wins over the full spelling beside it.
 
     Raises:
         InputError: for an unknown key or method.
     """
     if "pretrain.method" in changes:
         replace_value(values, "pretrain.method", changes["pretrain.method"])
-    for key, value in changes.items():
-        replace_value(values, full_key(key, _method_of(values)), value)
+    method = _method_of(values)
+    known = [name for name in flatten(values) if name != "profile"]
+    full = {key: full_key(key, method) for key in changes}
+    for key in changes:
+        if full[key] not in known:
+            raise InputError(unknown_key(key, [_short_key(name, method) for name in known]))
+    for key in sorted(changes, key=lambda key: full[key] != key):
+        replace_value(values, full[key], changes[key])
 
 
 def full_key(key: str, method: str) -> str:
@@ -87,6 +96,11 @@ def with_short_keys(values: Mapping[str, Any]) -> dict[str, Any]:
     method = _method_of(values)
     kept = {key: value for key, value in pretrain.items() if key not in method_names()}
     return flatten({"pretrain": {**kept, **pretrain[method]}})
+
+
+def _short_key(key: str, method: str) -> str:
+    """Return the short spelling of a setting of `method`; any other key is returned as it is."""
+    return key.replace(f"pretrain.{method}.", "pretrain.", 1)
 
 
 def _method_of(values: Mapping[str, Any]) -> str:

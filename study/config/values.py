@@ -50,14 +50,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def replace_value(values: dict[str, Any], key: str, value: Any) -> None:
-    """Replace the value of a dotted key in nested sections, in place.
-
-    Raises:
-        InputError: for an unknown key.
-    """
-    known = [name for name in flatten(values) if name != "profile"]
-    if key not in known:
-        raise InputError(unknown_key(key, known))
+    """Replace the value of a dotted key, which there is, in nested sections, in place."""
     *sections, name = key.split(".")
     target = values
     for section in sections:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from study.config.values import flatten
 from study.design.tuning import tuned_plan
 from study.execution.scheduler import Lookup, Runner, have_outcomes
 from study.execution.session import Session
@@ -56,9 +55,9 @@ def walk(session: Session, plan: Plan, runner: Runner | Lookup) -> Plan:
 
 def differences(plan: Plan, baseline: Arm, arm: Arm) -> dict[str, tuple[Any, Any]]:
     """Return dotted key -> its value in the baseline's runs and in the arm's, of the keys that differ."""
-    old = flatten(plan.config.with_settings(baseline.settings).values)
-    new = flatten(plan.config.with_settings(arm.settings).values)
-    return {key: (old[key], new[key]) for key in {**arm.settings, **baseline.settings} if old[key] != new[key]}
+    old, new = (plan.config.with_settings(one.settings).by_key for one in (baseline, arm))
+    keys = {**arm.settings, **baseline.settings}
+    return {key: (old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)}
 
 
 def _target(session: Session, plan: Plan) -> tuple[str | None, tuple[str, ...]]:

@@ -8,8 +8,8 @@ from study.runs.outcomes import REPEATABLE
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
-from vicreg.training.loop import steps_per_epoch
-from vicreg.training.throughput import rehearse
+from vicreg.training.setup import steps_per_epoch
+from vicreg.training.throughput import measure_throughput
 
 # Steps that are timed after two to warm up; what a run does besides training (its look at held-out images, checkpoints,
 # probes) came to 5 to 10 % of its training on digits.
@@ -57,7 +57,7 @@ def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.devi
 
 def seconds_per_step(config: Config, dataset: Dataset, device: torch.device) -> float:
     """Return the wall time of one training step, from a few of them."""
-    return config.pretrain.batch_size / rehearse(config.pretrain, dataset, device=device, steps=_TIMED_STEPS)
+    return config.pretrain.batch_size / measure_throughput(config.pretrain, dataset, device=device, steps=_TIMED_STEPS)
 
 
 def _lines(plan: Plan) -> dict[str, list[Cell]]:

@@ -24,7 +24,7 @@ from vicreg.data.cache import read_dataset
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
-from vicreg.training.throughput import rehearse
+from vicreg.training.throughput import measure_throughput
 
 MOST = 16  # processes tried on one GPU
 GAIN = 1.1  # twice the processes must train this much faster, or their number is not raised
@@ -114,7 +114,7 @@ def pace(config: Config, *, number: int, data: Path, device: torch.device, secon
 
 def fitting_in_memory(config: Config, dataset: Dataset) -> int:
     """Return how many runs fit in this host's memory, by what two steps of one take in this process."""
-    rehearse(config.pretrain, dataset, device=torch.device("cpu"), steps=1)
+    measure_throughput(config.pretrain, dataset, device=torch.device("cpu"), steps=1)
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
     return int(HEADROOM * psutil.virtual_memory().available / peak)
 
@@ -136,7 +136,7 @@ def main() -> None:
         print("ready", flush=True)
         sys.stdin.readline()
 
-    pace_of_one = rehearse(config.pretrain, dataset, device=device, steps=8, seconds=float(seconds), before=wait)
+    pace_of_one = measure_throughput(config.pretrain, dataset, device=device, steps=8, seconds=float(seconds), before=wait)
     if device.type == "cuda":
         taken = torch.cuda.max_memory_reserved(device) + 2**29  # and about half a GiB of context
     else:

@@ -1,1 +1,1 @@
-"""The page over all studies of a profile: their answers, a leaderboard of runs, and what is stale."""
+"""The page over all studies: answers, a leaderboard, and what is stale."""

@@ -1,4 +1,4 @@
-"""The leaderboard: a row for every run of several studies, the best on validation first."""
+"""The leaderboard: a row for every run, the best on validation first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

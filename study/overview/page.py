@@ -1,4 +1,4 @@
-"""Writes the page over all studies of a profile and its Markdown twin."""
+"""Writes the page over all studies and its Markdown twin."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

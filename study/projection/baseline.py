@@ -12,7 +12,7 @@ from vicreg.data.dataset import PARTS, Dataset
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 from vicreg.metrics.features import encode
-from vicreg.training.loop import normalised, view_size
+from vicreg.training.setup import normalised, view_size
 
 
 def project_baseline(baseline: Baseline) -> int:

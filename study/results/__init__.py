@@ -1,1 +1,1 @@
-"""The results of a study as dataclasses, their reader and writer, and certificates of what was run again."""
+"""Results of studies and certificates, as dataclasses with reader and writer."""

@@ -1,4 +1,4 @@
-"""What results say of arms beside their runs: means, differences and their intervals."""
+"""What results say of arms: means, differences and their intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What results say of a study as a whole: power, predictors, and what its design found."""
+"""What results say of a study as a whole and its design."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Writes what a study came to: for reports, `dvc metrics` and `dvc plots`."""
+"""Writes the results of a study, for reports and for DVC."""
 
 from pathlib import Path
 

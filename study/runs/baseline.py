@@ -18,7 +18,7 @@ from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import PROBES
 from vicreg.methods.base import Method
-from vicreg.training.loop import exact_arithmetic
+from vicreg.training.setup import set_deterministic
 
 WEIGHTS, DESCRIPTION = MODEL / "model.safetensors", MODEL / "run.json"
 
@@ -48,7 +48,7 @@ class Baseline:
                 f"{MODEL} holds run {trained}, but the parameters now describe run {run.digest}; "
                 "run `dvc repro pretrain` first."
             )
-        exact_arithmetic(run.config.pretrain)
+        set_deterministic(run.config.pretrain)
         return model_from(WEIGHTS, run, dataset=self.dataset, device=self.device)
 
 

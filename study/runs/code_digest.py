@@ -12,21 +12,16 @@ The tree is written out field by field, empty fields left out: Python 3.11, 3.12
 import ast
 import functools
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from study.runs.syntax import ALWAYS, Encoded, Unit, Writer, is_docstring
 
 TREE = Path(__file__).parents[2]  # the folder that holds the packages
 _PACKAGES = ("vicreg", "study")
-_ALWAYS = ""  # names what a module does when it is imported, apart from defining names
-_MARK = "\x7f"  # around the index of a definition in a tree written as JSON
-_FIELDS_WITHOUT_EFFECT = ("ctx", "returns", "type_comment", "kind", "type_params")
-_WITHOUT_EFFECT = ("dataclass", "cache", "lru_cache", "contextmanager", "no_grad", "njit", "total_ordering")
-
-Unit = tuple[str, str]  # a module's dotted name, and a name that it defines
+_DECORATORS_WITHOUT_EFFECT = ("dataclass", "cache", "lru_cache", "contextmanager", "no_grad", "njit", "total_ordering")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,33 +81,15 @@ def code_digest(*roots: str, tree: Path = TREE, leave_out: tuple[str, ...] = ())
     own = {unit: _digest(one.filled({unit: unit[1] for unit in one.references})) for unit, one in encoded.items()}
     digests = own
     for _ in encoded:  # as many rounds as the longest chain of definitions, or as there are where some use each other
-        before, digests = digests, {
-            unit: _digest(one.filled(digests)) if one.references else own[unit] for unit, one in encoded.items()
-        }
+        before, digests = (
+            digests,
+            {unit: _digest(one.filled(digests)) if one.references else own[unit] for unit, one in encoded.items()},
+        )
         if digests == before:
             break
-    imported = sorted({digests[unit] for unit in encoded if unit[1] == _ALWAYS})
+    imported = sorted({digests[unit] for unit in encoded if unit[1] == ALWAYS})
     root = _digest(" ".join([*(digests[unit] for unit in starts), "|", *imported]))
     return CodeDigest(root=root, definitions={":".join(unit).rstrip(":"): own[unit] for unit in sorted(encoded)})
-
-
-class _Encoded:
-    """A definition's tree as JSON, in pieces: between two of them stands a definition that it refers to."""
-
-    def __init__(self, value: Any, references: list[Unit]) -> None:
-        pieces = json.dumps(value, sort_keys=True).split(_MARK)
-        self._pieces, self._between = pieces[::2], [int(index) for index in pieces[1::2]]
-        self.references = references
-        self.is_empty = value == []
-
-    def filled(self, names: Mapping[Unit, str]) -> str:
-        """The tree, with `names` of what it refers to, and of what it imports behind it."""
-        text = [self._pieces[0]]
-        for index, piece in zip(self._between, self._pieces[1:], strict=True):
-            text += [names.get(self.references[index], ""), piece]
-        used = set(self._between)
-        beside = sorted(names[unit] for number, unit in enumerate(self.references) if number not in used and unit in names)
-        return " ".join([*text, *beside])
 
 
 @dataclass
@@ -148,30 +125,30 @@ class _Source:
             break
         raise LookupError(f"{module}:{name} is not defined under {self._tree}")
 
-    def reach(self, starts: list[Unit]) -> dict[Unit, _Encoded]:
+    def reach(self, starts: list[Unit]) -> dict[Unit, Encoded]:
         """Every definition that the given ones depend on, they themselves included."""
-        found: dict[Unit, _Encoded] = {}
+        found: dict[Unit, Encoded] = {}
         waiting = list(starts)
         while waiting:
             unit = waiting.pop()
             if unit in found:
                 continue
             found[unit] = self._encode(unit)
-            waiting += [*found[unit].references, (unit[0], _ALWAYS)]
+            waiting += [*found[unit].references, (unit[0], ALWAYS)]
         # What an import does is part of the code where it does anything; a module that only defines names does nothing.
-        return {unit: one for unit, one in found.items() if unit[1] != _ALWAYS or not one.is_empty}
+        return {unit: one for unit, one in found.items() if unit[1] != ALWAYS or not one.is_empty}
 
     def is_module(self, name: str) -> bool:
         return name.partition(".")[0] in _PACKAGES and self._path(name) is not None
 
-    def _encode(self, unit: Unit) -> _Encoded:
+    def _encode(self, unit: Unit) -> Encoded:
         module = self._module(unit[0])
-        writer = _Writer(self, module, unit[1])
-        if unit[1] != _ALWAYS:
-            return _Encoded([writer.statement(one) for one in module.statements[unit[1]]], writer.references)
+        writer = Writer(unit[1], resolve=lambda name: self.resolve(module, name), member=self.member, names=self.names)
+        if unit[1] != ALWAYS:
+            return Encoded([writer.statement(one) for one in module.statements[unit[1]]], writer.references)
         value = [writer.statement(one) for one in module.always]
-        followed = [(name, _ALWAYS) for name in sorted(module.imports - self._leave_out)]
-        return _Encoded(value, [*writer.references, *followed])
+        followed = [(name, ALWAYS) for name in sorted(module.imports - self._leave_out)]
+        return Encoded(value, [*writer.references, *followed])
 
     def resolve(self, module: _Module, name: str) -> Unit | str | None:
         """What a name in a module stands for: a definition, `module` alone as ("name", ""), a dotted name from
@@ -188,7 +165,7 @@ class _Source:
         """What `module.name` stands for, as `resolve` says it."""
         whole = f"{module}.{name}" if name else module
         if self.is_module(whole):
-            return whole, _ALWAYS
+            return whole, ALWAYS
         if module in self._leave_out:
             return f"left out: {name}"
         return self.resolve(self._module(module), name)
@@ -216,7 +193,7 @@ class _Source:
         for one in ast.walk(statement):  # imports anywhere, those within a function included
             if isinstance(one, ast.Import | ast.ImportFrom):
                 self._take_import(module, one)
-        if isinstance(statement, ast.Import | ast.ImportFrom) or _is_docstring(statement):
+        if isinstance(statement, ast.Import | ast.ImportFrom) or is_docstring(statement):
             return
         names = list(_defined(statement))
         for name in names:
@@ -247,97 +224,6 @@ class _Source:
             module.imports.add(submodule if self.is_module(submodule) else statement.module)
 
 
-class _Writer:
-    """Writes one definition out as JSON values, and collects the definitions that it refers to."""
-
-    def __init__(self, source: _Source, module: _Module, own: str) -> None:
-        self._source, self._module, self._own = source, module, own
-        self.references: list[Unit] = []
-
-    def statement(self, node: ast.stmt) -> Any:
-        """A statement of the top level; the name that it defines is left out."""
-        written = self._node(node)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == self._own:
-            written.pop("name")
-        return written
-
-    def _node(self, node: Any) -> Any:
-        if isinstance(node, list):
-            return [self._node(one) for one in node if not self._is_left_out(one)]
-        if not isinstance(node, ast.AST):
-            return node if isinstance(node, str | bool) or node is None else repr(node)
-        if isinstance(node, ast.Name):
-            return self._name(node.id)
-        if isinstance(node, ast.Attribute) and (member := self._attribute(node)) is not None:
-            return member
-        if isinstance(node, ast.Constant):
-            return [type(node.value).__name__, repr(node.value)]
-        if isinstance(node, ast.JoinedStr):
-            node = _joined(node)
-        if isinstance(node, ast.AnnAssign):
-            self._annotation(node.annotation)
-            node = ast.Assign(targets=[node.target], value=node.value)
-        if isinstance(node, ast.Raise):
-            node = _without_message(node)
-        if isinstance(node, ast.Assert):
-            node = ast.Assert(test=node.test)
-        if isinstance(node, ast.ClassDef):
-            node = _without_checks(node)
-        if isinstance(node, ast.arg):
-            self._annotation(node.annotation)
-            return node.arg
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            self._annotation(node.returns)
-        fields = {key: value for key, value in ast.iter_fields(node) if key not in _FIELDS_WITHOUT_EFFECT}
-        if "body" in fields and isinstance(fields["body"], list) and _is_docstring(fields["body"][0]):
-            fields["body"] = fields["body"][1:]
-        written = {key: self._node(value) for key, value in fields.items()}
-        return {"": type(node).__name__} | {key: value for key, value in written.items() if value not in (None, [], "")}
-
-    def _is_left_out(self, node: Any) -> bool:
-        return isinstance(node, ast.Import | ast.ImportFrom | ast.Pass)
-
-    def _name(self, name: str) -> Any:
-        if name == self._own:
-            return ["own"]
-        found = self._source.resolve(self._module, name)
-        return self._reference(found) if found is not None else name
-
-    def _attribute(self, node: ast.Attribute) -> Any:
-        """What `module.name` stands for where it begins with a module of ours; None where it does not."""
-        parts = [node.attr]
-        inner: ast.expr = node.value
-        while isinstance(inner, ast.Attribute):
-            parts.append(inner.attr)
-            inner = inner.value
-        if not isinstance(inner, ast.Name) or inner.id not in self._module.ours:
-            return None
-        found = self._source.resolve(self._module, inner.id)
-        while parts and isinstance(found, tuple) and found[1] == _ALWAYS:
-            found = self._source.member(found[0], parts.pop())
-        if found is None or parts:
-            return None
-        return self._reference(found)
-
-    def _reference(self, found: Unit | str) -> Any:
-        if isinstance(found, str):
-            return ["from", found]
-        if found[1] != _ALWAYS:
-            return self._unit(found)
-        # A module by itself, handed on: whatever is in it may be used.
-        return ["module", *(self._unit((found[0], name)) for name in self._source.names(found[0]))]
-
-    def _unit(self, unit: Unit) -> Any:
-        if unit not in self.references:
-            self.references.append(unit)
-        return f"{_MARK}{self.references.index(unit)}{_MARK}"
-
-    def _annotation(self, annotation: ast.expr | None) -> None:
-        """Follows the classes of ours that an annotation names, for their methods may be called; it is not written."""
-        if annotation is not None:
-            self._node(annotation)
-
-
 def _defined(statement: ast.stmt) -> Iterator[str]:
     """The names that a statement of a module's top level defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -353,7 +239,7 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
 def _does_something(statement: ast.stmt) -> bool:
     """Whether a statement may do more than define its names: register something, or change what is there."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return any(_last_name(one) not in _WITHOUT_EFFECT for one in statement.decorator_list)
+        return any(_last_name(one) not in _DECORATORS_WITHOUT_EFFECT for one in statement.decorator_list)
     return not isinstance(statement, ast.Assign | ast.AnnAssign)
 
 
@@ -361,49 +247,6 @@ def _last_name(decorator: ast.expr) -> str:
     if isinstance(decorator, ast.Call):
         decorator = decorator.func
     return decorator.attr if isinstance(decorator, ast.Attribute) else getattr(decorator, "id", "")
-
-
-def _is_docstring(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
-def _without_message(node: ast.Raise) -> ast.Raise:
-    """`raise Error(text)` as `raise Error`: what an error says changes no result."""
-    error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-    return ast.Raise(exc=error)
-
-
-def _without_checks(node: ast.ClassDef) -> ast.ClassDef:
-    """A class without what only checks its fields; of settings, whose values an identity holds, without the fields too."""
-    is_settings = node.name.endswith("Settings")
-    kept = [
-        one for one in node.body
-        if not (isinstance(one, ast.FunctionDef) and one.name == "__post_init__" and (is_settings or not _sets(one)))
-        and not (isinstance(one, ast.AnnAssign) and is_settings)
-    ]  # fmt: skip
-    return ast.ClassDef(
-        name=node.name, bases=node.bases, keywords=node.keywords, body=kept or [ast.Pass()],
-        decorator_list=node.decorator_list,
-    )  # fmt: skip
-
-
-def _sets(function: ast.FunctionDef) -> bool:
-    return any(isinstance(node, ast.Attribute) and node.attr == "__setattr__" for node in ast.walk(function))
-
-
-def _joined(node: ast.JoinedStr) -> ast.JoinedStr:
-    """An f-string whose neighbouring texts are one, as some versions of Python have them and others not."""
-    values: list[ast.expr] = []
-    for value in node.values:
-        if isinstance(value, ast.Constant) and values and isinstance(values[-1], ast.Constant):
-            values[-1] = ast.Constant(value=f"{values[-1].value}{value.value}")
-        else:
-            values.append(value)
-    return ast.JoinedStr(values=values)
 
 
 def _digest(text: str) -> str:

@@ -22,7 +22,9 @@ from vicreg.files import to_json, write_atomically
 from vicreg.methods.base import Method
 from vicreg.models.pretrained import Encoder
 from vicreg.training.checkpoint import latest_checkpoint, save_weights
-from vicreg.training.loop import Diverged, exact_arithmetic, new_model, normalised, pretrain, view_size
+from vicreg.training.loop import Diverged, pretrain
+from vicreg.training.memory import place_network
+from vicreg.training.setup import new_model, normalised, set_deterministic, view_size
 
 OnEpoch = Callable[[dict[str, Any]], None]
 
@@ -77,9 +79,9 @@ def execute(
 def measure(run: Run, model: Method, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """Return what `run` asks to be measured, of `model`; its control is the network as the run's seed draws it."""
     settings = run.config.pretrain
-    exact_arithmetic(settings)
+    set_deterministic(settings)
     dataset = normalised(settings, dataset)
-    control = new_model(settings, dataset).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    control = place_network(new_model(settings, dataset), device)
     return evaluate(
         model,
         dataset,

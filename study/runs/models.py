@@ -10,7 +10,8 @@ from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.methods.base import Method
 from vicreg.training.checkpoint import load_weights
-from vicreg.training.loop import new_model
+from vicreg.training.memory import place_network
+from vicreg.training.setup import new_model
 
 
 def trained_model(run: Run, *, store: Store, dataset: Dataset, device: torch.device) -> Method:
@@ -28,7 +29,7 @@ def model_from(path: Path, run: Run, *, dataset: Dataset, device: torch.device) 
     Raises:
         InputError: if the file is missing, unreadable, or of another architecture.
     """
-    model = new_model(run.config.pretrain, dataset).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch declares no such overload
+    model = place_network(new_model(run.config.pretrain, dataset), torch.device("cpu"))
     try:
         model.load_state_dict(load_weights(path))
     except RuntimeError as error:

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Studies as their files state them, and the runs they ask for."""

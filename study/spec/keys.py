@@ -14,7 +14,11 @@ from vicreg.views.settings import ViewSettings
 # Dotted keys of params.yaml's section `pretrain`, which are what a study may fix, tune and vary. The data are the same
 # for a whole study, and so is what is measured of its runs; else arms could not be compared.
 SETTINGS = (
-    *(f"pretrain.{field.name}" for field in dataclasses.fields(PretrainSettings) if field.name not in ("views", "method_settings")),
+    *(
+        f"pretrain.{field.name}"
+        for field in dataclasses.fields(PretrainSettings)
+        if field.name not in ("views", "method_settings")
+    ),
     *study_keys(),
     "pretrain.augmentation.preset",
     *(f"pretrain.augmentation.{field.name}" for field in dataclasses.fields(ViewSettings)),

@@ -1,1 +1,1 @@
-"""Whether reported results hold: planned anew, compared with the store, and run again."""
+"""Checks reported results: planned anew, compared with the store, run again."""

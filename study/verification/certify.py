@@ -1,4 +1,4 @@
-"""Certifies results: some of their runs are run again and compared with what is reported."""
+"""Certifies results by running some of their runs again."""
 
 import hashlib
 import platform

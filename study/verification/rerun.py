@@ -1,4 +1,4 @@
-"""Runs cells once more in an empty store, and compares their results with earlier ones."""
+"""Runs cells again in an empty store and compares their results."""
 
 import json
 import tempfile

@@ -68,7 +68,8 @@ def test_the_studies_are_run_in_order_with_a_report_each_and_end_where_one_is_st
         place = tmp_path / "data" / ("test" if index % 4 == 0 else "train") / "ab"[index // 4 % 2]
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(place / f"{index}.png")
-    small = ("ablate.seeds=[0]", "pretrain.threads=1", "prepare.per_class=null", "evaluate.knn=[5]")
+    few = ("ablate.seeds=[0]", "ablate.probes=[knn]", "ablate.workers=1", "evaluate.knn=[5]")
+    small = (*few, "pretrain.threads=1", "prepare.per_class=null")
     monkeypatch.setattr(studies, "QUEUE", (("convention", small), ("weight-decay", small)))
     given = ("--only", "studies", "--data", str(tmp_path / "data"), "--store", str(tmp_path / "store"))
     _, found = call(*given)

@@ -5,6 +5,7 @@ import pytest
 from benchmarks import report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["arms", "search"])
 def test_a_report_of_made_up_runs_is_timed_and_weighed(kind):
     measured = report.measure(kind, runs=6, epochs=3)

@@ -18,6 +18,7 @@ def rates():
     return {(row["what"], row["n"]): row["rate"] for row in statistics.measure(studies=100)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", statistics.SEEDS)
 def test_intervals_cover_and_families_are_protected_where_the_alternatives_are_not(rates, n):
     for named in ("no effect", "effects in half of the arms"):
@@ -28,6 +29,7 @@ def test_intervals_cover_and_families_are_protected_where_the_alternatives_are_n
         assert held <= 0.13 and held < not_held < rates[f"a false finding, bootstrap, {named}", n]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", statistics.SEEDS)
 def test_power_probability_and_equivalence_are_about_what_is_stated(rates, n):
     assert rates["smallest detectable difference is found, paired", n] == pytest.approx(0.8, abs=0.08)
@@ -38,6 +40,7 @@ def test_power_probability_and_equivalence_are_about_what_is_stated(rates, n):
     assert rates["95 % interval of a ratio covers", n] == pytest.approx(0.95, abs=0.04)
 
 
+@pytest.mark.slow
 def test_runs_of_one_arm_counted_as_independent_make_a_correlation_too_sure(rates):
     for name in ("Spearman", "Kendall"):
         counted = {
@@ -46,6 +49,7 @@ def test_runs_of_one_arm_counted_as_independent_make_a_correlation_too_sure(rate
         assert counted["arms"] > 0.9 > counted["runs"]
 
 
+@pytest.mark.slow
 def test_wilsons_coverage_is_an_exact_sum(rates):
     assert rates["95 % Wilson interval covers, mean over true shares", 3] == pytest.approx(0.956, abs=5e-4)
 

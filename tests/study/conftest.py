@@ -111,6 +111,14 @@ STUDIES = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what needs `unfolded`, whose three studies take ten seconds."""
+    for item in items:
+        if "unfolded" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 class Forked:
     """What `subprocess.Popen` is to its caller, but a copy of this process in place of a new one: it has its imports
     behind it, and whatever a test has replaced. It runs `body` on three file descriptors and ends."""
@@ -420,7 +428,7 @@ def befall(project, monkeypatch) -> Callable[..., None]:
         def fateful(settings, *args, on_epoch, **named):
             def watch(record):
                 on_epoch(record)
-                if settings.nu == nu and settings.epochs and record["epoch"] == 2 and not flag.exists():
+                if settings.method_settings.nu == nu and settings.epochs and record["epoch"] == 2 and not flag.exists():
                     flag.touch()
                     what()
 

@@ -44,7 +44,7 @@ def test_the_results_hold_no_clock_time_and_no_place_on_a_disk(finished):
         assert not re.search(r'"/|/home|/tmp|/root|seconds|\d\d:\d\d:\d\d|20\d\d-\d\d-\d\d', text)
 
 
-@pytest.mark.parametrize("name", ["tiny", "quest"])
+@pytest.mark.parametrize("name", ["tiny", pytest.param("quest", marks=pytest.mark.slow)])
 def test_the_number_of_workers_changes_no_byte_of_the_results(project, undisturbed, trained, name):
     assert ablate.main(["--study", name, "--workers", "2"]) == 0
     assert project.results(name) == undisturbed.results(name)
@@ -119,6 +119,7 @@ def test_other_probes_are_measured_of_the_same_runs(finished, trained):
     assert summary["primary"] == "linear_cached" and "linear_cached" in summary["arms"][0]["summary"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [["--seeds", "1"], ["--add-seeds", "1"], ["--set", "pretrain.gamma=1"]])
 def test_what_differs_from_params_yaml_has_results_of_its_own(finished, asked):
     before = finished.results("tiny")

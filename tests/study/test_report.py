@@ -172,6 +172,7 @@ def test_a_real_study_with_lost_runs_gives_a_true_report(project, tmp_path):
 # ---- the same bytes
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes_in_any_process_place_language_and_time_zone(small, tmp_path):
     arguments = save(tmp_path, small)
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nsvg.fonttype: path\naxes.facecolor: red\n")

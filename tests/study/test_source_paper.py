@@ -83,6 +83,7 @@ def test_what_can_be_run_since_is_no_failure_any_more(studied, capsys):
     assert [run["status"] for arm in results["arms"] for run in arm["runs"]] == ["finished", "finished"]
 
 
+@pytest.mark.slow
 def test_a_diverged_run_is_an_outcome_and_one_that_failed_makes_the_status_1(studied, befall, capsys):
     def fail():
         raise RuntimeError("no space left")

@@ -1,15 +1,12 @@
-"""Runs done again: what is chosen, what is said of it, and that a changed number is found."""
+"""The command that runs finished cells again: its certificate, what it prints, and what it refuses."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from study import ablate, verify
-from study.execution import session
-from study.results.certificate import certified
-from study.results.results import read_results, replan
+from study.execution.request import Request
+from study.execution.session import open_session
 from study.runs import identity
 from study.runs.code_digest import CodeDigest
 
@@ -26,40 +23,7 @@ def edit(project, name, change):
     path.write_text(json.dumps(results))
 
 
-@pytest.fixture
-def candidates(finished):
-    """(results, the cells of the study `quest`) of a project where all is finished."""
-    results = read_results(finished.folder / "results/ablate/quest")
-    opened = session.open_session(ablate.parse_arguments(["--study", "quest"]))
-    return results, replan(results, opened)
-
-
-# ---- what is chosen
-
-
-def test_the_cells_of_a_results_file_are_planned_anew_with_the_very_digests_it_holds(candidates):
-    results, cells = candidates
-    digests = {(arm["name"], run["seed"]): run["digest"] for arm in results["arms"] for run in arm["runs"]}
-    assert {key: cell.run.digest for key, cell in cells.items()} == digests  # a search's own trials among them
-
-
-def test_no_arm_has_a_second_turn_before_every_arm_had_its_first_and_controls_come_last(candidates):
-    results, cells = candidates
-    chosen = verify.choose(cells, results, count=100)
-    names = [name for name, _ in chosen]
-    first_turns = len({arm for arm, _ in chosen})
-    assert len(set(names[:first_turns])) == first_turns and names[first_turns - 1] == "untrained"
-    assert verify.choose(dict(reversed(cells.items())), results, count=100) == chosen
-
-
-def test_a_run_that_two_arms_share_is_chosen_once(candidates):
-    results, cells = candidates
-    digests = {(arm["name"], run["seed"]): run["digest"] for arm in results["arms"] for run in arm["runs"]}
-    chosen = [digests[key] for key in verify.choose(cells, results, count=100)]
-    assert len(chosen) == len(set(chosen)) == len(set(digests.values()))
-
-
-# ---- what is said
+# ---- what is certified
 
 
 def test_runs_done_again_are_bit_identical_down_to_the_bytes_of_their_weights(finished, trained, command):
@@ -123,67 +87,6 @@ def test_weights_of_other_bytes_are_found_though_every_number_is_equal(finished,
     assert status == 0 and f"within tolerance: {said}" in output
 
 
-def result(status="finished", *, top1=0.9, total=1.0, rank=5.0):
-    measured = status == "finished"
-    return {
-        "seed": 0, "status": status, "reason": None, "effective_coefficients": {}, "history": [{"total": total}],
-        "validation": {"knn_5": {"top1": top1}} if measured else {}, "test": {"knn_5": {"top1": top1}} if measured else {},
-        "collapse": {"embeddings": {"rankme": rank}} if measured else {},
-        "verdict": {"name": "healthy"} if measured else None,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "tolerance", "outcome"),
-    [
-        (result("diverged"), result("diverged"), 0.0, "bit-identical"),
-        (result("diverged"), result("diverged", total=2.0), 0.5, "not reproduced"),
-        (result("pruned"), result("pruned", total=2.0), 0.5, "not reproduced"),
-        (result(), result("diverged"), 1.0, "not reproduced"),
-        (result(), result(rank=5.1), 0.0, "not reproduced"),
-        (result(), result(total=1.1), 0.0, "not reproduced"),
-        (result(), result(rank=5.1), 0.001, "within tolerance"),
-        (result(), result(top1=0.95), 0.1, "within tolerance"),
-        (result(), result(top1=0.95), 0.01, "not reproduced"),
-    ],
-)
-def test_a_tolerance_of_accuracies_is_for_runs_that_have_one_and_of_zero_it_asks_for_the_same_bits(
-    before, after, tolerance, outcome
-):
-    told = verify.judge(before, after, weights="not kept", tolerance=tolerance)
-    assert told["outcome"] == outcome and bool(told["differing"]) == (outcome != "bit-identical")
-
-
-# ---- what a certificate says of results
-
-
-def test_a_certificate_speaks_of_the_runs_that_the_results_report_and_counts_those(finished, command):
-    assert command(verify.main, "--study", "tiny", "--runs", "2")[0] == 0
-    told, results = certificate(finished, "tiny"), finished.summary("tiny")
-    assert certified(told, results) == told
-    results["arms"][1]["runs"][0]["digest"] = "another"
-    (gone,) = [cell for cell in told["runs"] if cell["arm"] == results["arms"][1]["name"]]
-    left = certified(told, results)
-    assert left["runs"] == [cell for cell in told["runs"] if cell is not gone] and left["counts"]["bit-identical"] == 1
-    assert left["sentence"].startswith("1 of 3 ended runs was run again from nothing on cpu (")
-    for arm in results["arms"]:
-        arm["runs"][0]["digest"] = "another"
-    assert certified(told, results) is None
-
-
-def test_there_is_no_certificate_of_another_study_though_they_share_runs(finished, command):
-    assert command(verify.main, "--study", "tiny", "--runs", "3")[0] == 0
-    told, quest = certificate(finished, "tiny"), finished.summary("quest")
-    digests = {run["digest"] for arm in quest["arms"] for run in arm["runs"]}
-    assert {cell["digest"] for cell in told["runs"]} & digests
-    assert certified(told, quest) is None and certified(None, quest) is None
-
-
-def test_a_report_can_judge_a_certificate_without_loading_what_trains():
-    code = "import sys, study.results.certificate; sys.exit(any(name in sys.modules for name in ('torch', 'optuna', 'sklearn')))"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
 def test_a_run_that_diverged_diverges_again(project, command):
     ablate.main(["--study", "rough"])
     status, output, _ = command(verify.main, "--study", "rough", "--runs", "2")
@@ -239,7 +142,7 @@ def test_runs_of_other_code_are_not_verified_for_they_are_other_runs(finished, t
 def test_a_run_reported_by_another_machine_is_verified_on_this_one(finished, command, monkeypatch):
     path = finished.folder / "results/ablate/tiny/study.json"
     results = json.loads(path.read_bytes())
-    opened = session.open_session(ablate.parse_arguments(["--study", "tiny"]))
+    opened = open_session(Request(study="tiny"))
     code = opened.plan().cells[0].run.identity.code
     elsewhere = {**opened.plan().cells[0].run.identity.machinery, "torch": "1.0"}
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Named, counted streams of random numbers."""
+"""Streams of random numbers depend on seed, name and epoch alone."""
 
 import itertools
 

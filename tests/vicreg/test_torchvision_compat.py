@@ -1,4 +1,4 @@
-"""torchvision can be imported, whatever build of torch is beside it."""
+"""torchvision can be imported beside any build of torch."""
 
 import importlib.util
 import runpy

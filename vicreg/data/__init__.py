@@ -1,1 +1,1 @@
-"""Data sets: reading them, splitting them, and keeping the prepared one on disk."""
+"""Data sets: reading, splitting, and keeping them on disk."""

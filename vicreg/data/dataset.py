@@ -1,4 +1,4 @@
-"""Load a data set: splits of uint8 images with labels, and a digest."""
+"""Load a data set: splits of labelled images and a digest."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Digest the raw files of a data set, to notice that they have changed."""
+"""Digest the raw files of a data set to detect changes."""
 
 import hashlib
 import os

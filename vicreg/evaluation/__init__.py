@@ -1,1 +1,1 @@
-"""What is measured of a trained network: its probes, and the kind of its collapse."""
+"""Evaluate trained networks: probes, and the kind of a collapse."""

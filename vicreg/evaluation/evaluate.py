@@ -103,7 +103,7 @@ def evaluate(
         for name, split in splits.items()
     }
     results: dict[str, Any] = {"validation": {}, "test": {}}
-    scorers, chosen, curves = _scorers(model, dataset, encoded, labels, settings, probes, size, seed, device)
+    scorers, chosen, curves = _fit_probes(model, dataset, encoded, labels, settings, probes, size, seed, device)
     for name, scorer in scorers.items():
         for split in ("validation", "test"):
             measured = dataclasses.asdict(accuracy(scorer(encoded[split]), labels[split]))
@@ -185,7 +185,7 @@ def encode_held_out_views(
     return first, second
 
 
-def _scorers(
+def _fit_probes(
     model: JointEmbedding,
     dataset: Dataset,
     encoded: dict[str, Tensor],

@@ -55,4 +55,3 @@ def column_variances(centred: Tensor) -> Tensor:
 def full_precision(z: Tensor) -> torch.autocast:
     # Under autocast a product of two float32 matrices is computed in bfloat16; sums of squares need more than 8 bits.
     return torch.autocast(device_type=z.device.type, enabled=False)
-

@@ -130,7 +130,7 @@ class _Loss(torch.autograd.Function):
             spread = (views[0].variance + views[1].variance) / 2
             redundancy = views[0].covariance + views[1].covariance
         weighted = ((coefficients.lambda_, similarity), (coefficients.mu, spread), (coefficients.nu, redundancy))
-        total = sum(weight * term for weight, term in weighted if weight != 0)
+        total: Any = sum(weight * term for weight, term in weighted if weight != 0)
         ctx.mark_non_differentiable(similarity, spread, redundancy)
         return total, similarity, spread, redundancy
 

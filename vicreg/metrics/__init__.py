@@ -1,1 +1,1 @@
-"""What is measured of features: collapse, accuracy, k-NN, and the features themselves."""
+"""Measure features: collapse, accuracy and k-NN."""

@@ -1,1 +1,1 @@
-"""Networks: the ResNet backbones, their layers, and encoders that others trained."""
+"""Networks: ResNets, their layers, heads, and pretrained encoders."""

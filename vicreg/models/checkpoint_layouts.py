@@ -1,4 +1,4 @@
-"""Find a ResNet in others' checkpoints and rename its tensors to torchvision's names.
+"""Find a ResNet in others' checkpoints and rename its tensors.
 
 A file holds tensors by name, and their names and shapes say what the network is made of. Strides, padding and pooling are
 in no file: they are taken to be as the authors of the layout build them. Two layouts pad differently from ours. The

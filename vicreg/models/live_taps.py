@@ -79,10 +79,10 @@ def parameters_without_gradient(module: nn.Module, images: Tensor) -> tuple[int,
 class LiveTapConv2d(nn.Conv2d):
     """torch's Conv2d with the same parameters and results to rounding, which is faster on small maps.
 
-    Where all outputs read the same pixels it is one dense product. This holds for H and W up to 2 with a 3 x 3 kernel
-    and padding 1, up to 4 with a 7 x 7 kernel and padding 3, and for a single output. On a CPU 3 x 3 kernels of enough
-    channels are convolved by minimal filtering (`winograd.is_faster`). In all other cases, and with groups, dilation, a
-    bias or a padding given by name, it calls torch's convolution.
+    Where all outputs read the same pixels it is one dense product. This is always so for a single output. With a 3 x 3
+    kernel and padding 1 it is so for H and W up to 2, with a 7 x 7 kernel and padding 3 up to 4. On a CPU 3 x 3 kernels of
+    enough channels are convolved by minimal filtering (`winograd.is_faster`). In all other cases, and with groups,
+    dilation, a bias or a padding given by name, it calls torch's convolution.
     """
 
     _shared: dict[torch.Size, Tensor] | None = None  # in `shared_live_taps`: input size -> converted kernels

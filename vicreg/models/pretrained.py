@@ -1,4 +1,4 @@
-"""Load an encoder that someone else trained, from a published name or a file."""
+"""Load an encoder that someone else trained."""
 
 import hashlib
 from collections.abc import Mapping

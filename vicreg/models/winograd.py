@@ -1,4 +1,4 @@
-"""Convolve small maps with 3 x 3 kernels by minimal filtering, on a CPU.
+"""Convolve small maps by minimal filtering, on a CPU.
 
 Four outputs of a kernel of three taps along an axis take twelve products. Toom and Cook's interpolation at six points
 takes six products, of sums of pixels with sums of taps; in two dimensions it takes 36 instead of 144 (Winograd, Arithmetic

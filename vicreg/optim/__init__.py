@@ -1,1 +1,1 @@
-"""Optimisation: LARS and the learning rate of each step."""
+"""LARS, and the learning rate of each step."""

@@ -9,8 +9,8 @@ from vicreg.data.dataset import Dataset
 from vicreg.methods import method_class
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.models.resnet import ResNet
-from vicreg.training.loop import steps_per_epoch, view_size
 from vicreg.training.settings import PretrainSettings
+from vicreg.training.setup import steps_per_epoch, view_size
 
 # A gradient takes two products for each of the forward pass: one by the weights, one by the inputs (arXiv 2001.08361,
 # Section 2.1, and the usual rule of 6 operations a parameter and sample for both passes).
@@ -29,9 +29,7 @@ def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
     epochs = settings.trained_epochs
     steps = epochs * steps_per_epoch(settings, len(images)) if epochs else 0
     # A short last batch, where `drop_last` is false, counts as what it holds.
-    seen = steps * settings.batch_size if settings.drop_last else min(
-        steps * settings.batch_size, epochs * len(images)
-    )
+    seen = steps * settings.batch_size if settings.drop_last else min(steps * settings.batch_size, epochs * len(images))
     one = forward_operations(
         settings.backbone, settings.stem, settings.width, settings.expander, images.shape[1], view_size(settings, images)
     )
@@ -39,9 +37,7 @@ def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
 
 
 @functools.cache
-def forward_operations(
-    backbone: str, stem: str, width: int, expander: tuple[int, ...], channels: int, size: int
-) -> int:
+def forward_operations(backbone: str, stem: str, width: int, expander: tuple[int, ...], channels: int, size: int) -> int:
     """Operations of one image's forward pass, from the shapes alone: nothing is computed on the `meta` device."""
     with torch.device("meta"):
         network = ResNet(architecture=backbone, stem=stem, width=width, in_channels=channels)

@@ -1,11 +1,10 @@
 """Pretraining: the loop that turns settings and images into an encoder.
 
-    for each epoch:  a permutation of the images, cut into batches, two views of each (feed.py)
-        for each batch:  views -> model -> loss -> gradients -> optimiser (step.py), at the schedule's learning rate
-        a line of the log; a look at the held-out images for signs of collapse; a checkpoint
+for each epoch:  a permutation of the images, cut into batches, two views of each (feed.py)
+    for each batch:  views -> model -> loss -> gradients -> optimiser (step.py), at the schedule's learning rate
+    a line of the log; a look at the held-out images for signs of collapse; a checkpoint
 """
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -13,30 +12,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vicreg.data.dataset import Dataset
-from vicreg.errors import InputError
-from vicreg.methods import method_class
 from vicreg.methods.base import Method
 from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_trace
 from vicreg.metrics.features import HELD_OUT_IMAGES, encode, evenly_spread, held_out
 from vicreg.metrics.knn import knn_scores
-from vicreg.models.joint_embedding import build_model
-from vicreg.optim.lars import LARS
-from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
-from vicreg.randomness import make_generator
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint, restore_optimizer, save_checkpoint
 from vicreg.training.cuda_graph import GraphedStep
-from vicreg.training.memory import keep_freed_memory, place
+from vicreg.training.memory import keep_freed_memory, place, place_network
 from vicreg.training.settings import PretrainSettings
+from vicreg.training.setup import (
+    learning_rates,
+    make_optimizer,
+    new_model,
+    normalised,
+    set_deterministic,
+    steps_per_epoch,
+    view_size,
+)
 from vicreg.training.step import TrainStep, step_metric_names
-
-# Mean and standard deviation of ImageNet's channels, by which networks trained on it expect pixels to be normalised
-# (pytorch.org/vision, models; the VICReg authors' evaluate.py).
-_IMAGENET_STATISTICS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 # The k-NN that is logged while training (`probe_every`): arXiv 1805.01978's temperature, and the smaller usual k, since
 # its bank holds `HELD_OUT_IMAGES` of the training images.
@@ -81,10 +79,10 @@ def pretrain(
         Diverged: when the loss stops being finite. The last finite epoch's checkpoint is kept.
     """
     assert (settings.weights is None) == (start is None), "weights are handed on by whoever reads them"
-    exact_arithmetic(settings)
+    set_deterministic(settings)
     keep_freed_memory()
     dataset = normalised(settings, dataset)
-    model = new_model(settings, dataset, start=start).to(device=device, memory_format=torch.channels_last)
+    model = place_network(new_model(settings, dataset, start=start), device)
     steps = steps_per_epoch(settings, len(dataset.train.images))
     if settings.epochs == 0:
         return Pretrained(model, [])
@@ -96,7 +94,7 @@ def pretrain(
         model.load_state_dict(checkpoint.weights)
         restore_optimizer(optimizer, checkpoint.optimizer)
         history = checkpoint.history
-    step = TrainStep(settings, model, optimizer, device=device)
+    step: TrainStep | GraphedStep = TrainStep(settings, model, optimizer, device=device)
     images = place(dataset.train.images, device)
     watched = held_out(dataset).to(device)
     for epoch in range(len(history), settings.trained_epochs):
@@ -133,7 +131,9 @@ def train_epoch(
         views=step.model.VIEWS,
     )  # fmt: skip
     last = max(1, settings.epochs * steps - 1)
-    for number, (views, lr) in enumerate(zip(batches, _schedule(settings, steps, epoch), strict=True), start=epoch * steps):
+    for number, (views, lr) in enumerate(
+        zip(batches, learning_rates(settings, steps, epoch), strict=True), start=epoch * steps
+    ):
         whole = len(views[0]) == settings.batch_size
         if device.type == "cuda" and settings.graph and isinstance(step, TrainStep) and whole:
             step = GraphedStep(step, *views)
@@ -146,17 +146,13 @@ def train_epoch(
     return {"epoch": epoch + 1, "learning_rate": lr, **means, **weighted}, step
 
 
-def watch(
-    settings: PretrainSettings, dataset: Dataset, model: Method, images: Tensor, *, epoch: int
-) -> dict[str, Any]:
+def watch(settings: PretrainSettings, dataset: Dataset, model: Method, images: Tensor, *, epoch: int) -> dict[str, Any]:
     """The cheap collapse metrics of a fixed held-out set, unaugmented, in eval mode, for both spaces.
 
     Raises:
         Diverged: where the epoch's last step left a weight or an embedding that is not finite, which no loss has seen.
     """
-    encoded = encode(
-        model, images, size=view_size(settings, images), mean=dataset.mean, std=dataset.std, batch_size=512
-    )
+    encoded = encode(model, images, size=view_size(settings, images), mean=dataset.mean, std=dataset.std, batch_size=512)
     if not all(bool(tensor.isfinite().all()) for tensor in (*encoded, *model.state_dict().values())):
         raise Diverged(f"the network stopped being finite in epoch {epoch + 1} of {settings.epochs}")
     return {
@@ -172,9 +168,7 @@ def probe(settings: PretrainSettings, dataset: Dataset, model: Method, *, device
     queries = evenly_spread(len(dataset.validation.images), HELD_OUT_IMAGES)
     size = view_size(settings, dataset.train.images)
     features, asked = (
-        encode(
-            model, images.to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=512
-        ).representations
+        encode(model, images.to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=512).representations
         for images in (dataset.train.images[bank], dataset.validation.images[queries])
     )
     scores = knn_scores(
@@ -182,115 +176,3 @@ def probe(settings: PretrainSettings, dataset: Dataset, model: Method, *, device
         classes=len(dataset.classes), k=_PROBE_NEIGHBOURS, temperature=_PROBE_TEMPERATURE,
     )  # fmt: skip
     return accuracy(scores, dataset.validation.labels[queries].to(device)).top1
-
-
-def normalised(settings: PretrainSettings, dataset: Dataset) -> Dataset:
-    """The data set with the channel statistics that the settings ask pixels to be normalised by; its images stay.
-
-    Raises:
-        InputError: for ImageNet's, of three channels, where images have another number of them.
-    """
-    if settings.normalisation == "data":
-        return dataset
-    if (channels := dataset.train.images.shape[1]) != 3:
-        raise InputError(
-            f"pretrain.normalisation imagenet is for images of 3 channels, but {dataset.name} has {channels}; "
-            "set it to data."
-        )
-    mean, std = _IMAGENET_STATISTICS
-    return dataclasses.replace(dataset, mean=mean, std=std)
-
-
-def new_model(
-    settings: PretrainSettings, dataset: Dataset, *, start: Mapping[str, Tensor] | None = None
-) -> Method:
-    """The model a run starts from: its weights depend on the settings' network and seed alone, but for the backbone's where
-    `start`, a state dict of it, is given."""
-    generator = make_generator(settings.seed, "weights")
-    model = build_model(
-        architecture=settings.backbone,
-        stem=settings.stem,
-        width=settings.width,
-        in_channels=dataset.train.images.shape[1],
-        expander=settings.expander,
-        batchnorm=settings.expander_batchnorm,
-        generator=generator,
-        zero_init_residual=settings.zero_init_residual,
-        make=method_class(settings.method),
-        settings=settings.method_settings,
-        view_passes=settings.view_passes,
-    )
-    if start is not None:
-        model.backbone.load_state_dict(dict(start))
-    model.reset_state(generator)
-    return model
-
-
-def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.Optimizer:
-    """LARS, SGD or AdamW; 1-d parameters (biases, BatchNorm) are left out of weight decay unless the settings say so.
-
-    All three take their learning rate from a tensor without waiting for the device, so a graph can hold them."""
-    if settings.optimizer == "lars":
-        return LARS(
-            model.parameters(),
-            lr=0.0,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            eta=settings.lars_eta,
-            decay_bias_and_norm=settings.decay_bias_and_norm,
-            adapt_bias_and_norm=settings.adapt_bias_and_norm,
-        )
-    decayed = [p for p in model.parameters() if p.ndim > 1 or settings.decay_bias_and_norm]
-    others = [p for p in model.parameters() if not (p.ndim > 1 or settings.decay_bias_and_norm)]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, fused=True)
-    on_gpu = any(parameter.is_cuda for parameter in model.parameters())
-    return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), fused=True, capturable=on_gpu)
-
-
-def exact_arithmetic(settings: PretrainSettings) -> None:
-    """Makes sums independent of everything but the settings: the CPU's threads, and on a GPU neither TF32 under the name
-    of float32 (views and statistics are exact only without it) nor convolutions chosen by a race between kernels."""
-    torch.set_num_threads(settings.threads)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-
-
-def steps_per_epoch(settings: PretrainSettings, images: int) -> int:
-    """Batches in an epoch; a short last batch counts unless `drop_last`, and a last batch of one image never does.
-
-    Raises:
-        InputError: if the training images do not fill one batch.
-    """
-    full, rest = divmod(images, settings.batch_size)
-    steps = full if settings.drop_last or rest < 2 else full + 1
-    if steps == 0 and settings.epochs > 0:
-        raise InputError(
-            f"pretrain.batch_size must not exceed the number of training images, but got {settings.batch_size} and "
-            f"{images}; lower it or set pretrain.drop_last to false."
-        )
-    return steps
-
-
-def view_size(settings: PretrainSettings, images: Tensor) -> int:
-    """The side of a view in pixels: the settings' or the images' own."""
-    return settings.image_size or images.shape[-1]
-
-
-def _schedule(settings: PretrainSettings, steps: int, epoch: int) -> list[float]:
-    peak = peak_learning_rate(base_lr=settings.base_lr, batch_size=settings.lr_batch_size or settings.batch_size)
-    return [
-        learning_rate(
-            step,
-            steps_per_epoch=steps,
-            epochs=settings.epochs,
-            warmup_epochs=settings.warmup_epochs,
-            peak_lr=peak,
-            start_lr=settings.start_lr,
-            end_lr=settings.end_lr,
-        )
-        for step in range(epoch * steps, (epoch + 1) * steps)
-    ]

@@ -2,9 +2,10 @@
 
 import ctypes
 from contextlib import suppress
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h, M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
 
@@ -28,3 +29,11 @@ def place(images: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
         return images.pin_memory()
     return images.to(device)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def place_network(network: Network, device: torch.device) -> Network:
+    """Move a network to a device, its convolutions' weights channels last, as images are."""
+    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

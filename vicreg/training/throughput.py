@@ -7,13 +7,14 @@ import torch
 
 from vicreg.data.dataset import Dataset
 from vicreg.training.cuda_graph import GraphedStep
-from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, steps_per_epoch, train_epoch
-from vicreg.training.memory import keep_freed_memory, place
+from vicreg.training.loop import train_epoch
+from vicreg.training.memory import keep_freed_memory, place, place_network
 from vicreg.training.settings import PretrainSettings
+from vicreg.training.setup import make_optimizer, new_model, set_deterministic, steps_per_epoch
 from vicreg.training.step import TrainStep
 
 
-def rehearse(
+def measure_throughput(
     settings: PretrainSettings,
     dataset: Dataset,
     *,
@@ -27,9 +28,9 @@ def rehearse(
     Two steps before that warm up, and on a GPU capture the graph; `before` is called after them. What a run does between
     epochs (its look at held-out images, checkpoints) is left out.
     """
-    exact_arithmetic(settings)
+    set_deterministic(settings)
     keep_freed_memory()
-    model = new_model(settings, dataset).to(device=device, memory_format=torch.channels_last)
+    model = place_network(new_model(settings, dataset), device)
     step: TrainStep | GraphedStep = TrainStep(settings, model, make_optimizer(settings, model), device=device)
     images = place(dataset.train.images, device)
     most = steps_per_epoch(settings, len(images))

@@ -1,1 +1,1 @@
-"""Random views of images: what they are drawn from, their parameters, and the operations that make them."""
+"""Random views of images: settings, parameters and operations."""

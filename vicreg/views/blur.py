@@ -1,4 +1,4 @@
-"""Blur each image of a batch with a Gaussian of its own width."""
+"""Blur each image with a Gaussian of its own width."""
 
 import functools
 

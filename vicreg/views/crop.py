@@ -1,4 +1,4 @@
-"""Crop, resize and flip each image of a batch by two matrix products."""
+"""Crop, resize and flip images by two matrix products."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Make random views of all images of a batch, on the batch's device.
+"""Make random views of a batch of images on its device.
 
 Every sample has its own parameters, and every operation equals torchvision's with these parameters to float32 rounding.
 The operations follow the order of the VICReg authors: crop and resize, flip, colour jitter (its four adjustments in

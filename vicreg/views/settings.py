@@ -1,4 +1,4 @@
-"""What two random views of an image are drawn from: settings and presets."""
+"""Settings and presets of the two random views of an image."""
 
 import math
 from collections.abc import Sequence

@@ -50,6 +50,7 @@ def several():
     return [importances(search(25, rng_seed=seed), space=SPACE) for seed in range(6)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluator", ["fanova", "ped_anova"])
 def test_numbers_and_categories_without_influence_are_about_as_high_as_their_controls(several, evaluator):
     """Means over searches: one search's inert shares have a spread as large as they are."""
@@ -75,6 +76,7 @@ def test_the_same_trials_and_seed_give_the_same_shares(found):
     assert dataclasses.asdict(importances(search(), space=SPACE)) == dataclasses.asdict(found)
 
 
+@pytest.mark.slow
 def test_another_seed_draws_other_noise(several):
     assert importances(search(25), space=SPACE, seed=1).fanova != several[0].fanova
 

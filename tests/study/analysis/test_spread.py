@@ -1,4 +1,4 @@
-"""How much runs spread and wander: closed forms, scipy's own answers, and what must not change the numbers."""
+"""How much runs spread over seeds and wander from epoch to epoch."""
 
 import math
 import random
@@ -7,54 +7,11 @@ import statistics
 import pytest
 from scipy import stats
 
-from study.analysis.intervals import mean_interval, prediction_interval
 from study.analysis.spread import last_epochs, spread_ratio, wander
 from vicreg.errors import InputError
 
 THREE = [0.70, 0.71, 0.75]
 FIVE = [0.62, 0.64, 0.61, 0.69, 0.66]
-
-
-# ---- means, and one more run
-
-
-def test_the_interval_of_a_mean_is_scipys():
-    ours = mean_interval(FIVE)
-    low, high = stats.t.interval(0.95, 4, loc=statistics.mean(FIVE), scale=stats.sem(FIVE))
-    assert (ours.low, ours.high) == pytest.approx((low, high))
-    assert (ours.n, ours.mean, ours.p) == (5, pytest.approx(0.644), None)
-
-
-def test_one_more_run_of_three_lies_within_the_quantile_times_the_spread_widened_by_a_third():
-    low, high = prediction_interval([-1.0, 0.0, 1.0])  # mean 0, s = 1
-    assert high == pytest.approx(4.302653 * math.sqrt(4 / 3)) and low == pytest.approx(-high)
-
-
-def test_the_next_value_lies_in_the_interval_as_often_as_it_says():
-    draw = random.Random(0)
-    rounds = [[draw.gauss(5, 2) for _ in range(4)] for _ in range(2000)]
-    inside = sum(low <= values[3] <= high for values in rounds for low, high in [prediction_interval(values[:3])])
-    assert inside / len(rounds) == pytest.approx(0.95, abs=0.015)
-
-
-def test_the_interval_of_the_mean_lies_within_that_of_one_more_run_and_is_narrower_by_the_root_of_n_plus_1():
-    mean, (low, high) = mean_interval(FIVE), prediction_interval(FIVE)
-    assert high - low == pytest.approx((mean.high - mean.low) * math.sqrt(6))
-
-
-@pytest.mark.parametrize("values", [[0.7], [0.7, 0.8], [0.1] * 3, [0.1] * 7])
-def test_below_three_seeds_and_of_equal_values_there_is_no_interval(values):
-    assert prediction_interval(values) is None
-    assert mean_interval(values).low is None and mean_interval(values).mean == pytest.approx(statistics.mean(values))
-
-
-def test_an_interval_follows_scale_and_shift():
-    low, high = prediction_interval(THREE)
-    moved = prediction_interval([100 * value - 3 for value in THREE])
-    assert moved == pytest.approx((100 * low - 3, 100 * high - 3))
-
-
-# ---- spreads
 
 
 def test_a_ratio_of_spreads_has_the_interval_that_the_f_distribution_gives_from_the_other_side():
@@ -68,9 +25,7 @@ def test_a_ratio_of_spreads_has_the_interval_that_the_f_distribution_gives_from_
 
 def test_the_interval_covers_the_true_ratio_as_often_as_it_says():
     draw = random.Random(1)
-    found = [
-        spread_ratio([draw.gauss(0, 3) for _ in range(6)], [draw.gauss(9, 1) for _ in range(4)]) for _ in range(2000)
-    ]
+    found = [spread_ratio([draw.gauss(0, 3) for _ in range(6)], [draw.gauss(9, 1) for _ in range(4)]) for _ in range(2000)]
     assert sum(one.low <= 3 <= one.high for one in found) / len(found) == pytest.approx(0.95, abs=0.015)
     assert sum(one.low > 3 for one in found) == pytest.approx(sum(one.high < 3 for one in found), abs=35)
 
@@ -105,9 +60,6 @@ def test_a_ratio_of_spreads_does_not_change_with_a_common_unit_or_with_either_le
 )
 def test_where_a_spread_is_not_known_or_none_there_is_no_ratio(values, reference):
     assert spread_ratio(values, reference) is None
-
-
-# ---- wander
 
 
 def test_a_zigzag_of_one_unit_wanders_by_its_step_over_the_root_of_two():

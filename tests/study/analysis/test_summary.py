@@ -1,20 +1,17 @@
-"""The summary as a whole: what it holds, in which order, and that it is the same bytes every time."""
+"""The results as a whole: what they hold, in which order, and that they are the same bytes every time."""
 
 import json
 
 import pytest
 
-from study.analysis.cost import timing
 from study.spec.study_file import Arm
 from tests.study.made_up import (
     COMMAND,
     RATES,
     Plans,
-    Shelf,
     arm_of,
     by_seed,
     finished,
-    lifelike,
     lifelike_results,
     study,
     unfinished,
@@ -30,9 +27,6 @@ def plans(tiny_config, digits):
 @pytest.fixture(scope="module")
 def summary_of(plans):
     return plans.summary
-
-
-# ---- verdicts
 
 
 def verdict_of(summary_of, verdicts):
@@ -62,9 +56,6 @@ def test_a_control_is_untrained_whatever_its_metrics_say(summary_of):
     assert arm_of(summary, "untrained")["verdict"]["name"] == "untrained"
 
 
-# ---- arms
-
-
 def test_arms_stand_in_the_studys_order_with_the_control_last_and_a_command_each(summary_of):
     summary = summary_of(by_seed("base", [0.5] * 3))
     assert [arm["name"] for arm in summary["arms"]] == ["base", "other", "third", "untrained"]
@@ -72,13 +63,6 @@ def test_arms_stand_in_the_studys_order_with_the_control_last_and_a_command_each
     assert [arm["is_control"] for arm in summary["arms"]] == [False, False, False, True]
     assert arm_of(summary, "other")["command"] == f"{COMMAND} --arm other --again"
     assert arm_of(summary, "other")["control"] == "untrained"
-
-
-def test_each_run_has_a_command_of_its_own_seed(summary_of):
-    runs = arm_of(summary_of(by_seed("other", [0.5] * 3), command=f"{COMMAND} --seeds 3"), "other")["runs"]
-    assert [run["command"] for run in runs] == [
-        f"{COMMAND} --first-seed {seed} --seeds 1 --arm other --again" for seed in range(3)
-    ]
 
 
 def test_arms_that_a_design_made_stand_after_the_studys_own_and_are_run_by_their_settings(plans):
@@ -123,9 +107,6 @@ def test_coefficients_are_given_in_the_official_codes_units(summary_of):
     }
 
 
-# ---- the whole
-
-
 def test_a_parameter_is_scientific_nuisance_or_fixed(plans):
     fixed = {"pretrain.gamma": 2}
     assert plans.summary({}, asked=study(settings=fixed, nuisance=RATES))["parameters"] == {
@@ -133,32 +114,6 @@ def test_a_parameter_is_scientific_nuisance_or_fixed(plans):
     }  # fmt: skip
     searched = plans.summary({}, of=plans.search([{"pretrain.lambda": 5}]))["parameters"]["scientific"]
     assert searched == ["pretrain.lambda", "pretrain.mu", "pretrain.nu", "pretrain.optimizer"]
-
-
-def test_the_cost_is_of_all_runs_once_and_of_the_epochs_that_were_trained(summary_of):
-    arms = (Arm(name="base", settings={"pretrain.nu": 1}), Arm(name="twin", settings={"pretrain.nu": 1.0}))
-    run = lifelike("base", 0, 0.5, epochs=4)
-    whole = summary_of({("base", 0): run}, asked=study(arms), seeds=(0,))["cost"]
-    assert (whole["runs"], whole["epochs"], whole["images"]) == (1, 4, 4 * 160)  # of two arms that are one run
-    lost = unfinished("diverged", history=run["history"][:2])
-    half = summary_of({("base", 0): lost}, asked=study(arms), seeds=(0,))["cost"]
-    assert half["operations"] == pytest.approx(whole["operations"] / 2, rel=1e-3)
-    assert (half["runs"], half["epochs"]) == (1, 2)
-    assert summary_of({}, asked=study(arms))["cost"]["runs"] == 0
-
-
-def test_what_runs_took_where_they_ran_is_told_apart_from_the_summary(plans):
-    plan = plans.plan(study(), seeds=(0,))
-    fast, slow = ({**finished(0.5), "images_per_second": paces} for paces in ([80.0, 160.0], [40.0]))
-    results = {("base", 0): {**fast, "joules": 36.0}, ("other", 0): slow}
-    took = timing(plan, Shelf(plan, results), plans.dataset)
-    digests = {cell.arm: cell.run.digest for cell in plan.cells}
-    assert took["runs"] == {  # 160 images an epoch, at so many a second
-        digests["base"]: {"seconds": 3.0, "joules": 36.0},
-        digests["other"]: {"seconds": 4.0, "joules": None},
-    }
-    anywhere = {key: {**run, "images_per_second": [1.0], "joules": None} for key, run in results.items()}
-    assert to_json(plans.summary(anywhere, of=plan)) == to_json(plans.summary(results, of=plan))
 
 
 def test_the_summary_says_what_data_and_which_recipe(summary_of, digits, tiny_config):

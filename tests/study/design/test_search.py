@@ -179,6 +179,7 @@ def test_a_search_by_gaussian_processes_takes_the_same_path_twice(project, plan_
     assert [(trial.params, trial.values) for trial in project.trials("quest")] == first
 
 
+@pytest.mark.slow
 def test_a_whole_search_is_run_by_the_same_workers(project, trained, command):
     assert command(ablate.main, "--study", "quest", "--workers", "2")[0] == 0
     assert len({digest for digest, _ in trained()}) >= 5

@@ -56,6 +56,7 @@ def test_of_equally_good_values_the_first_listed_is_chosen(designed, plan_of, re
     assert plan_of("--study", "tuned").by_arm()["nu-1"][0].tuned == {"pretrain.base_lr": 0.01}
 
 
+@pytest.mark.slow
 def test_a_value_that_diverges_is_an_outcome_that_is_not_chosen(project, plan_of, command):
     path = project.studies / "tuned.yaml"
     text = path.read_text().replace("[0.01, 0.05, 0.2]", "[1.0e+30, 0.001]") + "fixed: {pretrain.optimizer: sgd}\n"
@@ -91,6 +92,7 @@ def test_before_tuning_a_study_says_what_waits_for_it(project, trained, command)
     assert errors == "error: --again compares with runs there are, but nu-1 waits for its tuning; run it first.\n"
 
 
+@pytest.mark.slow
 def test_one_arm_alone_is_tuned_and_run_and_the_other_is_not(project, trained, plan_of, command):
     assert command(ablate.main, "--study", "tuned", "--arm", "nu-2")[0] == 0
     assert len(trained()) == 4 and not (project.folder / "results").exists()

@@ -48,6 +48,7 @@ def test_the_command_that_results_give_for_an_arm_a_search_found_runs_it_again(f
     assert status == 0 and output.count(": identical; ") == 1
 
 
+@pytest.mark.slow
 def test_a_search_can_be_made_longer_or_shorter(finished, trained):
     assert ablate.main(["--study", "quest", "--trials", "3"]) == 0
     assert trained() == []

@@ -133,6 +133,7 @@ def test_a_map_starts_from_principal_components_in_the_scale_of_a_start(clusters
         assert abs(np.corrcoef(found, component)[0, 1]) > 0.999
 
 
+@pytest.mark.slow
 def test_maps_are_as_good_as_scikit_learns(clusters):
     features, labels = clusters
     settings = {"perplexity": 15, "seed": 0}

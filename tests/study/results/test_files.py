@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.results.files import FILE, parse_results, read_results, results_bytes, write_results
+from study.results.files import FILE, parse_results, read_results, results_bytes
 from tests.study.made_up import Plans
 from tests.study.made_up_reports import every_mode
 from vicreg.errors import InputError
@@ -36,7 +36,7 @@ def test_results_that_were_kept_are_written_again_byte_for_byte(path):
 def test_a_study_of_each_mode_is_written_again_byte_for_byte(modes, mode, tmp_path):
     content = to_json(modes[mode])
     results = parse_results(content, where=mode)
-    write_results(tmp_path / FILE, results)
+    (tmp_path / FILE).write_bytes(results_bytes(results))
     assert (tmp_path / FILE).read_bytes() == content
     assert read_results(tmp_path) == read_results(tmp_path / FILE) == results
 

@@ -67,7 +67,7 @@ def refusal(call, *arguments) -> str:
 def weights_at_hand(monkeypatch):
     """Stand-ins for the published weights, which a network would have to fetch: planning needs what they are, not more."""
     held = {"backbone": "resnet50", "stem": "imagenet", "width": 64, "border": 0, "tensors": {}}
-    monkeypatch.setattr(weights, "_load", lambda source: SimpleNamespace(digest=f"sha256:{source}", **held))
+    monkeypatch.setattr(weights, "load_once", lambda source: SimpleNamespace(digest=f"sha256:{source}", **held))
 
 
 def test_the_studies_that_were_asked_for_are_shipped():

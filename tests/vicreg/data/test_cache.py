@@ -1,4 +1,4 @@
-"""Prepared data sets: stored and read back as they were, or one sentence about what is wrong with the files."""
+"""Prepared data are read back as they were stored, and damaged files are refused."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Folders of images: which files are read, in which order and form, and what is said about those that cannot be."""
+"""Folders of images: which files are read, in what form, and what is refused."""
 
 import os
 

@@ -1,5 +1,4 @@
-"""One word for each way to collapse, and which of several is the one that is said."""
-
+"""Each kind of collapse is named, and the first test that fails decides."""
 
 import pytest
 import torch
@@ -46,7 +45,7 @@ def judge(embeddings, representations=HEALTHY, *, knn_accuracy=0.9, chance=0.1, 
         ("healthy", HEALTHY, HEALTHY),
     ],
 )
-def test_the_verdict_names_each_collapse(name, embeddings, representations):
+def test_the_diagnosis_names_each_collapse(name, embeddings, representations):
     assert judge(embeddings, representations).name == name
     assert judge(embeddings, representations, measure=collapse_metrics).name == name
 
@@ -71,7 +70,9 @@ def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformati
         metrics = collapse_metrics(HEALTHY, views=(views[0], views[1]))
         trace = collapse_trace(HEALTHY)
         untrained = {"view_discrepancy": 0.9}
-        return diagnose_collapse(embeddings=metrics, representations=trace, knn_accuracy=0.99, chance=0.1, untrained=untrained)
+        return diagnose_collapse(
+            embeddings=metrics, representations=trace, knn_accuracy=0.99, chance=0.1, untrained=untrained
+        )
 
     assert named(10.0).name == "uninformative"
     expected = "The embeddings' view discrepancy, next to the untrained network's, is 0.976, above 0.9."

@@ -1,4 +1,4 @@
-"""What is measured of a finished model, and that nothing measured on test decides anything."""
+"""Probes and collapse are measured, and nothing measured on test decides anything."""
 
 import dataclasses
 import json
@@ -16,7 +16,8 @@ from vicreg.metrics.collapse import collapse_metrics
 from vicreg.metrics.features import encode
 from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import JointEmbedding
-from vicreg.training.loop import new_model, pretrain
+from vicreg.training.loop import pretrain
+from vicreg.training.setup import new_model
 from vicreg.views.settings import ViewSettings
 
 CPU = torch.device("cpu")
@@ -91,7 +92,7 @@ def test_the_weight_decay_is_chosen_on_validation(measure, watch, digits, with_w
     assert first_decay == second_decay and torch.equal(first.weight, second.weight)
 
 
-def test_the_verdict_is_read_from_validation(measure, watch, with_wrong_test):
+def test_the_diagnosis_is_from_validation(measure, watch, with_wrong_test):
     calls = watch("diagnose_collapse")
     results = measure()
     measure(with_wrong_test)
@@ -174,7 +175,7 @@ def test_an_unknown_probe_is_refused(measure):
     assert str(raised.value) == "probes must be among knn, linear, linear_cached, but got svm."
 
 
-# ---- collapse and verdict
+# ---- collapse and its diagnosis
 
 
 def test_a_constant_network_is_a_complete_collapse_with_chance_accuracy(measure, config, digits):
@@ -186,7 +187,7 @@ def test_a_constant_network_is_a_complete_collapse_with_chance_accuracy(measure,
     assert results["test"]["knn_5"]["top1"] == results["test"]["linear_cached"]["top1"] == 0.1
 
 
-def test_the_verdict_does_not_depend_on_the_probes_that_are_asked_for(measure):
+def test_the_diagnosis_does_not_depend_on_the_probes_that_are_measured(measure):
     assert measure(probes=("knn",))["verdict"] == measure(probes=("linear_cached",))["verdict"]
 
 
@@ -199,9 +200,7 @@ def test_collapse_is_measured_on_plain_validation_images(measure, model, digits)
 
 
 def test_views_that_do_not_differ_are_aligned(model, digits, config):
-    still = ViewSettings(
-        crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0, jitter=0, grayscale=0, blur=0, solarize=0
-    )
+    still = ViewSettings(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0, jitter=0, grayscale=0, blur=0, solarize=0)
     collapse = measure_collapse(model, digits, settings=config.evaluate, views=(still, still), size=8, device=CPU)
     assert collapse["embeddings"]["alignment"] == pytest.approx(0, abs=1e-10)
 

@@ -1,4 +1,4 @@
-"""The source paper's linear evaluation: it learns, it repeats itself, and it leaves the encoder alone."""
+"""Linear evaluation learns, repeats itself, and leaves the encoder unchanged."""
 
 import dataclasses
 import math

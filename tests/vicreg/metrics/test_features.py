@@ -1,4 +1,4 @@
-"""Features of images: a frozen model, in eval mode, whatever the batches."""
+"""Features are those of a frozen model in eval mode, with any batch size."""
 
 import dataclasses
 import itertools

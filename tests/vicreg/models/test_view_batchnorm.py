@@ -1,4 +1,4 @@
-"""Two views in one forward pass: each normalised by itself equals a pass a view; normalised together is something else."""
+"""Two views in one pass: normalised separately they equal two passes, normalised together they do not."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Convolutions by minimal filtering equal torch's to rounding, by fewer products, and are used where they are faster."""
+"""Minimal filtering equals torch's convolution to rounding, and is used where it is faster."""
 
 import pytest
 import torch

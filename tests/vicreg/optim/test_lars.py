@@ -1,3 +1,5 @@
+"""LARS takes the authors' steps, on all tensors at once too."""
+
 import copy
 
 import pytest
@@ -55,9 +57,7 @@ def reference(params, *, rates, momentum, weight_decay, eta, decay_bias_and_norm
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("decay_bias_and_norm", [False, True])
 @pytest.mark.parametrize("adapt_bias_and_norm", [False, True])
-def test_lars_equals_the_authors_step_under_every_option(
-    weight_decay, momentum, decay_bias_and_norm, adapt_bias_and_norm
-):
+def test_lars_equals_the_authors_step_under_every_option(weight_decay, momentum, decay_bias_and_norm, adapt_bias_and_norm):
     options = {
         "momentum": momentum,
         "weight_decay": weight_decay,

@@ -1,3 +1,5 @@
+"""The learning rate warms up linearly and follows the authors' cosine."""
+
 import math
 
 import pytest
@@ -55,9 +57,7 @@ def test_the_schedule_is_the_authors_with_the_end_value_on_the_last_step():
         authors_rate(step, base_lr=0.1, end_lr=0.002, max_steps=STEPS - 1, warmup_steps=WARMUP) for step in range(STEPS)
     ]
     assert rates() == pytest.approx(expected, rel=1e-12)
-    verbatim = [
-        authors_rate(step, base_lr=0.1, end_lr=0.002, max_steps=STEPS, warmup_steps=WARMUP) for step in range(STEPS)
-    ]
+    verbatim = [authors_rate(step, base_lr=0.1, end_lr=0.002, max_steps=STEPS, warmup_steps=WARMUP) for step in range(STEPS)]
     assert rates() == pytest.approx(verbatim, abs=0.1 * math.pi / 2 / (STEPS - WARMUP))
     assert verbatim[-1] > 0.002
 

@@ -20,17 +20,9 @@ from vicreg.torchvision_compat import torchvision
 from vicreg.training import batches as feed
 from vicreg.training import loop as loop
 from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint
-from vicreg.training.loop import (
-    Diverged,
-    Pretrained,
-    make_optimizer,
-    new_model,
-    normalised,
-    pretrain,
-    steps_per_epoch,
-    view_size,
-)
+from vicreg.training.loop import Diverged, Pretrained, pretrain
 from vicreg.training.settings import PretrainSettings
+from vicreg.training.setup import make_optimizer, new_model, normalised, steps_per_epoch, view_size
 from vicreg.training.step import step_metric_names
 
 IDENTITY = "0123456789abcdef" * 4

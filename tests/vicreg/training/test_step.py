@@ -17,8 +17,9 @@ from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
 from vicreg.training import loop as loop
 from vicreg.training import step as module
 from vicreg.training.cuda_graph import GraphedStep, restore, snapshot
-from vicreg.training.loop import exact_arithmetic, make_optimizer, new_model, pretrain, steps_per_epoch, train_epoch
+from vicreg.training.loop import pretrain, train_epoch
 from vicreg.training.settings import PretrainSettings
+from vicreg.training.setup import make_optimizer, new_model, set_deterministic, steps_per_epoch
 from vicreg.training.step import TrainStep, step_metric_names, step_metrics
 
 CPU = torch.device("cpu")
@@ -44,7 +45,7 @@ def start(digits) -> Callable[..., TrainStep]:
     """`start(settings)`: a step of a new model, in training mode."""
 
     def build(given: PretrainSettings, *, device: torch.device = CPU) -> TrainStep:
-        exact_arithmetic(given)
+        set_deterministic(given)
         model = new_model(given, digits).to(device=device, memory_format=torch.channels_last)
         step = TrainStep(given, model, make_optimizer(given, model), device=device)
         step.reset()

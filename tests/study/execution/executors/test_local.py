@@ -45,6 +45,7 @@ def fail():
     raise RuntimeError("something of its own\nwith details")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "workers", "ending", "reason"),
     [

@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from tests.study.made_up import ARMS, IMAGES, SPACE, Plans, arm_of, bits, by_seed, finished, study, unfinished
+from tests.study.made_up import IMAGES, SPACE, Plans, arm_of, bits, by_seed, finished, unfinished
 
 T_2 = 4.302652729911275  # the 97.5 % quantile of Student's t with 2 degrees of freedom
 
@@ -26,7 +26,10 @@ def p_of(t):
     return 1 - abs(t) / math.sqrt(2 + t**2)
 
 
-# ---- means, differences, gains
+def with_bits(top1, wrong):
+    run = finished(top1)
+    run["test"] = {**run["test"], "linear_cached": {**run["test"]["linear_cached"], "correct": bits(wrong)}}
+    return run
 
 
 def test_means_differences_and_gains_are_those_computed_by_hand(summary_of):
@@ -93,9 +96,6 @@ def test_a_run_that_did_not_finish_is_listed_and_counted_in_no_mean(summary_of):
     assert [(run["seed"], run["status"], run["reason"]) for run in other["runs"]][2] == (2, "diverged", "in epoch 2")
 
 
-# ---- how sure a difference is
-
-
 def test_p_values_are_adjusted_by_holm_within_the_study_and_the_control_is_no_comparison(summary_of):
     base = [0.5, 0.6, 0.7]
     summary = summary_of({
@@ -148,12 +148,6 @@ def test_effect_size_and_the_chance_of_winning_a_rerun_stand_beside_a_difference
     assert set(arm_of(summary, "other")["summary"]["knn_5"]["difference"]) == {"n", "mean", "low", "high", "p"}
 
 
-def with_bits(top1, wrong):
-    run = finished(top1)
-    run["test"] = {**run["test"], "linear_cached": {**run["test"]["linear_cached"], "correct": bits(wrong)}}
-    return run
-
-
 def test_the_choice_of_test_images_has_an_error_and_images_that_both_get_right_cancel_in_a_difference(summary_of):
     right, four_wrong = [True] * IMAGES, [False] * 4 + [True] * (IMAGES - 4)
     results = {("base", seed): with_bits(1.0, right) for seed in range(3)}
@@ -167,66 +161,6 @@ def test_the_choice_of_test_images_has_an_error_and_images_that_both_get_right_c
     assert main(summary, "other", "difference")["test_error"] == pytest.approx(math.sqrt(variance / 40))
     del results["other", 2]["test"]["linear_cached"]["correct"]
     assert main(summary_of(results), "other", "difference")["test_error"] is None
-
-
-# ---- power
-
-
-def power_at(difference, n, *, spread, alpha):
-    critical, shift = stats.t.ppf(1 - alpha / 2, n - 1), difference * math.sqrt(n) / spread
-    return stats.nct.sf(critical, n - 1, [shift, -shift]).sum()
-
-
-def test_what_a_study_could_have_seen_follows_from_how_its_healthy_differences_vary(summary_of):
-    results = {
-        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73]),
-        **by_seed("third", [0.1, 0.5, 0.9], verdict="dimensional"),
-    }  # fmt: skip
-    power = summary_of(results, settings={"ablate.margin": 0.02})["power"]
-    assert (power["arms"], power["n"], power["family"], power["margin"]) == (1, 3, 2, 0.02)
-    assert power["spread"] == pytest.approx(0.01)  # the differences 0.01, 0.02 and 0.03; the collapsed arm's are left out
-    per_comparison = {"spread": 0.01, "alpha": 0.05 / 2}
-    assert power_at(power["detectable"], 3, **per_comparison) == pytest.approx(0.8, abs=1e-6)
-    assert power_at(0.02, power["needed"], **per_comparison) >= 0.8 > power_at(0.02, power["needed"] - 1, **per_comparison)
-    assert power["command"] == f"python -m study.ablate --study mine --add-seeds {power['needed'] - 3}"
-
-
-def test_where_no_arm_is_healthy_all_of_them_say_how_differences_vary(summary_of):
-    collapsed = {"verdict": "complete"}
-    results = {
-        **by_seed("base", [0.5] * 3, **collapsed), **by_seed("other", [0.51, 0.52, 0.53], **collapsed),
-        **by_seed("third", [0.5, 0.54, 0.58], **collapsed),
-    }  # fmt: skip
-    power = summary_of(results)["power"]
-    assert power["arms"] == 2 and power["spread"] == pytest.approx(math.sqrt((0.01**2 + 0.04**2) / 2))
-
-
-def test_seeds_that_were_asked_for_and_lost_are_not_asked_for_again(summary_of):
-    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73])}
-    results["other", 2] = unfinished("killed")
-    power = summary_of(results, asked=study(ARMS[:2]))["power"]
-    # three seeds are what it takes first, and three were asked for: the study itself, once more
-    assert (power["n"], power["spread"], power["needed"], power["command"]) == (2, None, 3, "python -m study.ablate --study mine")
-
-
-def test_the_command_for_more_seeds_has_none_of_the_seeds_it_was_given(summary_of):
-    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73])}
-    given = "python -m study.ablate --study mine --seeds 3 --first-seed 4 --set pretrain.gamma=2"
-    power = summary_of(results, command=given, seeds=range(3), settings={"ablate.seeds": [0]})["power"]
-    # one seed is configured, which is what seeds are added to
-    more = power["needed"] - 1
-    assert power["command"] == f"python -m study.ablate --study mine --set pretrain.gamma=2 --add-seeds {more}"
-
-
-def test_nothing_is_said_of_power_by_one_seed_and_differences_that_never_vary_need_no_more_seeds(summary_of):
-    one = {("base", 0): finished(0.5), ("other", 0): finished(0.6)}
-    power = summary_of(one, seeds=(0,))["power"]
-    assert (power["n"], power["spread"], power["detectable"], power["needed"]) == (1, None, None, 3)
-    constant = summary_of({**by_seed("base", [0.5] * 3), **by_seed("other", [0.625] * 3)})["power"]
-    assert (constant["spread"], constant["detectable"], constant["needed"], constant["command"]) == (0, 0, 3, None)
-
-
-# ---- outcomes
 
 
 def test_every_run_that_was_asked_for_is_in_the_rate_of_collapse(summary_of):

@@ -1,0 +1,54 @@
+"""The console script `vicreg-study`: runs a command by its name."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from study.cli.command import BAD_INPUT, run_command
+
+# Name on the command line -> what it does. Each is the module `study.<name>`, with `_` for `-`.
+COMMANDS: Mapping[str, str] = {
+    "prepare": "read a data set and write it as tensors, with splits and digest",
+    "pretrain": "train the baseline",
+    "evaluate": "measure the baseline with every probe, and its untrained control",
+    "project": "map the baseline's features of test images by t-SNE",
+    "ablate": "run a study: every arm at every seed, only what is missing",
+    "verify": "run finished runs again from nothing and compare the numbers",
+    "report": "write the report of a study: one HTML page and its Markdown twin",
+    "source-paper": "run the studies that answer the source paper",
+    "source-page": "hold the source paper's claims against what was measured",
+    "index": "write one page on all studies: answers, a leaderboard, what is stale",
+    "compare": "compare two studies, revisions or profiles cell by cell",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command that the arguments name, and end the process with its exit status.
+
+    `vicreg-study ablate --study lambda-mu-nu` does what `python -m study.ablate --study lambda-mu-nu` does. Without a name
+    it lists the commands; a name that no command has ends in one sentence and status 2.
+    """
+    name, *arguments = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
+    if name in ("-h", "--help"):
+        print(listing())
+        sys.exit(0)
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(COMMANDS)}."
+        print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    command: Callable[[], int | None] = importlib.import_module(f"study.{name.replace('-', '_')}").main
+    sys.argv = [f"vicreg-study {name}", *arguments]  # where a command reads its arguments
+    run_command(command)
+
+
+def listing() -> str:
+    """Return a line for each command, in the order of the pipeline."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {does}" for name, does in COMMANDS.items()]
+    return "\n".join(["vicreg-study COMMAND [--help | ARGUMENTS]", "", *lines])
+
+
+if __name__ == "__main__":
+    main()

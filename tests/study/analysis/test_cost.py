@@ -1,0 +1,51 @@
+"""What runs cost: epochs, images and operations, and where they ran seconds and joules."""
+
+import pytest
+
+from study.analysis.cost import timing
+from study.spec.study_file import Arm
+from tests.study.made_up import (
+    Plans,
+    Shelf,
+    finished,
+    lifelike,
+    study,
+    unfinished,
+)
+from vicreg.files import to_json
+
+
+@pytest.fixture(scope="module")
+def plans(tiny_config, digits):
+    return Plans(tiny_config, digits)
+
+
+@pytest.fixture(scope="module")
+def summary_of(plans):
+    return plans.summary
+
+
+def test_the_cost_is_of_all_runs_once_and_of_the_epochs_that_were_trained(summary_of):
+    arms = (Arm(name="base", settings={"pretrain.nu": 1}), Arm(name="twin", settings={"pretrain.nu": 1.0}))
+    run = lifelike("base", 0, 0.5, epochs=4)
+    whole = summary_of({("base", 0): run}, asked=study(arms), seeds=(0,))["cost"]
+    assert (whole["runs"], whole["epochs"], whole["images"]) == (1, 4, 4 * 160)  # of two arms that are one run
+    lost = unfinished("diverged", history=run["history"][:2])
+    half = summary_of({("base", 0): lost}, asked=study(arms), seeds=(0,))["cost"]
+    assert half["operations"] == pytest.approx(whole["operations"] / 2, rel=1e-3)
+    assert (half["runs"], half["epochs"]) == (1, 2)
+    assert summary_of({}, asked=study(arms))["cost"]["runs"] == 0
+
+
+def test_what_runs_took_where_they_ran_is_told_apart_from_the_summary(plans):
+    plan = plans.plan(study(), seeds=(0,))
+    fast, slow = ({**finished(0.5), "images_per_second": paces} for paces in ([80.0, 160.0], [40.0]))
+    results = {("base", 0): {**fast, "joules": 36.0}, ("other", 0): slow}
+    took = timing(plan, Shelf(plan, results), plans.dataset)
+    digests = {cell.arm: cell.run.digest for cell in plan.cells}
+    assert took["runs"] == {  # 160 images an epoch, at so many a second
+        digests["base"]: {"seconds": 3.0, "joules": 36.0},
+        digests["other"]: {"seconds": 4.0, "joules": None},
+    }
+    anywhere = {key: {**run, "images_per_second": [1.0], "joules": None} for key, run in results.items()}
+    assert to_json(plans.summary(anywhere, of=plan)) == to_json(plans.summary(results, of=plan))

@@ -1,0 +1,89 @@
+"""Notes on where results agree with published ones, and on what sets their runs apart."""
+
+import pytest
+
+from study.spec.study_file import Arm
+from tests.study.made_up import ARMS, Plans, arm_of, by_seed, log_record, study, unfinished
+
+
+@pytest.fixture(scope="module")
+def plans(tiny_config, digits):
+    return Plans(tiny_config, digits)
+
+
+@pytest.fixture(scope="module")
+def summary_of(plans):
+    return plans.summary
+
+
+def notes_on_outcomes(summary: dict) -> list[str]:
+    """All notes but the one on the network's dead taps, which has a test of its own."""
+    return [note for note in summary["notes"] if "never receive a gradient" not in note]
+
+
+def test_a_note_says_how_much_of_the_network_can_never_learn(summary_of):
+    small = [note for note in summary_of(by_seed("base", [0.5] * 3))["notes"] if "never receive" in note]
+    # Width 4 at 8 x 8 with the cifar stem: 1 x 1 in the last stage and 2 x 2 before it, as torchvision's network at 32 x 32.
+    assert len(small) == 1 and small[0].startswith(
+        "At 8 x 8 pixels with the cifar stem 61 % of the parameters of the resnet18"
+    )
+
+
+def test_a_note_says_where_both_views_were_normalised_together(summary_of):
+    one = (ARMS[0], Arm(name="both", settings={"pretrain.view_passes": "joint"}))
+    (note,) = [note for note in summary_of({}, asked=study(one, source=None))["notes"] if "BatchNorm saw" in note]
+    assert "joint) in view passes joint:" in note
+    assert not any("BatchNorm saw" in note for note in summary_of({})["notes"])
+
+
+def test_a_note_says_that_nuisance_parameters_were_tuned_and_how(plans):
+    (note,) = [note for note in plans.summary({}, of=plans.tuned({}))["notes"] if "tuned" in note]
+    assert note == "In every arm alike, pretrain.base_lr was tuned on validation, at a seed that is none of the study's."
+
+
+def test_a_note_says_where_published_outcomes_came_out_otherwise(summary_of):
+    results = {
+        **by_seed("base", [0.5] * 3, verdict="dimensional"),
+        **by_seed("other", [0.5] * 3),
+        **by_seed("third", [0.5] * 3),
+    }
+    assert notes_on_outcomes(summary_of(results)) == [
+        "Of 2 arms with a published outcome (a paper), 0 agree; not ν 1 (no collapse there, dimensional here); "
+        "ν 2 (collapse there, healthy here)."
+    ]
+    results |= {**by_seed("base", [0.5] * 3), **by_seed("other", [0.5] * 3, verdict="complete")}
+    assert notes_on_outcomes(summary_of(results)) == ["Of 2 arms with a published outcome (a paper), 2 agree."]
+
+
+@pytest.mark.parametrize("status", ["missing", "partial", "killed", "failed", "out-of-memory"])
+def test_a_run_that_says_nothing_of_its_settings_agrees_with_no_published_outcome(summary_of, status):
+    results = {**by_seed("base", [0.5] * 3), **{("other", seed): unfinished(status) for seed in range(3)}}
+    assert notes_on_outcomes(summary_of(results)) == ["Of 1 arms with a published outcome (a paper), 1 agree."]
+
+
+def test_a_diverged_arm_agrees_with_a_published_collapse(summary_of):
+    results = {**by_seed("base", [0.5] * 3), **{("other", seed): unfinished("diverged") for seed in range(3)}}
+    assert notes_on_outcomes(summary_of(results)) == ["Of 2 arms with a published outcome (a paper), 2 agree."]
+
+
+def test_each_arm_says_whether_it_agrees_with_its_published_outcome(summary_of):
+    results = {**by_seed("base", [0.5] * 3, verdict="dimensional"), **by_seed("other", [0.5] * 3, verdict="complete")}
+    agrees = {arm["name"]: arm["agrees"] for arm in summary_of(results)["arms"]}
+    assert agrees == {"base": False, "other": True, "third": None, "untrained": None}
+    assert arm_of(summary_of({}), "base")["agrees"] is None
+
+
+def test_a_note_says_how_far_the_variance_term_of_the_baseline_got(summary_of):
+    results = by_seed("base", [0.5] * 2)
+    terms = {"invariance": 0.0, "covariance": 0.0, "weighted_invariance": 0.0, "weighted_covariance": 0.0}
+    for seed, (std, below) in enumerate([(0.8, 0.9), (0.6, 0.7)]):
+        early = log_record(1, **terms, embedding_std_mean=0.0, embedding_share_below_gamma=1.0)
+        late = log_record(2, **terms, embedding_std_mean=std, embedding_share_below_gamma=below)
+        results["base", seed]["history"] = [early, late]
+    (note,) = [note for note in summary_of(results)["notes"] if "gamma" in note]
+    assert "std within a batch is 0.70 on average" in note and "80 % of dimensions are below gamma" in note
+
+
+def test_without_published_outcomes_there_is_no_note(summary_of):
+    arms = tuple(Arm(name=arm.name, settings=arm.settings) for arm in ARMS)
+    assert notes_on_outcomes(summary_of(by_seed("base", [0.5] * 3), asked=study(arms, source=None))) == []

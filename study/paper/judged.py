@@ -28,9 +28,9 @@ class Judged:
     """One claim beside one measurement. Shares and ratios are numbers; the page formats them.
 
     `kind` says what `ours` and `difference` are: `accuracy` (shares), `points` (differences of shares), `ratio` (of two
-    positive numbers) or `share`. `outcome` is what the measurement says by itself, as a `Finding` has it. The verdict follows
-    it where the protocol has no `deviations`. `missing` says what it would take. `reference` are results of another study,
-    where a claim takes two.
+    positive numbers) or `share`. `outcome` is what the measurement says by itself, as a `Finding` has it. The verdict
+    follows it where the protocol has no `deviations`. `missing` says what it would take. `reference` are results of another
+    study, where a claim takes two.
     """
 
     claim: str

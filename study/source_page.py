@@ -1,11 +1,11 @@
-"""The stage `source_page`: the source paper's claims, each beside the measurement there is of it.
+"""The stage `source_page`: the source paper's claims beside measurements of them.
 
     python -m study.source_page [--keep FOLDER ...]
 
-It writes `reports/source-paper.html` and its Markdown twin from all results there are: those of this profile, with a report
-of each study that `study.source_paper` ran, and those of any profile that were kept under `reports/measured`, where git
-keeps them, so that what a GPU measured elsewhere stands beside what is measured here. `--keep` takes folders there that hold
-a `study.json` or a `tsne.json`.
+It writes `reports/source-paper.html` and its Markdown twin from all results there are: those of this profile, and those of
+any profile that git keeps under `reports/measured`. So what a GPU measured elsewhere stands beside what is measured here.
+Each study that `study.source_paper` ran gets a report of its own. `--keep` takes folders there that hold a `study.json` or a
+`tsne.json`.
 """
 
 import argparse

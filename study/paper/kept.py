@@ -1,4 +1,4 @@
-"""The results that the page is made from: this profile's own, and those that git keeps of any profile."""
+"""Keep results in git, and read all that the page shows."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What a report is made from: files of other stages, read and checked."""
+"""Read and check the files that a report is made from."""
 
 import csv
 import json

@@ -53,7 +53,10 @@ def read_timing(path: Path) -> Timing:
 
 def without_commits(results: StudyResults) -> StudyResults:
     """Return results that do not say at which commits their runs were made."""
-    arms = [dataclasses.replace(arm, runs=tuple(dataclasses.replace(run, commit=None) for run in arm.runs)) for arm in results.arms]
+    arms = [
+        dataclasses.replace(arm, runs=tuple(dataclasses.replace(run, commit=None) for run in arm.runs))
+        for arm in results.arms
+    ]
     return dataclasses.replace(results, commits=(), arms=tuple(arms))
 
 

@@ -1,1 +1,1 @@
-"""Maps of features by t-SNE, and how well they keep neighbourhoods."""
+"""Map features by t-SNE, and measure how well neighbourhoods are kept."""

@@ -1,4 +1,4 @@
-"""The maps of the baseline: their test images and their files."""
+"""Map the baseline's features of test images, and write the maps."""
 
 from typing import Any
 

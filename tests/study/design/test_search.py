@@ -39,9 +39,7 @@ def test_equal_trials_are_on_the_front_together_and_of_one_objective_it_is_the_f
     assert pareto_front({}, ["knn_5", "cost"]) == []
 
 
-@pytest.mark.parametrize(
-    ("count", "chosen"), [(1, "a"), (2, "ae"), (3, "ace"), (5, "abcde"), (9, "abcde")]
-)
+@pytest.mark.parametrize(("count", "chosen"), [(1, "a"), (2, "ae"), (3, "ace"), (5, "abcde"), (9, "abcde")])
 def test_what_is_confirmed_of_a_front_is_spread_over_it_its_ends_first(count, chosen):
     assert "".join(spread("abcde", count)) == chosen
 

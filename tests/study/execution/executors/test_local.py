@@ -125,9 +125,7 @@ def test_energy_is_noted_of_every_run_however_it_ended_and_of_those_the_executor
         return {cell.arm: project.store.result(cell.run)["joules"] for cell in (untrained, killed, stopped)}
 
     with pytest.raises(ZeroDivisionError):
-        with LocalExecutor(
-            workers=1, data=folder, store=project.store, device="cpu", meter=Ticking()
-        ) as executor:
+        with LocalExecutor(workers=1, data=folder, store=project.store, device="cpu", meter=Ticking()) as executor:
             for cell in (untrained, killed, stopped):
                 executor.submit(cell.run)
                 for event in executor.events():

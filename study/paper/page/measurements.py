@@ -14,6 +14,8 @@ from study.results.schema import StudyResults
 Changed = Mapping[int, Sequence[str]]  # id() of results -> files of training code that have changed since
 Links = Mapping[int, Mapping[str, str]]  # id() of results -> addresses of their report, `html` and `markdown`
 
+_NAMED_FILES = 4
+
 
 class Measurement(TypedDict):
     """One study's results as the page lists them."""
@@ -59,6 +61,15 @@ def measurement_view(results: StudyResults, changed: Changed, links: Links) -> M
         "runs": count_text(len(runs), "run"),
         "machine": ", ".join(str(environment[key]) for key in ("device", "torch") if environment.get(key)),
         "commits": ", ".join(short(commit) for commit in results.commits) or "–",
-        "code": "today's" if not files else f"earlier; changed since: {', '.join(files)}",
+        "code": _code_text(files),
         "command": command_of(results),
     }  # fmt: skip
+
+
+def _code_text(files: Sequence[str]) -> str:
+    """Return whether the code that trained is today's, and where it is not, which files have changed since."""
+    if not files:
+        return "today's"
+    names = [file.partition(" (")[0] for file in files]
+    more = f" and {len(names) - _NAMED_FILES} more files" if len(names) > _NAMED_FILES else ""
+    return f"earlier; changed since: {', '.join(names[:_NAMED_FILES])}{more}"

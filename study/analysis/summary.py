@@ -18,7 +18,7 @@ from study.analysis.findings import describe_grid, describe_path, describe_searc
 from study.analysis.notes import notes
 from study.analysis.predictors import predictors
 from study.analysis.sensitivity import describe_power
-from study.analysis.vicreg_terms import published_coefficients, scale_claim
+from study.analysis.vicreg_terms import logged_terms, published_coefficients, scale_claim
 from study.config.config import Config
 from study.results.runs import CollapseType, RunResults, run_results
 from study.results.schema import (
@@ -112,6 +112,7 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
         baseline=study.baseline,
         command=command,
         overrides=dict(overrides),
+        terms=logged_terms(cell.run.config.pretrain.method for cell in plan.cells),
         primary=config.primary,
         published_source=study.published_source,
         published_coefficients=published_coefficients(),

@@ -3,7 +3,7 @@
 A method that logs none of these terms is left out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,13 @@ from study.analysis.moments import mean
 from study.analysis.predictors import different_runs
 from study.results.findings import ScaleClaim
 from study.results.runs import EpochRecord, RunResults
-from study.results.schema import ArmResults, TermDescription
+from study.results.schema import ArmResults
 from study.runs.outcomes import FINISHED, PRUNED
-from vicreg.methods import method_class
-from vicreg.methods.base import describe_terms
 
-VICREG = "vicreg"
 PUBLISHED = Path(__file__).parent / "published.yaml"
 SAME_SCALE = 10**0.5  # two quantities within half a power of ten of one another are called of the same scale
 FIRST, SECOND = "invariance", "covariance"  # the terms whose scales are compared
 STD, BELOW_GAMMA = "embedding_std_mean", "embedding_share_below_gamma"
-
-
-def logged_terms(methods: Iterable[str]) -> dict[str, TermDescription] | None:
-    """Return the terms that methods log, by name, as they describe them.
-
-    None where VICReg is the only one: its terms are what readers take results without terms to have.
-    """
-    names = list(dict.fromkeys(methods))
-    if names == [VICREG]:
-        return None
-    described = {key: term for name in names for key, term in describe_terms(method_class(name)).items()}
-    return {key: TermDescription(**term) for key, term in described.items()}
 
 
 def published_coefficients() -> dict[str, Any]:

@@ -4,12 +4,7 @@ import math
 
 import pytest
 
-from study.analysis import vicreg_terms
-from study.analysis.vicreg_terms import logged_terms
-from study.results.schema import TermDescription
 from tests.study.made_up import Plans, finished, log_record, unfinished
-from vicreg.methods import method_class
-from vicreg.methods.base import Method, Term
 
 T_2 = 4.302652729911275  # the 97.5 % quantile of Student's t with 2 degrees of freedom
 
@@ -58,14 +53,3 @@ def test_of_a_method_without_these_terms_nothing_is_said(summary_of):
     run["history"] = [log_record(1, redundancy=0.1)]
     summary = summary_of({("base", 0): run, ("other", 0): run})
     assert summary["scale"] is None and not any("gamma" in note for note in summary["notes"])
-
-
-def test_terms_are_described_where_vicreg_is_not_the_only_method(monkeypatch):
-    class Toy(Method):
-        TERMS = {"cosine": Term(title="Negative cosine", log_axis=True)}
-
-    classes = {"toy": Toy, "vicreg": method_class("vicreg")}
-    monkeypatch.setattr(vicreg_terms, "method_class", classes.__getitem__)
-    assert logged_terms(["vicreg", "vicreg"]) is None
-    assert logged_terms(["toy"]) == {"cosine": TermDescription(title="Negative cosine", log_axis=True)}
-    assert list(logged_terms(["vicreg", "toy"])) == ["invariance", "variance", "covariance", "cosine"]

@@ -1,4 +1,8 @@
-"""Methods by name: each file here but the shared ones holds one."""
+"""Self-supervised methods by name, one file each.
+
+To add a method, write one file here with a subclass of `vicreg.methods.base.Method` and its `Settings`. Give it a section of
+its name under `pretrain` in `params.yaml`. Nothing else is edited; README.md in this folder has an example.
+"""
 
 import importlib
 import pkgutil
@@ -9,19 +13,21 @@ from vicreg.errors import InputError
 if TYPE_CHECKING:
     from vicreg.methods.base import Method
 
+# What methods share. Every other module of this folder is a method.
 _SHARED = ("base", "batch_statistics")
 
 
 def method_names() -> tuple[str, ...]:
-    """Return the names of all methods, sorted; a method's name is its file's."""
+    """Return the names of all methods, sorted. A method's name is its file's."""
     return tuple(sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name not in _SHARED))
 
 
 def method_class(name: str) -> "type[Method]":
-    """Return the class of a method.
+    """Return the class of a method: the one subclass of `Method` that its file defines.
 
     Raises:
         InputError: for a name that no file here has.
+        ValueError: where the file defines no method, or several.
     """
     from vicreg.methods.base import Method
 

@@ -42,7 +42,7 @@ class Loss(NamedTuple):
 class MethodSettings:
     """A method's own section of `params.yaml`; each method has a subclass.
 
-    A field's name ends in `_` where Python reserves the word: `lambda_`. Its metadata may hold `symbol`, how labels write it.
+    A field's name ends in `_` where Python reserves the word: `lambda_`. Its metadata may hold `symbol`, which labels show.
     A subclass raises InputError for a value that no run can have.
     """
 

@@ -282,7 +282,7 @@ def test_an_epoch_sees_each_image_once_in_an_order_and_with_views_of_its_own(
         return original(images, generator=generator, **named)
 
     monkeypatch.setattr(feed, "two_views", watched)
-    monkeypatch.setitem(feed._AT_ONCE, "cpu", 1)  # a batch at a time
+    monkeypatch.setitem(feed.BYTES_AT_ONCE, "cpu", 1)  # a batch at a time
     train(settings(epochs=2, batch_size=64, drop_last=drop_last))
     assert [len(batch) for batch in batches] == sizes * 2
     half = len(sizes)

@@ -1,4 +1,4 @@
-"""The report of a study: one self-contained HTML page and its Markdown twin, rendered from one view.
+"""The report of a study: an HTML page and its Markdown twin.
 
 It computes no result: numbers come from `study.json`, and are formatted in one place, so that the twins cannot disagree.
 """

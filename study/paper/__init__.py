@@ -1,1 +1,1 @@
-"""The source paper's claims, each held against what was measured, and the page that shows them."""
+"""Hold the source paper's claims against measurements, and show both."""

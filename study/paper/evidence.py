@@ -1,10 +1,10 @@
-"""Which results a claim is judged by, and the arms and runs in them."""
+"""Choose the results, arms and runs that a claim is judged by."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from study.analysis.intervals import paired_difference
-from study.paper.protocol import dataset_of, differences, settings_of
+from study.paper.protocol import dataset_of, deviations, settings_of
 from study.paper.published import PublishedProtocol
 from study.projection.results import ProjectedData, Projection
 from study.results.comparisons import Interval
@@ -22,8 +22,8 @@ def nearest(
 
     def distance(one: StudyResults) -> tuple[int, int]:
         own = settings_of(one, baseline_of(one))
-        apart = differences(own, one.data, paper, probe=probe_of(one), trained=trained)
-        return len(apart), -sum(len(digests(arm)) for arm in arms_of(one))
+        found = deviations(own, one.data, paper, probe=probe_of(one), trained=trained)
+        return len(found), -sum(len(digests(arm)) for arm in arms_of(one))
 
     return min(known, key=distance, default=None)
 
@@ -31,7 +31,7 @@ def nearest(
 def nearest_map(maps: Iterable[Projection], paper: PublishedProtocol, *, dataset: str) -> Projection | None:
     """Return of the maps on a data set the one whose run is nearest to the paper's recipe; of equals the first."""
     known = [one for one in maps if dataset_of(described(one)[0]) == dataset and one.quality]
-    return min(known, key=lambda one: len(differences_of_map(one, paper)), default=None)
+    return min(known, key=lambda one: len(deviations_of_map(one, paper)), default=None)
 
 
 def described(shown: Projection) -> tuple[ProjectedData, Mapping[str, Any]]:
@@ -45,15 +45,15 @@ def described(shown: Projection) -> tuple[ProjectedData, Mapping[str, Any]]:
     return shown.data, shown.recipe
 
 
-def differences_of_map(shown: Projection, paper: PublishedProtocol) -> list[str]:
+def deviations_of_map(shown: Projection, paper: PublishedProtocol) -> list[str]:
     """Return in what the network of a map, and what is mapped of it, differ from the paper's."""
     data, recipe = described(shown)
-    apart = differences(recipe, data, paper, probe=None)
+    found = deviations(recipe, data, paper, probe=None)
     if shown.features != "embeddings":
-        apart.append(f"t-SNE of the {shown.features} in place of the embeddings")
+        found.append(f"t-SNE of the {shown.features} in place of the embeddings")
     if len(shown.classes) < len(data.classes):
-        apart.append(f"{len(shown.classes)} of {len(data.classes)} classes on the map")
-    return apart
+        found.append(f"{len(shown.classes)} of {len(data.classes)} classes on the map")
+    return found
 
 
 def arms_of(results: StudyResults) -> list[ArmResults]:
@@ -94,7 +94,7 @@ def digests(*arms: ArmResults | None) -> tuple[str, ...]:
     return tuple(run.digest for arm in arms if arm for run in arm.runs if run.history or run.test)
 
 
-def apart_of_arms(
+def deviations_of_arms(
     results: StudyResults, arms: Mapping[str, Mapping[str, Any]], paper: PublishedProtocol, *, probe: str | None
 ) -> tuple[str, ...]:
     """Return in what some arms differ from the paper's protocol.
@@ -103,7 +103,7 @@ def apart_of_arms(
     """
     found = [
         text for name, instead in arms.items() if (arm := by_name(results, name)) is not None and arm.runs
-        for text in differences(settings_of(results, arm), results.data, paper, probe=probe, instead=instead)
+        for text in deviations(settings_of(results, arm), results.data, paper, probe=probe, instead=instead)
     ]  # fmt: skip
     return tuple(dict.fromkeys(found))
 
@@ -112,4 +112,4 @@ def _by_seed(arm: ArmResults | None, probe: str) -> dict[int, float]:
     return {run.seed: run.test[probe].top1 for run in (arm.runs if arm else ()) if probe in run.test}
 
 
-Found = Mapping[str, Sequence[StudyResults]]  # study -> results of it, from whatever profile
+ResultsByStudy = Mapping[str, Sequence[StudyResults]]  # study -> results of it, from whatever profile

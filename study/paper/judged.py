@@ -1,4 +1,4 @@
-"""One claim beside one measurement: what the measurement says, and the verdict."""
+"""One claim beside one measurement, and the verdict."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,10 +15,10 @@ Kind = Literal["accuracy", "points", "ratio", "share"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class Finding:
     """What a measurement says of a claim by itself, why, and what is missing to say more."""
 
-    told: str
+    outcome: str  # HOLDS, FAILS or OPEN
     reason: str = ""
     missing: str = ""
 
@@ -28,9 +28,9 @@ class Judged:
     """One claim beside one measurement. Shares and ratios are numbers; the page formats them.
 
     `kind` says what `ours` and `difference` are: `accuracy` (shares), `points` (differences of shares), `ratio` (of two
-    positive numbers) or `share`. `apart` is all in which the protocol differs. `told` is what the measurement says by itself
-    (holds, does not hold, cannot be told), which is the verdict's where nothing is apart. `missing` says what it would take.
-    `reference` are results of another study, where a claim takes two.
+    positive numbers) or `share`. `outcome` is what the measurement says by itself, as a `Finding` has it. The verdict
+    follows it where the protocol has no `deviations`. `missing` says what it would take. `reference` are results of another
+    study, where a claim takes two.
     """
 
     claim: str
@@ -42,8 +42,8 @@ class Judged:
     paper: float | None = None
     ours: Interval | None = None
     difference: Interval | None = None
-    told: str | None = None
-    apart: tuple[str, ...] = ()
+    outcome: str | None = None
+    deviations: tuple[str, ...] = ()
     verdict: str = UNDETERMINED
     reason: str = ""
     missing: str = ""
@@ -52,14 +52,14 @@ class Judged:
     runs: tuple[str, ...] = ()
 
 
-def decide(row: Judged, told: Told) -> Judged:
-    """Return a row with what was told of it, and the verdict that follows from that and from what is apart."""
-    row = replace(row, told=told.told, reason=told.reason, missing=told.missing)
-    if told.told == OPEN or row.apart:
+def decide(row: Judged, finding: Finding) -> Judged:
+    """Return a row with a finding, and the verdict that follows from it where the protocol has no deviations."""
+    row = replace(row, outcome=finding.outcome, reason=finding.reason, missing=finding.missing)
+    if finding.outcome == OPEN or row.deviations:
         return row
-    return replace(row, verdict=REPRODUCED if told.told == HOLDS else NOT_REPRODUCED)
+    return replace(row, verdict=REPRODUCED if finding.outcome == HOLDS else NOT_REPRODUCED)
 
 
-def unsure(known: Interval | None) -> Told:
-    """Return what is told of a measurement without an interval: seeds are too few, or none of them differ."""
-    return Told(told=OPEN, missing="three seeds" if known is None or known.n < LEAST_SEEDS else "more seeds")
+def without_interval(known: Interval | None) -> Finding:
+    """Return the finding of a measurement without an interval: seeds are too few, or none of them differ."""
+    return Finding(outcome=OPEN, missing="three seeds" if known is None or known.n < LEAST_SEEDS else "more seeds")

@@ -39,7 +39,7 @@ class Images(Protocol):
 def dataset_of(data: Images) -> str | None:
     """Return which CIFAR the images are; None for others.
 
-    A copy of CIFAR-10 in a folder is told by the names of its classes.
+    A copy of CIFAR-10 in a folder is recognised by the names of its classes.
     """
     if data.dataset in DATASETS:
         return data.dataset
@@ -62,7 +62,7 @@ def settings_of(results: StudyResults, arm: ArmResults) -> dict[str, Any]:
     return {**results.recipe, **arm.settings}
 
 
-def differences(
+def deviations(
     own: Mapping[str, Any], data: Images, paper: PublishedProtocol, *, probe: str | None = "linear",
     free: Sequence[str] = (), instead: Mapping[str, Any] | None = None, trained: bool = True,
 ) -> list[str]:  # fmt: skip

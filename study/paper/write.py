@@ -31,20 +31,21 @@ def write_own_reports() -> None:
         write_own_report(path.parent, report_folder(path))
 
 
-def write_page(page: Path = PAPER_PAGE) -> None:
-    """Write both twins of the page, from every result there is, and their figures beside them.
+def write_page(page: Path = PAPER_PAGE, *, kept_only: bool = False) -> None:
+    """Write both twins of the page, and their figures beside them, from every result there is or from the kept ones only.
 
     Raises:
         InputError: for results that are damaged, and where a file may not be written.
     """
     found: dict[str, list[StudyResults]] = {}
     links: dict[int, dict[str, str]] = {}
-    for place, results in every_result():
+    for place, results in every_result(kept_only=kept_only):
         found.setdefault(results.study, []).append(results)
-        if (place / "index.html").is_file():
+        if (place / "README.md").is_file():  # what git keeps of a report has no HTML
             where = Path(os.path.relpath(place, page.parent)).as_posix()
-            links[id(results)] = {"html": f"{where}/index.html", "markdown": f"{where}/README.md"}
-    maps, published = every_map(), read_published()
+            html = "index.html" if (place / "index.html").is_file() else "README.md"
+            links[id(results)] = {"html": f"{where}/{html}", "markdown": f"{where}/README.md"}
+    maps, published = every_map(kept_only=kept_only), read_published()
     rows = judge(found, maps, published.source_paper)
     changed = {id(one): changed_files(one) for studies in found.values() for one in studies}
     view = build_view(rows, found, maps, published, changed=changed, links=links, failures=read_failures())

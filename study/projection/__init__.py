@@ -1,1 +1,1 @@
-"""Features of images on a map: t-SNE, and how much of the neighbourhoods it keeps."""
+"""Map features by t-SNE, and measure how well neighbourhoods are kept."""

@@ -1,4 +1,4 @@
-"""The maps of the baseline: which test images they show, and the files they leave."""
+"""Map the baseline's features of test images, and write the maps."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours of (N, d) points, and how well a map keeps them, without an N x N matrix.
+"""Find exact nearest neighbours, and measure how a map keeps them.
 
 Distances are made a block of rows at a time, each block by one thread. Blocks are the same whatever the number of threads,
 so results are, too.
@@ -38,7 +38,7 @@ def nearest(points: np.ndarray, *, count: int) -> tuple[np.ndarray, np.ndarray]:
 def trustworthiness(features: np.ndarray, neighbours: Sequence[np.ndarray]) -> list[float]:
     """Return how far each of several maps of features (N, d) can be believed, given its nearest others (N, k).
 
-    It is 1 - 2 / (N k (2N - 3k - 1)) times the sum of max(0, r - k) over all neighbours on the map, where r is the rank of the
+    It is 1 - 2 / (N k (2N - 3k - 1)) times the sum of max(0, r - k) over all neighbours on the map. r is the rank of the
     neighbour among the features. It is 1 where every neighbour on the map is one among the features too.
     Needs k < N / 2. Source: Venna & Kaski 2001, "Neighborhood preservation in nonlinear projection methods".
     """

@@ -1,1 +1,1 @@
-"""Reports: what is read, the numbers as text, figures, tables, and both pages of a view."""
+"""Read results, and render them as reports."""

@@ -1,4 +1,4 @@
-"""Numbers and settings as text: the one place where a report's numbers are formatted."""
+"""Format numbers and settings as text; nothing else formats them."""
 
 import json
 import math
@@ -17,7 +17,7 @@ class Paired(TypedDict):
 
     text: str
     interval: str
-    told: bool
+    is_significant: bool
 
 
 def is_finite(value: object) -> TypeGuard[float]:
@@ -82,17 +82,17 @@ def paired(entry: Difference | None, name: str, *, adjusted: bool = True) -> Pai
     bounds = finite_pair(entry.low, entry.high)
     if entry.n <= 2 or bounds is None:
         why = "the same at each seed, " if entry.n > 2 else ""
-        return {"text": text, "interval": f"{why}no interval, n = {entry.n}", "told": False}
+        return {"text": text, "interval": f"{why}no interval, n = {entry.n}", "is_significant": False}
     low, high = bounds
     p = entry.p_holm
     told = p is not None and p < ALPHA if adjusted else low > 0 or high < 0
     interval = f"[{signed(low * scale, spec)}, {signed(high * scale, spec)}], n = {entry.n}"
-    return {"text": f"{text} *" if told else text, "interval": interval, "told": told}
+    return {"text": f"{text} *" if told else text, "interval": interval, "is_significant": told}
 
 
 def no_difference(text: str) -> Paired:
     """Return the cell of a difference that is not there, with `text` in its place."""
-    return {"text": text, "interval": "", "told": False}
+    return {"text": text, "interval": "", "is_significant": False}
 
 
 def certainty_of(entry: Difference | None) -> list[str]:

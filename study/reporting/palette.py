@@ -1,4 +1,4 @@
-"""Colours and markers of a report; colour always means the type of collapse.
+"""Colours and markers; colour always means the type of collapse.
 
 They are those of Okabe and Ito (2008), which stay apart under the common colour blindnesses. Markers say the same again.
 """

@@ -1,4 +1,4 @@
-"""Write the report of a study: its page, its Markdown and its figures."""
+"""Write a study's report: its page, its Markdown and its figures."""
 
 from pathlib import Path
 

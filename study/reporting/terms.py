@@ -1,4 +1,4 @@
-"""The terms of the loss and their weights; reports name them here alone.
+"""The terms of the loss and their weights, named here alone.
 
 Results say which terms their method logs. Those of earlier versions do not, and theirs are VICReg's.
 """

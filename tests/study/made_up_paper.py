@@ -16,6 +16,7 @@ from study.config.config import Config
 from study.config.load import load_config
 from study.paper.published import read_published
 from study.projection.results import ProjectedData, Projection
+from study.results.files import results_bytes
 from study.results.json_values import from_values
 from study.results.schema import StudyResults
 from study.runs import identity
@@ -23,6 +24,7 @@ from study.spec.plan import make_plan
 from study.spec.study_file import Study, load_study
 from tests.study.made_up import CPU, Shelf, lifelike, unfinished
 from vicreg.data.dataset import Dataset
+from vicreg.files import to_json
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 PUBLISHED = read_published()
@@ -117,6 +119,14 @@ def images(data: Mapping[str, Any]) -> ProjectedData:
 def projection(**changes: Any) -> Projection:
     """The same as `map_of`, read."""
     return from_values(Projection, map_of(**changes), where="map")
+
+
+def write_results(folder: Path, content: StudyResults | Mapping[str, Any], name: str = "study.json") -> Path:
+    """Writes results, or what another file holds, into a folder, and returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    given = results_bytes(content) if isinstance(content, StudyResults) else to_json(content)
+    (folder / name).write_bytes(given)
+    return folder
 
 
 def map_of(*, purity: float = 0.7, pairs: Sequence[tuple[int, int]] = ((1, 9), (3, 5)), **changes: Any) -> dict[str, Any]:

@@ -11,7 +11,10 @@ import pytest
 
 from study import ablate, report
 from study.analysis.summary import summarise
+from study.design.unfold import unfold
+from study.execution.request import Request
 from study.execution.scheduler import Lookup
+from study.execution.session import open_session
 from study.reporting.render import render
 from study.reporting.report import write_view
 from study.results.json_values import to_values
@@ -119,7 +122,7 @@ def test_a_run_that_did_not_finish_is_shown_with_its_reason(plans, status):
 def test_an_arm_without_a_finished_run_is_still_in_the_report(plans):
     lost = {("1-0-0", seed): unfinished("diverged", "the loss was not finite at step 12") for seed in range(3)}
     view = view_of(table_7(plans, lost=lost))
-    assert view["arms"][0]["accuracies"] == ["–", "–"] and view["arms"][0]["verdict"]["name"] == "diverged"
+    assert view["arms"][0]["accuracies"] == ["–", "–"] and view["arms"][0]["collapse_type"]["name"] == "diverged"
     html, markdown = render(view)
     for text, read in ((html, read_html(html)), (markdown, read_markdown(markdown))):
         assert "seed 2 diverged" in text
@@ -142,8 +145,8 @@ def test_a_real_study_with_lost_runs_gives_a_true_report(project, tmp_path):
     (project.studies / "rough.yaml").write_text(f"{text}  still: {{pretrain.lambda: 25, pretrain.mu: 0, pretrain.nu: 25}}\n")
     project.set({"ablate.seeds": [0, 1]})
     assert ablate.main(["--study", "rough", "--allow-diverged"]) == 0
-    session = ablate.open_session(ablate.parse_arguments(["--study", "rough"]))
-    plan = ablate.plan_of(session, Lookup(session))
+    session = open_session(Request(study="rough"))
+    plan = unfold(session, Lookup(session))
     runs = {(cell.arm, cell.seed): cell.run for cell in plan.cells}
     shutil.rmtree(project.store.folder(runs["calm", 1].digest))
     (project.store.folder(runs["still", 1].digest) / "status.json").unlink()

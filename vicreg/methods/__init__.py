@@ -4,6 +4,7 @@ To add a method, write one file here with a subclass of `vicreg.methods.base.Met
 its name under `pretrain` in `params.yaml`. Nothing else is edited; README.md in this folder has an example.
 """
 
+import functools
 import importlib
 import pkgutil
 from typing import TYPE_CHECKING
@@ -19,7 +20,12 @@ _SHARED = ("base", "batch_statistics")
 
 def method_names() -> tuple[str, ...]:
     """Return the names of all methods, sorted. A method's name is its file's."""
-    return tuple(sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name not in _SHARED))
+    return _names_in(tuple(__path__))
+
+
+@functools.cache
+def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(one.name for one in pkgutil.iter_modules(folders) if one.name not in _SHARED))
 
 
 def method_class(name: str) -> "type[Method]":

@@ -1,13 +1,13 @@
-"""Judge the claims about the network that the paper took from its authors."""
+"""Judge the claims about the network of VICReg's authors."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from study.analysis.spread import spread_ratio
-from study.paper.claims.batch_size import told_of_ratio
+from study.paper.claims.batch_size import weigh_ratio
 from study.paper.evidence import accuracies, arms_of, baseline_of, digests, nearest, probe_of
-from study.paper.judged import FAILS, HOLDS, OPEN, Judged, Told, decide, unsure
-from study.paper.protocol import SIZES, differences, settings_of
+from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
+from study.paper.protocol import SIZES, deviations, settings_of
 from study.paper.published import SourcePaper
 from study.results.comparisons import Interval
 from study.results.schema import ArmResults, StudyResults
@@ -27,10 +27,10 @@ def judge_generalises(
         probe = probe_of(results)
         arm = _best_on_validation(results, probe)
         gain = arm.summary[probe].gain if probe in arm.summary else None
-        apart = differences(settings_of(results, arm), results.data, paper, probe=probe, free=SIZES, trained=False)
+        found = deviations(settings_of(results, arm), results.data, paper, probe=probe, free=SIZES, trained=False)
         ours = gain and Interval(n=gain.n, mean=gain.mean, low=gain.low, high=gain.high, p=gain.p)
-        row = replace(row, arm=arm.name, ours=ours, apart=tuple(apart), results=results, runs=digests(arm))
-        rows.append(decide(row, told_of_sign(ours)))
+        row = replace(row, arm=arm.name, ours=ours, deviations=tuple(found), results=results, runs=digests(arm))
+        rows.append(decide(row, weigh_sign(ours)))
     return rows
 
 
@@ -44,12 +44,12 @@ def _best_on_validation(results: StudyResults, probe: str) -> ArmResults:
     return max(arms_of(results), key=accuracy)
 
 
-def told_of_sign(gain: Interval | None) -> Told:
+def weigh_sign(gain: Interval | None) -> Finding:
     """Return whether a gain is above zero with its whole interval."""
     if gain is None or gain.low is None or gain.high is None:
-        return unsure(gain)
+        return without_interval(gain)
     decided = HOLDS if gain.low > 0 else FAILS if gain.high < 0 else OPEN
-    return Told(told=decided, reason="gain over the same network before training", missing="more seeds")
+    return Finding(outcome=decided, reason="gain over the same network before training", missing="more seeds")
 
 
 def judge_imagenet_stability(
@@ -72,13 +72,13 @@ def judge_imagenet_stability(
     theirs, baseline = baseline_of(given), baseline_of(ours)
     values, reference = accuracies(theirs, "linear"), accuracies(baseline, "linear")
     ratio = spread_ratio(values, reference)
-    at_fault = differences(settings_of(given, theirs), given.data, paper, free=SIZES, trained=False)
-    apart = [*at_fault, *differences(settings_of(ours, baseline), ours.data, paper, free=("pretrain.stem",))]
-    first = bool(at_fault) or not (apart or len(reference) < len(values))
+    at_fault = deviations(settings_of(given, theirs), given.data, paper, free=SIZES, trained=False)
+    found = [*at_fault, *deviations(settings_of(ours, baseline), ours.data, paper, free=("pretrain.stem",))]
+    first = bool(at_fault) or not (found or len(reference) < len(values))
     row = Judged(
         claim=name, says=says, study="generalisation" if first else "stem", dataset="cifar10", kind="ratio",
-        arm="spread of accuracy over seeds, theirs over ours", ours=ratio, apart=tuple(dict.fromkeys(apart)),
+        arm="spread of accuracy over seeds, theirs over ours", ours=ratio, deviations=tuple(dict.fromkeys(found)),
         results=given if first else ours,  # whose runs a verdict would take first
         reference=ours if first else given, runs=digests(theirs, baseline),
     )  # fmt: skip
-    return [decide(row, told_of_ratio(ratio))]
+    return [decide(row, weigh_ratio(ratio))]

@@ -1,4 +1,4 @@
-"""Judge the claims about batches of 256 and 128: accuracy, and how stable training is."""
+"""Judge the claims about batches of 256 and 128."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,10 +6,10 @@ from typing import Any
 
 from study.analysis.intervals import ratio_interval
 from study.analysis.spread import last_epochs, spread_ratio, wander
-from study.paper.evidence import accuracies, apart_of_arms, by_name, digests, nearest, paired, probe_of
-from study.paper.judged import FAILS, HOLDS, OPEN, Judged, Told, decide, unsure
+from study.paper.evidence import accuracies, by_name, deviations_of_arms, digests, nearest, paired, probe_of
+from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.published import SourcePaper
-from study.reporting.panels.lines import logged
+from study.reporting.panels.lines import logged_value
 from study.results.comparisons import Interval
 from study.results.schema import ArmResults, StudyResults
 
@@ -32,20 +32,20 @@ def judge_batch_accuracy(name: str, says: str, candidates: Sequence[StudyResults
     difference = paired(large, small, probe)
     row = replace(
         row, arm=f"{LARGE} over {SMALL}", ours=difference, results=results, runs=digests(small, large),
-        apart=apart_of_arms(results, SIZES, paper, probe=probe),
+        deviations=deviations_of_arms(results, SIZES, paper, probe=probe),
     )  # fmt: skip
-    return [decide(row, told_of_improvement(difference))]
+    return [decide(row, weigh_improvement(difference))]
 
 
-def told_of_improvement(difference: Interval | None) -> Told:
+def weigh_improvement(difference: Interval | None) -> Finding:
     """Return whether an improvement of a point is ruled out."""
     if difference is None or difference.low is None or difference.high is None:
-        return unsure(difference)
+        return without_interval(difference)
     if difference.high < MARGIN:
-        return Told(told=HOLDS, reason="an improvement of a point is ruled out")
+        return Finding(outcome=HOLDS, reason="an improvement of a point is ruled out")
     if difference.low > MARGIN:
-        return Told(told=FAILS, reason="an improvement of more than a point is found")
-    return Told(told=OPEN, reason="an improvement of a point is neither found nor ruled out", missing="more seeds")
+        return Finding(outcome=FAILS, reason="an improvement of more than a point is found")
+    return Finding(outcome=OPEN, reason="an improvement of a point is neither found nor ruled out", missing="more seeds")
 
 
 def judge_batch_stability(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
@@ -60,29 +60,29 @@ def judge_batch_stability(name: str, says: str, candidates: Sequence[StudyResult
         return [replace(row, missing=f"the study {STUDY}")]
     small, large, probe = by_name(results, SMALL), by_name(results, LARGE), probe_of(results)
     row = replace(row, results=results, runs=digests(small, large))
-    apart, rows = apart_of_arms(results, SIZES, paper, probe=None), []
+    found, rows = deviations_of_arms(results, SIZES, paper, probe=None), []
     for what, key in (("loss", "total"), ("k-NN accuracy", "knn")):
         ratio = wander_ratio(large, small, key)
         if ratio is not None:
             arm = f"wander of the {what} over the last epochs, 256 over 128"
-            rows.append(decide(replace(row, arm=arm, ours=ratio, apart=apart), told_of_ratio(ratio)))
+            rows.append(decide(replace(row, arm=arm, ours=ratio, deviations=found), weigh_ratio(ratio)))
     spread = spread_ratio(accuracies(large, probe), accuracies(small, probe))
     row = replace(
         row, arm="spread of accuracy over seeds, 256 over 128", ours=spread,
-        apart=apart_of_arms(results, SIZES, paper, probe=probe),
+        deviations=deviations_of_arms(results, SIZES, paper, probe=probe),
     )  # fmt: skip
-    return [*rows, decide(row, told_of_ratio(spread))]
+    return [*rows, decide(row, weigh_ratio(spread))]
 
 
-def told_of_ratio(ratio: Interval | None) -> Told:
+def weigh_ratio(ratio: Interval | None) -> Finding:
     """Return whether a ratio is below 1, which is more stable, with its whole interval."""
     if ratio is None or ratio.low is None or ratio.high is None:
-        return unsure(ratio)
+        return without_interval(ratio)
     if ratio.high < 1:
-        return Told(told=HOLDS, reason="the interval lies below 1")
+        return Finding(outcome=HOLDS, reason="the interval lies below 1")
     if ratio.low > 1:
-        return Told(told=FAILS, reason="the interval lies above 1")
-    return Told(told=OPEN, reason="the interval takes in 1", missing="more seeds")
+        return Finding(outcome=FAILS, reason="the interval lies above 1")
+    return Finding(outcome=OPEN, reason="the interval takes in 1", missing="more seeds")
 
 
 def wander_ratio(arm: ArmResults | None, reference: ArmResults | None, key: str) -> Interval | None:
@@ -100,7 +100,7 @@ def wander_ratio(arm: ArmResults | None, reference: ArmResults | None, key: str)
 def _at_the_end(arm: ArmResults | None, key: str) -> dict[int, list[float]]:
     """Return a logged quantity over the last epochs of an arm's finished runs, by seed."""
     return {
-        run.seed: last_epochs([logged(record, key) for record in run.history])
+        run.seed: last_epochs([logged_value(record, key) for record in run.history])
         for run in (arm.runs if arm else ())
         if run.status == "finished"
     }

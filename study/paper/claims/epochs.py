@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from study.paper.evidence import apart_of_arms, by_name, digests, nearest, paired, probe_of
-from study.paper.judged import FAILS, HOLDS, OPEN, Judged, Told, decide, unsure
+from study.paper.evidence import by_name, deviations_of_arms, digests, nearest, paired, probe_of
+from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.published import SourcePaper
 from study.results.comparisons import Interval
 from study.results.schema import StudyResults
@@ -32,13 +32,13 @@ def judge_epochs(name: str, says: str, candidates: Sequence[StudyResults], paper
         gain = paired(long, short, probe)
         measured = replace(
             row, arm=f"{LONG} over {other}", ours=gain, results=results, runs=digests(long, short),
-            apart=apart_of_arms(results, {LONG: {}, other: instead}, paper, probe=probe),
+            deviations=deviations_of_arms(results, {LONG: {}, other: instead}, paper, probe=probe),
         )  # fmt: skip
-        rows.append(decide(measured, told_of_gain(gain)))
+        rows.append(decide(measured, weigh_gain(gain)))
     return rows
 
 
-def told_of_gain(gain: Interval | None) -> Told:
+def weigh_gain(gain: Interval | None) -> Finding:
     """Return whether two points are among the gains that one more pair of our runs would have.
 
     The paper's two points are the difference of one pair. The prediction interval is sqrt(n + 1) times as wide as that of
@@ -46,11 +46,11 @@ def told_of_gain(gain: Interval | None) -> Told:
     above none. They are refuted where they do not lie in it.
     """
     if gain is None or gain.low is None or gain.high is None:
-        return unsure(gain)
+        return without_interval(gain)
     reach = (gain.high - gain.mean) * math.sqrt(gain.n + 1)
     said = f"one more pair of runs would gain {100 * (gain.mean - reach):.1f} to {100 * (gain.mean + reach):.1f} points"
     if abs(GAIN - gain.mean) > reach:
-        return Told(told=FAILS, reason=f"{said}; two are not among them")
+        return Finding(outcome=FAILS, reason=f"{said}; two are not among them")
     if gain.low > 0 and reach <= GAIN:
-        return Told(told=HOLDS, reason=f"{said}; two are among them, and the mean gain is above none")
-    return Told(told=OPEN, reason=f"{said}, which is too wide to tell two from none", missing="more seeds")
+        return Finding(outcome=HOLDS, reason=f"{said}; two are among them, and the mean gain is above none")
+    return Finding(outcome=OPEN, reason=f"{said}, which is too wide to tell two from none", missing="more seeds")

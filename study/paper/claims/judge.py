@@ -1,10 +1,9 @@
-"""Judge every number and claim of the source paper, in its own order.
+"""Judge every number and claim of the source paper.
 
-A number is one run of the paper's. It is reproduced where it lies among the values that one more run of ours would take
-(the 95 % prediction interval over seeds), not reproduced where it lies outside. It is undetermined where the protocol
-differs or seeds are too few to say. A claim about two arms is judged by the 95 % interval of their paired difference;
-"+2 points", which is one pair of runs, by that of one more pair. What was measured by a reduced recipe decides nothing about
-the paper's: it is shown as what it is, with all in which it differs.
+A number is one run of the paper's. It is reproduced where it lies in the 95 % prediction interval over our seeds, which is
+where one more run would lie, and not reproduced outside. It is undetermined where the protocol differs or seeds are too few.
+A claim about two arms is judged by the 95 % interval of their paired difference; "+2 points", which is one pair of runs, by
+that of one more pair. A reduced recipe decides nothing about the paper's: what it measured is shown with all deviations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from study.paper.claims.epochs import judge_epochs
 from study.paper.claims.loss_terms import judge_collapse, judge_scale
 from study.paper.claims.maps import judge_classes, judge_trucks
 from study.paper.claims.numbers import judge_number
-from study.paper.evidence import Found
+from study.paper.evidence import ResultsByStudy
 from study.paper.judged import Judged
 from study.paper.published import SourcePaper
 from study.projection.results import Projection
@@ -35,7 +34,7 @@ BY_STUDY: Mapping[str, tuple[str, OfStudy]] = {  # claim -> the study that measu
 BY_MAP: Mapping[str, OfMaps] = {"tsne-classes": judge_classes, "tsne-trucks": judge_trucks}
 
 
-def judge(found: Found, maps: Sequence[Projection], paper: SourcePaper) -> list[Judged]:
+def judge(found: ResultsByStudy, maps: Sequence[Projection], paper: SourcePaper) -> list[Judged]:
     """Return every number and claim of the paper beside the best measurement there is of it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Judge the claims about the scale of two terms of the loss, and about collapse."""
+"""Judge the claims about two terms of the loss and collapse."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,8 +8,8 @@ from study.analysis.intervals import wilson
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.vicreg_terms import SAME_SCALE
 from study.paper.evidence import baseline_of, digests, nearest
-from study.paper.judged import FAILS, HOLDS, OPEN, Judged, Told, decide, unsure
-from study.paper.protocol import differences, settings_of
+from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
+from study.paper.protocol import deviations, settings_of
 from study.paper.published import SourcePaper
 from study.results.comparisons import Interval
 from study.results.findings import ScaleClaim
@@ -27,19 +27,19 @@ def judge_scale(name: str, says: str, candidates: Sequence[StudyResults], paper:
     row = _of_baseline(row, results, paper)
     measured = (("unweighted", results.scale.ratio), ("weighted by λ and ν", results.scale.weighted))
     return [
-        decide(replace(row, arm=f"invariance over covariance, {kind}", ours=ratio), told_of_scale(ratio))
+        decide(replace(row, arm=f"invariance over covariance, {kind}", ours=ratio), weigh_scale(ratio))
         for kind, ratio in measured if ratio is not None
     ]  # fmt: skip
 
 
-def told_of_scale(ratio: Interval) -> Told:
+def weigh_scale(ratio: Interval) -> Finding:
     """Return whether a ratio is within a factor of 1 that is read as the same scale, with its whole interval."""
     if ratio.low is None or ratio.high is None:
-        return unsure(ratio)
+        return without_interval(ratio)
     inside = 1 / SAME_SCALE <= ratio.low and ratio.high <= SAME_SCALE
     outside = ratio.low > SAME_SCALE or ratio.high < 1 / SAME_SCALE
     reason = f"“the same scale” read as within a factor of {SAME_SCALE:.1f}"
-    return Told(told=HOLDS if inside else FAILS if outside else OPEN, reason=reason, missing="more seeds")
+    return Finding(outcome=HOLDS if inside else FAILS if outside else OPEN, reason=reason, missing="more seeds")
 
 
 def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
@@ -56,24 +56,24 @@ def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], pap
     low, high = wilson(collapsed, n) if n else (None, None)
     ours = Interval(n=n, mean=collapsed / n, low=low, high=high, p=None) if n else None
     row = replace(_of_baseline(row, results, paper), arm="collapsed runs of the baseline", ours=ours)
-    return [decide(row, told_of_collapses(results.scale, collapsed, n))]
+    return [decide(row, weigh_collapses(results.scale, collapsed, n))]
 
 
-def told_of_collapses(claim: ScaleClaim, collapsed: int, n: int) -> Told:
+def weigh_collapses(claim: ScaleClaim, collapsed: int, n: int) -> Finding:
     """Return what `collapsed` of the baseline's `n` runs say, beside all runs of the study by the scale of their terms."""
     said = (f"of runs whose unweighted terms are of one scale {claim.same[0]} of {claim.same[1]} collapsed, of the others "
             f"{claim.other[0]} of {claim.other[1]}")  # fmt: skip
     ratios = [ratio.mean for ratio in (claim.ratio, claim.weighted) if ratio is not None]
     if not any(1 / SAME_SCALE <= ratio <= SAME_SCALE for ratio in ratios):
         missing = "a baseline whose terms are of one scale"
-        return Told(told=OPEN, reason=f"the baseline's terms are not; {said}", missing=missing)
+        return Finding(outcome=OPEN, reason=f"the baseline's terms are not; {said}", missing=missing)
     if n < LEAST_SEEDS or 0 < collapsed < n:
-        return Told(told=OPEN, reason=said, missing="three seeds" if n < LEAST_SEEDS else "more seeds")
-    return Told(told=HOLDS if collapsed else FAILS, reason=said)
+        return Finding(outcome=OPEN, reason=said, missing="three seeds" if n < LEAST_SEEDS else "more seeds")
+    return Finding(outcome=HOLDS if collapsed else FAILS, reason=said)
 
 
 def _of_baseline(row: Judged, results: StudyResults, paper: SourcePaper) -> Judged:
     """Return a row that is judged by the baseline's loss, whatever its accuracy."""
     arm = baseline_of(results)
-    apart = differences(settings_of(results, arm), results.data, paper, probe=None)
-    return replace(row, results=results, runs=digests(arm), apart=tuple(apart))
+    found = deviations(settings_of(results, arm), results.data, paper, probe=None)
+    return replace(row, results=results, runs=digests(arm), deviations=tuple(found))

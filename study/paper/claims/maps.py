@@ -1,10 +1,13 @@
-"""Judge the claims about the t-SNE of the embeddings. It is of one network, so there is no interval."""
+"""Judge the claims about the t-SNE of the embeddings.
+
+It is of one network, so there is no interval.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from study.paper.evidence import differences_of_map, nearest_map
-from study.paper.judged import FAILS, HOLDS, Judged, Told, decide
+from study.paper.evidence import deviations_of_map, nearest_map
+from study.paper.judged import FAILS, HOLDS, Finding, Judged, decide
 from study.paper.published import SourcePaper
 from study.projection.results import Projection
 from study.results.comparisons import Interval
@@ -22,7 +25,9 @@ def judge_classes(name: str, says: str, maps: Sequence[Projection], paper: Sourc
     purity, before = quality.in_2d.purity, quality.features.purity
     reason = (f"one network: of {quality.neighbours} neighbours on the plane {100 * purity:.0f} % are of the same "
               f"class, among the {shown.features} themselves {100 * before:.0f} %")  # fmt: skip
-    return [decide(replace(row, ours=_one(purity)), Told(told=HOLDS if purity > MAJORITY else FAILS, reason=reason))]
+    return [
+        decide(replace(row, ours=_single(purity)), Finding(outcome=HOLDS if purity > MAJORITY else FAILS, reason=reason))
+    ]
 
 
 def judge_trucks(name: str, says: str, maps: Sequence[Projection], paper: SourcePaper) -> list[Judged]:
@@ -33,8 +38,8 @@ def judge_trucks(name: str, says: str, maps: Sequence[Projection], paper: Source
     pairs = [({shown.classes[pair.first], shown.classes[pair.second]}, pair.share) for pair in shown.confused]
     mixed = [share for names, share in pairs if names == TRUCKS]
     listed = "; ".join(" and ".join(sorted(names)) for names, _ in pairs)
-    told = Told(told=HOLDS if mixed else FAILS, reason=f"one network: the pairs mixed most are {listed or 'none'}")
-    return [decide(replace(row, ours=_one(mixed[0]) if mixed else None), told)]
+    finding = Finding(outcome=HOLDS if mixed else FAILS, reason=f"one network: the pairs mixed most are {listed or 'none'}")
+    return [decide(replace(row, ours=_single(mixed[0]) if mixed else None), finding)]
 
 
 def _row(name: str, says: str, maps: Sequence[Projection], paper: SourcePaper) -> tuple[Judged, Projection | None]:
@@ -43,10 +48,10 @@ def _row(name: str, says: str, maps: Sequence[Projection], paper: SourcePaper) -
     shown = nearest_map(maps, paper, dataset="cifar10")
     if shown is None:
         return replace(row, missing="the stage project on CIFAR-10"), None
-    apart = tuple(differences_of_map(shown, paper))
-    return replace(row, arm="map in two dimensions", apart=apart, results=shown, runs=(shown.digest,)), shown
+    found = tuple(deviations_of_map(shown, paper))
+    return replace(row, arm="map in two dimensions", deviations=found, results=shown, runs=(shown.digest,)), shown
 
 
-def _one(share: float) -> Interval:
+def _single(share: float) -> Interval:
     """Return the share of a single network, which has no interval."""
     return Interval(n=1, mean=share, low=None, high=None, p=None)

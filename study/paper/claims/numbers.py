@@ -1,4 +1,4 @@
-"""Judge a published accuracy beside every arm of the study that measures it."""
+"""Judge a published accuracy beside every arm that measures it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,8 +6,8 @@ from dataclasses import replace
 from study.analysis.intervals import mean_interval, prediction_interval
 from study.analysis.moments import LEAST_SEEDS
 from study.paper.evidence import accuracies, arms_of, digests, nearest
-from study.paper.judged import FAILS, HOLDS, OPEN, Judged, Told, decide
-from study.paper.protocol import SIZES, differences, settings_of
+from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide
+from study.paper.protocol import SIZES, deviations, settings_of
 from study.paper.published import PublishedNumber, SourcePaper
 from study.results.comparisons import Interval
 from study.results.schema import StudyResults
@@ -28,36 +28,36 @@ def judge_number(number: PublishedNumber, candidates: Sequence[StudyResults], pa
     rows = []
     for arm in arms_of(results):
         values = accuracies(arm, "linear")
-        apart = differences(settings_of(results, arm), results.data, paper, free=free, trained=trained)
+        found = deviations(settings_of(results, arm), results.data, paper, free=free, trained=trained)
         measured = replace(
             row, arm=arm.name, results=results, runs=digests(arm), ours=mean_interval(values) if values else None,
-            difference=less(values, number.share), apart=tuple(apart),
+            difference=difference_from(values, number.share), deviations=tuple(found),
         )  # fmt: skip
-        rows.append(decide(measured, told_of_number(values, number.share)))
+        rows.append(decide(measured, weigh_number(values, number.share)))
     return rows
 
 
-def told_of_number(values: Sequence[float], paper: float) -> Told:
+def weigh_number(values: Sequence[float], paper: float) -> Finding:
     """Return whether a published single run is one of ours, given accuracies (n,) as shares."""
     if not values:
-        return Told(told=OPEN, reason="not judged by the paper's linear evaluation", missing="the linear evaluation")
+        return Finding(outcome=OPEN, reason="not judged by the paper's linear evaluation", missing="the linear evaluation")
     if len(values) < LEAST_SEEDS:
         seeds = "one seed says" if len(values) == 1 else f"{len(values)} seeds say"
-        return Told(told=OPEN, reason=f"{seeds} nothing of the spread over seeds", missing="three seeds")
+        return Finding(outcome=OPEN, reason=f"{seeds} nothing of the spread over seeds", missing="three seeds")
     bounds = prediction_interval(values)
     if bounds is None:
-        return Told(told=OPEN, reason="all seeds came to the same number", missing="more seeds")
+        return Finding(outcome=OPEN, reason="all seeds came to the same number", missing="more seeds")
     low, high = bounds
     said = f"one more run would lie in {100 * low:.1f} to {100 * high:.1f} %"
     if not low <= paper <= high:
         side = "above" if paper > high else "below"
-        return Told(told=FAILS, reason=f"{said}; the paper's number lies {side}")
+        return Finding(outcome=FAILS, reason=f"{said}; the paper's number lies {side}")
     if (high - low) / 2 > WIDEST:
-        return Told(told=OPEN, reason=f"{said}, which is too wide to agree with a number", missing="more seeds")
-    return Told(told=HOLDS, reason=f"{said}; the paper's number is among them")
+        return Finding(outcome=OPEN, reason=f"{said}, which is too wide to agree with a number", missing="more seeds")
+    return Finding(outcome=HOLDS, reason=f"{said}; the paper's number is among them")
 
 
-def less(values: Sequence[float], paper: float) -> Interval | None:
+def difference_from(values: Sequence[float], paper: float) -> Interval | None:
     """Return ours less the paper's number, with the interval of our mean; a single run does not tell its own uncertainty."""
     if not values:
         return None

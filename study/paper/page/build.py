@@ -1,9 +1,9 @@
-"""Build the view of the page: every claim beside its measurement, formatted once for both twins."""
+"""Build the view of the page, formatted once for both twins."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.paper.evidence import Found
+from study.paper.evidence import ResultsByStudy
 from study.paper.judged import Judged
 from study.paper.page.claims import answer_text, claim_row, details_of, protocols_of
 from study.paper.page.commands import missing_commands
@@ -17,7 +17,7 @@ from study.reporting.format import without_paths
 
 
 def build_view(
-    rows: Sequence[Judged], found: Found, maps: Sequence[Projection], published: Published, *, changed: Changed,
+    rows: Sequence[Judged], found: ResultsByStudy, maps: Sequence[Projection], published: Published, *, changed: Changed,
     links: Links, failures: Mapping[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     """Return everything both pages print: strings, lists and dicts.
@@ -41,7 +41,7 @@ def build_view(
         "failures": [f"{study}: {without_paths(why)}" for study, why in sorted(failures.items())],
         "rows": [claim_row(row, protocols) for row in rows],
         "details": details_of(rows),
-        "protocols": [(letter, list(apart)) for apart, letter in protocols.items()],
+        "protocols": [(letter, list(deviations)) for deviations, letter in protocols.items()],
         "missing": missing_commands(rows),
         "silent": silent_rows(paper, found),
         "losses": losses_section(found, paper),

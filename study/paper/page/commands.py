@@ -1,4 +1,4 @@
-"""The commands that made a measurement, and those that would decide what is undetermined."""
+"""The commands that made a measurement or would decide a claim."""
 
 import re
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ def ablate(study: str, profile: str) -> str:
     return f"python -m study.ablate --study {study} --profile {profile}"
 
 
-def lacking(row: Judged) -> str:
+def missing_text(row: Judged) -> str:
     """Return what it would take for a verdict; nothing where there is one."""
     if row.verdict != UNDETERMINED:
         return ""
-    if row.apart:
+    if row.deviations:
         return "the same by the paper's protocol"
     return row.missing or "more seeds"
 
@@ -46,7 +46,7 @@ def next_command(row: Judged) -> str:
     profile = row.dataset if row.dataset in DATASETS else "cifar10"
     if row.study == "project":
         return _project(profile)
-    if isinstance(row.results, StudyResults) and row.ours is not None and not row.apart:
+    if isinstance(row.results, StudyResults) and row.ours is not None and not row.deviations:
         return more_seeds(command_of(row.results))
     return ablate(row.study, profile)
 

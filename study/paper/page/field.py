@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
-from study.paper.evidence import Found, arms_of
-from study.paper.protocol import data_of, dataset_of, differences, settings_of
+from study.paper.evidence import ResultsByStudy, arms_of
+from study.paper.protocol import data_of, dataset_of, deviations, settings_of
 from study.paper.published import PublishedProtocol, Series
 from study.reporting.format import figure_of
 from study.results.schema import ArmResults, StudyResults
@@ -29,7 +29,7 @@ class FieldView(TypedDict):
     all: int
 
 
-def field_view(published: Sequence[Series], found: Found) -> FieldView:
+def field_view(published: Sequence[Series], found: ResultsByStudy) -> FieldView:
     """Return published numbers of others beside measurements of the same protocol."""
     rows: list[FieldRow] = []
     others = 0
@@ -39,7 +39,7 @@ def field_view(published: Sequence[Series], found: Found) -> FieldView:
     return {"rows": rows, "others": others, "all": len(published)}
 
 
-def _measured(series: Series, found: Found) -> list[FieldRow]:
+def _measured(series: Series, found: ResultsByStudy) -> list[FieldRow]:
     """Return what was measured by the protocol of a series; nothing where its protocol is not known in full."""
     if series.probe != "linear" or series.settings is None:
         return []
@@ -56,8 +56,8 @@ def _beside(series: Series, results: StudyResults, arm: ArmResults) -> FieldRow 
         settings=series.settings or {}, filled={}, given_settings={}, probe_settings={}, filled_probe={},
         crop_scale=own.get("pretrain.augmentation.crop_scale"),
     )  # fmt: skip
-    apart = [text for text in differences(own, results.data, protocol) if not text.startswith("views:")]
-    if column is None or value is None or apart:
+    others = [text for text in deviations(own, results.data, protocol) if not text.startswith("views:")]
+    if column is None or value is None or others:
         return None
     return {
         "source": series.source, "protocol": series.protocol, "paper": f"{value:.2f} %",

@@ -1,9 +1,9 @@
-"""The figures of the page: loss curves, the longer run and the map."""
+"""The page's figures: loss curves, the longer run and the map."""
 
 from collections.abc import Sequence
 from typing import TypedDict
 
-from study.paper.evidence import Found, arms_of, baseline_of, described, nearest, nearest_map
+from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, described, nearest, nearest_map
 from study.paper.page.commands import command_of
 from study.paper.page.values import count_text
 from study.paper.protocol import data_of, dataset_of, settings_of
@@ -43,7 +43,7 @@ class Section(TypedDict):
     caption: str
 
 
-def losses_section(found: Found, paper: SourcePaper) -> Section | None:
+def losses_section(found: ResultsByStudy, paper: SourcePaper) -> Section | None:
     """Return the baseline's loss curves, term by term, with its collapse metrics; None where it was not measured."""
     results = nearest(found.get("lambda-mu-nu", ()), paper, dataset="cifar10")
     if results is None or not histories(baseline_of(results)):
@@ -76,7 +76,7 @@ def _accuracy(arm: ArmResults, probe: str) -> str:
     return f"{figure_of(arm.summary[probe].mean, '.2f', 100)} %" if probe in arm.summary else "–"
 
 
-def longer_section(found: Found) -> Section | None:
+def longer_section(found: ResultsByStudy) -> Section | None:
     """Return the longer run of the baseline: accuracy on validation while training, and on test; None without one."""
     results = next((one for one in found.get("longer", ()) if dataset_of(one.data) == "cifar10"), None)
     arm = None if results is None else next((one for one in arms_of(results) if one.is_baseline), None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from study.paper.evidence import Found, digests
+from study.paper.evidence import ResultsByStudy, digests
 from study.paper.judged import Judged
 from study.paper.page.commands import command_of
 from study.paper.page.values import count_text
@@ -29,7 +29,7 @@ class Measurement(TypedDict):
     command: str
 
 
-def used_results(rows: Sequence[Judged], found: Found) -> list[StudyResults]:
+def used_results(rows: Sequence[Judged], found: ResultsByStudy) -> list[StudyResults]:
     """Return every result on a CIFAR, once, those that the claims are judged by first."""
     every = [row.results for row in rows if isinstance(row.results, StudyResults)]
     every += [one for studies in found.values() for one in studies if dataset_of(one.data) is not None]

@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from study.paper.evidence import Found, arms_of, baseline_of, nearest, paired, probe_of
+from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, nearest, paired, probe_of
 from study.paper.page.commands import ablate
 from study.paper.page.values import basis_text, bounds_text, value_text
 from study.paper.published import Silence, SourcePaper
@@ -30,12 +30,12 @@ class SilentRow(TypedDict):
     command: str
 
 
-def silent_rows(paper: SourcePaper, found: Found) -> list[SilentRow]:
+def silent_rows(paper: SourcePaper, found: ResultsByStudy) -> list[SilentRow]:
     """Return each silence, with the arms of its study against their baseline; and the spread over seeds."""
     return [*(_silent(silence, paper, found) for silence in paper.silent), _seeds(found, paper)]
 
 
-def _silent(silence: Silence, paper: SourcePaper, found: Found) -> SilentRow:
+def _silent(silence: Silence, paper: SourcePaper, found: ResultsByStudy) -> SilentRow:
     trained = silence.study != "generalisation"
     results = nearest(found.get(silence.study, ()), paper, dataset="cifar10", trained=trained)
     arms = [] if results is None else [(results, arm) for arm in arms_of(results) if not arm.is_baseline]
@@ -54,7 +54,7 @@ def _effect(results: StudyResults, arm: ArmResults) -> Effect:
     }  # fmt: skip
 
 
-def _seeds(found: Found, paper: SourcePaper) -> SilentRow:
+def _seeds(found: ResultsByStudy, paper: SourcePaper) -> SilentRow:
     """Return how far the baseline's accuracy spreads over seeds, of which the paper has one."""
     results = nearest(found.get("stem", ()), paper, dataset="cifar10")
     results = results or nearest(found.get("lambda-mu-nu", ()), paper, dataset="cifar10")

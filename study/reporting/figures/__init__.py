@@ -1,1 +1,1 @@
-"""Figures as SVG, one module a kind of figure; they know rows of numbers and nothing of studies."""
+"""Draw figures as SVG from rows of numbers, one module a kind."""

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from study.reporting.figures.drawing import drawn, label_width, new_figure, shortened
+from study.reporting.figures.drawing import as_svg, label_width, new_figure, shorten
 from study.reporting.figures.maps import MANY_CLASSES
 from study.reporting.format import is_finite
 from study.reporting.palette import BLUE, GRID, INK
 
 
-@drawn
+@as_svg
 def class_accuracies(per_seed: Sequence[Sequence[float]], classes: Sequence[str]) -> Figure:
     """Draw the accuracy of each class, classes from top to bottom; `per_seed` is a list a seed of shares (C,)."""
     named = len(classes) <= MANY_CLASSES
@@ -26,7 +26,7 @@ def class_accuracies(per_seed: Sequence[Sequence[float]], classes: Sequence[str]
                   markersize=4.5 if named else 2.5, markeredgewidth=0)  # fmt: skip
     axes.set_ylim(len(classes) - 0.4, -0.6)
     if named:
-        axes.set_yticks(range(len(classes)), [shortened(name) for name in classes], fontsize=8.5, color=INK)
+        axes.set_yticks(range(len(classes)), [shorten(name) for name in classes], fontsize=8.5, color=INK)
     else:
         axes.set_ylabel("class, in the data set's order", fontsize=8.5)
     axes.set_xlabel("test accuracy, %", fontsize=8.5)
@@ -34,7 +34,7 @@ def class_accuracies(per_seed: Sequence[Sequence[float]], classes: Sequence[str]
     return figure
 
 
-@drawn
+@as_svg
 def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
     """Draw counts (C, C), rows the true class, columns the predicted; the diagonal is left pale."""
     n = len(classes)
@@ -48,8 +48,8 @@ def confusion_matrix(counts: Sequence[Sequence[int]], classes: Sequence[str]) ->
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator(range(n)) if named else MaxNLocator(5, integer=True))
     if named:
-        axes.set_yticks(range(n), [shortened(name, 14) for name in classes], fontsize=8)
-        axes.set_xticks(range(n), [shortened(name, 14) for name in classes], fontsize=8,
+        axes.set_yticks(range(n), [shorten(name, 14) for name in classes], fontsize=8)
+        axes.set_xticks(range(n), [shorten(name, 14) for name in classes], fontsize=8,
                         rotation=60 if max(map(len, classes)) > 2 else 0)  # fmt: skip
     axes.set_xlabel("predicted", fontsize=8.5)
     axes.set_ylabel("true", fontsize=8.5)

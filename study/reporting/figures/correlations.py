@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from study.reporting.figures.drawing import drawn, label_width, name_rows, new_figure, shortened, tip
+from study.reporting.figures.drawing import add_tip, as_svg, label_width, name_rows, new_figure, shorten
 from study.reporting.format import is_finite
 from study.reporting.palette import BLUE, INK, PAPER
 
@@ -30,10 +30,10 @@ class CorrelationRow(TypedDict):
     kendall: Correlated
 
 
-@drawn
+@as_svg
 def correlation_plot(rows: Sequence[CorrelationRow]) -> Figure:
     """Draw Spearman's (filled) and Kendall's (hollow) correlation of each metric, with 95 % intervals."""
-    labels = [shortened(row["label"], 32) for row in rows]
+    labels = [shorten(row["label"], 32) for row in rows]
     figure, axes = new_figure(66 + 17 * len(rows), label_width(labels) + 26, 14, bottom=54)
     axes.set_xlim(-1.05, 1.05)
     name_rows(axes, labels, fontsize=8)
@@ -57,4 +57,4 @@ def _row(axes: Axes, y: int, label: str, found: Mapping[str, Correlated]) -> Non
             axes.plot([low, high], [y + offset] * 2, color=BLUE, linewidth=1.1, zorder=2)
         if is_finite(value):
             (dot,) = axes.plot(value, y + offset, "o", color=BLUE, markerfacecolor=face, markersize=4.2, zorder=3)
-            tip(dot, f"{label}, {name.capitalize()}: {value:.2f}")
+            add_tip(dot, f"{label}, {name.capitalize()}: {value:.2f}")

@@ -1,4 +1,4 @@
-"""Curves over epochs or eigenvalues: a line an arm, each named at its right end."""
+"""Curves over epochs or eigenvalues, a line an arm."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from study.reporting.figures.drawing import drawn, label_width, new_figure, shortened
+from study.reporting.figures.drawing import as_svg, label_width, new_figure, shorten
 from study.reporting.palette import MUTED, collapse_style
 
 DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
@@ -37,7 +37,7 @@ class _End(NamedTuple):
     bold: bool
 
 
-@drawn
+@as_svg
 def curves(
     styles: Sequence[LineStyle], lines: Sequence[Line], *, log: bool = False, xlabel: str = "epoch",
     reference: tuple[str, float] | None = None, from_zero: bool = False, log_x: bool = False,
@@ -52,7 +52,7 @@ def curves(
         from_zero: whether a linear axis begins at zero.
     """
     shown = [(style, x, y) for style, (x, y) in zip(styles, lines) if x]
-    names = [shortened(style["label"], 22) for style, _, _ in shown]
+    names = [shorten(style["label"], 22) for style, _, _ in shown]
     figure, axes = new_figure(250, 38, 22 + label_width([*names, reference[0] if reference else ""]))
     values = [value for _, _, y in shown for point in y for value in point] + ([reference[1]] if reference else [])
     floor = _set_scale(axes, values, log=log, from_zero=from_zero)
@@ -136,7 +136,7 @@ def _name_lines(figure: Figure, axes: Axes, ends: Sequence[_End]) -> None:
     height = axes.get_position().height * figure.get_figheight() * 72
     to_points = axes.transAxes.inverted()
     wanted = sorted((to_points.transform(axes.transData.transform((1, end.y)))[1] * height, i) for i, end in enumerate(ends))
-    placed = spread([y for y, _ in wanted], gap=min(10, height / max(len(ends) - 1, 1)), top=height)
+    placed = spread_out([y for y, _ in wanted], gap=min(10, height / max(len(ends) - 1, 1)), top=height)
     for (y_line, i), y in zip(wanted, placed):
         end = ends[i]
         x_data = axes.get_xlim()[1] if end.x is None else end.x
@@ -147,7 +147,7 @@ def _name_lines(figure: Figure, axes: Axes, ends: Sequence[_End]) -> None:
                   fontweight="bold" if end.bold else "normal")  # fmt: skip
 
 
-def spread(wanted: Sequence[float], *, gap: float, top: float) -> list[float]:
+def spread_out(wanted: Sequence[float], *, gap: float, top: float) -> list[float]:
     """Return positions at least `gap` apart and within [0, top], near the sorted `wanted`."""
     placed: list[float] = []
     for y in wanted:  # push up

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.reporting.figures.drawing import MANY_POINTS, drawn, label_width, legend_of_types, new_figure, shortened, tip
+from study.reporting.figures.drawing import MANY_POINTS, add_tip, as_svg, label_width, legend_of_types, new_figure, shorten
 from study.reporting.format import finite, is_finite
 from study.reporting.palette import GRID, INK, MUTED, PAPER, collapse_style
 
@@ -24,10 +24,10 @@ class DotRow(TypedDict):
     types: Sequence[str | None]
 
 
-@drawn
+@as_svg
 def dot_plot(rows: Sequence[DotRow], *, chance: float | None = None) -> Figure:
     """Draw a dot a seed, a tick at each arm's mean, and the controls' means as dashed lines; `chance` is a share."""
-    labels = [shortened(row["label"]) for row in rows]
+    labels = [shorten(row["label"]) for row in rows]
     figure, axes = new_figure(62 + 19 * len(rows), label_width(labels) + 6, 14, bottom=54)
     everything = [100 * value for row in rows for value in finite([*row["values"], row["mean"]])]
     low, high = (min(everything), max(everything)) if everything else (0, 100)
@@ -72,4 +72,4 @@ def _row(axes: Axes, y: int, row: DotRow, *, tips: bool) -> None:
         (dot,) = axes.plot(value, y + offset, marker, color=colour, markersize=5, markeredgecolor=PAPER,
                            markeredgewidth=0.6, alpha=0.9, zorder=3)  # fmt: skip
         if tips:
-            tip(dot, f"{row['label']}, seed {seed}: {value:.2f} %, {'untrained' if row['is_control'] else name}")
+            add_tip(dot, f"{row['label']}, seed {seed}: {value:.2f} %, {'untrained' if row['is_control'] else name}")

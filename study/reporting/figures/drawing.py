@@ -1,4 +1,4 @@
-"""Draw every figure in one style, as an SVG of the same bytes everywhere.
+"""The one style of all figures, and their conversion to SVG.
 
 Every figure has one width, so that it reads on a phone.
 """
@@ -33,7 +33,7 @@ STYLE = {
 P = ParamSpec("P")
 
 
-def drawn(function: Callable[P, Figure]) -> Callable[P, str]:
+def as_svg(function: Callable[P, Figure]) -> Callable[P, str]:
     """Make a function that returns a Figure return its SVG, the same bytes whatever the user's settings."""
 
     @functools.wraps(function)
@@ -73,19 +73,19 @@ def name_rows(axes: Axes, labels: Sequence[str], *, fontsize: float = 8.5) -> No
     axes.grid(axis="y", visible=False)
 
 
-def tip(artist: Artist, text: str) -> None:
+def add_tip(artist: Artist, text: str) -> None:
     """Give an artist a text that a pointer on it shows, with no script: the title of its group in the SVG."""
     artist.set_gid(f"tip {' '.join(text.split())}")
 
 
-def shortened(label: str, length: int = 26) -> str:
+def shorten(label: str, length: int = 26) -> str:
     """Return a label of at most `length` characters."""
     return label if len(label) <= length else label[: length - 1] + "…"
 
 
 def label_width(labels: Iterable[str]) -> float:
     """Return the width of the longest label in points, as 8.5 point text."""
-    return 8 + 4.7 * max((len(shortened(label)) for label in labels), default=0)
+    return 8 + 4.7 * max((len(shorten(label)) for label in labels), default=0)
 
 
 def legend_of_types(figure: Figure, names: Sequence[str | None], *, no_value: bool = False) -> None:

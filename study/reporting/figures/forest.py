@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from study.reporting.figures.drawing import drawn, label_width, legend_of_types, name_rows, new_figure, shortened, tip
+from study.reporting.figures.drawing import add_tip, as_svg, label_width, legend_of_types, name_rows, new_figure, shorten
 from study.reporting.format import finite, is_finite
 from study.reporting.palette import GRID, INK, PAPER, collapse_style
 
@@ -24,13 +24,13 @@ class ForestRow(TypedDict):
     values: Sequence[float]
 
 
-@drawn
+@as_svg
 def forest_plot(rows: Sequence[ForestRow], *, margin: float) -> Figure:
     """Draw differences in points: a dot a seed, the mean with its 95 % interval, a band of ± `margin` (a share).
 
     The axis spans what healthy arms need; an arm beyond it is an arrow at the edge, its number beside it.
     """
-    labels = [shortened(row["label"]) for row in rows]
+    labels = [shorten(row["label"]) for row in rows]
     figure, axes = new_figure(64 + 19 * max(len(rows), 1), label_width(labels) + 6, 118, bottom=56)
     low, high = _span(rows, margin)
     axes.set_xlim(low, high)
@@ -67,7 +67,7 @@ def _beyond(axes: Axes, y: int, row: ForestRow, mean: float, low: float, high: f
     inwards = edge + (0.05 if mean < low else -0.05) * (high - low)
     (arrow,) = axes.plot(edge, y, "<" if mean < low else ">", color=colour, markersize=6, clip_on=False, zorder=4)
     axes.plot(inwards, y, marker, color=colour, markersize=5, markeredgecolor=PAPER, markeredgewidth=0.6, zorder=4)
-    tip(arrow, f"{row['label']}: {row['text']}")
+    add_tip(arrow, f"{row['label']}: {row['text']}")
 
 
 def _within(axes: Axes, y: int, row: ForestRow, mean: float, low: float, high: float) -> None:
@@ -84,4 +84,4 @@ def _within(axes: Axes, y: int, row: ForestRow, mean: float, low: float, high: f
         if low <= 100 * value <= high:
             axes.plot(100 * value, y + offset, "o", color=colour, markersize=2.2, markeredgewidth=0, alpha=0.75, zorder=3)
     (dot,) = axes.plot(mean, y, marker, color=colour, markersize=6, markeredgecolor=PAPER, markeredgewidth=0.6, zorder=4)
-    tip(dot, f"{row['label']}: {row['text']}")
+    add_tip(dot, f"{row['label']}: {row['text']}")

@@ -1,4 +1,4 @@
-"""Maps of images, such as a t-SNE, in the plane and in space."""
+"""Maps of images, in the plane and in space."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d import Axes3D
 
-from study.reporting.figures.drawing import WIDTH, drawn, new_figure, shortened
+from study.reporting.figures.drawing import WIDTH, as_svg, new_figure, shorten
 from study.reporting.palette import GRID, PAPER
 
 CLASS_COLOURS = (
@@ -24,7 +24,7 @@ def class_colour(index: int, n_classes: int) -> str:
     return to_hex(matplotlib.colormaps["turbo"](index / max(n_classes - 1, 1)))
 
 
-@drawn
+@as_svg
 def map_2d(points: Sequence[Sequence[float]], labels: Sequence[int], classes: Sequence[str]) -> Figure:
     """Draw `points` (N, 2) coloured by class, each class named at the median of its points.
 
@@ -44,7 +44,7 @@ def map_2d(points: Sequence[Sequence[float]], labels: Sequence[int], classes: Se
                   rasterized=len(points) > DENSE)  # fmt: skip
         if len(classes) <= MANY_CLASSES:
             box = {"boxstyle": "round,pad=0.2", "facecolor": PAPER, "edgecolor": colour, "alpha": 0.9, "linewidth": 0.9}
-            axes.text(_middle(x), _middle(y), shortened(name, 14), ha="center", va="center", fontsize=8, bbox=box)
+            axes.text(_middle(x), _middle(y), shorten(name, 14), ha="center", va="center", fontsize=8, bbox=box)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
     return figure
@@ -55,7 +55,7 @@ def _middle(axis: Sequence[float]) -> float:
     return sorted(axis)[len(axis) // 2]
 
 
-@drawn
+@as_svg
 def map_3d(
     points: Sequence[Sequence[float]], labels: Sequence[int], classes: Sequence[str], *, azimuth: float
 ) -> Figure:  # fmt: skip

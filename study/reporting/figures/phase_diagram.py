@@ -1,4 +1,4 @@
-"""The collapse phase diagram: a tile a cell on the plane of two ratios."""
+"""The collapse phase diagram: tiles on a plane of two ratios."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from study.reporting.figures.drawing import WIDTH, drawn, legend_of_types, new_figure, tip
+from study.reporting.figures.drawing import WIDTH, add_tip, as_svg, legend_of_types, new_figure
 from study.reporting.format import finite, is_finite
 from study.reporting.palette import GRID, INK, PAPER, collapse_style
 
@@ -41,20 +41,20 @@ class PublishedPoint(TypedDict):
     text: str
 
 
-@drawn
+@as_svg
 def phase_diagram(
-    cells: Sequence[Cell], *, colour: Literal["verdict", "rank"], axes_names: tuple[str, str],
+    cells: Sequence[Cell], *, colour: Literal["type", "rank"], axes_names: tuple[str, str],
     published: Sequence[PublishedPoint] = (),
 ) -> Figure:  # fmt: skip
     """Draw tiles on two logarithmic axes, coloured by type of collapse or by rank, with published points over them.
 
     Args:
         cells: at least one.
-        colour: `verdict` for the type of collapse.
+        colour: `type` for the type of collapse.
         axes_names: of x and y.
         published: rings where they trained, crosses where they collapsed.
     """
-    by_type = colour == "verdict"
+    by_type = colour == "type"
     figure, axes = new_figure(330, 46, 20 if by_type else 62, top=12, bottom=64 if by_type else 40)
     xs, ys = sorted({cell["x"] for cell in cells}), sorted({cell["y"] for cell in cells})
     x_edges, y_edges = _edges(xs), _edges(ys)
@@ -92,7 +92,7 @@ def _tile(axes: Axes, cell: Cell, x: tuple[float, float], y: tuple[float, float]
     axes.fill([left, right, right, left], [bottom, bottom, top, top], facecolor=face, edgecolor=PAPER, linewidth=1.5)
     below = bottom * (top / bottom) ** 0.16  # a published point may lie in the middle
     words = axes.text(math.sqrt(left * right), below, text, ha="center", va="center", fontsize=8, color=ink)
-    tip(words, cell["tip"])
+    add_tip(words, cell["tip"])
 
 
 def _by_type(cell: Cell) -> tuple[Face, str, str]:
@@ -139,7 +139,7 @@ def _published_point(axes: Axes, point: PublishedPoint) -> None:
         (mark,) = axes.plot(
             point["x"], point["y"], marker, color=colour, markersize=15, markerfacecolor="none", markeredgewidth=width
         )
-    tip(mark, point["text"])
+    add_tip(mark, point["text"])
 
 
 def _bar_of_ranks(figure: Figure, scale: LogNorm) -> None:

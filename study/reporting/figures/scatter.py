@@ -1,4 +1,4 @@
-"""The scatter plot: runs or trials as points, coloured by type of collapse."""
+"""The scatter plot of runs or trials."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from study.reporting.figures.drawing import MANY_POINTS, drawn, legend_of_types, new_figure, tip
+from study.reporting.figures.drawing import MANY_POINTS, add_tip, as_svg, legend_of_types, new_figure
 from study.reporting.palette import INK, PAPER, collapse_style
 
 
@@ -21,7 +21,7 @@ class Point(TypedDict):
     tip: str
 
 
-@drawn
+@as_svg
 def scatter_plot(
     points: Sequence[Point], *, xlabel: str, ylabel: str = "test accuracy, %", log_x: bool = False,
     line: Sequence[tuple[float, float]] = (),
@@ -31,7 +31,7 @@ def scatter_plot(
     for point in points:
         dot = _dot(axes, point)
         if len(points) <= MANY_POINTS:
-            tip(dot, point["tip"])
+            add_tip(dot, point["tip"])
     if line:
         axes.plot(*zip(*sorted(line)), color=INK, linewidth=1, zorder=1.5)
     positive = [point["x"] for point in points if point["x"] > 0]

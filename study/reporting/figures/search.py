@@ -1,4 +1,4 @@
-"""Figures of a search: its trials in their order, and the importance of each parameter."""
+"""Figures of a search: its trials and the importance of parameters."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from study.reporting.figures.drawing import (
-    drawn,
+    add_tip,
+    as_svg,
     label_width,
     legend_of_types,
     name_rows,
     new_figure,
-    shortened,
-    tip,
+    shorten,
 )
 from study.reporting.format import finite, is_finite
 from study.reporting.palette import BLUE, INK, ORANGE, PAPER, collapse_style
@@ -46,7 +46,7 @@ class ImportanceRow(TypedDict):
     ped_anova: float | None
 
 
-@drawn
+@as_svg
 def search_history(trials: Sequence[Trial], *, objective: str) -> Figure:
     """Draw trials in the order they were proposed, and the best so far; `objective` names the values with their unit."""
     figure, axes = new_figure(250, 42, 14, bottom=54)
@@ -54,7 +54,7 @@ def search_history(trials: Sequence[Trial], *, objective: str) -> Figure:
     floor = min(values, default=0) - 0.06 * ((max(values, default=1) - min(values, default=0)) or 1)
     best, line = -math.inf, []
     for trial in trials:
-        tip(_trial(axes, trial, floor=floor), trial["tip"])
+        add_tip(_trial(axes, trial, floor=floor), trial["tip"])
         best = max([best, *finite([trial["value"]])])
         if math.isfinite(best):
             line.append((trial["number"], best))
@@ -80,13 +80,13 @@ def _trial(axes: Axes, trial: Trial, *, floor: float) -> Line2D:
     return dot
 
 
-@drawn
+@as_svg
 def importance_bars(rows: Sequence[ImportanceRow], *, floor: Mapping[str, float | None]) -> Figure:
     """Draw importances by two evaluators side by side, the controls among them.
 
     `floor` is by evaluator the largest share that noise had, a line each.
     """
-    labels = [shortened(row["label"]) for row in rows]
+    labels = [shorten(row["label"]) for row in rows]
     figure, axes = new_figure(64 + 30 * len(rows), label_width(labels) + 6, 18, bottom=54)
     handles: list[Patch | Line2D] = []
     for key, name, colour, offset, dash in EVALUATORS:
@@ -94,7 +94,7 @@ def importance_bars(rows: Sequence[ImportanceRow], *, floor: Mapping[str, float 
             share = {"fanova": row["fanova"], "ped_anova": row["ped_anova"]}[key]
             if is_finite(share):
                 (bar,) = axes.barh(y + offset, share, height=0.34, color=colour, linewidth=0)
-                tip(bar, f"{row['label']}, {name}: {share:.2f}")
+                add_tip(bar, f"{row['label']}, {name}: {share:.2f}")
         handles.append(Patch(facecolor=colour, label=name))
         noise = floor.get(key)
         if is_finite(noise):

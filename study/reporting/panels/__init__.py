@@ -1,1 +1,1 @@
-"""A study's figures, each with its title and the table of what it shows."""
+"""Pair each figure of a study with its title and table."""

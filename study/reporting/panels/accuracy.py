@@ -1,4 +1,4 @@
-"""Accuracies of the arms, their differences from the baseline, and the walk along a path."""
+"""Accuracies of the arms, and their differences from the baseline."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What was logged epoch by epoch, the spectra at the end, and the linear evaluation."""
+"""Curves of what was logged, of spectra and of linear evaluation."""
 
 from collections.abc import Sequence
 

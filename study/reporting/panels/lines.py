@@ -1,4 +1,4 @@
-"""The lines of figures over epochs: mean and range over an arm's runs."""
+"""The lines of curves: mean and range over an arm's runs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,14 +33,14 @@ def trace(arm: ArmResults, key: str) -> Line:
     by_epoch: dict[int, list[float]] = {}
     for history in histories(arm):
         for record in history:
-            value = logged(record, key)
+            value = logged_value(record, key)
             if is_finite(value):
                 by_epoch.setdefault(record.epoch, []).append(value)
     epochs = sorted(by_epoch)
     return epochs, [mean_and_range(by_epoch[epoch]) for epoch in epochs]
 
 
-def logged(record: EpochRecord, key: str) -> float | None:
+def logged_value(record: EpochRecord, key: str) -> float | None:
     """Return what an epoch's record says under `key`, None where it says nothing."""
     space, _, metric = key.rpartition(".")
     if space:

@@ -1,4 +1,4 @@
-"""The t-SNE of test images, with the numbers that say how far to believe it."""
+"""The t-SNE of test images, and how far to believe it."""
 
 from typing import TypedDict
 

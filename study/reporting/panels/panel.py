@@ -1,4 +1,4 @@
-"""A figure of a report: its drawing, its title and the table of what it shows."""
+"""A figure with its title and the table of what it shows."""
 
 from typing import TypedDict
 

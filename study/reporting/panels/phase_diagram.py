@@ -1,4 +1,4 @@
-"""The collapse phase diagram of a grid over the loss's weights, beside published points."""
+"""The collapse phase diagram of a grid over the loss's weights."""
 
 import math
 from collections import Counter
@@ -36,7 +36,7 @@ def phase_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Pan
         for cell, counts in tiles
     ]
     table = ([*RATIOS, "Verdicts", "RankMe, emb.", "Test, %"], rows)
-    by_type = phase_diagram.phase_diagram(cells, colour="verdict", axes_names=RATIOS, published=published)
+    by_type = phase_diagram.phase_diagram(cells, colour="type", axes_names=RATIOS, published=published)
     by_rank = phase_diagram.phase_diagram(cells, colour="rank", axes_names=RATIOS, published=published)
     return [
         make_panel("phase-verdict", "Collapse phase diagram: verdict and test accuracy", by_type, table),

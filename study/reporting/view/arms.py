@@ -48,7 +48,7 @@ class ArmView(TypedDict):
     gain: Paired
     rank: str
     std: str
-    verdict: TypeView
+    collapse_type: TypeView
     published: PublishedView
     collapsed: str
     unfinished: str
@@ -102,7 +102,7 @@ def _arm_view(arm: ArmResults, measures: Sequence[str], primary: str, *, units: 
         "gain": no_difference("control") if arm.is_control else paired(gain, primary),
         "rank": " / ".join(_mean(summary.get(f"rankme_{space}"), ".1f") for space in SPACES),
         "std": _mean(summary.get("std_mean_embeddings")),
-        "verdict": type_view(arm.collapse_type), "published": _published(arm),
+        "collapse_type": type_view(arm.collapse_type), "published": _published(arm),
         "collapsed": "" if arm.is_control else outcome_lines(arm.outcomes),
         "unfinished": ", ".join(f"seed {run.seed} {run.status}" for run in unfinished),
     }  # fmt: skip

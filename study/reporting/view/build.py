@@ -1,4 +1,4 @@
-"""Build a report's view: everything it prints, formatted once, so that both its pages agree."""
+"""Build a report's view, formatted once for both of its pages."""
 
 from typing import Any
 
@@ -32,13 +32,13 @@ def build_view(inputs: Inputs) -> View:
         "published": arms.published_notes(study),
         "arms": arms.arm_views(study, shown, measures),
         "every_measure": arms.measure_table(shown),
-        "verdicts": arms.type_table(shown),
+        "types": arms.type_table(shown),
         "certainty": certainty.certainty_texts(study, shown),
         "power": certainty.power_view(study),
         "colours": ", ".join(f"{COLOUR_NAMES[name]} {name}" for name in types),
         "figures": groups_of(study, measures, inputs.curves),
         "map": _map(inputs),
-        "verdict_glossary": [(named_type_view(name), text) for name, text in TYPE_GLOSSARY],
+        "type_glossary": [(named_type_view(name), text) for name, text in TYPE_GLOSSARY],
         "glossary": glossary_of(terms_of(study)),
     }  # fmt: skip
 

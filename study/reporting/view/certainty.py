@@ -1,4 +1,4 @@
-"""How sure a report's differences are, and how many seeds would tell more."""
+"""How sure differences are, and how many seeds would tell more."""
 
 from collections.abc import Sequence
 from typing import TypedDict

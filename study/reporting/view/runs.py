@@ -1,4 +1,4 @@
-"""The runs, those that did not finish, and where all of it comes from."""
+"""The runs, those that failed, and where results come from."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypedDict
@@ -31,7 +31,7 @@ class RunRow(TypedDict):
     seed: int
     digest: str
     status: str
-    verdict: str
+    collapse_type: str
     validation: str
     test: str
     rank: str
@@ -83,7 +83,7 @@ def _run_row(arm: ArmResults, run: RunResults, primary: str, timing: Timing) -> 
     collapse_type = "untrained" if arm.is_control else run.collapse_type.name if run.collapse_type else "–"
     return {
         "arm": arm.label, "role": arm.role, "seed": run.seed, "digest": short(run.digest), "status": run.status,
-        "verdict": collapse_type, "validation": figure_of(run.validation_top1(primary), ".1f", 100),
+        "collapse_type": collapse_type, "validation": figure_of(run.validation_top1(primary), ".1f", 100),
         "test": figure_of(run.test_top1(primary), ".1f", 100),
         "rank": figure_of(embeddings.rankme if embeddings else None, ".1f"),
         "seconds": figure_of(took.seconds if took else None, ".0f"),

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from study.paper.evidence import baseline_of
-from study.paper.protocol import data_of, dataset_of, differences, is_copy, settings_of
+from study.paper.protocol import data_of, dataset_of, deviations, is_copy, settings_of
 from tests.study.made_up_paper import CLASSES, FINE, PAPER, WHOLE, Paper, images, profile_of
 
 FOLDER = {**WHOLE, "dataset": "imagefolder"}
@@ -17,7 +17,7 @@ def recipe_of(settings=None, *, profile="cifar10"):
 
 
 def apart(settings=None, *, data=WHOLE, profile="cifar10", **named):
-    return differences(recipe_of(settings, profile=profile), images(data), PAPER, **named)
+    return deviations(recipe_of(settings, profile=profile), images(data), PAPER, **named)
 
 
 @pytest.mark.parametrize(("profile", "data"), [("cifar10", WHOLE), ("cifar100", FINE)])
@@ -93,14 +93,14 @@ def test_the_fill_of_a_silence_is_what_params_yaml_has_and_every_other_value_say
 def test_an_arms_own_settings_lie_over_those_of_the_recipe(digits):
     results = Paper(digits).results("stem")
     arm = dataclasses.replace(baseline_of(results), settings={"pretrain.nu": 2})
-    assert differences(settings_of(results, arm), results.data, PAPER) == ["nu 2 in place of 1"]
+    assert deviations(settings_of(results, arm), results.data, PAPER) == ["nu 2 in place of 1"]
 
 
 def test_results_of_earlier_versions_name_no_method_and_those_of_another_method_are_another_protocol():
     named = recipe_of()
     earlier = {key: value for key, value in named.items() if key != "pretrain.method"}
-    assert differences(earlier, images(WHOLE), PAPER) == []
-    (text,) = differences({**named, "pretrain.method": "other"}, images(WHOLE), PAPER)
+    assert deviations(earlier, images(WHOLE), PAPER) == []
+    (text,) = deviations({**named, "pretrain.method": "other"}, images(WHOLE), PAPER)
     assert text == "method other in place of vicreg"
 
 

@@ -50,29 +50,29 @@ def test_an_interval_that_excludes_zero_is_marked():
     assert paired(difference(-0.02, -0.05, 0.01), "knn_20") == {
         "text": "−2.0",
         "interval": "[−5.0, +1.0], n = 3",
-        "told": False,
+        "is_significant": False,
     }
     marked = paired(difference(-0.02, -0.05, -0.01), "knn_20", adjusted=False)
-    assert marked == {"text": "−2.0 *", "interval": "[−5.0, −1.0], n = 3", "told": True}
+    assert marked == {"text": "−2.0 *", "interval": "[−5.0, −1.0], n = 3", "is_significant": True}
 
 
 def test_where_a_family_was_adjusted_holms_p_marks_and_not_the_interval():
     assert paired(difference(-0.02, -0.05, -0.01, p_holm=0.06), "knn_20") == {
         "text": "−2.0",
         "interval": "[−5.0, −1.0], n = 3",
-        "told": False,
+        "is_significant": False,
     }
-    assert paired(difference(-0.02, -0.05, -0.01, p_holm=0.04), "knn_20")["told"]
+    assert paired(difference(-0.02, -0.05, -0.01, p_holm=0.04), "knn_20")["is_significant"]
 
 
 def test_two_seeds_get_no_interval_and_no_certainty():
     entry = difference(0.01, -0.2, 0.22, n=2, p_holm=0.01)
-    assert paired(entry, "knn_20") == {"text": "+1.0", "interval": "no interval, n = 2", "told": False}
+    assert paired(entry, "knn_20") == {"text": "+1.0", "interval": "no interval, n = 2", "is_significant": False}
     assert certainty_of(entry) == ["n = 2: descriptive only"]
 
 
 def test_a_difference_that_is_not_there_is_a_dash():
-    assert paired(None, "knn_20") == {"text": "–", "interval": "", "told": False}
+    assert paired(None, "knn_20") == {"text": "–", "interval": "", "is_significant": False}
     assert certainty_of(None) == []
 
 

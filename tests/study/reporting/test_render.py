@@ -67,7 +67,7 @@ def test_both_twins_print_every_formatted_number(full):
 
 def test_only_differences_that_are_told_apart_are_set_in_bold(full):
     view, html, _ = full
-    marked = [cell for arm in view["arms"] for cell in (arm["difference"], arm["gain"]) if cell["told"]]
+    marked = [cell for arm in view["arms"] for cell in (arm["difference"], arm["gain"]) if cell["is_significant"]]
     assert html.count('class="n clear"') == len(marked) and 0 < len(marked) < 20
     assert all(cell["text"].endswith(" *") for cell in marked)
 

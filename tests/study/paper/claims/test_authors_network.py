@@ -21,7 +21,7 @@ def test_the_authors_network_is_judged_at_each_input_size(paper):
     assert {row.arm: row.verdict for row in rows} == {
         "size-32": NOT_REPRODUCED, "size-64": NOT_REPRODUCED, "size-128": REPRODUCED, "size-224": NOT_REPRODUCED,
     }  # fmt: skip
-    assert all(row.apart == () and len(row.runs) == 3 for row in rows)
+    assert all(row.deviations == () and len(row.runs) == 3 for row in rows)
 
 
 def test_features_generalise_where_they_beat_the_same_network_before_training(paper):
@@ -31,7 +31,7 @@ def test_features_generalise_where_they_beat_the_same_network_before_training(pa
     assert other.missing == "the study generalisation on cifar100"
     assert judge_generalises("generalises", "says", [paper.given(by_gain(-0.1))], PAPER)[0].verdict == NOT_REPRODUCED
     row = judge_generalises("generalises", "says", [paper.given(by_gain(0.0))], PAPER)[0]
-    assert (row.verdict, row.told, row.missing) == (UNDETERMINED, OPEN, "more seeds")
+    assert (row.verdict, row.outcome, row.missing) == (UNDETERMINED, OPEN, "more seeds")
 
 
 def by_gain(gain):
@@ -53,7 +53,7 @@ def test_the_input_size_is_chosen_on_validation_and_not_on_test(paper):
 def test_features_judged_by_another_probe_or_on_fewer_images_decide_nothing(paper):
     few = {**WHOLE, "train": 4500, "validation": 500, "test": 1000}
     row = judge_generalises("generalises", "says", [paper.given(by_gain(0.3), data=few)], PAPER)[0]
-    assert (row.verdict, row.told, len(row.apart)) == (UNDETERMINED, HOLDS, 2)
+    assert (row.verdict, row.outcome, len(row.deviations)) == (UNDETERMINED, HOLDS, 2)
 
 
 def test_without_a_measured_control_no_gain_is_known(paper):
@@ -76,13 +76,13 @@ def test_the_authors_network_is_more_stable_where_its_spread_over_seeds_is_told_
     assert stability(paper, 0.1, 10).verdict == REPRODUCED
     assert stability(paper, 10, 0.1).verdict == NOT_REPRODUCED
     row = stability(paper, 1, 2)
-    assert (row.verdict, row.told, row.ours.mean) == (UNDETERMINED, OPEN, pytest.approx(0.5))
+    assert (row.verdict, row.outcome, row.ours.mean) == (UNDETERMINED, OPEN, pytest.approx(0.5))
     assert len(row.runs) == 6 and row.reference is not None
 
 
 def test_what_is_missing_for_two_studies_is_that_which_lacks(paper):
     row = stability(paper, 1, 2, settings={"pretrain.epochs": 20})
-    assert (row.study, row.verdict, row.apart) == ("stem", UNDETERMINED, ("epochs 20 in place of 100",))
+    assert (row.study, row.verdict, row.deviations) == ("stem", UNDETERMINED, ("epochs 20 in place of 100",))
     row = stability(paper, 1, 2, seeds=(0, 1))
     assert (row.study, row.ours, row.missing) == ("stem", None, "three seeds")
     (row,) = judge_imagenet_stability("imagenet-stability", "says", [paper.given()], [], PAPER)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.paper.claims.batch_size import judge_batch_accuracy, judge_batch_stability, told_of_ratio, wander_ratio
+from study.paper.claims.batch_size import judge_batch_accuracy, judge_batch_stability, wander_ratio, weigh_ratio
 from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
 from study.results.comparisons import Interval
 from tests.study.made_up import unfinished
@@ -31,7 +31,7 @@ def accuracy(paper, outcome, **named):
 
 def test_a_larger_batch_does_not_improve_where_a_point_more_is_ruled_out(paper):
     row = accuracy(paper, levels(size_128=0.70, size_256=0.695))
-    assert (row.verdict, row.apart, row.arm) == (REPRODUCED, (), "size-256 over size-128")
+    assert (row.verdict, row.deviations, row.arm) == (REPRODUCED, (), "size-256 over size-128")
     assert row.ours.mean == pytest.approx(-0.005, abs=1e-4)
 
 
@@ -42,12 +42,12 @@ def test_a_larger_batch_improves_where_more_than_a_point_is_found(paper):
 def test_an_improvement_of_about_a_point_is_neither(paper):
     outcome = lambda arm, seed: measured(arm, seed, 0.7 + (arm == "size-256") * (0.01 + 3 * SPREAD[seed]))  # noqa: E731
     row = accuracy(paper, outcome)
-    assert (row.verdict, row.told, row.missing) == (UNDETERMINED, OPEN, "more seeds")
+    assert (row.verdict, row.outcome, row.missing) == (UNDETERMINED, OPEN, "more seeds")
 
 
 def test_resnet_18_and_its_batches_are_no_difference_and_a_narrow_one_is(paper):
     row = accuracy(paper, levels(size_256=0.695), settings={"pretrain.width": 16})
-    assert (row.verdict, row.told, row.apart) == (UNDETERMINED, HOLDS, ("width 16 in place of 64",))
+    assert (row.verdict, row.outcome, row.deviations) == (UNDETERMINED, HOLDS, ("width 16 in place of 64",))
 
 
 def calm(arm, seed, *, large, small):
@@ -105,5 +105,5 @@ def test_runs_that_diverged_tell_nothing_of_how_a_loss_wanders_at_the_end(paper)
     ("bounds", "told"), [((0.2, 0.9), HOLDS), ((1.1, 3.0), FAILS), ((0.5, 2.0), OPEN), ((None, None), OPEN)]
 )
 def test_less_than_one_is_more_stable(bounds, told):
-    assert told_of_ratio(Interval(n=3, mean=1.0, low=bounds[0], high=bounds[1], p=None)).told == told
-    assert told_of_ratio(None).told == OPEN
+    assert weigh_ratio(Interval(n=3, mean=1.0, low=bounds[0], high=bounds[1], p=None)).outcome == told
+    assert weigh_ratio(None).outcome == OPEN

@@ -3,8 +3,8 @@
 import pytest
 
 from study.analysis.intervals import paired_difference
-from study.paper.claims.epochs import judge_epochs, told_of_gain
-from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED, Told
+from study.paper.claims.epochs import judge_epochs, weigh_gain
+from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED, Finding
 from tests.study.made_up_paper import PAPER, SPREAD, Paper, measured
 
 
@@ -31,11 +31,11 @@ def test_two_points_of_epochs_are_found_against_either_reading_of_fifty(paper):
     assert (halfway.arm, halfway.verdict) == ("epochs-100 over halfway", REPRODUCED)
     assert (shorter.arm, shorter.verdict) == ("epochs-100 over epochs-50", NOT_REPRODUCED)
     assert halfway.ours.mean == pytest.approx(0.02, abs=0.001) and halfway.paper == 0.02
-    assert halfway.apart == shorter.apart == () and len(halfway.runs) == 6
+    assert halfway.deviations == shorter.deviations == () and len(halfway.runs) == 6
 
 
 def gains(*values):
-    return told_of_gain(paired_difference(values, [0.0] * len(values))).told
+    return weigh_gain(paired_difference(values, [0.0] * len(values))).outcome
 
 
 def test_a_published_gain_of_one_pair_is_held_against_one_more_pair_and_not_against_our_mean():
@@ -63,13 +63,13 @@ def test_a_gain_is_two_points_is_not_or_cannot_be_told(values, told):
 
 
 def test_no_pair_of_runs_tells_nothing_of_a_gain():
-    assert told_of_gain(None) == Told(told=OPEN, missing="three seeds")
-    assert told_of_gain(paired_difference([0.1] * 4, [0.0] * 4)) == Told(told=OPEN, missing="more seeds")
+    assert weigh_gain(None) == Finding(outcome=OPEN, missing="three seeds")
+    assert weigh_gain(paired_difference([0.1] * 4, [0.0] * 4)) == Finding(outcome=OPEN, missing="more seeds")
 
 
 def test_the_arms_of_epochs_are_held_to_their_own_schedules(paper):
     halfway, shorter = epochs(paper, levels(), settings={"pretrain.nu": 2})
-    assert halfway.apart == shorter.apart == ("nu 2 in place of 1",) and halfway.verdict == UNDETERMINED
+    assert halfway.deviations == shorter.deviations == ("nu 2 in place of 1",) and halfway.verdict == UNDETERMINED
 
 
 def test_without_the_papers_probe_a_difference_of_accuracies_decides_nothing(paper):
@@ -78,5 +78,5 @@ def test_without_the_papers_probe_a_difference_of_accuracies_decides_nothing(pap
         return {**run, "test": {name: probe for name, probe in run["test"].items() if name != "linear"}}
 
     row = epochs(paper, without_linear)[0]
-    assert (row.verdict, row.told) == (UNDETERMINED, HOLDS)
-    assert row.apart == ("Linear, cached features in place of the paper's linear evaluation",)
+    assert (row.verdict, row.outcome) == (UNDETERMINED, HOLDS)
+    assert row.deviations == ("Linear, cached features in place of the paper's linear evaluation",)

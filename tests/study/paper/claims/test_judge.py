@@ -20,7 +20,7 @@ def test_where_nothing_is_measured_every_row_is_undetermined_empty_and_says_what
     rows = judge({}, [], PAPER)
     assert {row.claim for row in rows} == {*(one.id for one in PAPER.numbers), *PAPER.claims}
     for row in rows:
-        assert (row.verdict, row.ours, row.difference, row.told, row.apart, row.runs) == (
+        assert (row.verdict, row.ours, row.difference, row.outcome, row.deviations, row.runs) == (
             UNDETERMINED, None, None, None, (), ()
         )  # fmt: skip
         assert row.missing.startswith(("the study ", "the studies ", "the stage project"))
@@ -32,7 +32,7 @@ def test_every_number_and_claim_has_a_row_in_the_papers_order_where_all_is_measu
     order = [*(one.id for one in PAPER.numbers), *PAPER.claims]
     assert list(dict.fromkeys(row.claim for row in rows)) == order
     assert {row.claim for row in rows if row.results is None} == {"cifar100", "imagenet-cifar100", "generalises"}
-    assert all(row.apart == () for row in rows)
+    assert all(row.deviations == () for row in rows)
 
 
 def test_results_of_which_every_run_was_lost_are_read_without_a_word(paper):
@@ -58,7 +58,7 @@ def test_a_verdict_is_never_given_without_a_measurement_of_the_papers_protocol(p
     recipe = {**projection().recipe, "pretrain.epochs": 20}
     rows = judge(found, [projection(recipe=recipe)], PAPER)
     assert {row.verdict for row in rows} == {UNDETERMINED}
-    assert sum(row.told in (HOLDS, FAILS) for row in rows) >= 5
+    assert sum(row.outcome in (HOLDS, FAILS) for row in rows) >= 5
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ def test_two_terms_are_of_one_scale_unweighted_or_weighted_or_neither(paper):
 
 def test_an_interval_across_the_border_of_one_scale_cannot_be_told(paper):
     plain, _ = curves(paper, judge_scale, invariance=10**0.5 / 1.02, covariance=1.0)
-    assert (plain.verdict, plain.told, plain.missing) == (UNDETERMINED, OPEN, "more seeds")
+    assert (plain.verdict, plain.outcome, plain.missing) == (UNDETERMINED, OPEN, "more seeds")
     plain, _ = curves(paper, judge_scale, invariance=1.0, covariance=1.0, seeds=(0, 1))
-    assert (plain.told, plain.missing) == (OPEN, "three seeds")
+    assert (plain.outcome, plain.missing) == (OPEN, "three seeds")
 
 
 def test_a_common_scale_that_no_collapse_follows_does_not_indicate_one(paper):
@@ -60,7 +60,7 @@ def test_a_common_scale_with_which_every_run_collapsed_does(paper):
 
 def test_terms_of_different_scales_say_nothing_of_what_a_common_one_indicates(paper):
     (row,) = curves(paper, judge_collapse, invariance=1e-4, covariance=1.0)
-    assert (row.verdict, row.told) == (UNDETERMINED, OPEN)
+    assert (row.verdict, row.outcome) == (UNDETERMINED, OPEN)
     assert row.missing == "a baseline whose terms are of one scale"
 
 

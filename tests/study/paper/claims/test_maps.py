@@ -39,7 +39,7 @@ def test_trucks_lie_close_to_automobiles_where_they_are_among_the_pairs_mixed_mo
 )
 def test_a_map_of_something_else_decides_nothing(changes, text):
     row = mapped(of_classes=True, **changes)
-    assert (row.verdict, row.told, row.apart) == (UNDETERMINED, HOLDS, (text,))
+    assert (row.verdict, row.outcome, row.deviations) == (UNDETERMINED, HOLDS, (text,))
 
 
 def test_the_map_nearest_to_the_paper_is_judged_and_one_of_other_images_is_not():

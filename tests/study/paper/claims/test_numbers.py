@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.paper.claims.numbers import judge_number, told_of_number
+from study.paper.claims.numbers import judge_number, weigh_number
 from study.paper.evidence import nearest
 from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
 from tests.study.made_up import unfinished
@@ -24,10 +24,10 @@ def number(paper, outcome, *, of=CIFAR10, **named):
 
 def test_a_number_among_those_of_one_more_run_is_reproduced_arm_by_arm(paper):
     rows = number(paper, around(AT_THE_NUMBER))
-    assert [(row.arm, row.verdict, row.told) for row in rows] == [
+    assert [(row.arm, row.verdict, row.outcome) for row in rows] == [
         ("imagenet", REPRODUCED, HOLDS), ("cifar", REPRODUCED, HOLDS)
     ]  # fmt: skip
-    assert all(row.apart == () and row.ours.n == 3 and len(row.runs) == 3 for row in rows)
+    assert all(row.deviations == () and row.ours.n == 3 and len(row.runs) == 3 for row in rows)
     assert rows[0].reason == "one more run would lie in 75.7 to 77.7 %; the paper's number is among them"
     assert rows[0].ours.mean == pytest.approx(AT_THE_NUMBER) and rows[0].paper == 0.7667
 
@@ -47,14 +47,14 @@ def test_the_stems_may_disagree_for_the_paper_says_of_neither_that_it_was_its_ow
 
 def test_an_interval_that_would_take_in_any_number_agrees_with_none_and_yet_excludes_what_lies_outside():
     wide = [0.70, 0.76, 0.82]  # one more run: 46 to 106 %
-    assert told_of_number(wide, 0.7667).told == OPEN
-    assert told_of_number(wide, 0.7667).missing == "more seeds" and "too wide" in told_of_number(wide, 0.7667).reason
-    assert told_of_number(wide, 0.3).told == FAILS
+    assert weigh_number(wide, 0.7667).outcome == OPEN
+    assert weigh_number(wide, 0.7667).missing == "more seeds" and "too wide" in weigh_number(wide, 0.7667).reason
+    assert weigh_number(wide, 0.3).outcome == FAILS
 
 
 def test_two_seeds_say_nothing_and_equal_ones_neither(paper):
     row = number(paper, around(AT_THE_NUMBER), seeds=(0, 1))[0]
-    assert (row.verdict, row.told, row.missing) == (UNDETERMINED, OPEN, "three seeds")
+    assert (row.verdict, row.outcome, row.missing) == (UNDETERMINED, OPEN, "three seeds")
     assert row.ours.n == 2 and row.ours.low is None
     row = number(paper, lambda arm, seed: measured(arm, seed, 0.7667))[0]
     assert (row.verdict, row.missing) == (UNDETERMINED, "more seeds")
@@ -69,14 +69,14 @@ def test_a_study_of_one_seed_is_measured_and_undetermined(paper):
 def test_another_protocol_decides_nothing_whatever_it_comes_to(paper):
     for outcome, told in ((around(AT_THE_NUMBER), HOLDS), (around(BELOW_IT), FAILS)):
         row = number(paper, outcome, settings={"pretrain.epochs": 20, "pretrain.warmup_epochs": 2})[0]
-        assert (row.verdict, row.told) == (UNDETERMINED, told)
-        assert row.apart == ("epochs 20 in place of 100", "warmup_epochs 2 in place of 10")
+        assert (row.verdict, row.outcome) == (UNDETERMINED, told)
+        assert row.deviations == ("epochs 20 in place of 100", "warmup_epochs 2 in place of 10")
 
 
 def test_the_profile_of_two_cores_decides_nothing(paper):
     few = {**WHOLE, "train": 4500, "validation": 500}
     row = number(paper, around(AT_THE_NUMBER), profile="cifar10-cpu", data=few)[0]
-    assert row.verdict == UNDETERMINED and "5,000 training images in place of 50,000" in row.apart
+    assert row.verdict == UNDETERMINED and "5,000 training images in place of 50,000" in row.deviations
 
 
 def test_a_number_is_measured_by_the_papers_own_probe_or_not_at_all(paper):

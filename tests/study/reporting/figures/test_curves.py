@@ -1,10 +1,10 @@
 """Curves over epochs."""
 
-from study.reporting.figures.curves import curves, spread
+from study.reporting.figures.curves import curves, spread_out
 
 
 def test_names_of_lines_do_not_touch():
-    placed = spread([5.0, 5.0, 6.0, 99.0, 100.0], gap=10, top=100)
+    placed = spread_out([5.0, 5.0, 6.0, 99.0, 100.0], gap=10, top=100)
     assert all(b - a >= 10 for a, b in zip(placed, placed[1:])) and placed[-1] <= 100
 
 

@@ -13,7 +13,7 @@ def test_a_cell_without_a_result_says_so_and_published_points_are_drawn():
         for x, y, name, rank in ((1, 1, "healthy", 12.0), (25, 1, "complete", 1.0), (1, 25, "diverged", None))
     ]
     published = [{"x": 25, "y": 25, "collapsed": True, "text": "published"}]
-    for colour in ("verdict", "rank"):
+    for colour in ("type", "rank"):
         svg = phase_diagram(cells, colour=colour, axes_names=NAMES, published=published)
         assert "no result" in svg and "<title>published</title>" in svg
 

@@ -24,7 +24,7 @@ def summary_of(tiny_config, digits):
     return build
 
 
-def drawn(summary) -> dict[str, dict]:
+def losses(summary) -> dict[str, dict]:
     return {
         figure["name"]: figure for figure in groups_of(results_from_values(summary, where="summary"), ["knn_20"])["loss"]
     }
@@ -35,8 +35,8 @@ def test_accuracy_over_epochs_is_drawn_where_it_was_logged_and_not_elsewhere(sum
         for record in run["history"]:
             record["knn"] = None if record["epoch"] % 2 else 0.1 * record["epoch"] + 0.01 * seed
 
-    assert not {"epochs-knn", "epochs-linear"} & set(drawn(summary_of()))
-    figure = drawn(summary_of(log))["epochs-knn"]
+    assert not {"epochs-knn", "epochs-linear"} & set(losses(summary_of()))
+    figure = losses(summary_of(log))["epochs-knn"]
     assert figure["columns"] == ["Arm", "epoch 2", "epoch 4"]  # of 4 epochs; what was not measured is no point
     assert {tuple(row[1:]) for row in figure["rows"]} == {("21", "41")}  # the mean of three seeds, in percent
 
@@ -45,7 +45,7 @@ def test_the_linear_evaluation_is_drawn_epoch_by_epoch(summary_of):
     def evaluate(run, seed):
         run["test"]["linear"] = {**run["test"]["linear_cached"], "curve": [0.5 + 0.01 * seed, 0.6 + 0.01 * seed]}
 
-    figure = drawn(summary_of(evaluate))["epochs-linear"]
+    figure = losses(summary_of(evaluate))["epochs-linear"]
     assert figure["columns"] == ["Arm", "epoch 1", "epoch 2"]
     assert {tuple(row[1:]) for row in figure["rows"]} == {("51", "61")}
     assert len(figure["rows"]) == 3  # the arms; the control has no history and no line here

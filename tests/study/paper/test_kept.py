@@ -1,0 +1,84 @@
+"""Results that git keeps, and all that the page is made from."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from study.paper.kept import every_result, keep
+from study.source_page import main
+from tests.study.made_up_paper import (
+    Paper,
+    map_of,
+    write_results,
+)
+from tests.study.made_up_reports import without_figures
+from vicreg.errors import InputError
+
+PAGE, TEXT = Path("reports/source-paper.html"), Path("reports/source-paper.md")
+
+
+@pytest.fixture(scope="module")
+def paper(digits):
+    return Paper(digits)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_is_kept_of_this_profile_stands_on_the_page_once(place, paper, monkeypatch, capsys):
+    without_figures(monkeypatch)
+    folder = write_results(Path("results/source_paper/stem"), paper.results("stem"))
+    main([])
+    before = TEXT.read_text()
+    main(["--keep", str(folder)])
+    assert [results.study for _, results in every_result()] == ["stem"]
+    assert TEXT.read_text() == before
+
+
+def test_kept_results_have_the_same_bytes_each_time_and_a_report_beside_them(place, paper, monkeypatch, capsys):
+    without_figures(monkeypatch)
+    folder = write_results(Path("elsewhere"), paper.results("stem"))
+    first = keep(folder).read_bytes()
+    assert keep(folder) == Path("reports/measured/cifar10/stem.json.gz")
+    assert keep(folder).read_bytes() == first
+    assert json.loads(gzip.decompress(first)) == json.loads((folder / "study.json").read_bytes())
+    assert Path("reports/measured/cifar10/stem/README.md").is_file()
+
+
+def test_a_folder_without_results_is_refused_in_one_sentence(place, command):
+    Path("empty").mkdir()
+    status, _, errors = command(main, "--keep", "empty")
+    assert status == 2
+    assert errors.strip() == "error: --keep takes folders that hold a study.json or a tsne.json, but empty holds neither."
+    assert not PAGE.exists()
+
+
+def test_a_map_that_does_not_say_of_what_it_is_is_refused_and_on_the_page_left_out(place, capsys):
+    old = {key: value for key, value in map_of().items() if key not in ("recipe", "profile", "data")}
+    folder = write_results(Path("results/project"), old, "tsne.json")
+    with pytest.raises(InputError, match="tsne.json must have the key 'data', but has none; run the project stage again"):
+        keep(folder)
+    assert main([]) == 0 and "t-SNE in two" not in TEXT.read_text()
+
+
+def test_results_with_other_settings_over_the_profile_do_not_take_the_place_of_kept_ones(place, paper, monkeypatch, capsys):
+    without_figures(monkeypatch)
+    keep(write_results(Path("one"), paper.results("stem")))
+    other = write_results(Path("other"), paper.results("stem", settings={"pretrain.nu": 2}))
+    with pytest.raises(InputError, match="stem.json.gz holds what came of .* which has other settings than"):
+        keep(other)
+    elsewhere = paper.results("stem", seeds=(0, 1), settings={"data.root": "another/folder"})
+    assert keep(write_results(Path("elsewhere"), elsewhere)).name == "stem.json.gz"
+
+
+def test_a_damaged_file_of_kept_results_is_named(place, command):
+    path = Path("reports/measured/cifar10/stem.json.gz")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(gzip.compress(b"{}")[:-9])
+    status, _, errors = command(lambda: main([]))
+    assert status == 2 and errors.startswith(f"error: {path} must be a gzip file, but is damaged")

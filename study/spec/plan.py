@@ -12,7 +12,6 @@ from study.runs.run import Run, make_run
 from study.spec.study_file import Arm, Study
 from vicreg.errors import InputError
 from vicreg.training.settings import NETWORK_FIELDS, NETWORK_SWITCHES
-from vicreg.views.settings import ViewSettings
 
 # What a cell is for: one of the study's arms, or what a search confirms; a step of a path; a trial of a search; a value of
 # nuisance parameters tried for an arm; an untrained control. Arms are shown in this order.
@@ -149,31 +148,38 @@ def make_plan(
         InputError: for settings no run can have; the sentence names the arm.
     """
     config = fixed_config(study, config)
-    # Verdicts and alignment compare two views: the baseline's for every arm, or arms would differ by what they are asked.
+    # Diagnosis and alignment compare two views: the baseline's for every arm, or arms would differ by what they are asked.
     views = config.with_settings(next(arm for arm in study.arms if arm.name == study.baseline).settings).pretrain.views
     seeds = tuple(seeds or study.seeds or config.ablate.seeds)
     controlled = role not in ("trial", "tuning")
+
+    def run_at(own: Config, seed: int) -> Run:
+        seeded = own.with_settings({"pretrain.seed": seed})
+        return make_run(seeded, data=data, device=device, probes=own.ablate.probes, views=views)
+
     cells: list[Cell] = []
-    controls: dict[str, str] = {}  # architecture -> name of its control
-    architectures: dict[str, Config] = {}
+    controls: dict[str, tuple[str, Config]] = {}  # architecture -> name and config of its control
     for arm in study.arms if arms is None else arms:
         chosen = (tuned or {}).get(arm.name, {})
-        try:
-            own = config.with_settings({**arm.settings, **chosen})
-            untrained = own.with_settings(UNTRAINED)
-        except InputError as error:
-            raise InputError(f"arm {arm.name!r} of study {study.name!r}: {error}") from None
-        key = _architecture(untrained)
-        architectures.setdefault(key, untrained)
-        controls.setdefault(key, _control_name(untrained, config))
-        for seed in seeds:
-            run = _run(own, seed, data, device, views)
-            cells.append(Cell(
-                arm=arm.name, label=arm.label, settings={**arm.settings, **chosen}, published=arm.published, role=role,
-                control=controls[key] if controlled else None, run=run, reason=arm.reason, tuned=chosen,
-            ))  # fmt: skip
+        settings = {**arm.settings, **chosen}
+        own, untrained = _arm_configs(study, config, arm.name, settings)
+        control, _ = controls.setdefault(_architecture(untrained), (_control_name(untrained, config), untrained))
+        cells += [
+            Cell(
+                arm=arm.name, label=arm.label, settings=settings, published=arm.published, role=role,
+                control=control if controlled else None, run=run_at(own, seed), reason=arm.reason, tuned=chosen,
+            )
+            for seed in seeds
+        ]  # fmt: skip
     baseline_first = sorted(cells, key=lambda cell: (seeds.index(cell.seed), cell.arm != study.baseline))
-    beside = _control_cells(architectures, controls, seeds, data, device, views) if controlled else []
+    beside = [
+        Cell(
+            arm=name, label=name.replace("-", " "), settings={"pretrain.epochs": 0}, published=None, role="control",
+            control=None, run=run_at(untrained, seed),
+        )
+        for name, untrained in controls.values()
+        for seed in seeds
+    ] if controlled else []  # fmt: skip
     return Plan(study=study, config=config, cells=(*beside, *baseline_first))
 
 
@@ -189,27 +195,13 @@ def fixed_config(study: Study, config: Config) -> Config:
         raise InputError(f"what study {study.name!r} fixes: {error}") from None
 
 
-def _control_cells(
-    architectures: Mapping[str, Config],
-    controls: Mapping[str, str],
-    seeds: Sequence[int],
-    data: str,
-    device: torch.device,
-    views: tuple[ViewSettings, ViewSettings],
-) -> list[Cell]:
-    return [
-        Cell(
-            arm=controls[key], label=controls[key].replace("-", " "), settings={"pretrain.epochs": 0}, published=None,
-            role="control", control=None, run=_run(untrained, seed, data, device, views),
-        )
-        for key, untrained in architectures.items()
-        for seed in seeds
-    ]  # fmt: skip
-
-
-def _run(config: Config, seed: int, data: str, device: torch.device, views: tuple[ViewSettings, ViewSettings]) -> Run:
-    seeded = config.with_settings({"pretrain.seed": seed})
-    return make_run(seeded, data=data, device=device, probes=config.ablate.probes, views=views)
+def _arm_configs(study: Study, config: Config, arm: str, settings: Mapping[str, Any]) -> tuple[Config, Config]:
+    """Return the config of an arm and that of its untrained control; the sentence on an impossible one names the arm."""
+    try:
+        own = config.with_settings(settings)
+        return own, own.with_settings(UNTRAINED)
+    except InputError as error:
+        raise InputError(f"arm {arm!r} of study {study.name!r}: {error}") from None
 
 
 def _architecture(untrained: Config) -> str:

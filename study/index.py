@@ -3,8 +3,9 @@
     python -m study.index [--results results/ablate] [--reports reports] [--out reports/index.html] [--all]
 
 The studies are those of params.yaml, which `dvc repro` runs. What else lies in the folder of results is left out, so that
-the page is the same in every clone; `--all` takes it in. It has a Markdown twin beside it, `README.md`. It runs nothing. Each study is planned
-anew under today's code and parameters; what its results report and what would be run now are compared.
+the page is the same in every clone; `--all` takes it in. It has a Markdown twin beside it, `README.md`. It runs nothing.
+Each study is planned anew under today's code and parameters; what its results report and what would be run now are
+compared.
 """
 
 import argparse

@@ -19,7 +19,7 @@ def changes(a: StudyResults, b: StudyResults) -> dict[str, list[Change]]:
         "data": _differing(_data(a), _data(b)),
         "parameters": _differing(a.recipe, b.recipe),
         "environment": _differing(_environment(a), _environment(b)),
-        "commits": _differing({"commits": ", ".join(a.commits)}, {"commits": ", ".join(b.commits)}),
+        "commits": _changed_commits(a, b),
         "unrecorded": [(f"the code of {name}", "", "") for name, code in zip("AB", codes) if code is None],
     }
     return {kind: rows for kind, rows in found.items() if rows}
@@ -52,6 +52,13 @@ def _changed_code(a: Mapping[str, str] | None, b: Mapping[str, str] | None) -> l
     if a is None or b is None:
         return []
     return [(name, _shown(a, name), _shown(b, name)) for name in changed_definitions(a, b)]
+
+
+def _changed_commits(a: StudyResults, b: StudyResults) -> list[Change]:
+    """Return the commits where they differ; none where a side does not record its own."""
+    if not (a.commits and b.commits):
+        return []
+    return _differing({"commits": ", ".join(a.commits)}, {"commits": ", ".join(b.commits)})
 
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Change]:

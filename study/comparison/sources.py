@@ -15,6 +15,7 @@ from study.execution.scheduler import Lookup
 from study.execution.session import open_session
 from study.results.files import FILE, parse_results, read_results, results_path
 from study.results.schema import StudyResults
+from study.results.timing import TIMING, read_timing, with_commits
 from study.runs.outcomes import FINISHED
 from vicreg.errors import InputError
 
@@ -39,14 +40,24 @@ def resolve_results(text: str, *, store: Path, folder: Path = STUDY_RESULTS) -> 
     """
     path = Path(text)
     if path.is_file() or (path / FILE).is_file():
-        return Source(name="…/" + "/".join(path.parts[-2:]) if path.is_absolute() else text, results=read_results(path))
+        return Source(name="…/" + "/".join(path.parts[-2:]) if path.is_absolute() else text, results=with_timing(path))
     revision, colon, name = text.rpartition(":")
     if colon:
         return Source(name=text, results=at_revision(revision, name, folder=folder))
     name, at, profile = text.partition("@")
     if at:
         return Source(name=text, results=under_profile(name, profile, store=store))
-    return Source(name=text, results=read_results(results_path(text, folder=folder)))
+    return Source(name=text, results=with_timing(results_path(text, folder=folder)))
+
+
+def with_timing(path: Path) -> StudyResults:
+    """Return the results in a file or its folder, with the commits that the file of times beside it has.
+
+    Raises:
+        InputError: if there is no such file, or either cannot be read.
+    """
+    folder = path if path.is_dir() else path.parent
+    return with_commits(read_results(path), read_timing(folder / TIMING))
 
 
 def at_revision(revision: str, study: str, *, folder: Path = STUDY_RESULTS) -> StudyResults:

@@ -1,10 +1,10 @@
-"""Studies of made-up runs, planned and summarised as real ones are: what is said of runs can then be checked by hand."""
+"""Studies of made-up runs, planned and summarised as real ones are."""
 
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from study.analysis.summary import summarise
 from study.config.config import Config
 from study.results.json_values import to_values
 from study.results.schema import StudyResults
-from study.spec.plan import Plan, Step, make_plan
+from study.runs.store import Store
+from study.spec.plan import Cell, Plan, Step, make_plan
 from study.spec.study_file import Arm, Search, Study, grid_name
 from vicreg.data.dataset import Dataset
 
@@ -32,7 +33,7 @@ GRID = tuple(
     for one in ({"pretrain.lambda": lambda_, "pretrain.mu": mu} for lambda_ in (1, 25) for mu in (1, 25))
 )
 RATES = {"pretrain.base_lr": (0.01, 0.1)}
-RANGES = {
+RANGES: dict[str, dict[str, Any]] = {
     "pretrain.lambda": {"low": 1, "high": 100, "log": True}, "pretrain.mu": {"low": 1, "high": 100, "log": True},
     "pretrain.optimizer": {"choices": ["sgd", "lars"]},
 }  # fmt: skip
@@ -46,7 +47,7 @@ Results = Mapping[tuple[str, int], Mapping[str, Any]]
 
 
 def finished(linear: float, *, verdict: str = "healthy", knn: float = 0.5, **space: Any) -> dict[str, Any]:
-    """A run of these accuracies, validation and test alike; what is named besides is measured of both spaces."""
+    """Return a run of these accuracies, validation and test alike; `space` is measured of both spaces."""
     measured = {
         name: {"top1": value, "top5": 1.0, "per_class": [value], "confusion": [[1]]}
         for name, value in {"knn_5": knn, "linear_cached": linear}.items()
@@ -78,7 +79,7 @@ def lifelike(
     name: str, seed: int, linear: float, *, verdict: str = "healthy", rank: float = 12.0, std: float = 0.9, epochs: int = 6,
     images: int = IMAGES, eigenvalues: int = 16,
 ) -> dict[str, Any]:  # fmt: skip
-    """A run with all that a real one has: log, spectra, confusion, which images were right."""
+    """Return a run with all that a real one has: log, spectra, confusion, which images were right."""
     draw = random.Random(f"{name} {seed}")
     history = [_epoch(draw, epoch, rank, std) for epoch in range(1, epochs + 1)]
     collapse = {space: _geometry(rank * (1 + 0.1 * draw.random()), std, eigenvalues) for space in SPACES}
@@ -97,7 +98,7 @@ def lifelike(
 
 
 def _measured(draw: random.Random, share: float, images: int) -> dict[str, Any]:
-    """A probe's record around a share: labels go round the ten classes, and a wrong image is called the class after."""
+    """Return a probe's record around a share: labels go round ten classes, and a wrong image is called the next class."""
     right = [draw.random() < share for _ in range(images)]
     confusion = [[0] * 10 for _ in range(10)]
     for image, hit in enumerate(right):
@@ -109,7 +110,7 @@ def _measured(draw: random.Random, share: float, images: int) -> dict[str, Any]:
 
 
 def bits(right: Sequence[bool]) -> str:
-    """`Accuracy.correct` of images that were right or not."""
+    """Return `Accuracy.correct` of images that were right or not."""
     return np.packbits(np.array(right, dtype=bool)).tobytes().hex()
 
 
@@ -146,7 +147,7 @@ class Shelf:
     """A store that holds what it is given: (arm, seed) -> what a run came to."""
 
     def __init__(self, plan: Plan, results: Results) -> None:
-        self._results = {cell.run.digest: unfinished("missing") for cell in plan.cells}
+        self._results: dict[str, Mapping[str, Any]] = {cell.run.digest: unfinished("missing") for cell in plan.cells}
         for cell in plan.cells:  # of which two can be one run, and then it is enough to say of one how it ended
             if (cell.arm, cell.seed) in results:
                 self._results[cell.run.digest] = results[cell.arm, cell.seed]
@@ -164,7 +165,7 @@ class Shelf:
 
 def study(arms: Sequence[Arm] = ARMS, *, source: str | None = "a paper", mode: str = "arms", **changes: Any) -> Study:
     search = Search(parameters=RANGES, trials=2, batch=2, seed=0, objective="linear_cached", prune_after=1)
-    given = {
+    given: dict[str, Any] = {
         "name": "mine", "question": "Does it?", "hypothesis": "It does.", "mode": mode, "baseline": arms[0].name,
         "settings": {}, "arms": tuple(arms), "search": search if mode == "search" else None, "seeds": None,
         "published_source": source,
@@ -185,17 +186,17 @@ class Plans:
         return make_plan(asked, config, data=self.dataset.digest, device=CPU, seeds=seeds, **named)
 
     def search(self, trials: Sequence[Mapping[str, Any]], *, best: int = 0, **changes: Any) -> Plan:
-        """A search of these trials, of which one was then confirmed as `best`."""
+        """Return a search of these trials, of which one was then confirmed as `best`."""
         asked = study(ARMS[:1], mode="search", **changes)
         plan = self.plan(asked, arms=[*ARMS[:1], Arm(name="best", settings=trials[best])])
-        cells = []
+        cells: list[Cell] = []
         for number, settings in enumerate(trials):
             arm = Arm(name=f"trial-{number:03d}", settings=settings)
             cells += self.plan(asked, arms=[arm], seeds=(1000 + number % 3,), role="trial").cells
         return replace(plan.with_cells(cells), front=(f"trial-{best:03d}",))
 
     def path(self, means: Sequence[Mapping[str, float | None]]) -> Plan:
-        """A walk from nu 1, mu 25 to nu 2, mu 5, nu first; `means` are the alternatives' of both rounds."""
+        """Return a walk from nu 1, mu 25 to nu 2, mu 5, nu first; `means` are the alternatives' of both rounds."""
         far = Arm(name="far", settings={"pretrain.nu": 2, "pretrain.mu": 5})
         asked = study((Arm(name="base", settings={"pretrain.nu": 1, "pretrain.mu": 25}), far), mode="path", path="far")
         one = [
@@ -211,7 +212,7 @@ class Plans:
         return replace(plan, path=steps, notes=("The path walks to far.",))
 
     def tuned(self, chosen: Mapping[str, float]) -> Plan:
-        """Two arms, each at the learning rate that was chosen for it of `RATES`."""
+        """Return two arms, each at the learning rate that was chosen for it of `RATES`."""
         asked = study(ARMS[:2], nuisance=RATES)
         cells = []
         for arm in asked.arms:
@@ -228,7 +229,7 @@ class Plans:
     ) -> StudyResults:
         """Return the results of a plan, or of the arms of a study at three seeds."""
         plan = of or self.plan(asked or study(), **named)
-        return summarise(plan, Shelf(plan, runs), self.dataset, command=command, overrides={})
+        return summarise(plan, cast(Store, Shelf(plan, runs)), self.dataset, command=command, overrides={})
 
     def summary(self, runs: Results, **named: Any) -> dict[str, Any]:
         """Return the same as the plain values that are written."""
@@ -238,7 +239,7 @@ class Plans:
 def lifelike_results(
     plan: Plan, outcome_of: Callable[[str, int], Mapping[str, Any]] = lambda arm, seed: {}
 ) -> dict[Any, Any]:
-    """A lifelike run for every cell of a plan; `outcome_of` may name its accuracy, verdict, rank and std."""
+    """Return a lifelike run for every cell of a plan; `outcome_of` may name its accuracy, verdict, rank and std."""
     results = {}
     for cell in plan.cells:
         given = {"linear": 0.8, **outcome_of(cell.arm, cell.seed)}

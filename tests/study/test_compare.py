@@ -18,6 +18,15 @@ def test_a_path_its_folder_and_a_studys_name_are_the_same_results(finished, comm
         assert status == 0 and "Every one of the 3 runs they share is the same run" in output
 
 
+def test_commits_are_those_of_the_file_of_times_beside_the_results(finished, command):
+    path = finished.folder / "results/ablate/tiny/timing.json"
+    timing = json.loads(path.read_bytes())
+    timing["runs"] = {digest: {**run, "commit": "0123456789ab"} for digest, run in timing["runs"].items()}
+    path.write_text(json.dumps(timing))
+    _, output, _ = command(compare.main, "tiny", "quest")
+    assert "A is tiny: study tiny, profile tiny, 3 arms, runs: 3 finished; commits 0123456789ab." in output
+
+
 def test_two_studies_meet_in_the_runs_they_share(finished, command):
     _, output, _ = command(compare.main, "tiny", "quest")
     assert "Every one of the 2 runs they share is the same run" in output  # the recipe under two names, and the control

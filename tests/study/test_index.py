@@ -193,10 +193,9 @@ def test_the_twins_say_the_same(page):
     _, html, markdown = page()
     rows = table(html)
     for row in rows:
-        assert re.search(
-            rf"^\| {row['#']} \| .*{re.escape(row['Validation, %'])} \| {re.escape(row['Test, %'])} .*`{row['Run, and its command'][:16]}` \|$",
-            markdown, flags=re.M,
-        )  # fmt: skip
+        place, shares = row["#"], [re.escape(row[column]) for column in ("Validation, %", "Test, %")]
+        digest = row["Run, and its command"][:16]
+        assert re.search(rf"^\| {place} \| .*{shares[0]} \| {shares[1]} .*`{digest}` \|$", markdown, flags=re.M)
     assert len(re.findall(r"^\| (?:\d+|–) \|", markdown, flags=re.M)) == len(rows)
 
 

@@ -44,8 +44,8 @@ def test_what_runs_took_where_they_ran_is_told_apart_from_the_summary(plans):
     took = timing(plan, Shelf(plan, results), plans.dataset)
     digests = {cell.arm: cell.run.digest for cell in plan.cells}
     assert took["runs"] == {  # 160 images an epoch, at so many a second
-        digests["base"]: {"seconds": 3.0, "joules": 36.0},
-        digests["other"]: {"seconds": 4.0, "joules": None},
+        digests["base"]: {"seconds": 3.0, "joules": 36.0, "commit": "abc"},
+        digests["other"]: {"seconds": 4.0, "joules": None, "commit": "abc"},
     }
     anywhere = {key: {**run, "images_per_second": [1.0], "joules": None} for key, run in results.items()}
     assert to_json(plans.summary(anywhere, of=plan)) == to_json(plans.summary(results, of=plan))

@@ -41,3 +41,7 @@ def test_an_arms_settings_are_compared_with_the_recipe_below_them():
     a, b = arm("x", {"pretrain.nu": 2}, []), arm("x", {"pretrain.mu": 25.0}, [])
     assert settings_changes(Pair(a=a, b=b), results(a), results(b)) == [("pretrain.nu", "2", "1")]
     assert settings_changes(Pair(a=None, b=b), results(), results(b)) == []
+
+
+def test_commits_that_one_side_does_not_record_are_no_change():
+    assert changes(results(commits=()), results(commits=("c",))) == {}

@@ -1,18 +1,38 @@
-# `make repro`: the whole study, from nothing to its reports.   `make test`: the tests.   `make lint`: style and types.
+# `make repro`: the default study, from nothing to its report.   `make studies`: the other studies that two cores do.
+# `make keep`: what came out, taken into reports/measured, which is all that git keeps of results.
+# `make test`: the tests; `make quick`: those that take under two seconds.   `make lint`: style and types.
 # Each installs what it needs into .venv first; a second call installs nothing.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test lint clean
+# Studies of the default profile beside the one of params.yaml: 83 runs.
+STUDIES := convention coefficient-grid coefficient-search
+
+.PHONY: repro studies keep test quick lint clean
 
 repro: $(VENV)/.installed
 	dvc repro
 	@echo "reports: reports/index.html leads to that of each study; a README.md beside each page says the same"
 
+studies: repro
+	set -e; for name in $(STUDIES); do \
+	  python -m study.ablate --study $$name --allow-diverged; \
+	  python -m study.verify --study $$name --runs 1; \
+	  python -m study.report --results results/ablate/$$name/study.json --timing results/ablate/$$name/timing.json \
+	    --certificate results/verify/$$name.json --out reports/$$name; \
+	done
+	python -m study.index --all
+
+keep: $(VENV)/.installed
+	python -m study.source_page --keep $(wildcard results/ablate/*) results/project
+
 test: $(VENV)/.installed-tests
 	python -m pytest
+
+quick: $(VENV)/.installed-tests
+	python -m pytest -m "not slow"
 
 lint: $(VENV)/.installed-tests
 	ruff check

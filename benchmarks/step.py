@@ -137,7 +137,7 @@ def parts_of(
     views."""
     images = place(dataset.train.images, device)
 
-    def views() -> list[tuple[Tensor, Tensor]]:
+    def views() -> list[tuple[Tensor, ...]]:
         return list(epoch_of_views(settings, dataset, images, device=device, size=size, epoch=0, steps=STEPS))
 
     view, view_prime = views()[0]

@@ -1,4 +1,4 @@
-"""The stage `evaluate`: every probe on the baseline's weights and on its control."""
+"""The stage `evaluate`: every probe on the baseline and its control."""
 
 from study.cli.command import run_command
 from study.runs.baseline import open_baseline

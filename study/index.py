@@ -1,9 +1,9 @@
 """Writes all studies of a profile on one page.
 
-    python -m study.index [--results results/ablate] [--reports reports] [--out reports/index.html]
+    python -m study.index [--results results/ablate] [--reports reports] [--out reports/index.html] [--all]
 
 The studies are those of params.yaml, which `dvc repro` runs. What else lies in the folder of results is left out, so that
-the page is the same in every clone. It has a Markdown twin beside it, `README.md`. It runs nothing. Each study is planned
+the page is the same in every clone; `--all` takes it in. It has a Markdown twin beside it, `README.md`. It runs nothing. Each study is planned
 anew under today's code and parameters; what its results report and what would be run now are compared.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from study.cli.command import run_command
 from study.config.load import load_params
 from study.config.places import CERTIFICATES, INDEX_PAGE, REPORTS, STORE, STUDY_RESULTS
-from study.overview.page import write_page
+from study.overview.page import studies_with_results, write_page
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         certificates=arguments.certificates,
         store=arguments.store,
         profile=arguments.profile or params["profile"],
-        wanted=params["studies"],
+        wanted=list(
+            dict.fromkeys([*params["studies"], *(studies_with_results(arguments.results) if arguments.all else ())])
+        ),
     )
     print(f"{written.answer} {written.state}")
     if written.left_out:
@@ -47,6 +49,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--certificates", type=Path, default=CERTIFICATES, help="default: results/verify")
     parser.add_argument("--out", type=Path, default=INDEX_PAGE, help="README.md is written beside it")
     parser.add_argument("--profile", help="default: the one params.yaml names")
+    parser.add_argument(
+        "--all", action="store_true", help="every study that has results, and not those of params.yaml alone"
+    )
     parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
     return parser.parse_args(argv)
 

@@ -1,4 +1,4 @@
-"""The stage `prepare`: a data set as tensors with labels, splits and digest."""
+"""The stage `prepare`: a data set as tensors, with splits and digest."""
 
 from study.cli.command import run_command
 from study.config.load import load_config

@@ -16,10 +16,10 @@ def main() -> None:
 def describe(record: Mapping[str, Any]) -> str:
     """Return the line on one epoch: its loss by term, how far the embeddings are from collapse, and the pace."""
     trace = record["embeddings"]
+    terms = [f"{key.removeprefix('weighted_')} {value:.3f}" for key, value in record.items() if key.startswith("weighted_")]
     return (
-        f"epoch {record['epoch']}: loss {record['total']:.3f} = invariance {record['weighted_invariance']:.3f} + variance "
-        f"{record['weighted_variance']:.3f} + covariance {record['weighted_covariance']:.3f}; RankMe {trace['rankme']:.1f}, "
-        f"std {trace['std_mean']:.3f}; {record['images_per_second']:.0f} images/s"
+        f"epoch {record['epoch']}: loss {record['total']:.3f}{' = ' if terms else ''}{' + '.join(terms)}; "
+        f"RankMe {trace['rankme']:.1f}, std {trace['std_mean']:.3f}; {record['images_per_second']:.0f} images/s"
     )
 
 

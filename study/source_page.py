@@ -5,7 +5,7 @@
 It writes `reports/source-paper.html` and its Markdown twin from all results there are: those of this profile, and those of
 any profile that git keeps under `reports/measured`. So what a GPU measured elsewhere stands beside what is measured here.
 Each study that `study.source_paper` ran gets a report of its own. `--keep` takes folders there that hold a `study.json` or a
-`tsne.json`.
+`tsne.json`, with their reports, and a page from these alone.
 """
 
 import argparse
@@ -13,15 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.cli.command import run_command
-from study.config.places import PAPER_PAGE
+from study.config.places import KEPT_RESULTS, PAPER_PAGE
 from study.paper.kept import keep
 from study.paper.write import write_own_reports, write_page
+
+KEPT_PAGE = KEPT_RESULTS / PAPER_PAGE.name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Keep the results that are asked to be kept, and write the page."""
-    for folder in parse_arguments(argv).keep:
+    folders = parse_arguments(argv).keep
+    for folder in folders:
         print(f"kept: {keep(folder)}")
+    if folders:
+        write_page(KEPT_PAGE, kept_only=True)
+        print(f"kept: {KEPT_PAGE.with_suffix('.md')}")
     write_own_reports()
     write_page()
     print(f"written: {PAPER_PAGE} and {PAPER_PAGE.with_suffix('.md')}")

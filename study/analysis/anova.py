@@ -74,8 +74,7 @@ def anova(cells: Sequence[Mapping[str, Any]], *, factors: Sequence[str], respons
 
     Raises:
         InputError: for no factor, more than three, one of a single level, or two that cannot be separated. Also for a
-        response
-            that is not finite or does not vary, and where nothing is left to estimate an error from.
+            response that is not finite or does not vary, and where nothing is left to estimate an error from.
     """
     frame, names = _frame(cells, factors, response, block)
     blocks = _dummies(frame["block"]) if "block" in frame and frame["block"].nunique() > 1 else np.empty((len(frame), 0))

@@ -30,17 +30,18 @@ def cost_of(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset) -> Cos
 
 
 def timing(plan: Plan, store: Store, dataset: Dataset) -> dict[str, Any]:
-    """Return what the runs took where they were run: run -> seconds of training, and joules where the device told.
+    """Return what the runs took where they were run: run -> seconds of training, joules where the device told, and commit.
 
     This stands apart from the results, which are the same wherever runs are made.
     """
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
         result = store.result(cell.run)
-        if result["images_per_second"]:
-            images = images_an_epoch(cell, dataset)
-            seconds = sum(images / pace for pace in result["images_per_second"])
-            found[cell.run.digest] = {"seconds": round(seconds, 1), "joules": result["joules"]}
+        if result["commit"] is None:
+            continue
+        images, paces = images_an_epoch(cell, dataset), result["images_per_second"]
+        seconds = round(sum(images / pace for pace in paces), 1) if paces else None
+        found[cell.run.digest] = {"seconds": seconds, "joules": result["joules"], "commit": result["commit"]}
     return {"study": plan.study.name, "runs": found}
 
 

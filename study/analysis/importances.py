@@ -53,15 +53,13 @@ def importances(trials: Sequence[Trial], *, space: Mapping[str, Mapping[str, Any
 
     Args:
         trials: (settings, seed, value) of each finished trial, higher values better. Failed ones have no value and are no
-        part
-            of this, so it says nothing of what makes runs fail.
+            part of this, so it says nothing of what makes runs fail.
         space: each searched parameter as {"low": ..., "high": ..., "log": bool, "int": bool} or {"choices": [...]}.
         seed: of the forest and of the noise; the same trials and seed give the same shares.
 
     Raises:
         InputError: for fewer than 20 trials, or a value that is not finite or the same in all. Also for a trial without one
-        of
-            the parameters or with a choice that is none, and for parameters named as the controls are.
+            of the parameters or with a choice that is none, and for parameters named as the controls are.
     """
     _check(trials, space)
     n = len(trials)

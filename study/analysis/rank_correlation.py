@@ -26,8 +26,8 @@ def rank_correlations(
 
     Args:
         x, y: (n,) each, entry i of both from one run. independent: how many of the points are independent, n by default.
-        Runs of one arm at several seeds are one unit and not
-            several: with their number for n the interval would be too narrow.
+            Runs of one arm at several seeds are one unit and not several: with their number for n the interval would be too
+            narrow.
 
     Raises:
         InputError: if the two are not of one length, a number is not finite, or `independent` is not between 1 and n.

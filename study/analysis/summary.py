@@ -28,6 +28,7 @@ from study.results.schema import (
     Parameters,
     RecordedIdentity,
     StudyResults,
+    TermDescription,
 )
 from study.runs.identity import Identity
 from study.runs.outcomes import FINISHED
@@ -36,6 +37,8 @@ from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
 from vicreg.evaluation.evaluate import chance_accuracy
+from vicreg.methods import method_class
+from vicreg.methods.base import describe_terms
 
 # Characters that figures have room for. Where one arm's settings take more, all arms go by their names: cut off, settings
 # that begin alike would all read the same.
@@ -102,7 +105,7 @@ def describe_data(dataset: Dataset) -> DataDescription:
 def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping[str, Any]) -> StudyResults:
     """Return what is known of a study before its runs: its question, settings, data and identity."""
     study, config = plan.study, plan.config
-    identity = plan.cells[0].run.identity
+    identity = next((cell for cell in plan.cells if cell.arm == study.baseline), plan.cells[0]).run.identity
     return StudyResults(
         study=study.name,
         profile=config.profile,
@@ -112,6 +115,7 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
         baseline=study.baseline,
         command=command,
         overrides=dict(overrides),
+        terms=_terms(plan),
         primary=config.primary,
         published_source=study.published_source,
         published_coefficients=published_coefficients(),
@@ -128,6 +132,13 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
         arms=(),
         answer="",
     )
+
+
+def _terms(plan: Plan) -> dict[str, TermDescription]:
+    """Return the terms that the methods of a plan's runs log, by name."""
+    methods = dict.fromkeys(cell.run.config.pretrain.method for cell in plan.cells)
+    described = [item for name in methods for item in describe_terms(method_class(name)).items()]
+    return {name: TermDescription(**values) for name, values in described}
 
 
 def _environment(identity: Identity, config: Config) -> dict[str, Any]:

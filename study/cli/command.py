@@ -1,4 +1,4 @@
-"""What every command has in common: its exit status, and sentences for errors."""
+"""What commands share: exit statuses, and a sentence for bad input."""
 
 import argparse
 import sys

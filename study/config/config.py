@@ -1,14 +1,15 @@
 """One frozen, checked `Config`, built from the resolved values of `params.yaml`."""
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.config.method_sections import method_settings, replace_values, with_short_keys
+from study.config.methods import method_settings, replace_values, study_keys, with_short_keys
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
-from study.config.values import coerce, flatten, make_settings, section_of
+from study.config.values import coerce, flatten, make_settings, section_of, unknown_key
 from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import EvaluateSettings
 from vicreg.evaluation.linear_evaluation import LinearSettings
@@ -83,12 +84,22 @@ def config_from_values(values: Mapping[str, Any]) -> Config:
 
 def _pretrain_settings(section: Mapping[str, Any]) -> PretrainSettings:
     _, own, pretrain = method_settings(section)
+    _check_pretrain_keys(pretrain)
     augmentation = dict(section_of(pretrain, "augmentation"))
     del pretrain["augmentation"]
     preset = coerce("pretrain.augmentation.preset", augmentation.pop("preset", None), "str")
     pretrain["views"] = view_settings(preset=preset, **augmentation)
     pretrain["method_settings"] = own
     return make_settings(PretrainSettings, pretrain, "pretrain")
+
+
+def _check_pretrain_keys(pretrain: Mapping[str, Any]) -> None:
+    """Refuse a key that neither the section `pretrain` nor any method has."""
+    fields = [field.name for field in dataclasses.fields(PretrainSettings)]
+    own = ["augmentation" if name == "views" else name for name in fields if name != "method_settings"]
+    for key in pretrain:
+        if key not in own:
+            raise InputError(unknown_key(f"pretrain.{key}", [*(f"pretrain.{name}" for name in own), *study_keys()]))
 
 
 def _evaluate_settings(section: Mapping[str, Any]) -> EvaluateSettings:

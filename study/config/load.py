@@ -1,6 +1,7 @@
 """Reads `params.yaml` and lays a profile and single settings over its baseline."""
 
 import copy
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import yaml
 
 from study.config.config import Config, config_from_values
-from study.config.method_sections import replace_values, take_short_spellings
+from study.config.methods import replace_values, take_short_spellings
 from study.config.values import flatten, unknown_key
 from vicreg.errors import InputError
 
@@ -23,7 +24,7 @@ def load_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
         InputError: if it is missing, no YAML, or has unknown sections.
     """
     try:
-        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        params = copy.deepcopy(_parse(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist here; run the command in the project's folder.") from None
     except OSError as error:
@@ -41,13 +42,19 @@ def load_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
     return params
 
 
+@functools.lru_cache(maxsize=4)
+def _parse(text: str) -> Any:
+    """Parse YAML; a command reads the same file several times, and each time takes 30 ms."""
+    return yaml.safe_load(text)
+
+
 def load_config(
     *, path: Path = Path("params.yaml"), profile: str | None = None, settings: Mapping[str, Any] | None = None
 ) -> Config:
     """Return the config of a profile, with `settings` over it.
 
-    Three layers, later over earlier: the baseline, the profile's differences from it, and settings by dotted key
-    (`pretrain.nu`), of the command or of a study's arm. The profile is by default the one `params.yaml` names.
+    There are three layers, later over earlier: the baseline, the profile's differences from it, and `settings` by dotted
+    key (`pretrain.nu`). The profile is by default the one `params.yaml` names.
 
     Raises:
         InputError: for an unknown profile, an unknown key or an impossible value.

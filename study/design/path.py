@@ -1,4 +1,4 @@
-"""`mode: path`: from the baseline to an arm, one difference at a time.
+"""`mode: path`: from baseline to arm, one difference at a time.
 
 Each time it is the difference that does best on validation.
 
@@ -110,5 +110,5 @@ def _pending(plan: Plan, runs: int, *, after: str) -> Pending:
 
 
 def _runs_left(differences: int) -> int:
-    """Return the runs a seed of a path over n differences: n, n - 1, ..., 2; the last round is the arm, which has run."""
+    """Return the runs a seed of a path: n, n - 1, ..., 2 of n differences, for the last round is the arm itself."""
     return max(0, differences * (differences + 1) // 2 - 1)

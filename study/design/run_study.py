@@ -1,4 +1,4 @@
-"""Runs a study to its end, only what is missing, and writes its results."""
+"""Runs what is missing of a study, and writes its results."""
 
 import dataclasses
 import json
@@ -15,6 +15,7 @@ from study.execution.request import Request
 from study.execution.scheduler import Lookup, Runner
 from study.execution.session import Session, open_session
 from study.execution.status import remember
+from study.results.timing import TIMING, without_commits
 from study.results.write import write_results
 from study.runs.outcomes import DIVERGED, FINISHED, PRUNED
 from study.runs.store import Store
@@ -84,8 +85,8 @@ def write_study(plan: Plan, session: Session, out: Path, say: Say = print) -> No
     """Write the results and the times of a plan's runs, and say the answer."""
     store, dataset = session.store, session.dataset
     results = summarise(plan, store, dataset, command=session.command, overrides=session.overrides)
-    write_results(out, results)
-    write_atomically(out / "timing.json", to_json(timing(plan, store, dataset)))
+    write_results(out, without_commits(results))
+    write_atomically(out / TIMING, to_json(timing(plan, store, dataset)))
     say(results.answer)
     say(f"results: {out}; report: python -m study.report --results {out}/study.json --out reports/{out.name}")
     if session.request.add_seeds:

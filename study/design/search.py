@@ -1,4 +1,4 @@
-"""`mode: search`: trials proposed by Optuna, and the best run at every seed."""
+"""`mode: search`: Optuna proposes trials; the best run at every seed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ TRIAL_SEED = 1000  # far from the seeds a study lists
 def search_plan(session: Session, search: Search, runner: Runner | Lookup) -> Plan:
     """Return the whole plan of a search: its arms, its trials, and which of these are confirmed beside the arms.
 
-    Trials run at seeds of their own, at none of which the best are then run: the luck that made a trial the best of many
-    is not counted in its favour. They are proposed a batch at a time and told in the order they were proposed. So the
+    Trials run at seeds of their own, and what is confirmed runs at the study's. So the luck that made a trial the best of
+    many is not counted in its favour. Trials are proposed a batch at a time and told in the order they were proposed. So the
     search takes the same path with any number of workers, and after an interruption. It stops at a batch in which a run
     was killed or failed, and goes on from there when called again.
 

@@ -1,4 +1,4 @@
-"""A study unfolded into its whole plan, as far as results or a runner reach."""
+"""Unfolds a study into its plan, as far as results reach."""
 
 import re
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Brings the runs of a study to their end: session, scheduler, executors, and what a person sees."""
+"""Brings the runs of a study to their end, and shows how they stand."""

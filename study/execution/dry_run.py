@@ -8,16 +8,13 @@ from study.runs.outcomes import REPEATABLE
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
+from vicreg.training.settings import COST_FIELDS
 from vicreg.training.setup import steps_per_epoch
 from vicreg.training.throughput import measure_throughput
 
 # Steps that are timed after two to warm up; what a run does besides training (its look at held-out images, checkpoints,
 # probes) came to 5 to 10 % of its training on digits.
 _TIMED_STEPS, _OVERHEAD = 3, 1.1
-_DECIDES_COST = (
-    "backbone", "stem", "width", "expander", "expander_batchnorm", "image_size", "batch_size", "optimizer", "precision",
-    "view_passes", "compile", "threads",
-)  # fmt: skip
 
 
 class Costs:
@@ -31,7 +28,7 @@ class Costs:
         """Return about how many seconds a run takes; none where nothing is trained."""
         if not config.pretrain.epochs:
             return 0.0
-        key = repr([config.values["pretrain"][name] for name in _DECIDES_COST])
+        key = repr([config.values["pretrain"][name] for name in COST_FIELDS])
         if key not in self._measured:
             self._measured[key] = seconds_per_step(config, self._dataset, self._device)
         steps = config.pretrain.trained_epochs * steps_per_epoch(config.pretrain, len(self._dataset.train.images))

@@ -1,4 +1,4 @@
-"""A run as JSON, which is how it travels to the process that executes it."""
+"""A run as JSON, for the process that executes it."""
 
 import dataclasses
 import json

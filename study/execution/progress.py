@@ -1,4 +1,4 @@
-"""Shows a study as it runs: a live table on a terminal, else lines."""
+"""Shows a study while it runs: a live table, or lines."""
 
 import time
 from collections.abc import Mapping

@@ -14,6 +14,7 @@ import torch
 from study.config.config import Config
 from study.config.device import choose_device
 from study.config.load import load_config
+from study.config.methods import is_same_setting
 from study.config.places import CUSTOM_RESULTS, STORE, STUDY_RESULTS
 from study.execution.packing import choose_workers
 from study.execution.request import Request
@@ -131,8 +132,7 @@ def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
     for key in overrides:
         if key == "pretrain.seed":
             raise InputError("--set pretrain.seed has no effect on a study; choose seeds with --seeds and --first-seed.")
-        if key in study.roles:
-            role = study.roles[key]
+        if role := next((role for own, role in study.roles.items() if is_same_setting(key, own)), None):
             raise InputError(f"--set {key} has no effect: study {study.name!r} {role} it; edit the study's file.")
 
 

@@ -1,4 +1,4 @@
-"""`--status`: how each run of a study stands, and why it is stale."""
+"""`--status`: how each run stands, and why one is stale."""
 
 import json
 from pathlib import Path
@@ -53,8 +53,8 @@ def staleness(cell: Cell, known: dict[str, Identity], remembered: str | None) ->
     candidates += [other for other in known.values() if dict(other.settings) == dict(identity.settings)]
     if not candidates:
         return None
-    differences: list[list[str]] = [identity.differences(other) for other in candidates]
-    return "; ".join(min(differences, key=lambda named: len(named)))
+    shortest = min([identity.differences(other) for other in candidates], key=len)
+    return "; ".join(shortest)
 
 
 def remember(plan: Plan, store: Store) -> None:

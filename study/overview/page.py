@@ -20,6 +20,11 @@ class Written:
     left_out: tuple[str, ...]
 
 
+def studies_with_results(folder: Path) -> list[str]:
+    """Return the names of the studies that have results in a folder, sorted."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
+
+
 def write_page(
     *, html: Path, markdown: Path, results: Path, reports: Path, certificates: Path, store: Path, profile: str,
     wanted: Sequence[str],
@@ -38,7 +43,7 @@ def write_page(
     Raises:
         InputError: where a file cannot be read or written.
     """
-    found = sorted(path.parent.name for path in results.glob(f"*/{FILE}"))
+    found = studies_with_results(results)
     every = [read_results(results / name) for name in found if name in wanted]
     shown = [one for one in every if one.profile == profile]
     read = [read_certificate(certificates / f"{name}.json") for name in sorted(wanted)]

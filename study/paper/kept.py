@@ -19,12 +19,12 @@ from study.projection.results import FILE as MAP
 from study.projection.results import Projection, parse_projection, read_projection
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
-from study.results.files import FILE, parse_results, read_results
+from study.results.files import FILE, parse_results, read_results, results_bytes
 from study.results.schema import StudyResults
+from study.results.timing import TIMING, read_timing, with_commits, without_commits
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
-TIMING = "timing.json"
 PACKED = ".json.gz"
 SAYS_OF_WHAT = ("data", "profile", "recipe")  # keys of a map that says of what it is; earlier versions lack them
 
@@ -48,7 +48,8 @@ def keep(folder: Path) -> Path:
             "remove it, or keep the new results under a profile of their own."
         )
     write_own_report(folder, KEPT_RESULTS / results.profile / results.study)
-    return _pack(folder / FILE, target)
+    kept = with_commits(results, read_timing(folder / TIMING))
+    return _pack(json.loads(results_bytes(kept)), target)
 
 
 def _keep_map(path: Path) -> Path:
@@ -56,12 +57,12 @@ def _keep_map(path: Path) -> Path:
     lacking = [key for key in SAYS_OF_WHAT if getattr(shown, key) is None]
     if lacking:
         raise InputError(f"{path} must have the key {lacking[0]!r}, but has none; run the project stage again.")
-    return _pack(path, KEPT_RESULTS / str(shown.profile) / f"{MAP}.gz")
+    return _pack(json.loads(path.read_bytes()), KEPT_RESULTS / str(shown.profile) / f"{MAP}.gz")
 
 
-def _pack(path: Path, target: Path) -> Path:
-    """Write the JSON in a file to a compressed one; the same values give the same bytes, for no time is in it."""
-    write_atomically(target, gzip.compress(to_json(json.loads(path.read_bytes())), mtime=0))
+def _pack(values: object, target: Path) -> Path:
+    """Write JSON values to a compressed file; the same values give the same bytes, for no time is in it."""
+    write_atomically(target, gzip.compress(to_json(values), mtime=0))
     return target
 
 
@@ -91,13 +92,16 @@ def write_own_report(folder: Path, out: Path) -> None:
     write_report(Sources(results=folder / FILE, timing=timing if timing.is_file() else None), out)
 
 
-def every_result() -> list[tuple[Path, StudyResults]]:
+def every_result(*, kept_only: bool = False) -> list[tuple[Path, StudyResults]]:
     """Return (folder of the report, results), each once: this profile's own first, then the kept ones by profile and study.
+
+    `kept_only` leaves out this profile's own.
 
     Raises:
         InputError: for results that are damaged.
     """
-    own = [(report_folder(path), read_results(path)) for path in [*own_answers(), *sorted(STUDY_RESULTS.glob(f"*/{FILE}"))]]
+    paths = [] if kept_only else [*own_answers(), *sorted(STUDY_RESULTS.glob(f"*/{FILE}"))]
+    own = [(report_folder(path), with_commits(read_results(path), read_timing(path.parent / TIMING))) for path in paths]
     kept = [
         (path.parent / path.name.removesuffix(PACKED), read_kept(path))
         for path in sorted(KEPT_RESULTS.glob(f"*/*{PACKED}"))
@@ -105,19 +109,19 @@ def every_result() -> list[tuple[Path, StudyResults]]:
     ]
     different: list[tuple[Path, StudyResults]] = []
     for place, results in (*own, *kept):  # what was kept of this profile is there twice
-        if results not in [one for _, one in different]:
+        if without_commits(results) not in [without_commits(one) for _, one in different]:
             different.append((place, results))
     return different
 
 
-def every_map() -> list[Projection]:
-    """Return the projections that say of what they are: this profile's own first.
+def every_map(*, kept_only: bool = False) -> list[Projection]:
+    """Return the projections that say of what they are: this profile's own first, unless `kept_only` leaves it out.
 
     Raises:
         InputError: for one that is damaged.
     """
     path = PROJECT_RESULTS / MAP
-    own = [read_projection(path)] if path.is_file() else []
+    own = [read_projection(path)] if path.is_file() and not kept_only else []
     kept = [parse_projection(unpacked(path), where=str(path)) for path in sorted(KEPT_RESULTS.glob(f"*/{MAP}.gz"))]
     return [one for one in (*own, *kept) if all(getattr(one, key) is not None for key in SAYS_OF_WHAT)]
 

@@ -32,17 +32,17 @@ def write_own_reports() -> None:
         write_own_report(path.parent, report_folder(path))
 
 
-def write_page(page: Path = PAPER_PAGE) -> None:
-    """Write both twins of the page, from every result there is, and their figures beside them.
+def write_page(page: Path = PAPER_PAGE, *, kept_only: bool = False) -> None:
+    """Write both twins of the page, and their figures beside them, from every result there is or from the kept ones only.
 
     Raises:
         InputError: for results that are damaged, and where a file may not be written.
     """
     sources = [
         Source(results=results, links=_links(place, page), changed=tuple(changed_files(results)))
-        for place, results in every_result()
+        for place, results in every_result(kept_only=kept_only)
     ]
-    maps, published = every_map(), read_published()
+    maps, published = every_map(kept_only=kept_only), read_published()
     rows = judge(by_study(sources), maps, published.source_paper)
     view = build_view(rows, sources, maps, published, read_failures())
     write_twins("source_paper", view, html=page, markdown=page.with_suffix(".md"))
@@ -51,10 +51,11 @@ def write_page(page: Path = PAPER_PAGE) -> None:
 
 def _links(place: Path, page: Path) -> dict[str, str]:
     """Return the addresses, seen from the page, of the report in a folder; nothing where there is none."""
-    if not (place / "index.html").is_file():
+    if not (place / "README.md").is_file():
         return {}
     where = Path(os.path.relpath(place, page.parent)).as_posix()
-    return {"html": f"{where}/index.html", "markdown": f"{where}/README.md"}
+    html = "index.html" if (place / "index.html").is_file() else "README.md"  # git keeps the Markdown of a report alone
+    return {"html": f"{where}/{html}", "markdown": f"{where}/README.md"}
 
 
 def _write_figures(view: Mapping[str, Any], folder: Path) -> None:

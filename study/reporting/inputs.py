@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -12,6 +12,7 @@ from study.results.certificate import Certificate, certified, read_certificate
 from study.results.files import read_results
 from study.results.json_values import from_values
 from study.results.schema import StudyResults
+from study.results.timing import NO_TIMING, Timing, read_timing, with_commits
 from vicreg.errors import InputError
 
 Record = TypeVar("Record")
@@ -26,21 +27,6 @@ class Evaluation:
     trained: Mapping[str, float | None]
     control: Mapping[str, float | None]
     digest: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunTiming:
-    """How many seconds a run trained, and the joules it used where the device counts them."""
-
-    seconds: float
-    joules: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """What a study's runs took, by digest."""
-
-    runs: Mapping[str, RunTiming]
 
 
 class ProbePoint(NamedTuple):
@@ -61,7 +47,7 @@ class Inputs:
     evaluation: Evaluation | None = None
     curves: tuple[ProbePoint, ...] = ()
     certificate: Certificate | None = None
-    timing: Timing = field(default_factory=lambda: Timing(runs={}))
+    timing: Timing = NO_TIMING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +71,14 @@ def read_inputs(sources: Sources) -> Inputs:
     study = read_results(sources.results)
     if not study.arms:
         raise InputError(f"{sources.results} must have at least one arm, but has none; run the study first.")
+    timing = read_timing(sources.timing) if sources.timing else NO_TIMING
     return Inputs(
-        study=study,
+        study=with_commits(study, timing),
         projection=read_projection(sources.projection) if sources.projection else None,
         evaluation=_read(Evaluation, sources.evaluation) if sources.evaluation else None,
         curves=read_curves(sources.curves) if sources.curves else (),
         certificate=certified(_certificate(sources.certificate), study),
-        timing=_read(Timing, sources.timing) if sources.timing else Timing(runs={}),
+        timing=timing,
     )
 
 

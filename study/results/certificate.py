@@ -44,7 +44,8 @@ class Certificate:
     """What running some runs of a study again showed.
 
     `tolerance` is the difference of an accuracy, a share, that was allowed. `counts` maps outcomes to runs, `ended` is the
-    number of runs that could have been chosen. `same_machinery` is whether the results were made on the same one.
+    number of runs that could have been chosen. `same_machinery` is whether the results were made on the same one,
+    `code` the root of the code that trained; earlier certificates name a `commit` in its place.
     """
 
     study: str
@@ -55,6 +56,7 @@ class Certificate:
     profile: str | None = None
     same_machinery: bool | None = None
     commit: str | None = None
+    code: str | None = None
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     ended: int = 0
 

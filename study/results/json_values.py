@@ -34,8 +34,8 @@ def json_field(
         key: of the JSON object, where it is not the field's name.
         default: where the key is missing, as in files of earlier versions.
         omitted: None stands for a key that is missing, and is not written.
-        inline: the field's dataclass has no object of its own: its keys stand among those around it. It is None where
-            none of them is there.
+        inline: the field's dataclass has no object of its own: its keys stand among those around it. It is None where none
+            of them is there.
         rest: a mapping of all keys that no other field names.
     """
     metadata = {_KEY: key, _OMITTED: omitted, _INLINE: inline, _REST: rest}

@@ -1,1 +1,1 @@
-"""Runs: their identity, the store that keeps them, and the function that executes them."""
+"""Runs: their identity, their store, and the function that executes them."""

@@ -1,4 +1,4 @@
-"""Trains and measures one run, as far as that has not been done."""
+"""Trains and measures one run, as far as it is not done."""
 
 import dataclasses
 import shutil

@@ -1,6 +1,7 @@
 """What a run is: a digest of its resolved settings, its data, the code that trains, and the machinery below it."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -42,7 +43,7 @@ class Identity:
     machinery: Mapping[str, str]
     definitions: Mapping[str, str]
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """16 hexadecimal digits of the SHA-256 of what decides the result; its folder's name in the store."""
         decided = dataclasses.asdict(self)

@@ -1,4 +1,4 @@
-"""Prepared data: tensors in a folder that says what they are made from."""
+"""Prepared data: tensors in a folder, with what they are made from."""
 
 import dataclasses
 import hashlib

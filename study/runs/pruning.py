@@ -1,4 +1,4 @@
-"""When a search ends a run early: its embeddings have collapsed and stay so."""
+"""Decides when a search ends a run early: its embeddings stay collapsed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

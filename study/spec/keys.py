@@ -1,11 +1,11 @@
-"""The keys that a study's file may hold, and the nearest right one for one that it may not."""
+"""Checks the keys and the plain values of a study's file."""
 
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from study.config.method_sections import study_keys
+from study.config.methods import study_keys
 from study.config.values import flatten
 from vicreg.errors import InputError
 from vicreg.training.settings import PretrainSettings
@@ -26,7 +26,7 @@ SETTINGS = (
 
 
 def mapping(where: str, given: Any) -> Mapping[str, Any]:
-    """`given`, where it holds named values; nothing counts as none.
+    """Return `given`, where it holds named values; nothing counts as none.
 
     Raises:
         InputError: if it is anything else; `where` begins the sentence: `mine.yaml: fixed`.
@@ -39,7 +39,7 @@ def mapping(where: str, given: Any) -> Mapping[str, Any]:
 
 
 def check_keys(where: str, given: Iterable[Any], known: Iterable[str]) -> None:
-    """Refuses a key that is not known, with the nearest that is.
+    """Refuse a key that is not known, with the nearest that is.
 
     Raises:
         InputError: for such a key.
@@ -53,7 +53,7 @@ def check_keys(where: str, given: Iterable[Any], known: Iterable[str]) -> None:
 
 
 def settings(where: str, given: Any) -> dict[str, Any]:
-    """Dotted settings of `pretrain`, from sections nested or dotted.
+    """Return the dotted settings of `pretrain`, from sections nested or dotted.
 
     Raises:
         InputError: for a key that a study may not set.
@@ -66,7 +66,7 @@ def settings(where: str, given: Any) -> dict[str, Any]:
 
 
 def whole(where: str, given: Any, *, least: int) -> int:
-    """A whole number.
+    """Return `given`, where it is a whole number of at least `least`.
 
     Raises:
         InputError: if it is none, or below `least`.

@@ -1,4 +1,4 @@
-"""Crosses the arms of a study, and a control an architecture, with seeds."""
+"""Crosses a study's arms, and a control for each architecture, with seeds."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from study.config.method_sections import symbols
+from study.config.methods import is_same_setting, symbols
 from study.spec.keys import check_keys, mapping, settings
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError
@@ -35,7 +35,7 @@ _BESIDE_LETTERS = " -_.+"  # in a name: it has to fit tables of Markdown and HTM
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One row of a study: dotted settings that differ from the baseline, why, and what others found, if that is known."""
+    """One row of a study: settings that differ from the baseline, why, and what others found, where that is known."""
 
     name: str
     settings: Mapping[str, Any]
@@ -44,16 +44,21 @@ class Arm:
 
     @property
     def label(self) -> str:
-        """The settings in the papers' symbols: `λ 25, μ 25, ν 1`. A null, which leaves a value to a rule or a preset, is
-        left out beside others."""
+        """The settings in the papers' symbols: `λ 25, μ 25, ν 1`.
+
+        A null, which leaves a value to a rule or a preset, is left out beside others.
+        """
         said = {key: value for key, value in self.settings.items() if value is not None} or self.settings
         return ", ".join(f"{short_name(key)} {_shown(value)}" for key, value in said.items()) or self.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study as its file states it. `settings` are those it fixes, `nuisance` the values to be tuned over, and `path`
-    where `mode: path` walks to: `best` or an arm."""
+    """A study as its file states it.
+
+    `settings` are those it fixes, `nuisance` the values to be tuned over, and `path` where `mode: path` walks to: `best`
+    or an arm.
+    """
 
     name: str
     question: str
@@ -82,12 +87,12 @@ class Study:
 
 
 def available() -> list[str]:
-    """The names of the studies there are."""
+    """Return the names of the studies there are."""
     return sorted(path.stem for path in STUDIES.glob("*.yaml"))
 
 
 def load_study(name: str, *, folder: Path = STUDIES) -> Study:
-    """Reads and checks a study's file.
+    """Read and check a study's file.
 
     Raises:
         InputError: if there is no such study, or its file breaks a rule.
@@ -170,7 +175,7 @@ def _arms(where: str, content: Mapping[str, Any], published: Mapping[str, Any]) 
 
 
 def _arm(where: str, name: str, given: Any, published: Any) -> Arm:
-    """An arm is its settings, or holds them under `settings` beside a `reason`."""
+    """Return an arm, which is its settings, or holds them under `settings` beside a `reason`."""
     place = f"{where}: arm {name!r}"
     if _RESERVED.match(name):
         raise InputError(f"{place} needs another name; best, trial-, pareto-, step-, untrained and @ = , have a meaning.")
@@ -191,7 +196,7 @@ def _arm(where: str, name: str, given: Any, published: Any) -> Arm:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name is of letters of any script (with their marks), digits and what may stand between them."""
+    """Return whether a name is of letters of any script (with marks), digits, and what may stand between them."""
     known = all(one.isalnum() or one in _BESIDE_LETTERS or unicodedata.category(one).startswith("M") for one in name)
     return known and name[:1].isalnum() and " ".join(name.split()) == name
 
@@ -219,13 +224,13 @@ def _lists(where: str, given: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def _check_roles(where: str, study: Study) -> None:
-    """A parameter that were fixed or tuned, and varied besides, would make arms differ by more than they say."""
+    """Refuse a parameter that has two roles: arms would differ by more than they say."""
     varied = {key: f"arm {arm.name!r}" for arm in study.arms for key in arm.settings}
     varied |= dict.fromkeys(study.search.parameters if study.search else (), "search")
     roles = [(study.settings, "fixed"), (study.nuisance, "nuisance"), (varied, None)]
     for (first, name), (second, other) in itertools.combinations(roles, 2):
         for key in second:
-            if key in first:
+            if any(is_same_setting(key, one) for one in first):
                 raise InputError(f"{where}: {key} has one role, but is {name}, and {other or varied[key]} sets it too.")
     if study.nuisance and study.mode == "search":
         raise InputError(f"{where}: a search has no nuisance; put {', '.join(study.nuisance)} among search.parameters.")
@@ -236,12 +241,12 @@ def _crossed(lists: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
 
 
 def grid_name(one: Mapping[str, Any]) -> str:
-    """Settings as a word: `λ25-μ1`, `baselr0.2`."""
+    """Return settings as a word: `λ25-μ1`, `baselr0.2`."""
     return "-".join(f"{short_name(key)}{_shown(value)}".replace(" ", "") for key, value in one.items())
 
 
 def short_name(key: str) -> str:
-    """A setting without its sections, in the papers' symbol where it has one."""
+    """Return the name of a setting without its sections, or the papers' symbol where it has one."""
     name = key.removeprefix("pretrain.").removeprefix("augmentation.").rpartition(".")[2]
     return symbols().get(name, name.replace("_", " "))
 

@@ -19,7 +19,6 @@ from study.results.json_values import to_values
 from study.results.runs import RunResults, run_results
 from study.results.schema import StudyResults
 from study.runs.outcomes import PRUNED, REPEATABLE
-from study.runs.revision import current_commit
 from study.runs.store import Store
 from study.spec.plan import Cell
 from study.verification.replan import changes_since, is_same_run, replan
@@ -38,8 +37,8 @@ def certify(results: StudyResults, session: Session, *, runs: int, tolerance: fl
         results: of the session's study.
         session: says what today's code and parameters would run, and where.
         runs: how many, at most.
-        tolerance: an accuracy (a share, 0 to 1) may differ by this much and is still called reproduced; 0 asks for the
-            same bits.
+        tolerance: an accuracy (a share, 0 to 1) may differ by this much and is still called reproduced; 0 asks for the same
+            bits.
 
     Raises:
         InputError: if no reported run has an outcome, or none is a run of today's code and parameters.
@@ -67,7 +66,7 @@ def certify(results: StudyResults, session: Session, *, runs: int, tolerance: fl
         tolerance=tolerance,
         environment={"python": platform.python_version(), **machinery},
         same_machinery=all(results.environment.get(key) == value for key, value in machinery.items()),
-        commit=current_commit(),
+        code=next(iter(chosen.values())).run.identity.code,
         runs=(),
         sentence="",
     )

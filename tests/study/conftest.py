@@ -1,5 +1,6 @@
 """A project folder to run commands in, and workers that start at once."""
 
+import functools
 import json
 import os
 import shutil
@@ -222,6 +223,12 @@ QUICK = {
 }
 
 
+@functools.lru_cache
+def as_yaml(content: str) -> str:
+    """Return JSON as YAML; most projects have the same parameters."""
+    return yaml.safe_dump(json.loads(content))
+
+
 class Project:
     """A folder with a `params.yaml` whose profile `tiny` is the digits one made tiny, and the studies above."""
 
@@ -248,7 +255,7 @@ class Project:
         self._write(params)
 
     def _write(self, params: dict[str, Any]) -> None:
-        (self.folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+        (self.folder / "params.yaml").write_text(as_yaml(json.dumps(params)), encoding="utf-8")
 
     def start(self, *argv: str) -> ForkedCommand:
         """Starts `python -m study.ablate` with these arguments."""

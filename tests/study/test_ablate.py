@@ -21,7 +21,7 @@ def test_a_study_is_run_and_its_results_are_written(finished):
         (run,) = arm["runs"]
         assert len(run["history"]) == (0 if arm["is_control"] else 3)
         assert arm["summary"]["knn_5"]["mean"] == run["test"]["knn_5"]["top1"]
-        assert run["verdict"] and run["commit"] == "unknown"
+        assert run["verdict"] and run["commit"] is None  # timing.json has the commits
     assert len(list((finished.folder / "store" / "runs").iterdir())) == 3 + 4 + 1  # of both studies: they share `untrained`
     metrics = json.loads((finished.folder / "results/ablate/tiny/metrics.json").read_bytes())
     assert set(metrics) == {"nu-1", "nu-2", "untrained"} and metrics["nu-1"]["knn_20"] <= 1
@@ -83,6 +83,7 @@ def test_more_seeds_and_other_seeds_exclude_one_another(finished, trained, comma
     ("study", "key", "said"),
     [
         ("tiny", "pretrain.nu", "study 'tiny' varies it"),
+        ("tiny", "pretrain.vicreg.nu", "study 'tiny' varies it"),
         ("quest", "pretrain.mu", "study 'quest' varies it"),
         ("front", "pretrain.width", "study 'front' varies it"),
         ("tuned", "pretrain.base_lr", "study 'tuned' tunes it"),

@@ -1,5 +1,6 @@
 """Methods by name: each file here but the shared ones holds one."""
 
+import functools
 import importlib
 import pkgutil
 from typing import TYPE_CHECKING
@@ -14,7 +15,12 @@ _SHARED = ("base", "batch_statistics")
 
 def method_names() -> tuple[str, ...]:
     """Return the names of all methods, sorted; a method's name is its file's."""
-    return tuple(sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name not in _SHARED))
+    return _names_in(tuple(__path__))
+
+
+@functools.cache
+def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(one.name for one in pkgutil.iter_modules(folders) if one.name not in _SHARED))
 
 
 def method_class(name: str) -> "type[Method]":

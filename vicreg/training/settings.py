@@ -23,6 +23,7 @@ def setting(
     *,
     network: bool = False,
     start: bool = False,
+    cost: bool = False,
     untrained: Any = dataclasses.MISSING,
     only_on: str = "",
     effect: bool = True,
@@ -34,13 +35,17 @@ def setting(
     Args:
         network: it decides what the network is: runs that differ in it have different untrained controls, named by it.
         start: it decides where training starts from, so that an untrained network depends on it.
+        cost: it decides how long a step takes, as does all that decides what the network is.
         untrained: its value in the untrained control of a run, where that is not the run's own.
         only_on: the kind of device, `cpu` or `cuda`, on which alone it decides a result.
         effect: whether it decides a result at all.
         before: of a field that came later, the value that all runs had before; at it, no run gets another identity.
         called: of a switch of the network, what names of controls call it.
     """
-    metadata = {"network": network, "start": start or network, "only_on": only_on, "effect": effect, "called": called}
+    metadata = {
+        "network": network, "start": start or network, "cost": cost or network, "only_on": only_on, "effect": effect,
+        "called": called,
+    }  # fmt: skip
     given = {"untrained": untrained, "before": before}
     return dataclasses.field(metadata=metadata | {key: one for key, one in given.items() if one is not dataclasses.MISSING})
 
@@ -56,7 +61,7 @@ class PretrainSettings:
     """
 
     seed: int = setting(start=True)
-    method: str = setting(start=True)
+    method: str = setting(start=True, cost=True)
     method_settings: MethodSettings
     backbone: str = setting(network=True)
     stem: str = setting(network=True)
@@ -70,9 +75,9 @@ class PretrainSettings:
     epochs: int = setting(start=True, untrained=0)
     stop_after: int | None = setting(untrained=None)
     probe_every: int | None
-    batch_size: int
+    batch_size: int = setting(cost=True)
     drop_last: bool
-    optimizer: str
+    optimizer: str = setting(cost=True)
     base_lr: float
     lr_batch_size: int | None
     start_lr: float
@@ -84,10 +89,10 @@ class PretrainSettings:
     decay_bias_and_norm: bool
     adapt_bias_and_norm: bool
     precision: str = setting(network=True)
-    view_passes: str
-    compile: bool
-    graph: bool = setting(only_on="cuda")
-    threads: int = setting(start=True, only_on="cpu")
+    view_passes: str = setting(cost=True)
+    compile: bool = setting(cost=True)
+    graph: bool = setting(cost=True, only_on="cuda")
+    threads: int = setting(start=True, cost=True, only_on="cpu")
     checkpoint_every: int = setting(effect=False)
     views: tuple[ViewSettings, ViewSettings]
 
@@ -148,6 +153,7 @@ class PretrainSettings:
 
 _FIELDS = {field.name: field.metadata for field in dataclasses.fields(PretrainSettings)}
 NETWORK_FIELDS = tuple(name for name, says in _FIELDS.items() if says.get("network"))
+COST_FIELDS = tuple(name for name, says in _FIELDS.items() if says.get("cost"))
 NETWORK_SWITCHES = {name: says["called"] for name, says in _FIELDS.items() if says.get("called")}
 # What makes of any run its untrained control: the same network as its seed draws it.
 UNTRAINED = {name: says["untrained"] for name, says in _FIELDS.items() if "untrained" in says}

@@ -1,1 +1,1 @@
-"""Executors: where runs are carried out. `base` is the interface; each other module is one executor."""
+"""Executors, one a module, behind the interface in `base`."""

@@ -39,7 +39,8 @@ def cost_text(study: StudyResults, timing: Timing) -> str:
     if cost is None:
         return ""
     runs = timing.runs.values()
-    took = f"; {duration(sum(run.seconds for run in runs))} of training, all runs added up" if runs else ""
+    seconds = finite(run.seconds for run in runs)
+    took = f"; {duration(sum(seconds))} of training, all runs added up" if seconds else ""
     joules = sum(finite(run.joules for run in runs))
     used = f", {joules / 3.6e6:.2g} kWh by the device's own counter" if joules else ""
     pruned = study.search.pruned if study.search else None

@@ -10,6 +10,7 @@ import yaml
 
 from study.config.config import Config, config_from_values
 from study.config.load import SECTIONS, load_config, load_params
+from study.config.methods import keys_of
 from study.config.values import flatten, parse_setting
 from vicreg.errors import InputError
 from vicreg.views.settings import ViewSettings
@@ -30,7 +31,7 @@ def edited(tmp_path):
         params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
         change(params)
         path = tmp_path / "params.yaml"
-        path.write_text(yaml.safe_dump(params), encoding="utf-8")
+        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
         return path
 
     return write
@@ -45,6 +46,12 @@ def refusal(call, *arguments, **named) -> str:
     return message
 
 
+def given(sections) -> dict[str, Any]:
+    """Sections by dotted key, without the short spellings of a method's settings, which are null."""
+    short = {f"pretrain.{key}" for key in keys_of("vicreg")}
+    return {key: value for key, value in flatten(sections).items() if key not in short}
+
+
 # ---- the source paper's recipe
 
 
@@ -55,7 +62,8 @@ def test_the_cifar10_profile_is_the_source_papers_recipe(source):
     assert (recipe.optimizer, recipe.weight_decay) == ("lars", 1e-5)
     assert (recipe.base_lr, recipe.lr_batch_size) == (0.2, None)  # the rule: batch_size / 256 * base_lr
     assert (recipe.start_lr, recipe.end_lr) == (0.0, 0.002)
-    assert (recipe.lambda_, recipe.mu, recipe.nu) == (25, 25, 1)
+    weights = recipe.method_settings
+    assert (recipe.method, weights.lambda_, weights.mu, weights.nu) == ("vicreg", 25, 25, 1)
     assert [view.crop_scale for view in recipe.views] == [(0.2, 1.0)] * 2
     assert source.prepare.dataset == "cifar10"
 
@@ -68,7 +76,8 @@ def test_the_cifar10_profiles_linear_probe_is_the_source_papers(source):
 
 def test_where_the_paper_is_silent_the_authors_values_stand(source):
     recipe = source.pretrain
-    assert (recipe.convention, recipe.gamma, recipe.epsilon) == ("official", 1.0, 1e-4)
+    loss = recipe.method_settings
+    assert (loss.convention, loss.gamma, loss.epsilon) == ("official", 1.0, 1e-4)
     assert (recipe.momentum, recipe.lars_eta, recipe.drop_last) == (0.9, 0.001, True)
     assert (recipe.decay_bias_and_norm, recipe.adapt_bias_and_norm) == (False, False)
     assert recipe.view_passes == "separate"
@@ -77,7 +86,7 @@ def test_where_the_paper_is_silent_the_authors_values_stand(source):
 @pytest.mark.parametrize("profile", ["cifar10", "cifar100"])
 def test_the_papers_profiles_add_what_is_measured_to_the_baseline_and_change_nothing_of_it(profile):
     params = load_params(PARAMS)
-    baseline = flatten({section: params[section] for section in ("prepare", "pretrain", "evaluate", "project")})
+    baseline = given({section: params[section] for section in ("prepare", "pretrain", "evaluate", "project")})
     values = flatten(load_config(path=PARAMS, profile=profile).values)
     different = {key: values[key] for key, value in baseline.items() if values[key] != value}
     added = {"pretrain.probe_every": 1, "project.max_images": 10000}
@@ -93,7 +102,7 @@ def test_a_profile_is_the_baseline_but_for_its_own_differences(profile):
     params = load_params(PARAMS)
     differences = flatten(params["profiles"][profile])
     values = flatten(load_config(path=PARAMS, profile=profile).values)
-    baseline = flatten({section: params[section] for section in SECTIONS})
+    baseline = given({section: params[section] for section in SECTIONS})
     for key, value in baseline.items():
         assert values[key] == differences.get(key, value), key
     assert set(differences) <= set(baseline)
@@ -107,19 +116,38 @@ def test_the_profile_named_in_params_is_the_default(edited):
 
 def test_settings_lie_over_the_profile_which_lies_over_the_baseline(edited):
     def change(params):
-        params["pretrain"].update(mu=1, nu=1, epochs=30)
+        params["pretrain"].update(epochs=30)
+        params["pretrain"]["vicreg"].update(mu=1, nu=1)
         params["profiles"]["cifar10"]["pretrain"].update(nu=2, epochs=30)
         params["profiles"]["cifar10"]["evaluate"] = {"linear": {"lr": [0.5]}}
 
     config = load_config(path=edited(change), profile="cifar10", settings={"pretrain.epochs": 40})
-    assert (config.pretrain.mu, config.pretrain.nu, config.pretrain.epochs) == (1, 2, 40)
+    weights = config.pretrain.method_settings
+    assert (weights.mu, weights.nu, config.pretrain.epochs) == (1, 2, 40)
     assert (config.evaluate.linear.lr, config.evaluate.linear.momentum) == ((0.5,), 0.9)
+
+
+@pytest.mark.parametrize("key", ["pretrain.nu", "pretrain.vicreg.nu"])
+def test_a_setting_of_the_method_has_a_short_and_a_full_spelling(source, key):
+    config = source.with_settings({key: 7})
+    assert config.pretrain.method_settings.nu == 7 and config.by_key["pretrain.nu"] == config.recipe["pretrain.nu"] == 7
+
+
+@pytest.mark.parametrize("spellings", [("nu", "vicreg"), ("vicreg", "nu")])
+def test_the_short_spelling_wins_over_the_full_one_whichever_stands_first(edited, spellings):
+    values = {"nu": 3, "vicreg": {"nu": 2}}
+
+    def change(params):
+        for name in spellings:
+            params["profiles"]["cifar10"]["pretrain"][name] = values[name]
+
+    assert load_config(path=edited(change), profile="cifar10").pretrain.method_settings.nu == 3
 
 
 def test_with_settings_leaves_the_original_as_it_was(source):
     before = copy.deepcopy(source)
     changed = source.with_settings({"pretrain.nu": 7, "evaluate.linear.lr": [0.3], "pretrain.expander": [8]})
-    assert (changed.pretrain.nu, changed.evaluate.linear.lr, changed.pretrain.expander) == (7, (0.3,), (8,))
+    assert (changed.pretrain.method_settings.nu, changed.evaluate.linear.lr, changed.pretrain.expander) == (7, (0.3,), (8,))
     assert source == before and source.values == before.values
     changed.values["pretrain"]["augmentation"]["blur"] = 0.123
     assert source.values == before.values
@@ -131,7 +159,11 @@ def test_with_no_settings_it_is_the_same_config(source):
 
 def test_a_whole_number_is_taken_for_a_number_and_lists_become_tuples(source):
     config = source.with_settings({"pretrain.nu": 2, "pretrain.expander": [], "ablate.seeds": [3, 1]})
-    assert type(config.pretrain.nu) is float and config.pretrain.expander == () and config.ablate.seeds == (3, 1)
+    assert (
+        type(config.pretrain.method_settings.nu) is float
+        and config.pretrain.expander == ()
+        and config.ablate.seeds == (3, 1)
+    )
 
 
 def test_augmentation_overrides_its_preset_view_by_view(source):
@@ -175,7 +207,7 @@ def test_set_reads_values_as_params_would(text, key, value):
     [
         ("pretrain.weight_decay=1e-3", lambda config: config.pretrain.weight_decay == 0.001),
         ("pretrain.expander=[64, 32]", lambda config: config.pretrain.expander == (64, 32)),
-        ("pretrain.lambda=3", lambda config: config.pretrain.lambda_ == 3.0),
+        ("pretrain.lambda=3", lambda config: config.pretrain.method_settings.lambda_ == 3.0),
         (
             "evaluate.linear_cached.weight_decay=[1e-3, 0.1]",
             lambda config: config.evaluate.linear_cached_weight_decay == (0.001, 0.1),
@@ -250,7 +282,19 @@ def test_a_section_and_the_profile_are_no_parameters(source, key):
             "'evaluate.linear.epoch' is not a parameter; did you mean 'evaluate.linear.epochs'?",
         ),
         (lambda p: p["project"].pop("seed"), "params.yaml must give project.seed, but does not; restore it."),
-        (lambda p: p["pretrain"].pop("lambda"), "pretrain.lambda must be a number, but got None."),
+        (
+            lambda p: p["pretrain"]["vicreg"].pop("lambda"),
+            "params.yaml must give pretrain.vicreg.lambda, but does not; restore it.",
+        ),
+        (
+            lambda p: p["pretrain"]["vicreg"].update({"lambda": None}),
+            "pretrain.lambda must be a number, but got None.",
+        ),
+        (
+            lambda p: p["pretrain"]["vicreg"].update(gama=1),
+            "'pretrain.vicreg.gama' is not a parameter; did you mean 'pretrain.vicreg.gamma'?",
+        ),
+        (lambda p: p["pretrain"].pop("vicreg"), "section 'vicreg' of params.yaml must hold named values, but holds None."),
         (
             lambda p: p["pretrain"].update(augmentation="source"),
             "section 'augmentation' of params.yaml must hold named values, but holds 'source'.",
@@ -318,9 +362,7 @@ def test_an_impossible_value_is_refused_in_one_sentence(source, key: str, value:
 
 def test_an_unknown_profile_lists_the_known_ones():
     known = ", ".join(load_params(PARAMS)["profiles"])
-    assert refusal(load_config, path=PARAMS, profile="imagenet") == (
-        f"profile must be one of {known}, but got 'imagenet'."
-    )
+    assert refusal(load_config, path=PARAMS, profile="imagenet") == (f"profile must be one of {known}, but got 'imagenet'.")
 
 
 # ---- the file itself

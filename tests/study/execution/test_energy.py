@@ -96,7 +96,7 @@ def test_runs_of_a_device_that_does_not_tell_have_no_energy(tmp_path):
 
 
 def test_a_gpu_is_found_by_its_uuid_for_torch_may_number_gpus_otherwise(monkeypatch):
-    """NVML's second GPU is torch's first where CUDA_VISIBLE_DEVICES is 1. No GPU is needed: both libraries are stood in for."""
+    """NVML's second GPU is torch's first where CUDA_VISIBLE_DEVICES is 1. Both libraries are made up."""
     millijoules = {"GPU-first": 1e6, "GPU-second": 5e6}
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="second"))
     library = SimpleNamespace(

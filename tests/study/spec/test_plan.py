@@ -42,7 +42,8 @@ def test_every_arm_is_run_at_every_seed(tiny_config):
 def test_the_studys_settings_lie_between_the_profiles_and_the_arms(tiny_config):
     asked = study((Arm(name="a", settings={}), Arm(name="b", settings={"pretrain.nu": 5})), baseline="a",
                   settings={"pretrain.nu": 3, "pretrain.mu": 4})  # fmt: skip
-    found = {c.arm: c.run.config.pretrain for c in plan_of(tiny_config({"pretrain.mu": 9}), asked).cells if not c.is_control}
+    cells = plan_of(tiny_config({"pretrain.mu": 9}), asked).cells
+    found = {cell.arm: cell.run.config.pretrain.method_settings for cell in cells if not cell.is_control}
     assert (found["a"].nu, found["a"].mu, found["b"].nu, found["b"].mu) == (3, 4, 5, 4)
 
 

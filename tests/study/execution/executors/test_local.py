@@ -97,7 +97,8 @@ def test_on_leaving_the_executor_for_whatever_reason_no_worker_is_left(project):
     dataset, folder = obtain_dataset(config, store=project.store.root)
     study = load_study("tiny", folder=project.studies)
     cells = make_plan(study, config, data=dataset.digest, device=torch.device("cpu"), seeds=[0]).cells
-    with pytest.raises(ZeroDivisionError), LocalExecutor(workers=2, data=folder, store=project.store, device="cpu") as executor:
+    executor = LocalExecutor(workers=2, data=folder, store=project.store, device="cpu")
+    with pytest.raises(ZeroDivisionError), executor:
         for cell in cells[1:]:
             executor.submit(cell.run)
         assert executor.free == 0 and executor.active == [cell.run for cell in cells[1:]]

@@ -1,4 +1,4 @@
-"""The sections of methods in `params.yaml`, and the short spellings of their keys.
+"""The sections of methods in `params.yaml`, and short spellings of their keys.
 
 A method's own settings stand in the section of its name: `pretrain.vicreg.nu`. Those of the chosen method have a short
 spelling as well, `pretrain.nu`: on the command line, in a study's file, and in `params.yaml`, where null leaves it to the
@@ -72,6 +72,12 @@ def full_key(key: str, method: str) -> str:
     return f"pretrain.{method}.{name}" if section == "pretrain" and name in keys_of(method) else key
 
 
+def is_same_setting(key: str, other: str) -> bool:
+    """Return whether two dotted keys are one setting: the same key, or the short and the full spelling of it."""
+    short, full = sorted((key, other), key=lambda one: one.count("."))
+    return key == other or any(full == full_key(short, method) for method in method_names())
+
+
 def method_settings(pretrain: Mapping[str, Any]) -> tuple[str, MethodSettings, dict[str, Any]]:
     """Return the chosen method of a section `pretrain`, its settings, and the section without those of methods.
 
@@ -84,6 +90,9 @@ def method_settings(pretrain: Mapping[str, Any]) -> tuple[str, MethodSettings, d
         if key not in keys_of(method):
             known = [f"pretrain.{method}.{name}" for name in keys_of(method)]
             raise InputError(unknown_key(f"pretrain.{method}.{key}", known))
+    for key in keys_of(method):
+        if key not in own:
+            raise InputError(f"params.yaml must give pretrain.{method}.{key}, but does not; restore it.")
     kind = method_class(method).Settings
     names = {field.name.rstrip("_"): field.name for field in dataclasses.fields(kind)}
     settings = make_settings(kind, {names[key]: value for key, value in own.items()}, "pretrain")

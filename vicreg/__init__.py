@@ -1,7 +1,7 @@
 """VICReg and other self-supervised methods, and what it takes to study them.
 
-The names below are the public ones; each is documented where it is defined. They are imported when they are first used, so that
-`import vicreg` alone costs nothing.
+The names below are the public ones; each is documented where it is defined. They are imported on first use, so that
+`import vicreg` alone does not import torch.
 """
 
 import importlib
@@ -43,8 +43,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "LARS", "Coefficients", "InputError", "Method", "collapse_metrics", "diagnose_collapse", "effective_coefficients", "encode",
-    "evaluate", "load_dataset", "load_encoder", "method_class", "method_names", "pretrain", "rankme", "two_views", "vicreg_loss",
+    "LARS", "Coefficients", "InputError", "Method", "collapse_metrics", "diagnose_collapse", "effective_coefficients",
+    "encode", "evaluate", "load_dataset", "load_encoder", "method_class", "method_names", "pretrain", "rankme", "two_views",
+    "vicreg_loss",
 ]  # fmt: skip
 
 

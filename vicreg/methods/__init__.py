@@ -1,4 +1,8 @@
-"""Methods by name: each file here but the shared ones holds one."""
+"""Self-supervised methods by name, one file each.
+
+To add a method, write one file here with a subclass of `vicreg.methods.base.Method` and its `Settings`. Give it a section of
+its name under `pretrain` in `params.yaml`. Nothing else is edited; README.md in this folder has an example.
+"""
 
 import functools
 import importlib
@@ -10,11 +14,12 @@ from vicreg.errors import InputError
 if TYPE_CHECKING:
     from vicreg.methods.base import Method
 
+# What methods share. Every other module of this folder is a method.
 _SHARED = ("base", "batch_statistics")
 
 
 def method_names() -> tuple[str, ...]:
-    """Return the names of all methods, sorted; a method's name is its file's."""
+    """Return the names of all methods, sorted. A method's name is its file's."""
     return _names_in(tuple(__path__))
 
 
@@ -24,10 +29,11 @@ def _names_in(folders: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def method_class(name: str) -> "type[Method]":
-    """Return the class of a method.
+    """Return the class of a method: the one subclass of `Method` that its file defines.
 
     Raises:
         InputError: for a name that no file here has.
+        ValueError: where the file defines no method, or several.
     """
     from vicreg.methods.base import Method
 

@@ -1,8 +1,8 @@
 """The interface of a method: networks, a loss of views, and what it logs.
 
-A method is one file in this folder. The loop, the views, the optimiser, the probes and the collapse metrics know this interface
-alone. Whatever a method remembers between steps (a teacher, a queue, prototypes) is a parameter or a buffer: checkpoints,
-resuming, moves to a device and graph capture then need nothing of their own.
+The loop, the views, the optimiser, the probes and the collapse metrics know this interface alone. Whatever a method keeps
+between steps (a teacher, a queue, prototypes) must be a parameter or a buffer. Checkpoints, resuming, moves to a device and
+CUDA graphs then need no code of the method's own.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from vicreg.models.resnet import ResNet
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """How a number that a method logs each epoch is shown: the panel's title, a logarithmic axis or not, and its unit."""
+    """How reports show a number that a method logs each epoch: the panel's title, its axis, and its unit."""
 
     title: str
     log_axis: bool = False
@@ -27,10 +27,10 @@ class Term:
 
 
 class Loss(NamedTuple):
-    """What a step needs of a method.
+    """What a method's loss returns to a step.
 
-    `total` is the scalar to differentiate. `terms` are detached scalars by the names of the method's `TERMS`. `embeddings` (N, d_z)
-    are those of the first view, whose standard deviations are logged.
+    `total` is the scalar to differentiate. `terms` are detached scalars by the names of the method's `TERMS`. `embeddings`
+    (N, d_z) are those of the first view; a step logs their standard deviations.
     """
 
     total: Tensor
@@ -40,14 +40,17 @@ class Loss(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSettings:
-    """A method's own section of `params.yaml`; each method has a subclass. Field names end in `_` where Python reserves them.
+    """A method's own section of `params.yaml`; each method has a subclass.
 
-    A subclass raises InputError for a value that no run can have. A field's metadata may hold `symbol`, as labels write it.
+    A field's name ends in `_` where Python reserves the word: `lambda_`. Its metadata may hold `symbol`, which labels show.
+    A subclass raises InputError for a value that no run can have.
     """
 
     def effective(self, *, dimension: int) -> dict[str, float]:
-        """Return the settings in the units of the loss, by name, for embeddings of width `dimension`; empty where they are the
-        same."""
+        """Return the settings in the units of the loss, by name, for embeddings of width `dimension`.
+
+        Empty where a setting's value is in these units already.
+        """
         return {}
 
 
@@ -55,16 +58,16 @@ class Method(JointEmbedding):
     """A backbone, an expander and a loss; subclasses add what their paper adds.
 
     Args:
-        backbone: images (N, C, H, W) -> representations (N, d_y).
-        expander: output sizes of its linear layers.
-        batchnorm: whether BatchNorm stands between them.
-        settings: the method's own.
+        backbone: maps images (N, C, H, W) to representations (N, d_y).
+        expander: output sizes of the expander's linear layers.
+        batchnorm: whether BatchNorm stands between these layers.
+        settings: the method's own, of its class `Settings`.
         view_passes: how two views go through the network, one of `VIEW_PASSES`.
     """
 
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
-    TERMS: ClassVar[Mapping[str, Term]] = {}  # what `loss` logs beside the total
-    VIEWS: ClassVar[int] = 2  # how many views of an image `loss` takes
+    TERMS: ClassVar[Mapping[str, Term]] = {}  # what `loss` logs beside the total, by name
+    VIEWS: ClassVar[int] = 2  # views of each image that `loss` takes
 
     def __init__(
         self,
@@ -85,36 +88,43 @@ class Method(JointEmbedding):
         return self._embed_views(view, view_prime, passes=self.view_passes)
 
     def compile_networks(self) -> None:
-        """Compile the networks' part of the step with `torch.compile`; the loss stays as it is."""
-        # What an earlier run of this process compiled must neither be used for other shapes nor use up the number of variants
-        # torch keeps, beyond which it falls back to the eager step without an error.
+        """Compile the networks' forward pass with `torch.compile`; the loss stays eager."""
+        # Forget what an earlier run of this process compiled: it is for other shapes, and torch keeps a limited number of
+        # variants, beyond which it takes the eager step without an error.
         torch._dynamo.reset()
         self._embed_views = torch.compile(self.embed_views, dynamic=False)
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
-        """Return the loss of `VIEWS` views of a batch, each (N, C, H, W).
+        """Return the loss of a batch.
 
-        It may be called under autocast: statistics of the batch are computed in float32 at least. No value on the device may be
-        read by the host, so that a CUDA graph can hold the step. `progress` is a scalar tensor in [0, 1], the share of training done.
+        It may be called under autocast, and computes statistics of the batch in float32 at least. It must not copy a value
+        from the device to the host (`item`, `if tensor`), so that a CUDA graph can hold the step.
+
+        Args:
+            views: `VIEWS` views of the same images, each (N, C, H, W), normalised.
+            progress: the share of training done, a scalar tensor in [0, 1].
         """
         raise NotImplementedError
 
     def after_step(self, *, progress: Tensor) -> None:
-        """Update what the method remembers, after the optimiser's step: a teacher, a queue."""
+        """Update what the method keeps between steps (a teacher, a queue), after the optimiser's step.
+
+        `progress` is as in `loss`; momentum and temperature that change in training are functions of it.
+        """
 
     def reset_state(self, generator: torch.Generator) -> None:
-        """Draw what the method adds to the network, or copy it, once every layer has its first weights."""
+        """Draw or copy the initial state that the method adds, once every layer has its initial weights."""
 
     def coefficients(self) -> dict[str, float]:
-        """Return the weight of each term in the total, by its name in `TERMS`; terms that no fixed weight multiplies are left out."""
+        """Return the weight of each term in the total, by its name in `TERMS`; terms without a fixed weight are left out."""
         return {}
 
     @property
     def target_std(self) -> float | None:
-        """The standard deviation that the loss drives each embedding dimension to; None where it leaves their scale free."""
+        """The standard deviation to which the loss drives each embedding dimension; None where it sets no scale."""
         return None
 
 
 def describe_terms(method: type[Method]) -> dict[str, dict[str, Any]]:
-    """Return the terms of a method as JSON values, by name."""
+    """Return a method's `TERMS` as JSON values, by name."""
     return {name: dataclasses.asdict(term) for name, term in method.TERMS.items()}

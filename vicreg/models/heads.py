@@ -1,4 +1,4 @@
-"""The expander (projector): linear layers from representations to embeddings."""
+"""The expander (projector), which maps representations to embeddings."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,13 @@ from vicreg.models.view_batchnorm import ViewBatchNorm1d
 
 
 def build_expander(dimension: int, sizes: Sequence[int], *, batchnorm: bool = True) -> nn.Sequential:
-    """Linear, BatchNorm, ReLU for every size but the last, then Linear without bias (as the authors' `Projector`).
+    """Return an expander, (N, dimension) -> (N, sizes[-1]).
+
+    It is Linear, BatchNorm and ReLU for every size but the last, then Linear without bias, as the authors' `Projector`
+    (github.com/facebookresearch/vicreg).
 
     Args:
-        dimension: of the representations it reads.
+        dimension: d_y, the width of the representations it takes.
         sizes: output sizes of its linear layers: three times 8192 in the original paper, three times 2048 in the source
             paper; `[]` gives no expander, `[n]` a linear one.
         batchnorm: whether BatchNorm stands between the layers.

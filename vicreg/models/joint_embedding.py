@@ -1,4 +1,4 @@
-"""The networks that methods share: a backbone gives representations, an expander embeddings."""
+"""The networks that methods share: a backbone and an expander."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -42,12 +42,12 @@ class JointEmbedding(nn.Module):
         return representations, self.expander(representations)
 
     def encode(self, images: Tensor) -> Encoded:
-        """Return representations and embeddings of images (N, C, H, W), normalised already, in the module's present mode."""
+        """Return representations and embeddings of normalised images (N, C, H, W), in the mode the module is in."""
         representations, embeddings = self(images.contiguous(memory_format=torch.channels_last))
         return Encoded(representations.float(), embeddings.float())
 
     def embed_views(self, view: Tensor, view_prime: Tensor, *, passes: str) -> tuple[Tensor, Tensor]:
-        """The embeddings (N, d_z) of two views (N, C, H, W) of the same images; `passes` is one of `VIEW_PASSES`."""
+        """Return the embeddings (N, d_z) of two views (N, C, H, W) of the same images; `passes` is of `VIEW_PASSES`."""
         if passes == "separate":
             with shared_live_taps(self):
                 return self(view)[1], self(view_prime)[1]
@@ -76,7 +76,14 @@ def build_model(
 ) -> Network:
     """Return a network on the CPU with weights drawn from `generator`; torch's global random state is left alone.
 
-    `make` is the class to build, and `arguments` are what it takes beside a backbone and an expander.
+    Args:
+        architecture, stem, width, in_channels: the backbone's, as `ResNet` takes them.
+        expander: output sizes of the expander's linear layers.
+        batchnorm: whether BatchNorm stands between these layers.
+        generator: on the CPU.
+        zero_init_residual: whether the last BatchNorm of each residual block starts with a weight of 0.
+        make: the class of the network.
+        arguments: what `make` takes beside a backbone and an expander.
     """
     with torch.device("meta"):
         backbone = ResNet(architecture=architecture, stem=stem, width=width, in_channels=in_channels)

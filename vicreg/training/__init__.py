@@ -1,1 +1,1 @@
-"""TODO"""
+"""Pretraining: the loop, a step, batches of views, checkpoints and settings."""

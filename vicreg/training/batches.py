@@ -1,8 +1,7 @@
-"""What a step is fed: an epoch's batches as pairs of random views, made on the device, several batches at a time.
+"""An epoch's batches of random views, made on the device, several batches at once.
 
-Every random number is the host's, from one counted stream a view that is read image by image. So a seed gives the same
-batches and, to rounding, the same views on any device and however many batches are made at once, and the device is never
-waited for.
+All random numbers are drawn on the host, image by image, from one stream a view. A seed therefore gives the same batches
+and, to rounding, the same views on any device, however many batches are made at once. Nothing waits for the device.
 """
 
 from collections.abc import Iterator
@@ -15,9 +14,9 @@ from vicreg.randomness import make_generator
 from vicreg.training.settings import PretrainSettings
 from vicreg.views.pipeline import two_views
 
-# Bytes of one view that are made at once. On a CPU about what its second-level cache holds (1 MiB: small batches are made
-# several at a time, of larger ones each by itself). On a GPU enough work to hide some hundred launches.
-_AT_ONCE = {"cpu": 2**20, "cuda": 2**28}
+# Bytes of one view that are made at once. On a CPU about what its second-level cache holds, 1 MiB: several small batches, or
+# one large one. On a GPU enough work to hide some hundred kernel launches.
+BYTES_AT_ONCE = {"cpu": 2**20, "cuda": 2**28}
 
 
 def epoch_of_views(
@@ -31,14 +30,20 @@ def epoch_of_views(
     steps: int,
     views: int = 2,
 ) -> Iterator[tuple[Tensor, ...]]:
-    """The epoch's batches in order: so many views each, (batch_size, C, size, size) float32 on `device`, channels last.
+    """Yield an epoch's batches in order, each as a tuple of views.
+
+    A view is (batch_size, C, size, size), float32 on `device`, channels last.
 
     Args:
+        settings: of the run: its seed, batch size and two kinds of views.
+        dataset: its channels' mean and standard deviation normalise the views.
         images: the training images (N, C, H, W) uint8, where `vicreg.training.memory.place` put them.
+        device: where views are made.
         size: side of a view, pixels.
         epoch: counted from 0; it decides the permutation and the views.
-        steps: how many batches are taken; the last may be short.
-        views: of each image. The settings' two kinds take turns, and each view has a stream of random numbers of its own.
+        steps: the number of batches; the last may be short.
+        views: how many of each image. They are of the settings' first and second kind in turn, each with its own stream of
+            random numbers, so the first two are the same for any number.
     """
     order = torch.randperm(len(images), generator=make_generator(settings.seed, "order", epoch))
     order = order[: steps * settings.batch_size]
@@ -59,4 +64,4 @@ def epoch_of_views(
 
 def _batches_at_once(settings: PretrainSettings, images: Tensor, device: torch.device, size: int) -> int:
     bytes_of_batch = 4 * settings.batch_size * images.shape[1] * size**2
-    return max(1, _AT_ONCE.get(device.type, _AT_ONCE["cuda"]) // bytes_of_batch)
+    return max(1, BYTES_AT_ONCE.get(device.type, BYTES_AT_ONCE["cuda"]) // bytes_of_batch)

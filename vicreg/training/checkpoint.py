@@ -1,9 +1,8 @@
-"""Checkpoints: written whole or not at all, checked when read, and read without running code from the file.
+"""Checkpoints: written atomically, checked when read, never unpickled.
 
-A checkpoint is a folder with the weights (`model.safetensors`), the rest of the training state (`state.safetensors`),
-the log so far (`history.json`) and a manifest with the SHA-256 of each and the identity of the run it belongs to. The
-folder is filled under another name, flushed to disk and renamed, so a run killed at any moment leaves either the
-previous checkpoint or the new one.
+A checkpoint is a folder with the weights (`model.safetensors`), the optimiser's buffers (`state.safetensors`) and the log
+so far (`history.json`). Its manifest holds the SHA-256 of each file and the identity of the run. The folder is filled under
+another name, flushed to disk and renamed. A run killed at any moment leaves either the previous checkpoint or the new one.
 """
 
 import hashlib
@@ -27,7 +26,7 @@ _FILES = ("model.safetensors", "state.safetensors", "history.json")
 
 
 class Checkpoint(NamedTuple):
-    """What a run needs to go on after `epoch` epochs."""
+    """The state of a run after `epoch` epochs, from which training resumes."""
 
     epoch: int
     weights: dict[str, Tensor]
@@ -36,12 +35,16 @@ class Checkpoint(NamedTuple):
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
-    """Writes a module's state dict as safetensors, atomically."""
+    """Write a module's state dict as safetensors, atomically.
+
+    Raises:
+        InputError: where the disk is full or may not be written.
+    """
     write_atomically(path, dump_tensors(_contiguous(model.state_dict())))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Reads a safetensors file.
+    """Return the tensors of a safetensors file, by name, on the CPU.
 
     Raises:
         InputError: if the file is missing or is not a whole safetensors file.
@@ -57,7 +60,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def save_checkpoint(
     folder: Path, *, identity: str, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]
 ) -> Path:
-    """Writes the checkpoint of `len(history)` epochs into `folder` and removes the earlier ones.
+    """Write the checkpoint of `len(history)` epochs into `folder`, remove the earlier ones, and return its path.
 
     Raises:
         InputError: where the disk is full or may not be written; the previous checkpoint is then untouched.
@@ -96,13 +99,13 @@ def save_checkpoint(
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the most epochs in `folder`, or None."""
+    """Return the checkpoint of the most epochs in `folder`, or None where it holds none."""
     folders = _folders(folder)
     return folders[-1] if folders else None
 
 
 def load_checkpoint(path: Path, *, identity: str) -> Checkpoint:
-    """Reads one checkpoint and checks every byte of it against its manifest.
+    """Return a checkpoint, each file of it checked against the manifest's SHA-256.
 
     Raises:
         InputError: if it is incomplete or altered, or belongs to a run of another identity.
@@ -135,10 +138,10 @@ def load_checkpoint(path: Path, *, identity: str) -> Checkpoint:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Puts buffers saved by `save_checkpoint` back; the hyper-parameters stay the optimiser's own.
+    """Give an optimiser the buffers of `Checkpoint.optimizer`; it keeps its own hyper-parameters.
 
-    A buffer gets its parameter's memory layout, as it had before: of mixed layouts torch's updates are slower, and no
-    one promises the same last bit.
+    Each buffer gets its parameter's memory layout, which it had in training. With mixed layouts torch's updates are slower
+    and may differ in the last bit.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}

@@ -1,4 +1,7 @@
-"""What a run costs, counted and not timed: a search by cost then takes the same path on every machine."""
+"""What a run costs in operations, counted from shapes.
+
+A count is the same on every machine where a time is not, so a search by cost takes the same steps everywhere.
+"""
 
 import functools
 
@@ -18,12 +21,12 @@ _FORWARD_AND_BACKWARD = 3
 
 
 def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
-    """Operations (a multiplication with its addition counts as 2) of the network's convolutions and linear layers over a
-    whole run: three forward passes for each view of each image of each step.
+    """Return the operations of the network's convolutions and linear layers in a whole run.
 
-    It leaves out what is small beside these or depends on how they are computed: drawing the views, BatchNorm and other
-    element-wise work, the loss (its covariance takes about 2 d min(n, d) operations an image and view at batch size n),
-    the optimiser, minimal filtering's savings, and all measuring after training.
+    A multiplication with its addition counts as 2. Each view of each image of each step counts as three forward passes.
+    Left out is what is small beside these: drawing views, element-wise work, the loss and the optimiser. (VICReg's
+    covariance takes about 2 d min(n, d) operations an image and view at batch size n.) So is what depends on how
+    convolutions are computed, minimal filtering's savings, and all measuring after training.
     """
     images = dataset.train.images
     epochs = settings.trained_epochs
@@ -38,7 +41,13 @@ def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
 
 @functools.cache
 def forward_operations(backbone: str, stem: str, width: int, expander: tuple[int, ...], channels: int, size: int) -> int:
-    """Operations of one image's forward pass, from the shapes alone: nothing is computed on the `meta` device."""
+    """Return the operations of one image's forward pass, counted on the `meta` device, where nothing is computed.
+
+    Args:
+        backbone, stem, width, expander: as in `PretrainSettings`.
+        channels: of the image.
+        size: side of the image, pixels.
+    """
     with torch.device("meta"):
         network = ResNet(architecture=backbone, stem=stem, width=width, in_channels=channels)
         model = JointEmbedding(backbone=network, expander=expander).eval()

@@ -8,13 +8,19 @@ from torch import Tensor
 from vicreg.methods.base import Method
 from vicreg.training.step import TrainStep
 
-_WARM_UP = 3  # steps before a capture, as torch's notes on CUDA graphs ask: libraries allocate and choose in the first ones
+# Eager steps before a capture, as torch's notes on CUDA graphs ask for: in the first ones libraries allocate memory and
+# choose their kernels, which a capture cannot hold.
+_WARM_UP = 3
 
 
 class GraphedStep:
-    """The same step captured once as a CUDA graph and replayed: the same kernels, without the cost of launching each.
+    """A `TrainStep` captured as a CUDA graph: the same kernels, without the cost of launching each.
 
-    A batch of another size than the captured one, the short last of an epoch, takes the eager step.
+    A batch of another size than the captured one, such as an epoch's short last one, takes the eager step.
+
+    Args:
+        step: the step to capture. Its state is the same afterwards.
+        views: a full batch, (N, C, H, W) each; a replay needs this shape.
     """
 
     def __init__(self, step: TrainStep, *views: Tensor) -> None:
@@ -36,13 +42,16 @@ class GraphedStep:
 
     @property
     def totals(self) -> Tensor:
+        """The sums of the step's metrics since `reset`, float64, on the device."""
         return self._step.totals
 
     @property
     def model(self) -> Method:
+        """The method that is trained."""
         return self._step.model
 
     def __call__(self, *views: Tensor, learning_rate: float, progress: float = 0.0) -> None:
+        """Take a step on views (N, C, H, W); `progress` is the share of training done, in [0, 1]."""
         if views[0].shape != self._views[0].shape:
             self._step(*views, learning_rate=learning_rate, progress=progress)
             return
@@ -52,11 +61,12 @@ class GraphedStep:
         self._graph.replay()
 
     def reset(self) -> None:
+        """Start an epoch: set training mode, and the sums to 0."""
         self._step.reset()
 
 
 def snapshot(step: TrainStep) -> dict[str, Any]:
-    """Copies of all that a step changes."""
+    """Return copies of everything that a step changes: weights, statistics, the optimiser's buffers, the sums."""
     return {
         "model": {name: value.detach().clone() for name, value in step.model.state_dict().items()},
         "optimizer": {
@@ -69,8 +79,10 @@ def snapshot(step: TrainStep) -> dict[str, Any]:
 
 @torch.no_grad()
 def restore(step: TrainStep, before: dict[str, Any]) -> None:
-    """Puts a snapshot back in place, where a captured graph looks for it. What the optimiser has made since then is set
-    to 0, which is where its first step starts from."""
+    """Copy a snapshot back into the step's own tensors, whose addresses a captured graph holds.
+
+    Buffers that the optimiser has made since the snapshot are set to 0, the value they have before its first step.
+    """
     for name, value in step.model.state_dict().items():
         value.copy_(before["model"][name])
     for parameter, state in step.optimizer.state.items():

@@ -1,8 +1,8 @@
 """Pretraining: the loop that turns settings and images into an encoder.
 
-for each epoch:  a permutation of the images, cut into batches, two views of each (feed.py)
+for each epoch:  a permutation of the images, cut into batches, views of each (batches.py)
     for each batch:  views -> model -> loss -> gradients -> optimiser (step.py), at the schedule's learning rate
-    a line of the log; a look at the held-out images for signs of collapse; a checkpoint
+    a record of the log, with collapse metrics of held-out images; a checkpoint
 """
 
 import math
@@ -36,13 +36,13 @@ from vicreg.training.setup import (
 )
 from vicreg.training.step import TrainStep, step_metric_names
 
-# The k-NN that is logged while training (`probe_every`): arXiv 1805.01978's temperature, and the smaller usual k, since
-# its bank holds `HELD_OUT_IMAGES` of the training images.
+# The k-NN that is logged while training (`probe_every`). The temperature is that of arXiv 1805.01978. k is the smaller of
+# the usual two, 20 and 200, since the bank holds `HELD_OUT_IMAGES` of the training images alone.
 _PROBE_NEIGHBOURS, _PROBE_TEMPERATURE = 20, 0.07
 
 
 class Diverged(RuntimeError):
-    """The loss or a gradient became infinite or not a number; the message says in which epoch."""
+    """The loss, a gradient or the network stopped being finite; the message names the epoch."""
 
 
 class Pretrained(NamedTuple):
@@ -62,21 +62,21 @@ def pretrain(
     on_epoch: Callable[[dict[str, Any]], None] = lambda record: None,
     start: Mapping[str, Tensor] | None = None,
 ) -> Pretrained:
-    """Trains a model, or goes on where `folder` holds a checkpoint of the same run.
+    """Train a model, or go on where `folder` holds a checkpoint of the same run.
 
     Args:
         settings: of the run.
-        dataset: its `train` split is trained on; its `validation` split is only looked at.
+        dataset: its `train` split is trained on; its `validation` split is only measured.
         device: where data, views and model live.
         folder: for checkpoints.
         identity: digest of the run; a checkpoint of another run is refused.
-        on_epoch: called with each epoch's record, after its checkpoint is on disk where it has one (`checkpoint_every`);
-            what it raises ends the run there.
-        start: the backbone's state dict to start from, where the settings name `weights`; else drawn from the seed.
+        on_epoch: called with each epoch's record. Where the epoch has a checkpoint (`checkpoint_every`), that is on disk
+            before. An exception that it raises ends the run.
+        start: the backbone's state dict to start from, where the settings name `weights`; None where they are drawn.
 
     Raises:
         InputError: for settings that do not fit the data, an unreadable checkpoint, or a full disk.
-        Diverged: when the loss stops being finite. The last finite epoch's checkpoint is kept.
+        Diverged: when the loss or the network stops being finite. The last finite checkpoint is kept.
     """
     assert (settings.weights is None) == (start is None), "weights are handed on by whoever reads them"
     set_deterministic(settings)
@@ -123,8 +123,22 @@ def train_epoch(
     epoch: int,
     steps: int,
 ) -> tuple[dict[str, Any], TrainStep | GraphedStep]:
-    """One pass over `images` (N, C, H, W), uint8: the epoch's means of the step's metrics, and the step to go on
-    with, which on a GPU is captured as a graph at the first full batch."""
+    """Train an epoch; return the means of the step's metrics, and the step to train the next epoch with.
+
+    On a GPU that is the step captured as a graph, at the first full batch, unless the settings have no graph.
+
+    Args:
+        settings: of the run.
+        dataset: whose channel statistics normalise the views.
+        step: a step on the model, captured or not.
+        images: the training images (N, C, H, W), uint8.
+        device: where views and model live.
+        epoch: counted from 0.
+        steps: the number of batches.
+
+    Raises:
+        Diverged: where a mean is not finite.
+    """
     step.reset()
     batches = epoch_of_views(
         settings, dataset, images, device=device, size=view_size(settings, images), epoch=epoch, steps=steps,
@@ -147,10 +161,12 @@ def train_epoch(
 
 
 def watch(settings: PretrainSettings, dataset: Dataset, model: Method, images: Tensor, *, epoch: int) -> dict[str, Any]:
-    """The cheap collapse metrics of a fixed held-out set, unaugmented, in eval mode, for both spaces.
+    """Return the quick collapse metrics of held-out images, for representations and embeddings.
+
+    The images (N, C, H, W) uint8 are not augmented, and the model is in eval mode.
 
     Raises:
-        Diverged: where the epoch's last step left a weight or an embedding that is not finite, which no loss has seen.
+        Diverged: where a weight or an embedding is not finite. After an epoch's last step no loss shows it.
     """
     encoded = encode(model, images, size=view_size(settings, images), mean=dataset.mean, std=dataset.std, batch_size=512)
     if not all(bool(tensor.isfinite().all()) for tensor in (*encoded, *model.state_dict().values())):
@@ -162,8 +178,11 @@ def watch(settings: PretrainSettings, dataset: Dataset, model: Method, images: T
 
 
 def probe(settings: PretrainSettings, dataset: Dataset, model: Method, *, device: torch.device) -> float:
-    """Top-1 of a weighted k-NN of representations on the held-out images, in 0 to 1, from a fixed part of the training
-    images: how accuracy grows while training, at a fraction of an epoch's cost. Test images have no part in it."""
+    """Return the top-1 accuracy of a weighted k-NN of representations on validation images, in [0, 1].
+
+    Its neighbours are a fixed part of the training images, so it takes a fraction of an epoch's time. Test images are not
+    used.
+    """
     bank = evenly_spread(len(dataset.train.images), HELD_OUT_IMAGES)
     queries = evenly_spread(len(dataset.validation.images), HELD_OUT_IMAGES)
     size = view_size(settings, dataset.train.images)

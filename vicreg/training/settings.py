@@ -1,6 +1,6 @@
-"""Everything that decides the result of one pretraining run, named, typed and checked.
+"""The settings of one pretraining run, typed and checked.
 
-A field says of itself what else must know it (`setting`): no other list of field names is kept anywhere.
+The metadata of a field (`setting`) says which results depend on it, so there is no second list of field names.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from vicreg.views.settings import ViewSettings
 
 OPTIMIZERS = ("lars", "sgd", "adamw")
 PRECISIONS = ("float32", "bfloat16")
-NORMALISATIONS = ("data", "imagenet")  # what pixels are normalised by: the train split's own statistics, or ImageNet's
+NORMALISATIONS = ("data", "imagenet")  # channel statistics that normalise pixels: of the train split, or of ImageNet
 
 
 def setting(
@@ -33,14 +33,14 @@ def setting(
     """Declare a field of `PretrainSettings`.
 
     Args:
-        network: it decides what the network is: runs that differ in it have different untrained controls, named by it.
-        start: it decides where training starts from, so that an untrained network depends on it.
-        cost: it decides how long a step takes, as does all that decides what the network is.
+        network: whether it shapes the network. Runs that differ in it have different untrained controls, named by it.
+        start: whether the initial network depends on it, and so an untrained control.
+        cost: whether the time of a step depends on it. It does on whatever shapes the network.
         untrained: its value in the untrained control of a run, where that is not the run's own.
-        only_on: the kind of device, `cpu` or `cuda`, on which alone it decides a result.
-        effect: whether it decides a result at all.
-        before: of a field that came later, the value that all runs had before; at it, no run gets another identity.
-        called: of a switch of the network, what names of controls call it.
+        only_on: the one kind of device, `cpu` or `cuda`, on which a result depends on it; empty for both.
+        effect: whether any result depends on it.
+        before: for a field added later, the value that all earlier runs had. At this value it is no part of an identity.
+        called: for a switch of the network, its name in the names of controls.
     """
     metadata = {
         "network": network, "start": start or network, "cost": cost or network, "only_on": only_on, "effect": effect,
@@ -52,9 +52,9 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings:
-    """The settings of one run, `params.yaml`'s section `pretrain` with the presets filled in; see there for each.
+    """The settings of one run: the section `pretrain` of `params.yaml`, which explains each, with presets filled in.
 
-    `method_settings` are those of the section that bears the method's name.
+    `method_settings` come from the section with the method's name.
 
     Raises:
         InputError: for a value that no run can have.
@@ -137,17 +137,17 @@ class PretrainSettings:
 
     @property
     def embedding_dimension(self) -> int:
-        """d of the embeddings: the expander's, or the backbone's where there is none."""
+        """The width d of the embeddings: the expander's, or the backbone's where there is no expander."""
         return self.expander[-1] if self.expander else feature_dimension(self.backbone, width=self.width)
 
     @property
     def effective(self) -> dict[str, float]:
-        """The method's own settings in the units of its loss, by name; empty where they are the same."""
+        """The method's own settings in the units of its loss, by name; empty where they are in these already."""
         return self.method_settings.effective(dimension=self.embedding_dimension)
 
     @property
     def trained_epochs(self) -> int:
-        """The epochs that are trained: the schedule's, or its first `stop_after`."""
+        """The number of epochs that are trained: all of the schedule, or its first `stop_after`."""
         return self.epochs if self.stop_after is None else self.stop_after
 
 
@@ -155,14 +155,18 @@ _FIELDS = {field.name: field.metadata for field in dataclasses.fields(PretrainSe
 NETWORK_FIELDS = tuple(name for name, says in _FIELDS.items() if says.get("network"))
 COST_FIELDS = tuple(name for name, says in _FIELDS.items() if says.get("cost"))
 NETWORK_SWITCHES = {name: says["called"] for name, says in _FIELDS.items() if says.get("called")}
-# What makes of any run its untrained control: the same network as its seed draws it.
+# The settings that turn a run into its untrained control, the same network with its initial weights.
 UNTRAINED = {name: says["untrained"] for name, says in _FIELDS.items() if "untrained" in says}
 
 
 def decisive_settings(settings: PretrainSettings, *, device: str) -> dict[str, Any]:
-    """Return what decides the result of a run on a kind of device, `cpu` or `cuda`, by name; the method's own settings too.
+    """Return the settings that the result of a run depends on, by name, the method's own too.
 
-    An untrained network is decided by where training would start from: all arms that share this share one control.
+    Of an untrained network these are the settings of its start alone. All arms that share them share one control.
+
+    Args:
+        settings: of the run.
+        device: the kind of device, `cpu` or `cuda`.
     """
     values = dataclasses.asdict(settings)
     own = values.pop("method_settings")

@@ -1,4 +1,4 @@
-"""What a run starts from: its data's normalisation, model, optimiser, schedule and arithmetic."""
+"""What a run starts with: normalisation, model, optimiser, schedule, arithmetic."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
 from vicreg.randomness import make_generator
 from vicreg.training.settings import PretrainSettings
 
-# Mean and standard deviation of ImageNet's channels, by which networks trained on it expect pixels to be normalised
+# Mean and standard deviation of ImageNet's channels. Networks trained on ImageNet expect pixels normalised by these
 # (pytorch.org/vision, models; the VICReg authors' evaluate.py).
 _IMAGENET_STATISTICS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def normalised(settings: PretrainSettings, dataset: Dataset) -> Dataset:
-    """The data set with the channel statistics that the settings ask pixels to be normalised by; its images stay.
+    """Return the data set with the channel statistics that the settings normalise pixels by; images are unchanged.
 
     Raises:
-        InputError: for ImageNet's, of three channels, where images have another number of them.
+        InputError: for `imagenet`, where images do not have three channels.
     """
     if settings.normalisation == "data":
         return dataset
@@ -39,8 +39,11 @@ def normalised(settings: PretrainSettings, dataset: Dataset) -> Dataset:
 
 
 def new_model(settings: PretrainSettings, dataset: Dataset, *, start: Mapping[str, Tensor] | None = None) -> Method:
-    """The model a run starts from: its weights depend on the settings' network and seed alone, but for the backbone's where
-    `start`, a state dict of it, is given."""
+    """Return the model that a run starts from, on the CPU.
+
+    Its weights depend on the settings of the network and the seed alone. Where `start`, a state dict of the backbone, is
+    given, the backbone's are those.
+    """
     generator = make_generator(settings.seed, "weights")
     model = build_model(
         architecture=settings.backbone,
@@ -62,9 +65,11 @@ def new_model(settings: PretrainSettings, dataset: Dataset, *, start: Mapping[st
 
 
 def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.Optimizer:
-    """LARS, SGD or AdamW; 1-d parameters (biases, BatchNorm) are left out of weight decay unless the settings say so.
+    """Return LARS, SGD or AdamW for a model's parameters, with a learning rate of 0 until a step sets it.
 
-    All three take their learning rate from a tensor without waiting for the device, so a graph can hold them."""
+    Parameters of one dimension (biases, BatchNorm) have no weight decay unless the settings say so. All three can read
+    their learning rate from a tensor on the device, so a CUDA graph can hold them.
+    """
     if settings.optimizer == "lars":
         return LARS(
             model.parameters(),
@@ -85,8 +90,11 @@ def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.
 
 
 def set_deterministic(settings: PretrainSettings) -> None:
-    """Makes sums independent of everything but the settings: the CPU's threads, and on a GPU neither TF32 under the name
-    of float32 (views and statistics are exact only without it) nor convolutions chosen by a race between kernels."""
+    """Make the rounding of sums depend on the settings alone, for the rest of the process.
+
+    On a CPU it sets the number of threads. On a GPU it turns off TF32, which has 10 bits for float32's 23, and the timing of
+    kernels that chooses convolutions.
+    """
     torch.set_num_threads(settings.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -95,10 +103,12 @@ def set_deterministic(settings: PretrainSettings) -> None:
 
 
 def steps_per_epoch(settings: PretrainSettings, images: int) -> int:
-    """Batches in an epoch; a short last batch counts unless `drop_last`, and a last batch of one image never does.
+    """Return the number of batches in an epoch of so many images.
+
+    A short last batch counts unless the settings drop it. A last batch of one image is always dropped: it has no variance.
 
     Raises:
-        InputError: if the training images do not fill one batch.
+        InputError: where a run that trains has too few images for one batch.
     """
     full, rest = divmod(images, settings.batch_size)
     steps = full if settings.drop_last or rest < 2 else full + 1
@@ -111,11 +121,12 @@ def steps_per_epoch(settings: PretrainSettings, images: int) -> int:
 
 
 def view_size(settings: PretrainSettings, images: Tensor) -> int:
-    """The side of a view in pixels: the settings' or the images' own."""
+    """Return the side of a view in pixels: the settings', or that of the images (N, C, H, W)."""
     return settings.image_size or images.shape[-1]
 
 
 def learning_rates(settings: PretrainSettings, steps: int, epoch: int) -> list[float]:
+    """Return the learning rate of each step of an epoch, counted from 0, of `steps` steps."""
     peak = peak_learning_rate(base_lr=settings.base_lr, batch_size=settings.lr_batch_size or settings.batch_size)
     return [
         learning_rate(

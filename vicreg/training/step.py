@@ -1,7 +1,7 @@
 """One step of training: views -> loss -> gradients -> optimiser.
 
-Nothing in a step waits for the device: the learning rate and the progress are tensors that a step reads, and the numbers a
-log wants are summed on the device and read once an epoch. On a GPU it is captured as a graph (`cuda_graph.py`).
+Nothing in a step waits for the device. It reads the learning rate and the progress from tensors, and sums the metrics for
+the log on the device, where they are read once an epoch. On a GPU it is captured as a CUDA graph (`cuda_graph.py`).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from vicreg.training.settings import PretrainSettings
 
 
 def step_metric_names(method: Method | type[Method]) -> tuple[str, ...]:
-    """Return the names of the numbers that `step_metrics` gives, in order."""
+    """Return the names of the numbers that `step_metrics` returns, in order."""
     return (
         "total", *method.TERMS, "gradient_norm",
         "embedding_std_mean", "embedding_std_min", "embedding_share_below_gamma",
@@ -23,9 +23,15 @@ def step_metric_names(method: Method | type[Method]) -> tuple[str, ...]:
 
 
 class TrainStep:
-    """A step as it is written: call it with the views of a batch, a learning rate and the progress.
+    """An eager training step: call it with the views of a batch, a learning rate and the progress.
 
-    `totals` holds the sum of the step's metrics since `reset`, float64, on the device.
+    `totals` holds the sums of the step's metrics since `reset`, float64, on the device.
+
+    Args:
+        settings: of the run: its precision, and whether networks are compiled.
+        model: in training mode after `reset`.
+        optimizer: of the model's parameters; its learning rate becomes a tensor.
+        device: where the model is.
     """
 
     def __init__(
@@ -47,12 +53,12 @@ class TrainStep:
         self.run(views)
 
     def set_course(self, *, learning_rate: float, progress: float) -> None:
-        """Set what the next step reads: the learning rate, and the share of training done."""
+        """Set the learning rate and the share of training done, in [0, 1], of the next step."""
         self._learning_rate.fill_(learning_rate)
         self._progress.fill_(progress)
 
     def run(self, views: Sequence[Tensor]) -> None:
-        """Take a step at the learning rate last set: no value in it is read by the host."""
+        """Take a step at the learning rate last set. The host reads no value in it, so a CUDA graph can hold it."""
         with self._autocast():
             loss = self.model.loss(views, progress=self._progress)
         self.optimizer.zero_grad(set_to_none=True)
@@ -62,7 +68,7 @@ class TrainStep:
         self.model.after_step(progress=self._progress)
 
     def reset(self) -> None:
-        """Start an epoch: training mode, and nothing summed."""
+        """Start an epoch: set training mode, and the sums to 0."""
         self.model.train()
         self.totals.zero_()
 
@@ -74,11 +80,11 @@ class TrainStep:
 
 @torch.no_grad()
 def step_metrics(loss: Loss, model: nn.Module, *, target_std: float | None) -> Tensor:
-    """Return the numbers of one step that `step_metric_names` names, float64, left on the device.
+    """Return the metrics of one step that `step_metric_names` names, float64, on the device.
 
-    The total and the method's terms, unweighted; the L2 norm of the whole gradient; and the standard deviation of each
-    embedding dimension over this batch of the first view: its mean, its minimum, and the share of dimensions below
-    `target_std`, where VICReg's variance term acts (0 where the method has no such target).
+    They are the total and the method's terms, unweighted, the L2 norm of the whole gradient, and three numbers of the
+    standard deviations of the first view's embedding dimensions over the batch: mean, minimum, and share of dimensions
+    below `target_std`. There VICReg's variance term acts. The share is 0 where the method has no such target.
     """
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     norm = torch.stack(torch._foreach_norm(gradients)).norm()

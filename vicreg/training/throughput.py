@@ -1,4 +1,4 @@
-"""How fast a run would train here: a few of its steps, on a model that is thrown away."""
+"""How fast a run trains on this machine, from a few of its steps."""
 
 import time
 from collections.abc import Callable
@@ -23,10 +23,10 @@ def measure_throughput(
     seconds: float = 0.0,
     before: Callable[[], None] = lambda: None,
 ) -> float:
-    """Trains for at least `steps` steps and `seconds`; returns images a second.
+    """Train a new model for at least `steps` steps and `seconds`, and return images per second.
 
     Two steps before that warm up, and on a GPU capture the graph; `before` is called after them. What a run does between
-    epochs (its look at held-out images, checkpoints) is left out.
+    epochs (metrics of held-out images, checkpoints) is not timed. The model is discarded.
     """
     set_deterministic(settings)
     keep_freed_memory()

@@ -12,6 +12,8 @@ from study.paper.protocol import data_of, dataset_of, is_copy
 from study.reporting.format import short
 from study.results.schema import StudyResults
 
+_NAMED_FILES = 4
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
@@ -79,6 +81,15 @@ def measurement_view(source: Source) -> Measurement:
         "runs": count_text(len(runs), "run"),
         "machine": ", ".join(str(environment[key]) for key in ("device", "torch") if environment.get(key)),
         "commits": ", ".join(short(commit) for commit in results.commits) or "–",
-        "code": "today's" if not source.changed else f"earlier; changed since: {', '.join(source.changed)}",
+        "code": _code_text(source.changed),
         "command": command_of(results),
     }  # fmt: skip
+
+
+def _code_text(files: Sequence[str]) -> str:
+    """Return whether the code that trained is today's, and where it is not, which files have changed since."""
+    if not files:
+        return "today's"
+    names = [file.partition(" (")[0] for file in files]
+    more = f" and {len(names) - _NAMED_FILES} more files" if len(names) > _NAMED_FILES else ""
+    return f"earlier; changed since: {', '.join(names[:_NAMED_FILES])}{more}"

@@ -132,7 +132,7 @@ def test_views_do_not_depend_on_how_many_batches_are_made_at_once(settings, data
     found, calls = [], []
     bytes_of_batch = 4 * batch_size * dataset.train.images.shape[1] * 8 * 8
     for at_once in (1, 2 * bytes_of_batch, 2**30):
-        monkeypatch.setitem(feed._AT_ONCE, "cpu", at_once)
+        monkeypatch.setitem(feed.BYTES_AT_ONCE, "cpu", at_once)
         made.clear()
         found.append(batches(given, dataset))
         calls.append(list(made))
@@ -148,7 +148,7 @@ def test_at_any_size_views_made_at_once_are_the_same_to_rounding(settings, datas
     # A vectorised loop's remainder may round otherwise than its body: bits differ where a view's side is odd.
     found = []
     for at_once in (1, 2**30):
-        monkeypatch.setitem(feed._AT_ONCE, "cpu", at_once)
+        monkeypatch.setitem(feed.BYTES_AT_ONCE, "cpu", at_once)
         found.append(joined(batches(settings(batch_size=8, **DIFFERENT), dataset, size=size)))
     assert found[0][0].shape[2:] == (size, size)
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-5)  # measured 1e-6
@@ -198,7 +198,7 @@ def test_how_the_images_lie_in_memory_changes_no_bit(settings, dataset):
 
 
 def test_a_step_is_fed_before_the_next_ones_views_are_made(settings, dataset, made, monkeypatch):
-    monkeypatch.setitem(feed._AT_ONCE, "cpu", 1)
+    monkeypatch.setitem(feed.BYTES_AT_ONCE, "cpu", 1)
     pairs = epoch_of_views(settings(batch_size=40), dataset, dataset.train.images, device=CPU, size=8, epoch=0, steps=2)
     next(pairs)
     assert made == [40]

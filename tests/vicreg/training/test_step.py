@@ -1,30 +1,22 @@
-"""One step of training: the recipe written out, learning rates as scheduled, and a state that can be put back."""
+"""One step of training: the recipe written out, learning rates as scheduled, and what is measured."""
 
 import copy
 import shutil
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tests.vicreg.training.steps import CPU, OPTIMIZERS, apart, pair, take, whole_run
 from vicreg.methods.base import Loss
 from vicreg.methods.vicreg import Coefficients, LossTerms, VICReg, vicreg_loss
 from vicreg.models import resnet as backbones
 from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
-from vicreg.training import loop as loop
 from vicreg.training import step as module
-from vicreg.training.cuda_graph import GraphedStep, restore, snapshot
-from vicreg.training.loop import pretrain, train_epoch
+from vicreg.training.loop import train_epoch
 from vicreg.training.settings import PretrainSettings
-from vicreg.training.setup import make_optimizer, new_model, set_deterministic, steps_per_epoch
-from vicreg.training.step import TrainStep, step_metric_names, step_metrics
-
-CPU = torch.device("cpu")
-OPTIMIZERS = {"lars": 0.3, "sgd": 0.02, "adamw": 0.01}  # name -> the learning rate of a step
-IDENTITY = "0123456789abcdef" * 4
+from vicreg.training.setup import new_model, steps_per_epoch
+from vicreg.training.step import step_metric_names, step_metrics
 
 STEP_METRICS = step_metric_names(VICReg)
 
@@ -35,65 +27,6 @@ def coefficients_of(given: PretrainSettings) -> Coefficients:
 
 def named_terms(terms: LossTerms) -> dict[str, Tensor]:
     return {name: getattr(terms, name) for name in ("invariance", "variance", "covariance")}
-
-
-on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
-
-@pytest.fixture
-def start(digits) -> Callable[..., TrainStep]:
-    """`start(settings)`: a step of a new model, in training mode."""
-
-    def build(given: PretrainSettings, *, device: torch.device = CPU) -> TrainStep:
-        set_deterministic(given)
-        model = new_model(given, digits).to(device=device, memory_format=torch.channels_last)
-        step = TrainStep(given, model, make_optimizer(given, model), device=device)
-        step.reset()
-        return step
-
-    return build
-
-
-def pair(number: int, *, n: int = 16, device: torch.device = CPU) -> tuple[Tensor, Tensor]:
-    random = torch.Generator().manual_seed(number)
-    view, view_prime = torch.randn(2, n, 1, 8, 8, generator=random).to(device)
-    return view, (view + 0.3 * view_prime)
-
-
-def take(step: TrainStep | GraphedStep, numbers: range, *, rate: float, device: torch.device = CPU) -> None:
-    for number in numbers:
-        step(*pair(number, device=device), learning_rate=rate / (number + 1))
-
-
-def state(step: TrainStep) -> dict[str, Tensor]:
-    """Copies of everything training depends on, by name: weights, statistics, the optimiser's buffers, the sums."""
-    parameters = {parameter: name for name, parameter in step.model.named_parameters()}
-    buffers = {
-        f"{parameters[parameter]}/{name}": value
-        for parameter, named in step.optimizer.state.items()
-        for name, value in named.items()
-        if isinstance(value, Tensor)
-    }
-    found = {**step.model.state_dict(), **buffers, "totals": step.totals}
-    return {name: value.detach().clone() for name, value in found.items()}
-
-
-def differing(first: dict[str, Tensor], second: dict[str, Tensor]) -> list[str]:
-    assert first.keys() == second.keys()
-    return [name for name in first if not torch.equal(first[name], second[name])]
-
-
-def apart(first: nn.Module, second: nn.Module, *, since: nn.Module) -> float:
-    """How far two models are from each other, as a share of how far the second has come from `since`: the larger of the
-    share of their weights and that of their statistics."""
-    shares = []
-    for kind in (nn.Module.parameters, nn.Module.buffers):
-        a, b, c = (
-            torch.cat([value.detach().flatten().double().cpu() for value in kind(model) if value.is_floating_point()])
-            for model in (first, second, since)
-        )
-        shares.append(((a - b).norm() / (b - c).norm()).item())
-    return max(shares)
 
 
 # ---- what a step does
@@ -148,9 +81,7 @@ def test_a_gradient_is_one_steps_alone(settings, start):
 
 
 def test_each_step_has_the_learning_rate_of_the_schedule(settings, start, digits):
-    given = settings(
-        epochs=3, warmup_epochs=1, batch_size=48, drop_last=False, base_lr=0.4, start_lr=0.001, end_lr=0.002
-    )
+    given = settings(epochs=3, warmup_epochs=1, batch_size=48, drop_last=False, base_lr=0.4, start_lr=0.001, end_lr=0.002)
     steps = steps_per_epoch(given, 160)
     expected = [
         learning_rate(
@@ -238,73 +169,7 @@ def test_an_epoch_starts_in_training_mode_with_nothing_summed(settings, start):
     assert step.model.training and not step.totals.any()
 
 
-# ---- a state that is put back
-
-
-@pytest.mark.parametrize("changes", [{}, {"momentum": 0}, {"precision": "bfloat16"}], ids=str)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_restored_step_repeats_itself_to_the_bit(settings, start, optimizer, changes):
-    step, rate = start(settings(optimizer=optimizer, **changes)), OPTIMIZERS[optimizer]
-    take(step, range(3), rate=rate)
-    at_snapshot, before = state(step), snapshot(step)
-    take(step, range(3, 6), rate=rate)
-    first = state(step)
-    assert "totals" in differing(at_snapshot, first) and len(differing(at_snapshot, first)) > len(first) // 2
-    restore(step, before)
-    assert differing(state(step), at_snapshot) == []
-    take(step, range(3, 6), rate=rate)
-    assert differing(state(step), first) == []
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_restored_to_before_its_first_step_it_is_a_fresh_run_to_the_bit(settings, start, optimizer):
-    # What a capture does: warm-up steps make the optimiser's buffers, and the run starts with them at 0.
-    step, fresh = (start(settings(optimizer=optimizer)) for _ in range(2))
-    initial, before = state(step), snapshot(step)
-    take(step, range(100, 103), rate=OPTIMIZERS[optimizer])
-    restore(step, before)
-    now = state(step)
-    assert differing({name: now[name] for name in initial}, initial) == []
-    made = now.keys() - initial.keys()
-    assert made and not any(now[name].any() for name in made)
-    for one in (step, fresh):
-        take(one, range(4), rate=OPTIMIZERS[optimizer])
-    assert differing(state(step), state(fresh)) == []
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_restoring_writes_in_place_where_a_graph_looks(settings, start, optimizer):
-    def places(step: TrainStep) -> list[int]:
-        buffers = [value for named in step.optimizer.state.values() for value in named.values()]
-        tensors = [*step.model.state_dict().values(), *buffers, step.totals]
-        return [tensor.data_ptr() for tensor in tensors if isinstance(tensor, Tensor)]
-
-    step = start(settings(optimizer=optimizer))
-    before = snapshot(step)
-    take(step, range(2), rate=OPTIMIZERS[optimizer])
-    where = places(step)
-    restore(step, before)
-    assert places(step) == where
-
-
-def test_a_snapshot_is_not_changed_by_the_steps_after_it(settings, start):
-    step = start(settings(optimizer="adamw"))
-    take(step, range(2), rate=0.01)
-    before, now = snapshot(step), state(step)
-    take(step, range(2, 4), rate=0.01)
-    assert all(torch.equal(before["model"][name], now[name]) for name in before["model"])
-    assert torch.equal(before["totals"], now["totals"])
-    names = {parameter: name for name, parameter in step.model.named_parameters()}
-    assert len(before["optimizer"]) == len(names)
-    for parameter, named in before["optimizer"].items():
-        assert all(torch.equal(value, now[f"{names[parameter]}/{name}"]) for name, value in named.items())
-
-
 # ---- other ways to take the same step
-
-
-def whole_run(given: PretrainSettings, digits, folder: Path, *, device: torch.device = CPU, **named: Any):
-    return pretrain(given, digits, device=device, folder=folder, identity=IDENTITY, **named)
 
 
 @pytest.mark.parametrize(("optimizer", "base_lr"), [("lars", 1.0), ("sgd", 0.01)])
@@ -329,19 +194,6 @@ def test_a_run_with_both_views_together_ends_near_one_with_a_pass_a_view(setting
     assert totals["together"] == pytest.approx(totals["separate"], rel=1e-3)
 
 
-def test_a_cpu_takes_every_step_eagerly(settings, digits, tmp_path, monkeypatch):
-    def never(*_):
-        raise AssertionError("a graph on a CPU")
-
-    monkeypatch.setattr(loop, "GraphedStep", never)
-    assert settings().graph
-    with_graph, without = (
-        whole_run(settings(graph=graph, epochs=2), digits, tmp_path / str(graph)) for graph in (True, False)
-    )
-    first, second = with_graph.model.state_dict(), without.model.state_dict()
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own import
@@ -355,72 +207,3 @@ def test_a_compiled_step_is_the_eager_one_to_rounding(settings, start, monkeypat
         take(step, range(3), rate=1e-3)
     assert compiled.totals.tolist() == pytest.approx(eager.totals.tolist(), rel=1e-4)  # measured 4e-7
     assert apart(compiled.model, eager.model, since=initial) < 1e-3  # measured 4e-6
-
-
-# ---- captured as a graph
-
-
-@on_gpu
-@pytest.mark.parametrize("view_passes", ["separate", "together"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_graphed_step_is_the_eager_one(settings, start, optimizer, view_passes):
-    gpu, rate = torch.device("cuda"), OPTIMIZERS[optimizer]
-    eager, captured = (start(settings(optimizer=optimizer, view_passes=view_passes), device=gpu) for _ in range(2))
-    initial, untouched = state(captured), copy.deepcopy(eager.model)
-    graphed = GraphedStep(captured, *pair(100, device=gpu))
-    now = state(captured)
-    assert differing({name: now[name] for name in initial}, initial) == []  # capturing trains nothing
-    for step in (eager, graphed):
-        take(step, range(4), rate=rate, device=gpu)
-    assert apart(captured.model, eager.model, since=untouched) < 0.01
-    assert captured.totals.tolist() == pytest.approx(eager.totals.tolist(), rel=1e-3)
-    tracked = captured.model.state_dict()["backbone.bn1.num_batches_tracked"]
-    assert tracked == 8 and torch.equal(tracked, eager.model.state_dict()["backbone.bn1.num_batches_tracked"])
-
-
-@on_gpu
-def test_a_short_batch_between_replays_is_taken_eagerly(settings, start):
-    gpu = torch.device("cuda")
-    eager, captured = (start(settings(optimizer="sgd"), device=gpu) for _ in range(2))
-    untouched = copy.deepcopy(eager.model)
-    graphed = GraphedStep(captured, *pair(100, device=gpu))
-    for step in (eager, graphed):
-        take(step, range(2), rate=0.02, device=gpu)
-        step(*pair(7, n=5, device=gpu), learning_rate=0.01)
-        take(step, range(2, 4), rate=0.02, device=gpu)
-    assert apart(captured.model, eager.model, since=untouched) < 0.01
-    assert captured.totals.tolist() == pytest.approx(eager.totals.tolist(), rel=1e-3)
-
-
-@on_gpu
-@pytest.mark.parametrize("drop_last", [True, False])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_stopped_run_under_graphs_ends_with_the_bits_of_one_that_was_not(
-    settings, digits, tmp_path, optimizer, drop_last
-):
-    class Stopped(Exception):
-        pass
-
-    def stop(record):
-        if record["epoch"] == 2:
-            raise Stopped
-
-    gpu = torch.device("cuda")
-    given = settings(optimizer=optimizer, base_lr=0.1, batch_size=64, drop_last=drop_last)
-    whole = whole_run(given, digits, tmp_path / "whole", device=gpu)
-    with pytest.raises(Stopped):
-        whole_run(given, digits, tmp_path / "stopped", device=gpu, on_epoch=stop)
-    resumed = whole_run(given, digits, tmp_path / "stopped", device=gpu)
-    first, second = whole.model.state_dict(), resumed.model.state_dict()
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    assert [record["total"] for record in whole.history] == [record["total"] for record in resumed.history]
-
-
-@on_gpu
-def test_on_a_gpu_the_first_full_batch_is_captured_unless_the_settings_say_otherwise(settings, start, digits):
-    gpu = torch.device("cuda")
-    for graph, kind in ((True, GraphedStep), (False, TrainStep)):
-        given = settings(graph=graph)
-        images = digits.train.images.to(gpu)
-        _, step = train_epoch(given, digits, start(given, device=gpu), images, device=gpu, epoch=0, steps=5)
-        assert type(step) is kind

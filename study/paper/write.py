@@ -54,7 +54,7 @@ def _links(place: Path, page: Path) -> dict[str, str]:
     if not (place / "README.md").is_file():
         return {}
     where = Path(os.path.relpath(place, page.parent)).as_posix()
-    html = "index.html" if (place / "index.html").is_file() else "README.md"  # what git keeps of a report has no HTML
+    html = "index.html" if (place / "index.html").is_file() else "README.md"  # git keeps the Markdown of a report alone
     return {"html": f"{where}/{html}", "markdown": f"{where}/README.md"}
 
 

@@ -49,8 +49,8 @@ def take_short_spellings(values: dict[str, Any]) -> dict[str, Any]:
 def replace_values(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """Replace values by dotted key, in place.
 
-    `pretrain.method` is replaced first, since a short spelling is that method's. Where both spellings are given, the short one
-    wins.
+    `pretrain.method` is replaced first, since a short spelling is that method's. Where both spellings are given, the short
+    one wins.
 
     Raises:
         InputError: for an unknown key or method.

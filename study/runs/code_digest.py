@@ -1,11 +1,11 @@
-"""The digest of code: a Merkle root over the definitions that a result depends on.
+"""The digest of code: a Merkle root over the definitions a result uses.
 
 A root is a function or class, such as `vicreg.training.loop:pretrain`. Each name in its syntax tree is resolved to the
 definition in our packages that it refers to, and replaced by that definition's digest, recursively. A name from another
 package is replaced by its dotted name there.
 
-The digest changes where the code computes something else. It does not change where a definition is moved or renamed,
-imports are sorted, a docstring or comment is written, the text of an error changes, or an unused definition is added. An
+The digest changes where the code computes something else. It does not change where a definition is moved or renamed, or
+imports are sorted. Nor does it for a docstring, a comment, the text of an error or a definition that nothing here uses. An
 annotation changes it only where it names a class of ours for the first time: the class's methods may then be called.
 
 Trees are written field by field without empty fields, so Python 3.11, 3.12 and 3.13 give the same digest.

@@ -1,4 +1,4 @@
-"""The identity of a run: settings, data, code and machinery as a digest."""
+"""The identity of a run: settings, data, code and machinery."""
 
 import dataclasses
 import functools

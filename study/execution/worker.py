@@ -56,7 +56,11 @@ def work(line: str, *, store: Store, dataset: Dataset, device: torch.device, emi
 
     An error ends this run as failed and no other; the traceback of a defect is kept beside the run.
     """
-    job = read_job(line, data=dataset.digest, device=device)
+    try:
+        job = read_job(line, data=dataset.digest, device=device)
+    except InputError as error:
+        emit({"event": "end", "status": FAILED, "reason": str(error)})
+        return
     try:
         status = execute(
             job.run,

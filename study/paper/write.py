@@ -9,6 +9,7 @@ from study.config.places import PAPER_PAGE
 from study.paper.claims.judge import judge
 from study.paper.kept import every_map, every_result, own_answers, read_failures, report_folder, write_own_report
 from study.paper.page.build import build_view
+from study.paper.page.measurements import Source, by_study
 from study.paper.protocol import EARLIER
 from study.paper.published import read_published
 from study.reporting.panels.panel import Panel
@@ -37,20 +38,24 @@ def write_page(page: Path = PAPER_PAGE, *, kept_only: bool = False) -> None:
     Raises:
         InputError: for results that are damaged, and where a file may not be written.
     """
-    found: dict[str, list[StudyResults]] = {}
-    links: dict[int, dict[str, str]] = {}
-    for place, results in every_result(kept_only=kept_only):
-        found.setdefault(results.study, []).append(results)
-        if (place / "README.md").is_file():  # what git keeps of a report has no HTML
-            where = Path(os.path.relpath(place, page.parent)).as_posix()
-            html = "index.html" if (place / "index.html").is_file() else "README.md"
-            links[id(results)] = {"html": f"{where}/{html}", "markdown": f"{where}/README.md"}
+    sources = [
+        Source(results=results, links=_links(place, page), changed=tuple(changed_files(results)))
+        for place, results in every_result(kept_only=kept_only)
+    ]
     maps, published = every_map(kept_only=kept_only), read_published()
-    rows = judge(found, maps, published.source_paper)
-    changed = {id(one): changed_files(one) for studies in found.values() for one in studies}
-    view = build_view(rows, found, maps, published, changed=changed, links=links, failures=read_failures())
+    rows = judge(by_study(sources), maps, published.source_paper)
+    view = build_view(rows, sources, maps, published, read_failures())
     write_twins("source_paper", view, html=page, markdown=page.with_suffix(".md"))
     _write_figures(view, page.with_suffix(""))
+
+
+def _links(place: Path, page: Path) -> dict[str, str]:
+    """Return the addresses, seen from the page, of the report in a folder; nothing where there is none."""
+    if not (place / "README.md").is_file():
+        return {}
+    where = Path(os.path.relpath(place, page.parent)).as_posix()
+    html = "index.html" if (place / "index.html").is_file() else "README.md"  # what git keeps of a report has no HTML
+    return {"html": f"{where}/{html}", "markdown": f"{where}/README.md"}
 
 
 def _write_figures(view: Mapping[str, Any], folder: Path) -> None:

@@ -64,6 +64,7 @@ def test_a_second_method_is_trained_measured_and_compared_with_vicreg(project):
     assert record["total"] == pytest.approx(2.0 * record["cosine"]) and "invariance" not in record
     assert {"invariance", "variance", "covariance", "weighted_covariance"} <= set(ours["history"][0])
     assert toy["verdict"]["name"] and toy["test"]["linear_cached"]["top1"] > 0
+    assert results["terms"]["cosine"]["title"] == "Negative cosine" and "invariance" in results["terms"]
     assert arms["toy"]["effective"] == {} and arms["ours"]["effective"]["nu"] == 1
     # each has a control of its own, and the toy's is named by its method
     assert {name for name, arm in arms.items() if arm["is_control"]} == {"untrained", "untrained-toy"}

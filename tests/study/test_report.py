@@ -200,6 +200,12 @@ def test_the_same_results_give_the_same_bytes_in_any_process_place_language_and_
 # ---- the command
 
 
+def test_a_report_is_made_without_torch():
+    """Reports of results made elsewhere are made on machines that train nothing."""
+    loaded = "import sys, study.report; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, timeout=120).returncode == 0
+
+
 @pytest.mark.usefixtures("sketched")
 def test_the_command_writes_both_twins_and_uses_all_it_is_given(small, tmp_path):
     assert report.main([*save(tmp_path, small), "--out", str(tmp_path / "out")]) == 0

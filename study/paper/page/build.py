@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.paper.evidence import ResultsByStudy
 from study.paper.judged import Judged
 from study.paper.page.claims import answer_text, claim_row, details_of, protocols_of
 from study.paper.page.commands import missing_commands
 from study.paper.page.field import field_view
 from study.paper.page.figures import longer_section, losses_section, map_section
-from study.paper.page.measurements import Changed, Links, measurement_view, used_results, warnings_of
+from study.paper.page.measurements import Source, by_study, measurement_view, used_sources, warnings_of
 from study.paper.page.silent import silent_rows
 from study.paper.published import Published
 from study.projection.results import Projection
@@ -17,27 +16,25 @@ from study.reporting.format import without_paths
 
 
 def build_view(
-    rows: Sequence[Judged], found: ResultsByStudy, maps: Sequence[Projection], published: Published, *, changed: Changed,
-    links: Links, failures: Mapping[str, str],
+    rows: Sequence[Judged], sources: Sequence[Source], maps: Sequence[Projection], published: Published,
+    failures: Mapping[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     """Return everything both pages print: strings, lists and dicts.
 
     Args:
         rows: the judged claims.
-        found: study -> results, of whatever profile.
+        sources: all results, of whatever profile.
         maps: t-SNE projections with the data and the recipe of their run.
         published: the published numbers.
-        changed: id() of results -> files of training code that have changed since.
-        links: id() of results -> addresses of their report, `html` and `markdown`.
         failures: study -> why it could not be run this time, in a sentence.
     """
     paper = published.source_paper
     protocols = protocols_of(rows)
-    used = used_results(rows, found)
+    used, found = used_sources(rows, sources), by_study(sources)
     return {
         "source": paper.source,
         "answer": answer_text(rows),
-        "warnings": warnings_of(used, changed),
+        "warnings": warnings_of(used),
         "failures": [f"{study}: {without_paths(why)}" for study, why in sorted(failures.items())],
         "rows": [claim_row(row, protocols) for row in rows],
         "details": details_of(rows),
@@ -48,5 +45,5 @@ def build_view(
         "longer": longer_section(found),
         "map": map_section(maps, paper),
         "field": field_view(published.field, found),
-        "used": [measurement_view(one, changed, links) for one in used],
+        "used": [measurement_view(source) for source in used],
     }

@@ -1,9 +1,10 @@
 """The list of all measurements: images, runs, machine, code and command."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypedDict
 
-from study.paper.evidence import ResultsByStudy, digests
+from study.paper.evidence import digests
 from study.paper.judged import Judged
 from study.paper.page.commands import command_of
 from study.paper.page.values import count_text
@@ -11,8 +12,20 @@ from study.paper.protocol import data_of, dataset_of, is_copy
 from study.reporting.format import short
 from study.results.schema import StudyResults
 
-Changed = Mapping[int, Sequence[str]]  # id() of results -> files of training code that have changed since
-Links = Mapping[int, Mapping[str, str]]  # id() of results -> addresses of their report, `html` and `markdown`
+_NAMED_FILES = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """One study's results, as the page refers to them.
+
+    `links` are addresses of their report, `html` and `markdown`; empty where there is none. `changed` are the files of the
+    code that trains which have changed since.
+    """
+
+    results: StudyResults
+    links: Mapping[str, str] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
 
 
 class Measurement(TypedDict):
@@ -29,36 +42,54 @@ class Measurement(TypedDict):
     command: str
 
 
-def used_results(rows: Sequence[Judged], found: ResultsByStudy) -> list[StudyResults]:
-    """Return every result on a CIFAR, once, those that the claims are judged by first."""
-    every = [row.results for row in rows if isinstance(row.results, StudyResults)]
-    every += [one for studies in found.values() for one in studies if dataset_of(one.data) is not None]
-    return list({id(one): one for one in every}.values())
+def by_study(sources: Iterable[Source]) -> dict[str, list[StudyResults]]:
+    """Return the results of each study."""
+    found: dict[str, list[StudyResults]] = {}
+    for source in sources:
+        found.setdefault(source.results.study, []).append(source.results)
+    return found
 
 
-def warnings_of(used: Sequence[StudyResults], changed: Changed) -> list[str]:
+def used_sources(rows: Sequence[Judged], sources: Sequence[Source]) -> list[Source]:
+    """Return every source on a CIFAR, once: those that the claims are judged by first, then the others by study."""
+    studies = list(by_study(sources))
+    judged = [source for row in rows for source in sources if source.results is row.results]
+    others = [source for source in sources if dataset_of(source.results.data) is not None]
+    return list(dict.fromkeys([*judged, *sorted(others, key=lambda source: studies.index(source.results.study))]))
+
+
+def warnings_of(used: Sequence[Source]) -> list[str]:
     """Return what a reader must know of the measurements, a sentence each."""
     warnings = []
-    if any(is_copy(one.data) for one in used):
+    if any(is_copy(source.results.data) for source in used):
         warnings.append("Some measurements are of a copy of CIFAR-10, read from a folder of image files, whose bytes are "
                         "not the canonical ones; each says so.")  # fmt: skip
-    if any(changed.get(id(one)) for one in used):
+    if any(source.changed for source in used):
         warnings.append("Some measurements were made by earlier training code, as the list of measurements says of each: "
                         "run again today they would be new runs.")  # fmt: skip
     return warnings
 
 
-def measurement_view(results: StudyResults, changed: Changed, links: Links) -> Measurement:
+def measurement_view(source: Source) -> Measurement:
     """Return what the page lists of one study's results."""
+    results = source.results
     data, environment = results.data, results.environment
     runs = {digest for arm in results.arms if not arm.is_control for digest in digests(arm)}
-    files = changed.get(id(results)) or ()
     return {
-        "study": results.study, "profile": results.profile, "links": dict(links.get(id(results), {})),
+        "study": results.study, "profile": results.profile, "links": dict(source.links),
         "data": f"{data_of(data)}: {data.train:,} + {data.validation:,} + {data.test:,} images",
         "runs": count_text(len(runs), "run"),
         "machine": ", ".join(str(environment[key]) for key in ("device", "torch") if environment.get(key)),
         "commits": ", ".join(short(commit) for commit in results.commits) or "–",
-        "code": "today's" if not files else f"earlier; changed since: {', '.join(files)}",
+        "code": _code_text(source.changed),
         "command": command_of(results),
     }  # fmt: skip
+
+
+def _code_text(files: Sequence[str]) -> str:
+    """Return whether the code that trained is today's, and where it is not, which files have changed since."""
+    if not files:
+        return "today's"
+    names = [file.partition(" (")[0] for file in files]
+    more = f" and {len(names) - _NAMED_FILES} more files" if len(names) > _NAMED_FILES else ""
+    return f"earlier; changed since: {', '.join(names[:_NAMED_FILES])}{more}"

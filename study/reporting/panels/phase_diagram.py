@@ -45,7 +45,7 @@ def phase_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Pan
 
 
 def _tile(place: tuple[float, float], arms: Sequence[ArmResults], primary: str) -> tuple[Cell, str]:
-    """Return a tile of all runs at these ratios, and in words how many of each type: where nu varies, arms share one."""
+    """Return a tile of all runs at these ratios, and in words how many of each type; arms may share one."""
     runs = [run for arm in arms for run in arm.runs]
     counts = Counter(run.outcome for run in runs)
     ranks = finite([run.collapse["embeddings"].rankme for run in runs if "embeddings" in run.collapse])

@@ -133,3 +133,8 @@ def test_the_summary_is_plain_json_and_the_same_bytes_every_time(plans):
     once = to_json(plans.summary(results, of=plan))
     assert to_json(plans.summary(dict(reversed(results.items())), of=plan)) == once
     assert json.loads(once) == plans.summary(results, of=plan)
+
+
+def test_the_results_describe_the_terms_that_their_method_logs(summary_of):
+    terms = summary_of(by_seed("base", [0.5] * 3))["terms"]
+    assert set(terms) == {"invariance", "variance", "covariance"} and terms["invariance"]["log_axis"]

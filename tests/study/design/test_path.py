@@ -32,7 +32,7 @@ def test_every_round_tries_all_that_is_left_and_keeps_what_is_best_on_validation
         assert step.alternatives == measured and measured[step.arm] == max(measured.values())
     profile = plan.config.pretrain
     assert {step.key: (step.old, step.new) for step in plan.path} == {
-        "pretrain.base_lr": (0.0001, 0.05), "pretrain.nu": (profile.nu, 2),
+        "pretrain.base_lr": (0.0001, 0.05), "pretrain.nu": (profile.method_settings.nu, 2),
         "pretrain.weight_decay": (profile.weight_decay, 0.01),
     }  # fmt: skip
 

@@ -32,7 +32,7 @@ def test_every_arm_is_tried_at_every_value_at_a_seed_of_its_own_and_run_at_the_b
         (cell,) = plan.by_arm()[arm]
         assert cell.tuned == {"pretrain.base_lr": best.settings["pretrain.base_lr"]}
         assert cell.settings == best.settings and cell.seed == 0 and cell.label == f"ν {nu}"
-        assert cell.run.config.pretrain.base_lr == best.settings["pretrain.base_lr"] and cell.run.config.pretrain.nu == nu
+        assert cell.run.config.pretrain.base_lr == best.settings["pretrain.base_lr"] and cell.run.config.pretrain.method_settings.nu == nu
     assert [plan.by_arm()[arm][0].reason for arm in ("nu-1", "nu-2")] == [None, "Twice as much."]
 
 

@@ -11,6 +11,7 @@ from study.paper.claims.judge import judge
 from study.paper.page.build import build_view
 from study.paper.page.claims import SIGNS
 from study.paper.page.commands import more_seeds
+from study.paper.page.measurements import Source
 from study.paper.write import changed_files
 from tests.study.made_up_paper import (
     FINE,
@@ -45,9 +46,10 @@ def test_the_command_for_more_seeds_has_more_than_there_are(command, more):
     assert more_seeds(command) == more
 
 
-def view_of(found, maps=(), **changes):
-    given = {"changed": {}, "links": {}, "failures": {}, **changes}
-    return build_view(judge(found, maps, PUBLISHED.source_paper), found, maps, PUBLISHED, **given)
+def view_of(found, maps=(), *, changed=()):
+    """The page from results by study, all of which were made before these files of training code changed."""
+    sources = [Source(results=one, changed=changed) for studies in found.values() for one in studies]
+    return build_view(judge(found, maps, PUBLISHED.source_paper), sources, maps, PUBLISHED, failures={})
 
 
 def test_a_command_with_a_folder_of_the_machine_is_shown_without_it(paper, monkeypatch):
@@ -59,7 +61,7 @@ def test_a_command_with_a_folder_of_the_machine_is_shown_without_it(paper, monke
 
 def test_code_that_has_changed_since_is_named_beside_the_measurement_and_warned_of(paper):
     results = paper.results("stem")
-    view = view_of({"stem": [results]}, changed={id(results): ["vicreg/methods/vicreg.py"]})
+    view = view_of({"stem": [results]}, changed=("vicreg/methods/vicreg.py",))
     assert view["used"][0]["code"] == "earlier; changed since: vicreg/methods/vicreg.py"
     assert any("earlier training code" in warning for warning in view["warnings"])
     assert changed_files(results) == []

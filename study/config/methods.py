@@ -1,8 +1,8 @@
 """The sections of methods in `params.yaml`, and short spellings of their keys.
 
-A method's own settings stand in the section of its name: `pretrain.vicreg.nu`. Those of the chosen method have a short
-spelling as well, `pretrain.nu`: on the command line, in a study's file, and in `params.yaml`, where null leaves it to the
-section.
+A method's own settings are in the section with its name: `pretrain.vicreg.nu`. Those of the chosen method have a short
+spelling too, `pretrain.nu`. It may be used on the command line, in a study's file and in `params.yaml`. There null leaves
+the value to the section.
 """
 
 import dataclasses
@@ -30,14 +30,14 @@ def symbols() -> dict[str, str]:
 
 
 def study_keys() -> tuple[str, ...]:
-    """Return the dotted keys of all methods' settings, the short spellings too."""
+    """Return the dotted keys of all methods' settings, and their short spellings."""
     full = [f"pretrain.{name}.{key}" for name in method_names() for key in keys_of(name)]
     short = [f"pretrain.{key}" for name in method_names() for key in keys_of(name)]
     return tuple(dict.fromkeys([*full, *short]))
 
 
 def take_short_spellings(values: dict[str, Any]) -> dict[str, Any]:
-    """Take the short spellings out of the section `pretrain`, in place; return those that have a value, by dotted key."""
+    """Remove the short spellings from the section `pretrain`, in place, and return those not null, by dotted key."""
     pretrain = values["pretrain"]
     if not isinstance(pretrain, dict):
         return {}
@@ -49,7 +49,8 @@ def take_short_spellings(values: dict[str, Any]) -> dict[str, Any]:
 def replace_values(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """Replace values by dotted key, in place.
 
-    A short spelling is the chosen method's, which is replaced first, and wins over the full spelling beside it.
+    `pretrain.method` is replaced first, since a short spelling is that method's. Where both spellings are given, the short
+    one wins.
 
     Raises:
         InputError: for an unknown key or method.
@@ -67,7 +68,7 @@ def replace_values(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 
 def full_key(key: str, method: str) -> str:
-    """Return the key in full, of a short spelling of a setting of `method`; any other key is returned as it is."""
+    """Return the full spelling of a key where it is a short one of `method`, else the key as it is."""
     section, _, name = key.partition(".")
     return f"pretrain.{method}.{name}" if section == "pretrain" and name in keys_of(method) else key
 
@@ -100,7 +101,7 @@ def method_settings(pretrain: Mapping[str, Any]) -> tuple[str, MethodSettings, d
 
 
 def with_short_keys(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the section `pretrain` of resolved values flat, by dotted key, with the chosen method's keys spelled short."""
+    """Return the section `pretrain` of resolved values by dotted key, with the chosen method's keys spelled short."""
     pretrain = dict(values["pretrain"])
     method = _method_of(values)
     kept = {key: value for key, value in pretrain.items() if key not in method_names()}
@@ -108,11 +109,16 @@ def with_short_keys(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short_key(key: str, method: str) -> str:
-    """Return the short spelling of a setting of `method`; any other key is returned as it is."""
+    """Return the short spelling of a key where it is a full one of `method`, else the key as it is."""
     return key.replace(f"pretrain.{method}.", "pretrain.", 1)
 
 
 def _method_of(values: Mapping[str, Any]) -> str:
+    """Return the name of the chosen method.
+
+    Raises:
+        InputError: for an unknown method.
+    """
     method = coerce("pretrain.method", values["pretrain"].get("method"), "str")
-    method_class(method)  # refuses a name that no method has
+    method_class(method)
     return method

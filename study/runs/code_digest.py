@@ -1,12 +1,14 @@
-"""The digest of code: a Merkle root over the definitions that a result depends on.
+"""The digest of code: a Merkle root over the definitions a result uses.
 
-A root is a function or class, such as `vicreg.training.loop:pretrain`. From its syntax tree every name is followed to the
-definition of ours that it stands for, however deep. In the tree a name is replaced by the digest of that definition, and a
-name from elsewhere by what it was imported as. So the digest changes where the code does something else, and only there.
-It stays the same where a definition is moved or renamed, imports are sorted, a docstring, comment or annotation is written,
-the text of an error is changed, or a definition that nothing here uses is added.
+A root is a function or class, such as `vicreg.training.loop:pretrain`. Each name in its syntax tree is resolved to the
+definition in our packages that it refers to, and replaced by that definition's digest, recursively. A name from another
+package is replaced by its dotted name there.
 
-The tree is written out field by field, empty fields left out: Python 3.11, 3.12 and 3.13 give the same digest.
+The digest changes where the code computes something else. It does not change where a definition is moved or renamed, or
+imports are sorted. Nor does it for a docstring, a comment, the text of an error or a definition that nothing here uses. An
+annotation changes it only where it names a class of ours for the first time: the class's methods may then be called.
+
+Trees are written field by field without empty fields, so Python 3.11, 3.12 and 3.13 give the same digest.
 """
 
 import ast
@@ -26,25 +28,26 @@ _DECORATORS_WITHOUT_EFFECT = ("dataclass", "cache", "lru_cache", "contextmanager
 
 @dataclass(frozen=True, kw_only=True)
 class CodeDigest:
-    """What code a result depends on: `root` for all of it, and of each definition by itself, by `module:name`.
+    """Digests of the code that a result depends on.
 
-    A definition's own digest says whether it has changed, whatever became of those it uses.
+    `root` is the digest of all of it. `definitions` holds the digest of each definition without those it uses, by
+    `module:name`. It shows which definitions themselves have changed.
     """
 
     root: str
     definitions: Mapping[str, str]
 
     def changes(self, other: "CodeDigest") -> list[str]:
-        """The definitions in which the code differs from `other`'s, by name; none where only places or names differ."""
+        """Return the names of definitions that differ from `other`'s; none where only places or names differ."""
         if self.root == other.root:
             return []
         return changed_definitions(self.definitions, other.definitions)
 
 
 def changed_definitions(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """The names of definitions that differ between two maps from name to digest.
+    """Return the names of definitions that differ between two maps from name to digest, sorted.
 
-    A definition that was moved or renamed is left out: the other map has its digest under another name.
+    A moved or renamed definition is left out: the other map has its digest under another name.
     """
     unmatched = [{name: digest for name, digest in mine.items() if theirs.get(name) != digest}
                  for mine, theirs in ((one, other), (other, one))]  # fmt: skip
@@ -52,6 +55,7 @@ def changed_definitions(one: Mapping[str, str], other: Mapping[str, str]) -> lis
 
 
 def _not_moved(mine: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    """Return the names in `mine` whose digests `theirs` lacks, each of its digests matching one name alone."""
     elsewhere = Counter(theirs.values())
     changed = []
     for name in sorted(mine):
@@ -64,23 +68,25 @@ def _not_moved(mine: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
 
 @functools.cache
 def code_digest(*roots: str, tree: Path = TREE, leave_out: tuple[str, ...] = ()) -> CodeDigest:
-    """Digest the definitions that `roots` depend on.
+    """Return the digest of the definitions that `roots` depend on.
 
     Args:
         roots: each a `module:name`.
         tree: the folder that holds the packages.
-        leave_out: modules that are not followed, since something else covers what they decide.
+        leave_out: modules that are not followed, because an identity covers what they decide in another way.
 
     Raises:
-        LookupError: if a root is not there.
-        ValueError: for an import that cannot be followed (relative, or of `*`).
+        LookupError: for a root that is not defined.
+        ValueError: for a relative import or one of `*`, which are not resolved.
     """
     source = _Source(tree, frozenset(leave_out))
     starts = [source.find(*root.split(":")) for root in roots]
     encoded = source.reach(starts)
     own = {unit: _digest(one.filled({unit: unit[1] for unit in one.references})) for unit, one in encoded.items()}
     digests = own
-    for _ in encoded:  # as many rounds as the longest chain of definitions, or as there are where some use each other
+    # Digests settle after as many rounds as the longest chain of definitions. Those of definitions that use each other never
+    # do; as many rounds as there are definitions let a change of one reach all that depend on it.
+    for _ in encoded:
         before, digests = (
             digests,
             {unit: _digest(one.filled(digests)) if one.references else own[unit] for unit, one in encoded.items()},
@@ -94,25 +100,29 @@ def code_digest(*roots: str, tree: Path = TREE, leave_out: tuple[str, ...] = ())
 
 @dataclass
 class _Module:
-    """The top level of a module: what each name stands for, and the statements that define it."""
+    """The top level of a module: what each name refers to, and the statements that define it."""
 
     name: str
     statements: dict[str, list[ast.stmt]] = field(default_factory=dict)
     ours: dict[str, Unit] = field(default_factory=dict)  # imported from our own packages
     others: dict[str, str] = field(default_factory=dict)  # imported from elsewhere: the dotted name
-    always: list[ast.stmt] = field(default_factory=list)
+    always: list[ast.stmt] = field(default_factory=list)  # run by an import, and not only to define a name
     imports: set[str] = field(default_factory=set)  # modules of ours
 
 
 class _Source:
-    """The packages below a folder, parsed as they are asked for."""
+    """The packages below a folder, whose modules are parsed on first use."""
 
     def __init__(self, tree: Path, leave_out: frozenset[str]) -> None:
         self._tree, self._leave_out = tree, leave_out
         self._modules: dict[str, _Module] = {}
 
     def find(self, module: str, name: str) -> Unit:
-        """The definition that a name of a module stands for, through whatever modules hand it on."""
+        """Return the definition that a name of a module refers to, through all modules that import and re-export it.
+
+        Raises:
+            LookupError: where there is none.
+        """
         seen = set()
         while (module, name) not in seen:
             seen.add((module, name))
@@ -126,7 +136,7 @@ class _Source:
         raise LookupError(f"{module}:{name} is not defined under {self._tree}")
 
     def reach(self, starts: list[Unit]) -> dict[Unit, Encoded]:
-        """Every definition that the given ones depend on, they themselves included."""
+        """Return every definition that the given ones depend on, with these."""
         found: dict[Unit, Encoded] = {}
         waiting = list(starts)
         while waiting:
@@ -135,10 +145,11 @@ class _Source:
                 continue
             found[unit] = self._encode(unit)
             waiting += [*found[unit].references, (unit[0], ALWAYS)]
-        # What an import does is part of the code where it does anything; a module that only defines names does nothing.
+        # Importing a module is part of the code, unless the module only defines names.
         return {unit: one for unit, one in found.items() if unit[1] != ALWAYS or not one.is_empty}
 
     def is_module(self, name: str) -> bool:
+        """Whether a dotted name is a module of our packages."""
         return name.partition(".")[0] in _PACKAGES and self._path(name) is not None
 
     def _encode(self, unit: Unit) -> Encoded:
@@ -151,8 +162,11 @@ class _Source:
         return Encoded(value, [*writer.references, *followed])
 
     def resolve(self, module: _Module, name: str) -> Unit | str | None:
-        """What a name in a module stands for: a definition, `module` alone as ("name", ""), a dotted name from
-        elsewhere, or None where it is the function's own or Python's."""
+        """Return what a name in a module refers to.
+
+        That is a definition; a module by itself, as (name, ""); a dotted name of another package; or None for a local
+        variable or a builtin.
+        """
         if name in module.statements:
             return module.name, name
         if name in module.others:
@@ -162,7 +176,7 @@ class _Source:
         return self.member(*module.ours[name])
 
     def member(self, module: str, name: str) -> Unit | str | None:
-        """What `module.name` stands for, as `resolve` says it."""
+        """Return what `module.name` refers to, as `resolve` does."""
         whole = f"{module}.{name}" if name else module
         if self.is_module(whole):
             return whole, ALWAYS
@@ -171,6 +185,7 @@ class _Source:
         return self.resolve(self._module(module), name)
 
     def names(self, module: str) -> list[str]:
+        """Return all names that a module defines, sorted; none of a module that is left out."""
         return [] if module in self._leave_out else sorted(self._module(module).statements)
 
     def _path(self, name: str) -> Path | None:
@@ -189,8 +204,8 @@ class _Source:
         return self._modules[name]
 
     def _take(self, module: _Module, statement: ast.stmt) -> None:
-        """Files one statement of a module's top level."""
-        for one in ast.walk(statement):  # imports anywhere, those within a function included
+        """Record one statement of a module's top level."""
+        for one in ast.walk(statement):  # imports within a function too
             if isinstance(one, ast.Import | ast.ImportFrom):
                 self._take_import(module, one)
         if isinstance(statement, ast.Import | ast.ImportFrom) or is_docstring(statement):
@@ -225,7 +240,7 @@ class _Source:
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:
-    """The names that a statement of a module's top level defines."""
+    """Yield the names that a statement of a module's top level defines."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
         return
@@ -237,7 +252,7 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
 
 
 def _does_something(statement: ast.stmt) -> bool:
-    """Whether a statement may do more than define its names: register something, or change what is there."""
+    """Whether a statement may do more than define its names: register something, or change something."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return any(_last_name(one) not in _DECORATORS_WITHOUT_EFFECT for one in statement.decorator_list)
     return not isinstance(statement, ast.Assign | ast.AnnAssign)

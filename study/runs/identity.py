@@ -1,4 +1,4 @@
-"""What a run is: a digest of its resolved settings, its data, the code that trains, and the machinery below it."""
+"""The identity of a run: settings, data, code and machinery."""
 
 import dataclasses
 import functools
@@ -24,17 +24,17 @@ TRAINING = "vicreg.training.loop:pretrain"  # what decides a run's weights and i
 EVALUATION = "vicreg.evaluation.evaluate:evaluate"  # what decides the measurements of a run
 READING = "vicreg.data.dataset:load_dataset"  # what decides the bytes of a data set
 
-# Not followed. The data's digest covers what the first two make, so how they read or download it may change freely. The third
-# finds a method by its name, and the method is a root of its own.
+# Modules that are not followed. An identity holds the digest of the data, so the code that reads or downloads them may
+# change. `vicreg.methods` looks a method up by its name, and the method is a root of its own.
 _COVERED = ("vicreg.data.dataset", "vicreg.data.cache", "vicreg.methods")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Everything that decides a run's result. Two runs with one digest have the same weights, bit for bit.
+    """Everything that a run's result depends on. Two runs with the same digest have the same weights, bit for bit.
 
-    `code` is the Merkle root of the code that trains. `definitions` maps each definition below it to a digest of its own.
-    They say what has changed where roots differ, and are no part of the run's digest.
+    `code` is the Merkle root of the code that trains. `definitions` maps each definition in it to a digest of its own. These
+    show what has changed where roots differ, and are no part of the run's digest.
     """
 
     settings: Mapping[str, Any]
@@ -51,7 +51,7 @@ class Identity:
         return _digest(decided)
 
     def differences(self, other: "Identity") -> list[str]:
-        """What differs from `other`, in words: which settings, which definitions, the data, the machinery."""
+        """Return what differs from the earlier `other`, a phrase each: settings, data, code, machinery."""
         found = []
         for key in sorted({*self.settings, *other.settings}):
             old, new = other.settings.get(key), self.settings.get(key)
@@ -70,7 +70,7 @@ class Identity:
 
 
 def modules_of(definitions: list[str]) -> list[str]:
-    """The files of definitions named `module:name`, each with the names in it: `vicreg/optim/lars.py (LARS)`."""
+    """Return the files of definitions named `module:name`, each with these names: `vicreg/optim/lars.py (LARS)`."""
     files: dict[str, list[str]] = {}
     for definition in sorted(definitions):
         module, _, name = definition.partition(":")
@@ -79,29 +79,41 @@ def modules_of(definitions: list[str]) -> list[str]:
 
 
 def training_code(method: str) -> CodeDigest:
-    """The code that trains by a method: the loop, and the method's own."""
+    """Return the digest of the code that trains with a method: the loop's and the method's own.
+
+    Raises:
+        InputError: for an unknown method.
+    """
     found = method_class(method)
     return code_digest(TRAINING, f"{found.__module__}:{found.__name__}", leave_out=_COVERED)
 
 
 def evaluation_code() -> CodeDigest:
-    """The code that measures."""
+    """Return the digest of the code that measures a trained model."""
     return code_digest(EVALUATION, leave_out=_COVERED)
 
 
 def reading_code() -> CodeDigest:
-    """The code that reads data sets."""
+    """Return the digest of the code that reads data sets."""
     return code_digest(READING)
 
 
 def run_identity(config: Config, *, data: str, device: torch.device) -> Identity:
-    """The identity of the run `config` describes, on data of digest `data`.
+    """Return the identity of the run that `config` describes.
 
-    What counts on which device, and what an untrained network depends on, the fields of the settings say themselves.
+    The metadata of settings says on which device each counts, and whether an untrained network depends on it.
+
+    Args:
+        config: the whole configuration, of which the section `pretrain` counts.
+        data: the digest of the data set, `sha256:` and hexadecimal digits.
+        device: where it trains.
+
+    Raises:
+        InputError: where the settings name weights that cannot be read.
     """
     settings = _plain(decisive_settings(config.pretrain, device=device.type))
     if (encoder := starting_weights(config.pretrain)) is not None:
-        settings["weights"] = encoder.digest  # whatever they are called and wherever they lie
+        settings["weights"] = encoder.digest  # whatever the file's name and folder
     code = training_code(config.pretrain.method)
     return Identity(
         settings=settings, data=data, code=code.root, machinery=machinery(device, precision=config.pretrain.precision),
@@ -110,7 +122,14 @@ def run_identity(config: Config, *, data: str, device: torch.device) -> Identity
 
 
 def evaluation_digest(run: str, config: Config, *, probes: tuple[str, ...], views: tuple[ViewSettings, ViewSettings]) -> str:
-    """Digest of one evaluation of one run: its settings, its probes and the code that measures."""
+    """Return the digest of an evaluation of a run: the run, settings, views, probes and the code that measures.
+
+    Args:
+        run: the digest of the run.
+        config: the whole configuration, of which the section `evaluate` counts.
+        probes: names of the probes, in any order.
+        views: the two kinds of views of augmented images that are measured.
+    """
     return _digest({
         "run": run,
         "settings": _plain(dataclasses.asdict(config.evaluate)),
@@ -121,10 +140,10 @@ def evaluation_digest(run: str, config: Config, *, probes: tuple[str, ...], view
 
 
 def machinery(device: torch.device, *, precision: str) -> dict[str, str]:
-    """Versions and hardware that a result's last bits depend on.
+    """Return the versions and the hardware that a result's last bits depend on, by name.
 
-    On a CPU torch picks its kernels by the capability it finds, and oneDNN by the instruction set: for bfloat16 it has
-    other kernels with AMX or AVX512-BF16 than without. ONEDNN_MAX_CPU_ISA holds oneDNN to less, and counts where it is set.
+    On a CPU torch chooses kernels by its CPU capability, and oneDNN by the instruction set: for bfloat16 it has others with
+    AMX or AVX512-BF16. ONEDNN_MAX_CPU_ISA limits oneDNN's choice, and counts where it is set.
     """
     found = {"torch": torch.__version__, "torchvision": torchvision.__version__}
     if device.type == "cuda":
@@ -138,7 +157,7 @@ def machinery(device: torch.device, *, precision: str) -> dict[str, str]:
 
 
 def bfloat16_kernels() -> str:
-    """The instructions that this CPU has for bfloat16: `amx`, `avx512-bf16` or `emulated`."""
+    """Return which instructions this CPU has for bfloat16: `amx`, `avx512-bf16` or `emulated`."""
     flags = _cpu_flags()
     if {"amx_bf16", "amx_tile"} <= flags:
         return "amx"
@@ -146,7 +165,7 @@ def bfloat16_kernels() -> str:
 
 
 def _cpu_flags() -> set[str]:
-    """The features that Linux lists of the first processor; none where there is no such list."""
+    """Return the features that Linux lists for the first processor; none on other systems."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -155,7 +174,7 @@ def _cpu_flags() -> set[str]:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON gives it back, so that an identity read from disk equals the one that was written."""
+    """Return the value as it is after JSON, so that an identity read from disk equals the one that was written."""
     return json.loads(json.dumps(value))
 
 

@@ -1,20 +1,25 @@
-"""Syntax trees written out so that only what changes a result is in them."""
+"""Syntax trees as JSON, with only what changes a result."""
 
 import ast
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-ALWAYS = ""  # names what a module does when it is imported, apart from defining names
+ALWAYS = ""  # in place of a name, what importing a module does beside defining names
 _MARK = "\x7f"  # around the index of a definition in a tree written as JSON
 _FIELDS_WITHOUT_EFFECT = ("ctx", "returns", "type_comment", "kind", "type_params")
 
 Unit = tuple[str, str]  # a module's dotted name, and a name that it defines
-Meaning = Unit | str | None  # a definition of ours, a dotted name from elsewhere, or nothing at the top level
+Meaning = Unit | str | None  # a definition of ours, a dotted name of another package, or neither
 
 
 class Encoded:
-    """A definition's tree as JSON, in pieces: between two of them stands a definition that it refers to."""
+    """A definition's tree as JSON, split where it refers to other definitions.
+
+    Args:
+        value: the tree, with an index into `references` between marks for each reference.
+        references: the definitions that it refers to.
+    """
 
     def __init__(self, value: Any, references: list[Unit]) -> None:
         pieces = json.dumps(value, sort_keys=True).split(_MARK)
@@ -23,7 +28,10 @@ class Encoded:
         self.is_empty = value == []
 
     def filled(self, names: Mapping[Unit, str]) -> str:
-        """The tree, with `names` of what it refers to, and of what it imports behind it."""
+        """Return the tree with each reference replaced by its entry in `names`.
+
+        Entries of references that are not in the tree itself, as of annotations, follow it, sorted.
+        """
         text = [self._pieces[0]]
         for index, piece in zip(self._between, self._pieces[1:], strict=True):
             text += [names.get(self.references[index], ""), piece]
@@ -33,13 +41,13 @@ class Encoded:
 
 
 class Writer:
-    """Writes one definition out as JSON values, and collects the definitions that it refers to.
+    """Turns a definition into JSON values, and collects in `references` the definitions that it refers to.
 
     Args:
         own: the name that it defines.
-        resolve: what a name of its module stands for.
-        member: what a name of another module stands for.
-        names: all names that a module defines.
+        resolve: returns what a name of its module refers to.
+        member: returns what a name of another module refers to.
+        names: returns all names that a module defines.
     """
 
     def __init__(
@@ -54,7 +62,7 @@ class Writer:
         self.references: list[Unit] = []
 
     def statement(self, node: ast.stmt) -> Any:
-        """A statement of the top level; the name that it defines is left out."""
+        """Return a statement of the top level as JSON values, without the name that it defines."""
         written = self._node(node)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == self._own:
             written.pop("name")
@@ -103,7 +111,7 @@ class Writer:
         return self._reference(found) if found is not None else name
 
     def _attribute(self, node: ast.Attribute) -> Any:
-        """What `module.name` stands for where it begins with a module of ours; None where it does not."""
+        """Return what `module.name` refers to, or None where it does not begin with a module of ours."""
         parts = [node.attr]
         inner: ast.expr = node.value
         while isinstance(inner, ast.Attribute):
@@ -121,7 +129,7 @@ class Writer:
             return ["from", found]
         if found[1] != ALWAYS:
             return self._unit(found)
-        # A module by itself, handed on: whatever is in it may be used.
+        # A module used as a value: anything that it defines may be used through it.
         return ["module", *(self._unit((found[0], name)) for name in self._names(found[0]))]
 
     def _unit(self, unit: Unit) -> Any:
@@ -130,12 +138,13 @@ class Writer:
         return f"{_MARK}{self.references.index(unit)}{_MARK}"
 
     def _annotation(self, annotation: ast.expr | None) -> None:
-        """Follows the classes of ours that an annotation names, for their methods may be called; it is not written."""
+        """Refer to the classes of ours that an annotation names, whose methods may be called; write nothing."""
         if annotation is not None:
             self._node(annotation)
 
 
 def is_docstring(statement: ast.stmt) -> bool:
+    """Whether a statement is a string and nothing else."""
     return (
         isinstance(statement, ast.Expr)
         and isinstance(statement.value, ast.Constant)
@@ -144,13 +153,16 @@ def is_docstring(statement: ast.stmt) -> bool:
 
 
 def _without_message(node: ast.Raise) -> ast.Raise:
-    """`raise Error(text)` as `raise Error`: what an error says changes no result."""
+    """Return `raise Error(text)` as `raise Error`: the text of an error changes no result."""
     error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
     return ast.Raise(exc=error)
 
 
 def _without_checks(node: ast.ClassDef) -> ast.ClassDef:
-    """A class without what only checks its fields; of settings, whose values an identity holds, without the fields too."""
+    """Return a class without a `__post_init__` that only checks fields.
+
+    A class of settings loses its fields too: an identity holds their values.
+    """
     is_settings = node.name.endswith("Settings")
     kept = [
         one for one in node.body
@@ -164,11 +176,12 @@ def _without_checks(node: ast.ClassDef) -> ast.ClassDef:
 
 
 def _sets(function: ast.FunctionDef) -> bool:
+    """Whether a `__post_init__` sets fields of a frozen class, by `object.__setattr__`."""
     return any(isinstance(node, ast.Attribute) and node.attr == "__setattr__" for node in ast.walk(function))
 
 
 def _joined(node: ast.JoinedStr) -> ast.JoinedStr:
-    """An f-string whose neighbouring texts are one, as some versions of Python have them and others not."""
+    """Return an f-string with adjacent texts joined, as not all versions of Python parse it."""
     values: list[ast.expr] = []
     for value in node.values:
         if isinstance(value, ast.Constant) and values and isinstance(values[-1], ast.Constant):

@@ -12,42 +12,10 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
-# SimSiam's negative cosine (arXiv 2011.10566), without its predictor: short, and nothing like VICReg.
-TOY = '''"""A toy: embeddings of two views should point the same way."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor
-
-from vicreg.methods.base import Loss, Method, MethodSettings, Term
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToySettings(MethodSettings):
-    strength: float
-
-
-class Toy(Method):
-    Settings = ToySettings
-    TERMS = {"cosine": Term(title="Negative cosine")}
-
-    def __init__(self, **arguments):
-        super().__init__(**arguments)
-        self.register_buffer("steps", torch.zeros(()))
-
-    def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
-        z, z_prime = self.embed(*views)
-        cosine = -torch.cosine_similarity(z.float(), z_prime.float().detach(), dim=1).mean()
-        return Loss(total=self.settings.strength * cosine, terms={"cosine": cosine.detach()}, embeddings=z)
-
-    def after_step(self, *, progress: Tensor) -> None:
-        self.steps += 1
-
-    def reset_state(self, generator: torch.Generator) -> None:
-        self.steps.zero_()
-'''
+# The example that the folder of methods documents: SimSiam's negative cosine, short, and nothing like VICReg.
+README = (ROOT / "vicreg/methods/README.md").read_text(encoding="utf-8")
+(TOY,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+(SECTION,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
 TINY = {
     "pretrain.backbone": "resnet18", "pretrain.width": 4, "pretrain.stem": "cifar", "pretrain.expander": [8],
     "pretrain.image_size": 8, "pretrain.epochs": 1, "pretrain.warmup_epochs": 0, "prepare.per_class": 12,
@@ -69,7 +37,7 @@ def project(tmp_path_factory) -> Path:
     for name in ("study", "vicreg"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["pretrain"]["toy"] = {"strength": 1.0}
+    params["pretrain"] |= yaml.safe_load(SECTION)["pretrain"]
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     (folder / "vicreg/methods/toy.py").write_text(TOY, encoding="utf-8")
     (folder / "study/studies/methods.yaml").write_text(STUDY, encoding="utf-8")
@@ -79,8 +47,8 @@ def project(tmp_path_factory) -> Path:
 
 def ablate(folder: Path, study: str, *arguments: str) -> str:
     settings = [text for key, value in TINY.items() for text in ("--set", f"{key}={json.dumps(value)}")]
-    command = [sys.executable, "-m", "study.ablate", "--study", study, "--seeds", "1", "--workers", "1", *settings, *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "study.ablate", "--study", study, "--seeds", "1", "--workers", "1"]
+    done = subprocess.run([*command, *settings, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 
@@ -122,12 +90,10 @@ def test_another_method_changes_no_run_of_vicreg(project):
 
 @pytest.mark.slow
 def test_an_unknown_method_and_a_setting_of_another_method_are_refused_in_one_sentence(project):
-    command = [sys.executable, "-m", "study.ablate", "--study", "tiny-of-none", "--dry-run"]
+    command = [sys.executable, "-m", "study.ablate", "--study", "lambda-mu-nu", "--dry-run", "--set"]
     for given, sentence in (
         ("pretrain.method=simclr", "pretrain.method must be one of toy, vicreg, but got 'simclr'."),
         ("pretrain.strength=1", "'pretrain.strength' is not a parameter"),
     ):
-        done = subprocess.run(
-            [*command[:4], "lambda-mu-nu", "--dry-run", "--set", given], cwd=project, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([*command, given], cwd=project, capture_output=True, text=True, check=False)
         assert done.returncode == 2 and sentence in done.stderr and done.stderr.count("\n") == 1, done.stderr

@@ -1,4 +1,4 @@
-"""The interface of a method: networks, a loss of views, and what it logs.
+"""The interface of a method: networks, a loss, and what it logs.
 
 The loop, the views, the optimiser, the probes and the collapse metrics know this interface alone. Whatever a method keeps
 between steps (a teacher, a queue, prototypes) must be a parameter or a buffer. Checkpoints, resuming, moves to a device and

@@ -129,8 +129,8 @@ def vicreg_loss(
 class _Loss(torch.autograd.Function):
     """The terms and the gradient, computed together.
 
-    The gradient reuses the Gram or covariance matrix of the terms: two matrix products of an (n, d) batch a view, where
-    automatic differentiation takes three.
+    The gradient reuses the Gram or covariance matrix of the terms. A view then takes two matrix products of an (n, d) batch,
+    and with automatic differentiation three.
     """
 
     @staticmethod

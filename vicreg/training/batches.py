@@ -1,4 +1,4 @@
-"""An epoch's batches of random views, made on the device, several batches at once.
+"""An epoch's batches of random views, made on the device.
 
 All random numbers are drawn on the host, image by image, from one stream a view. A seed therefore gives the same batches
 and, to rounding, the same views on any device, however many batches are made at once. Nothing waits for the device.
@@ -42,7 +42,7 @@ def epoch_of_views(
         size: side of a view, pixels.
         epoch: counted from 0; it decides the permutation and the views.
         steps: the number of batches; the last may be short.
-        views: how many of each image. They are of the settings' first and second kind in turn, each with its own stream of
+        views: how many of each image. They are of the settings' first and second kind in turn. Each has its own stream of
             random numbers, so the first two are the same for any number.
     """
     order = torch.randperm(len(images), generator=make_generator(settings.seed, "order", epoch))

@@ -1,7 +1,7 @@
 """One step of training: views -> loss -> gradients -> optimiser.
 
-Nothing in a step waits for the device. It reads the learning rate and the progress from tensors, and sums the metrics for
-the log on the device, where they are read once an epoch. On a GPU it is captured as a CUDA graph (`cuda_graph.py`).
+Nothing in a step waits for the device. It reads the learning rate and the progress from tensors. It sums the metrics for
+the log on the device, and they are read once an epoch. On a GPU it is captured as a CUDA graph (`cuda_graph.py`).
 """
 
 from collections.abc import Sequence
@@ -82,9 +82,9 @@ class TrainStep:
 def step_metrics(loss: Loss, model: nn.Module, *, target_std: float | None) -> Tensor:
     """Return the metrics of one step that `step_metric_names` names, float64, on the device.
 
-    They are the total and the method's terms, unweighted, the L2 norm of the whole gradient, and three numbers of the
-    standard deviations of the first view's embedding dimensions over the batch: mean, minimum, and share of dimensions
-    below `target_std`. There VICReg's variance term acts. The share is 0 where the method has no such target.
+    They are the total, the method's terms, unweighted, and the L2 norm of the whole gradient. Three more are of the standard
+    deviations of the first view's embedding dimensions over the batch: mean, minimum, and share below `target_std`. Below
+    it VICReg's variance term acts. The share is 0 where the method has no such target.
     """
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     norm = torch.stack(torch._foreach_norm(gradients)).norm()

@@ -1,4 +1,4 @@
-"""How fast a run trains on this machine, from a few of its steps."""
+"""How fast a run trains on this machine, from a few steps."""
 
 import time
 from collections.abc import Callable

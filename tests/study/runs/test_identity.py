@@ -1,4 +1,4 @@
-"""A run's digest: what changes it, what does not, and what is said of two that differ."""
+"""A run's digest: what of data, machinery and code changes it, and what is said of two that differ."""
 
 import dataclasses
 import functools
@@ -9,81 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from study.config.config import UNTRAINED
-from study.runs import identity, weights
+from study.runs import identity
 from study.runs.code_digest import code_digest
-from study.runs.identity import Identity, evaluation_code, evaluation_digest, run_identity, training_code
+from study.runs.identity import Identity, evaluation_code, evaluation_digest, training_code
+from tests.study.runs.identities import identify, untrained
 from vicreg.files import to_json
-from vicreg.models.joint_embedding import build_model
-from vicreg.randomness import make_generator
-from vicreg.training.checkpoint import save_weights
 
 ROOT = Path(__file__).parents[3]
-DATA = "sha256:" + "a" * 64
-CPU = torch.device("cpu")
-
-# Another value for every key of params.yaml's section pretrain. A key added there has to be added here, too.
-OTHER = {
-    "pretrain.seed": 1,
-    "pretrain.backbone": "resnet34",
-    "pretrain.stem": "imagenet",
-    "pretrain.width": 8,
-    "pretrain.zero_init_residual": True,
-    "pretrain.expander": [16, 16],
-    "pretrain.expander_batchnorm": False,
-    "pretrain.image_size": 12,
-    "pretrain.convention": "algorithm",
-    "pretrain.lambda": 24,
-    "pretrain.mu": 24,
-    "pretrain.nu": 2,
-    "pretrain.gamma": 2,
-    "pretrain.epsilon": 1e-3,
-    "pretrain.weights": "theirs.safetensors",  # written to each test's own folder
-    "pretrain.normalisation": "imagenet",
-    "pretrain.epochs": 5,
-    "pretrain.stop_after": 2,
-    "pretrain.probe_every": 1,
-    "pretrain.batch_size": 16,
-    "pretrain.drop_last": False,
-    "pretrain.optimizer": "sgd",
-    "pretrain.base_lr": 0.06,
-    "pretrain.lr_batch_size": 64,
-    "pretrain.start_lr": 0.01,
-    "pretrain.end_lr": 0.001,
-    "pretrain.warmup_epochs": 2,
-    "pretrain.weight_decay": 0.01,
-    "pretrain.momentum": 0.8,
-    "pretrain.lars_eta": 0.002,
-    "pretrain.decay_bias_and_norm": True,
-    "pretrain.adapt_bias_and_norm": True,
-    "pretrain.precision": "bfloat16",
-    "pretrain.view_passes": "together",
-    "pretrain.compile": True,
-    "pretrain.threads": 2,
-    "pretrain.augmentation.preset": "official",
-    "pretrain.augmentation.crop_scale": [0.3, 1.0],
-    "pretrain.augmentation.crop_ratio": [1.0, 1.0],
-    "pretrain.augmentation.flip": 0.1,
-    "pretrain.augmentation.jitter": 0.1,
-    "pretrain.augmentation.brightness": 0.1,
-    "pretrain.augmentation.contrast": 0.1,
-    "pretrain.augmentation.saturation": 0.1,
-    "pretrain.augmentation.hue": 0.05,
-    "pretrain.augmentation.grayscale": 0.1,
-    "pretrain.augmentation.blur": [0.1, 0.2],
-    "pretrain.augmentation.blur_sigma": [0.5, 1.0],
-    "pretrain.augmentation.solarize": 0.3,
-    "pretrain.augmentation.solarize_threshold": 0.6,
-}
-WITHOUT_EFFECT = {"pretrain.checkpoint_every": 2, "pretrain.graph": False}  # on a CPU, which has no graphs
 
 
 def evaluation(config, *, run="run", probes=("knn", "linear_cached")) -> str:
     return evaluation_digest(run, config, probes=probes, views=config.pretrain.views)
-
-
-def identify(config, *, data=DATA, device=CPU) -> Identity:
-    return run_identity(config, data=data, device=device)
 
 
 @pytest.fixture
@@ -103,87 +39,6 @@ def edited(tmp_path, monkeypatch):
 
     yield edit
     code_digest.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def theirs(tmp_path, monkeypatch):
-    """The weights that `OTHER` names lie in this test's folder: a network as wide as the tiny runs'."""
-    network = build_model(
-        architecture="resnet18", stem="cifar", width=4, in_channels=1, expander=(8,), batchnorm=True,
-        generator=make_generator(1, "weights"), zero_init_residual=False,
-    )  # fmt: skip
-    save_weights(tmp_path / OTHER["pretrain.weights"], network)
-    monkeypatch.chdir(tmp_path)
-    weights.load_once.cache_clear()
-
-
-# ---- settings
-
-
-def test_every_pretraining_setting_is_accounted_for(tiny_config):
-    keys = {key for key in tiny_config().recipe if key.startswith("pretrain.")}
-    assert keys == {*OTHER, *WITHOUT_EFFECT, "pretrain.method"}  # another method: tests/study/test_new_method.py
-
-
-@pytest.mark.parametrize("key", OTHER)
-def test_every_setting_that_has_an_effect_makes_another_run(tiny_config, key):
-    before, after = identify(tiny_config()), identify(tiny_config({key: OTHER[key]}))
-    assert after.digest != before.digest
-    assert after.differences(before), key
-
-
-@pytest.mark.parametrize("key", WITHOUT_EFFECT)
-def test_what_has_no_effect_does_not_make_another_run(tiny_config, key):
-    assert tiny_config({key: WITHOUT_EFFECT[key]}).pretrain != tiny_config().pretrain
-    assert identify(tiny_config({key: WITHOUT_EFFECT[key]})).digest == identify(tiny_config()).digest
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("evaluate.knn", [3]), ("project.seed", 5), ("ablate.seeds", [7]), ("ablate.workers", 2), ("data.root", "elsewhere")],
-)
-def test_settings_of_other_sections_do_not_make_another_run(tiny_config, key, value):
-    assert identify(tiny_config({key: value})).digest == identify(tiny_config()).digest
-
-
-def test_a_value_spelled_out_is_the_run_of_the_preset_that_implies_it(tiny_config):
-    implied = tiny_config().pretrain.views[0].crop_scale
-    spelled = tiny_config({"pretrain.augmentation.crop_scale": list(implied)})
-    assert identify(spelled).digest == identify(tiny_config()).digest
-
-
-def test_a_whole_number_and_the_same_number_with_a_point_are_one_run(tiny_config):
-    assert identify(tiny_config({"pretrain.nu": 1})).digest == identify(tiny_config({"pretrain.nu": 1.0})).digest
-
-
-# ---- untrained networks
-
-
-def untrained(config):
-    return config.with_settings({"pretrain.epochs": 0, "pretrain.warmup_epochs": 0})
-
-
-NETWORK = (
-    "seed", "backbone", "stem", "width", "zero_init_residual", "weights", "normalisation", "expander", "expander_batchnorm",
-    "image_size", "precision", "threads",
-)  # fmt: skip
-SCHEDULE = ("epochs", "warmup_epochs", "stop_after")  # of which an untrained network has none
-
-
-@pytest.mark.parametrize("key", [key for key in OTHER if key.removeprefix("pretrain.") not in SCHEDULE])
-def test_untrained_networks_are_one_run_unless_the_network_differs(tiny_config, key):
-    same = identify(untrained(tiny_config({key: OTHER[key]}))).digest == identify(untrained(tiny_config())).digest
-    assert same == (key.removeprefix("pretrain.") not in NETWORK)
-
-
-def test_an_untrained_network_has_no_part_of_a_schedule_to_stop_after(tiny_config):
-    halted = tiny_config({"pretrain.stop_after": 2})
-    whole = identify(tiny_config().with_settings(UNTRAINED))
-    assert identify(halted.with_settings(UNTRAINED)).digest == whole.digest == identify(untrained(tiny_config())).digest
-
-
-def test_an_untrained_network_is_another_run_than_the_trained_one(tiny_config):
-    assert identify(untrained(tiny_config())).digest != identify(tiny_config()).digest
 
 
 # ---- data and machinery
@@ -226,6 +81,26 @@ def test_a_graph_counts_on_a_gpu_alone_and_for_no_untrained_network(tiny_config,
     assert identify(untrained(graphed), device=gpu).digest == identify(untrained(eager), device=gpu).digest
 
 
+def test_bfloat16_on_a_cpu_is_known_by_the_instructions_that_the_cpu_has_for_it(tiny_config, monkeypatch):
+    half, single = tiny_config({"pretrain.precision": "bfloat16"}), tiny_config()
+    runs = {}
+    for kernels in ("amx", "avx512-bf16", "emulated"):
+        monkeypatch.setattr(identity, "bfloat16_kernels", lambda kernels=kernels: kernels)
+        runs[kernels] = (identify(half), identify(single))
+    assert len({one.digest for one, _ in runs.values()}) == 3
+    assert len({one.digest for _, one in runs.values()}) == 1
+    assert runs["amx"][0].differences(runs["emulated"][0]) == ["bfloat16 changed from emulated to amx"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_limit_on_the_instruction_set_of_onednn_makes_another_run(tiny_config, monkeypatch, precision):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    config = tiny_config({"pretrain.precision": precision})
+    before = identify(config)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert identify(config).differences(before) == ["onednn changed from None to at most AVX2"]
+
+
 # ---- code
 
 
@@ -259,7 +134,8 @@ def test_what_changes_no_result_does_not_make_another_run(tiny_config, edited, o
 def test_what_trains_and_what_measures_are_told_apart():
     trains, measures = (" ".join(code().definitions) for code in (lambda: training_code("vicreg"), evaluation_code))
     for name in (
-        "methods.vicreg:", "optim.lars:LARS", "optim.learning_rate:learning_rate", ":draw_parameters", "models.resnet:ResNet",
+        "methods.vicreg:", "optim.lars:LARS", "optim.learning_rate:learning_rate", ":draw_parameters",
+        "models.resnet:ResNet",
         "metrics.collapse:rankme", "training.step:", "models.live_taps:", "models.winograd:", "metrics.knn:knn_scores",
     ):  # fmt: skip
         assert name in trains, name
@@ -271,28 +147,12 @@ def test_what_trains_and_what_measures_are_told_apart():
 
 def test_settings_are_known_by_their_values_so_code_that_checks_them_makes_no_other_run(tiny_config, edited):
     before = identify(tiny_config()).digest
-    edited("vicreg/training/settings.py", "    def __post_init__(self) -> None:\n", "    def __post_init__(self) -> None:\n        print()\n")
+    edited(
+        "vicreg/training/settings.py",
+        "    def __post_init__(self) -> None:\n",
+        "    def __post_init__(self) -> None:\n        print()\n",
+    )
     assert identify(tiny_config()).digest == before
-
-
-def test_bfloat16_on_a_cpu_is_known_by_the_instructions_that_the_cpu_has_for_it(tiny_config, monkeypatch):
-    half, single = tiny_config({"pretrain.precision": "bfloat16"}), tiny_config()
-    runs = {}
-    for kernels in ("amx", "avx512-bf16", "emulated"):
-        monkeypatch.setattr(identity, "bfloat16_kernels", lambda kernels=kernels: kernels)
-        runs[kernels] = (identify(half), identify(single))
-    assert len({one.digest for one, _ in runs.values()}) == 3
-    assert len({one.digest for _, one in runs.values()}) == 1
-    assert runs["amx"][0].differences(runs["emulated"][0]) == ["bfloat16 changed from emulated to amx"]
-
-
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_limit_on_the_instruction_set_of_onednn_makes_another_run(tiny_config, monkeypatch, precision):
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    config = tiny_config({"pretrain.precision": precision})
-    before = identify(config)
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    assert identify(config).differences(before) == ["onednn changed from None to at most AVX2"]
 
 
 # ---- evaluation

@@ -39,8 +39,8 @@ def timing(plan: Plan, store: Store, dataset: Dataset) -> dict[str, Any]:
         result = store.result(cell.run)
         if result["commit"] is None:
             continue
-        images, paces = images_an_epoch(cell, dataset), result["images_per_second"]
-        seconds = round(sum(images / pace for pace in paces), 1) if paces else None
+        paces = result["images_per_second"]  # none where no epoch was trained, be it that the images fill no batch
+        seconds = round(sum(images_an_epoch(cell, dataset) / pace for pace in paces), 1) if paces else None
         found[cell.run.digest] = {"seconds": seconds, "joules": result["joules"], "commit": result["commit"]}
     return {"study": plan.study.name, "runs": found}
 

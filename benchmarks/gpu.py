@@ -20,6 +20,7 @@ It does its sections one after the other and writes `gpu.json` after each, until
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -123,16 +124,14 @@ def steps(bench: Bench) -> dict[str, float]:
     """Measure images a second of whole steps, views included."""
     found = {}
     on_gpu = bench.device.type == "cuda"
-    for stem in ("imagenet", "cifar"):
-        for backbone in ("resnet18", "resnet34"):
-            for passes in ("separate", "together"):
-                for precision in ("float32", "bfloat16") if on_gpu else ("float32",):
-                    for graph in (True, False) if on_gpu else (False,):
-                        config = bench.settings(
-                            stem=stem, backbone=backbone, view_passes=passes, precision=precision, graph=graph
-                        )
-                        key = f"{backbone}, {stem} stem, {precision}, views {passes}, {'graph' if graph else 'eager'}"
-                        found[key] = measure_throughput(config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=1.0)
+    precisions, graphs = (("float32", "bfloat16"), (True, False)) if on_gpu else (("float32",), (False,))
+    variants = itertools.product(
+        ("imagenet", "cifar"), ("resnet18", "resnet34"), ("separate", "together"), precisions, graphs
+    )
+    for stem, backbone, passes, precision, graph in variants:
+        config = bench.settings(stem=stem, backbone=backbone, view_passes=passes, precision=precision, graph=graph)
+        key = f"{backbone}, {stem} stem, {precision}, views {passes}, {'graph' if graph else 'eager'}"
+        found[key] = measure_throughput(config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=1.0)
     return found
 
 

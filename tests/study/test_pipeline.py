@@ -17,7 +17,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STAGES = ("prepare", "pretrain", "evaluate", "project", "ablate", "verify", "report", "source_paper", "source_page", "index")
 PAGES = ("report", "source_page", "index")
 WITHOUT_SETTINGS = ("verify", "report", "source_page", "index")  # of their own
-# What these stages train or measure comes from a dependency that names it: data by its bytes, weights as another stage's out.
+# What these stages train or measure comes from a dependency that names it: data by bytes, weights as another stage's out.
 COVERED = {"data/prepared": ("vicreg.data.",), "models/baseline": ("vicreg.training.", "vicreg.methods.", "vicreg.optim.")}
 
 

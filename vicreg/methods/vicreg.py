@@ -1,8 +1,8 @@
 """VICReg (arXiv 2105.04906): variance, invariance and covariance of embeddings.
 
-The paper's equations, its Algorithm 1 and the authors' code mean different things by the same (lambda, mu, nu).
-`effective_coefficients` converts the coefficients of each of the three conventions to the units of the authors' code.
-`vicreg_loss` is in those units.
+The paper's equations, its Algorithm 1 and the authors' code mean different things by the same (lambda, mu, nu). All
+three are reached from one implementation: `effective_coefficients` turns what a convention calls lambda, mu and nu
+into the coefficients of the official code's terms, and `vicreg_loss` knows those terms alone.
 """
 
 import dataclasses
@@ -34,8 +34,7 @@ CONVENTIONS = ("equation", "algorithm", "official")
 class Coefficients:
     """Weights of invariance, variance and covariance, in the official code's units (see `vicreg_loss`).
 
-    Raises:
-        InputError: if one is negative or not finite, or if all are 0.
+    Raises InputError if one is negative or not finite, or if all are zero.
     """
 
     lambda_: float
@@ -53,19 +52,12 @@ class Coefficients:
 def effective_coefficients(*, convention: str, lambda_: float, mu: float, nu: float, dimension: int) -> Coefficients:
     """Return (lambda, mu, nu) of a published convention as coefficients of the official code's terms.
 
-    `equation` (Eqs. 1-6): squared distances are summed over d, hence lambda * d; v(Z) + v(Z') is twice the official mean,
-    hence 2 mu. `algorithm` (Algorithm 1): squared distances are averaged over d and the two variance terms summed, hence
-    2 mu. `official` (the authors' main_vicreg.py): unchanged. The covariance term is the same in all three.
+    `equation` (Eqs. 1-6): squared distances summed over d, so lambda * d; v(Z) + v(Z') is twice the official mean, so
+    2 mu. `algorithm` (Algorithm 1): squared distances averaged over d, the two variance terms summed, so 2 mu.
+    `official` (the authors' main_vicreg.py): as they are. The covariance term is the same in all three.
 
-    Source: arXiv 2105.04906, Sections 4.1 and A; github.com/facebookresearch/vicreg.
-
-    Args:
-        convention: one of `CONVENTIONS`.
-        lambda_, mu, nu: weights of invariance, variance and covariance in this convention.
-        dimension: d, the width of the embeddings.
-
-    Raises:
-        InputError: for an unknown convention, a dimension below 1, and whatever `Coefficients` refuses.
+    `dimension` is d, the embeddings' width. Raises InputError for an unknown convention, a dimension below 1 and
+    whatever `Coefficients` refuses. Source: arXiv 2105.04906, Sections 4.1 and A; github.com/facebookresearch/vicreg.
     """
     if dimension < 1:
         raise InputError(f"dimension must be at least 1, but got {dimension}; give the width of the embeddings.")
@@ -79,7 +71,7 @@ def effective_coefficients(*, convention: str, lambda_: float, mu: float, nu: fl
 
 
 class LossTerms(NamedTuple):
-    """The weighted total and the three unweighted terms in official units, scalar tensors.
+    """The weighted total and the three unweighted terms in official units, each a scalar tensor.
 
     `invariance` is the mean over n * d of (z - z')^2, `variance` is (v(Z) + v(Z')) / 2, `covariance` is c(Z) + c(Z').
     Only `total` is meant for a backward pass.
@@ -100,24 +92,17 @@ def vicreg_loss(
     epsilon: float = 1e-4,
     check_finite: bool = True,
 ) -> LossTerms:
-    """Return the VICReg loss of two batches of embeddings, with its terms.
+    """Return the VICReg loss of two batches of embeddings, both `(n, d)`, with its terms.
 
     total = lambda * invariance + mu * (v(Z) + v(Z')) / 2 + nu * (c(Z) + c(Z'))
 
-    It is computed in float32 at least, under autocast too. The gradient of `total` is written out in closed form; the terms
-    have none. A term whose coefficient is 0 is computed for the log, but is no part of the total: 0 * inf would make it NaN.
+    Computed in float32 at least, whatever autocast says; `total` has a closed-form gradient of its own, the terms have none.
+    A term whose coefficient is 0 is computed for the record and kept out of the total and of its gradient, for 0 * inf
+    would make both NaN. `check_finite` costs a wait for the
+    device; a captured loop passes False and looks at the total itself.
 
+    Raises InputError for other shapes than two equal `(n, d)`, n < 2, epsilon <= 0, and non-finite embeddings.
     Source: arXiv 2105.04906, Eq. 6, in the units of the authors' code.
-
-    Args:
-        z, z_prime: embeddings of two views of the same images, both (n, d).
-        coefficients: weights of the three terms.
-        gamma: the standard deviation that each dimension should reach.
-        epsilon: added to each variance below the square root.
-        check_finite: whether to refuse embeddings that are not finite, which waits for the device.
-
-    Raises:
-        InputError: for other shapes than two equal (n, d), n < 2, epsilon <= 0, and embeddings that are not finite.
     """
     require_batch(z, check_finite=check_finite)
     require_batch(z_prime, check_finite=check_finite)
@@ -127,11 +112,8 @@ def vicreg_loss(
 
 
 class _Loss(torch.autograd.Function):
-    """The terms and the gradient, computed together.
-
-    The gradient reuses the Gram or covariance matrix of the terms. A view then takes two matrix products of an (n, d) batch,
-    and with automatic differentiation three.
-    """
+    """Terms and gradient in one go: the gradient needs what the terms are computed from, and two matrix products of an
+    (n, d) batch where automatic differentiation takes three."""
 
     @staticmethod
     def forward(
@@ -159,7 +141,7 @@ class _Loss(torch.autograd.Function):
 
 
 class _View(NamedTuple):
-    """v(Z) and c(Z) of one view, and the gradient (n, d) of mu / 2 * v(Z) + nu * c(Z)."""
+    """One view's v(Z), c(Z), and the gradient (n, d) of mu / 2 * v(Z) + nu * c(Z)."""
 
     variance: Tensor
     covariance: Tensor
@@ -173,9 +155,9 @@ def _spread_and_redundancy(z: Tensor, coefficients: Coefficients, gamma: float, 
 
         d v / d X_ij = -X_ij / (d (n - 1) s_j) where s_j < gamma, else 0
         d c / d X = 4 / (d (n - 1)) * X C', with C' the covariance without its diagonal
-                  = 4 / (d (n - 1)) * (G X / (n - 1) - X diag(Var)), which takes fewer operations for n < d
+                  = 4 / (d (n - 1)) * (G X / (n - 1) - X diag(Var)), which is cheaper for n < d
 
-    Each column of either gradient sums to 0 over the batch, so the gradient by X is the gradient by Z.
+    Every column of either sums to 0 over the batch, so the gradient by X is the gradient by Z.
     """
     n, d = z.shape
     centred = centre(z)
@@ -202,13 +184,10 @@ def _spread_and_redundancy(z: Tensor, coefficients: Coefficients, gamma: float, 
 
 
 def invariance(z: Tensor, z_prime: Tensor) -> Tensor:
-    """Return s(Z, Z'), the mean squared difference of two batches of embeddings, both (n, d): a scalar.
+    """Return s(Z, Z'), the mean squared difference of two batches of embeddings, both `(n, d)`: a scalar.
 
-    s = (1 / (n d)) sum_ij (z_ij - z'_ij)^2. Eq. 5 of arXiv 2105.04906 sums over d; the authors' code averages, as is done
-    here.
-
-    Raises:
-        InputError: if the shapes differ.
+    s = (1 / (n d)) sum_ij (z_ij - z'_ij)^2. Eq. 5 of arXiv 2105.04906 sums over d where the authors' code, as here,
+    averages. Raises InputError if the shapes differ.
     """
     require_one_shape(z, z_prime)
     with full_precision(z):
@@ -216,13 +195,10 @@ def invariance(z: Tensor, z_prime: Tensor) -> Tensor:
 
 
 def variance(z: Tensor, *, gamma: float = 1.0, epsilon: float = 1e-4, check_finite: bool = True) -> Tensor:
-    """Return v(Z), by how much standard deviations of embeddings (n, d) fall short of gamma, on average: a scalar.
+    """Return v(Z), by how much standard deviations of embeddings `(n, d)` fall short of gamma, on average: a scalar.
 
     v = (1 / d) sum_j max(0, gamma - sqrt(Var_j + epsilon)), with the unbiased variance (n - 1) of dimension j.
-    Source: arXiv 2105.04906, Eqs. 1-2.
-
-    Raises:
-        InputError: for n < 2, epsilon <= 0, and embeddings that are not finite.
+    Source: arXiv 2105.04906, Eqs. 1-2. Raises InputError for n < 2, non-finite z, and epsilon <= 0.
     """
     require_batch(z, check_finite=check_finite)
     require_positive(epsilon)
@@ -233,18 +209,15 @@ def variance(z: Tensor, *, gamma: float = 1.0, epsilon: float = 1e-4, check_fini
 
 
 def covariance(z: Tensor, *, check_finite: bool = True) -> Tensor:
-    """Return c(Z), the squared off-diagonal covariances of embeddings (n, d), summed and divided by d: a scalar.
+    """Return c(Z), the squared off-diagonal covariances of embeddings `(n, d)`, summed and divided by d: a scalar.
 
     c = (1 / d) sum_{i != j} C_ij^2, C = (Z - mean)^T (Z - mean) / (n - 1).
 
-    For n < d it is computed from the n x n Gram matrix of the centred embeddings, with n / d of the work and memory. The
-    squared entries of both matrices have the same sum, from which the squared variances, C's diagonal, are subtracted. The
-    rank of such a C is below n, so its off-diagonal part is not small beside its diagonal, and few digits are lost.
+    With fewer samples than dimensions the n x n Gram matrix of the centred embeddings serves: its squared entries have
+    the same sum as C's, and C's diagonal is the variances. That is n / d of the work and of the memory. Its rank being
+    below n, such a C has off-diagonal entries of the diagonal's own order, so the subtraction loses few digits.
 
-    Source: arXiv 2105.04906, Eqs. 3-4.
-
-    Raises:
-        InputError: for n < 2 and embeddings that are not finite.
+    Source: arXiv 2105.04906, Eqs. 3-4. Raises InputError for n < 2 and non-finite z.
     """
     require_batch(z, check_finite=check_finite)
     with full_precision(z):
@@ -260,11 +233,7 @@ def covariance(z: Tensor, *, check_finite: bool = True) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class VICRegSettings(MethodSettings):
-    """The section `pretrain.vicreg` of `params.yaml`; see there for each.
-
-    Raises:
-        InputError: for a value that no run can have.
-    """
+    """`params.yaml`'s section `pretrain.vicreg`. Raises InputError for a value that no run can have."""
 
     convention: str
     lambda_: float = field(metadata={"symbol": "λ"})
@@ -297,7 +266,7 @@ class VICRegSettings(MethodSettings):
 
 
 class VICReg(Method):
-    """VICReg as a method: `vicreg_loss` of two views' embeddings, with the coefficients of its settings."""
+    """VICReg as a method; its loss is `vicreg_loss` of the two views' embeddings, with the settings' coefficients."""
 
     Settings = VICRegSettings
     TERMS = {

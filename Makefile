@@ -28,11 +28,14 @@ studies: repro
 keep: $(VENV)/.installed
 	python -m study.source_page --keep $(wildcard results/ablate/*) results/project
 
+# Two processes, a file of tests in one of them: what the tests of a file share is made once.
+PYTEST := python -m pytest -n 2 --dist loadfile
+
 test: $(VENV)/.installed-tests
-	python -m pytest
+	$(PYTEST)
 
 quick: $(VENV)/.installed-tests
-	python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.installed-tests
 	ruff check

@@ -112,6 +112,7 @@ def test_runs_are_shared_by_studies_that_ask_for_the_same(finished, trained):
     assert runs("another", "the-usual") == runs("another", "nu-2") == runs("tiny", "nu-1")
 
 
+@pytest.mark.slow
 def test_other_probes_are_measured_of_the_same_runs(finished, trained):
     assert ablate.main(["--study", "tiny", "--set", "ablate.probes=[knn, linear_cached]"]) == 0
     assert trained() == []

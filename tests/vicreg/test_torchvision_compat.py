@@ -61,6 +61,7 @@ def test_an_absent_torchvision_is_left_to_the_import_statement(monkeypatch):
         runpy.run_path(torchvision_compat.__file__)
 
 
+@pytest.mark.slow
 def test_a_library_that_cannot_be_loaded_counts_as_missing():
     assert declared(
         "def fail(path):\n"

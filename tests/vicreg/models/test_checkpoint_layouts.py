@@ -78,6 +78,7 @@ def full_checkpoint(path: Path, authors: nn.Module, monkeypatch) -> str:
         return saved(path, {"epoch": 3, "model": model, "optimizer": {"state": state, "param_groups": [group]}})
 
 
+@pytest.mark.slow
 def test_the_authors_network_gives_the_same_features_from_every_layout(tmp_path, authors, monkeypatch):
     plain = authors.state_dict()
     with torch.device("meta"):

@@ -1,8 +1,7 @@
 """Keep results in git, and read all that the page shows."""
 
-import gzip
 import json
-import zlib
+import lzma
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from study.results.timing import TIMING, read_timing, with_commits, without_comm
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
-PACKED = ".json.gz"
+PACKED = ".json.xz"
 SAYS_OF_WHAT = ("data", "profile", "recipe")  # keys of a map that says of what it is; earlier versions lack them
 
 
@@ -57,12 +56,12 @@ def _keep_map(path: Path) -> Path:
     lacking = [key for key in SAYS_OF_WHAT if getattr(shown, key) is None]
     if lacking:
         raise InputError(f"{path} must have the key {lacking[0]!r}, but has none; run the project stage again.")
-    return _pack(json.loads(path.read_bytes()), KEPT_RESULTS / str(shown.profile) / f"{MAP}.gz")
+    return _pack(json.loads(path.read_bytes()), KEPT_RESULTS / str(shown.profile) / f"{MAP}.xz")
 
 
 def _pack(values: object, target: Path) -> Path:
-    """Write JSON values to a compressed file; the same values give the same bytes, for no time is in it."""
-    write_atomically(target, gzip.compress(to_json(values), mtime=0))
+    """Write JSON values to a compressed file; the same values give the same bytes."""
+    write_atomically(target, lzma.compress(to_json(values), preset=9 | lzma.PRESET_EXTREME))
     return target
 
 
@@ -105,7 +104,7 @@ def every_result(*, kept_only: bool = False) -> list[tuple[Path, StudyResults]]:
     kept = [
         (path.parent / path.name.removesuffix(PACKED), read_kept(path))
         for path in sorted(KEPT_RESULTS.glob(f"*/*{PACKED}"))
-        if path.name != f"{MAP}.gz"
+        if path.name != f"{MAP}.xz"
     ]
     different: list[tuple[Path, StudyResults]] = []
     for place, results in (*own, *kept):  # what was kept of this profile is there twice
@@ -122,7 +121,7 @@ def every_map(*, kept_only: bool = False) -> list[Projection]:
     """
     path = PROJECT_RESULTS / MAP
     own = [read_projection(path)] if path.is_file() and not kept_only else []
-    kept = [parse_projection(unpacked(path), where=str(path)) for path in sorted(KEPT_RESULTS.glob(f"*/{MAP}.gz"))]
+    kept = [parse_projection(unpacked(path), where=str(path)) for path in sorted(KEPT_RESULTS.glob(f"*/{MAP}.xz"))]
     return [one for one in (*own, *kept) if all(getattr(one, key) is not None for key in SAYS_OF_WHAT)]
 
 
@@ -142,9 +141,9 @@ def unpacked(path: Path) -> bytes:
         InputError: if it is damaged.
     """
     try:
-        return gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} must be a gzip file, but is damaged ({error}); restore it from git.") from None
+        return lzma.decompress(path.read_bytes())
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise InputError(f"{path} must be an xz file, but is damaged ({error}); restore it from git.") from None
 
 
 def read_failures(path: Path = PAPER_FAILURES) -> Mapping[str, str]:

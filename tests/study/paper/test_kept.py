@@ -1,7 +1,7 @@
 """Results that git keeps, and all that the page is made from."""
 
-import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
@@ -44,9 +44,9 @@ def test_kept_results_have_the_same_bytes_each_time_and_a_report_beside_them(pla
     without_figures(monkeypatch)
     folder = write_results(Path("elsewhere"), paper.results("stem"))
     first = keep(folder).read_bytes()
-    assert keep(folder) == Path("reports/measured/cifar10/stem.json.gz")
+    assert keep(folder) == Path("reports/measured/cifar10/stem.json.xz")
     assert keep(folder).read_bytes() == first
-    assert json.loads(gzip.decompress(first)) == json.loads((folder / "study.json").read_bytes())
+    assert json.loads(lzma.decompress(first)) == json.loads((folder / "study.json").read_bytes())
     assert Path("reports/measured/cifar10/stem/README.md").is_file()
 
 
@@ -70,15 +70,15 @@ def test_results_with_other_settings_over_the_profile_do_not_take_the_place_of_k
     without_figures(monkeypatch)
     keep(write_results(Path("one"), paper.results("stem")))
     other = write_results(Path("other"), paper.results("stem", settings={"pretrain.nu": 2}))
-    with pytest.raises(InputError, match="stem.json.gz holds what came of .* which has other settings than"):
+    with pytest.raises(InputError, match="stem.json.xz holds what came of .* which has other settings than"):
         keep(other)
     elsewhere = paper.results("stem", seeds=(0, 1), settings={"data.root": "another/folder"})
-    assert keep(write_results(Path("elsewhere"), elsewhere)).name == "stem.json.gz"
+    assert keep(write_results(Path("elsewhere"), elsewhere)).name == "stem.json.xz"
 
 
 def test_a_damaged_file_of_kept_results_is_named(place, command):
-    path = Path("reports/measured/cifar10/stem.json.gz")
+    path = Path("reports/measured/cifar10/stem.json.xz")
     path.parent.mkdir(parents=True)
-    path.write_bytes(gzip.compress(b"{}")[:-9])
+    path.write_bytes(lzma.compress(b"{}")[:-9])
     status, _, errors = command(lambda: main([]))
-    assert status == 2 and errors.startswith(f"error: {path} must be a gzip file, but is damaged")
+    assert status == 2 and errors.startswith(f"error: {path} must be an xz file, but is damaged")

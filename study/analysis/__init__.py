@@ -1,1 +1,1 @@
-"""TODO"""
+"""Statistics of a study, and what follows from them in sentences."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from study.cli.command import run_command
 from study.config.places import KEPT_RESULTS, PAPER_PAGE
-from study.paper.kept import keep
+from study.paper.kept_results import keep
 from study.paper.write import write_own_reports, write_page
 
 KEPT_PAGE = KEPT_RESULTS / PAPER_PAGE.name

@@ -18,14 +18,14 @@ from study.results.runs import EpochRecord, RunResults
 from study.results.schema import ArmResults
 from study.runs.outcomes import FINISHED, PRUNED
 
-PUBLISHED = Path(__file__).parent / "published.yaml"
+PUBLISHED = Path(__file__).parent / "published_coefficients.yaml"
 SAME_SCALE = 10**0.5  # two quantities within half a power of ten of one another are called of the same scale
 FIRST, SECOND = "invariance", "covariance"  # the terms whose scales are compared
 STD, BELOW_GAMMA = "embedding_std_mean", "embedding_share_below_gamma"
 
 
 def published_coefficients() -> dict[str, Any]:
-    """Return the published accuracies by coefficients, as `published.yaml` has them."""
+    """Return the published accuracies by coefficients, as `published_coefficients.yaml` has them."""
     published: dict[str, Any] = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["coefficients"]
     return published
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from study.config.values import parse_setting
-from study.design.path import walk
+from study.design.ablation_path import walk
 from study.design.search import search_plan
 from study.design.tuning import tuned_plan
 from study.execution.scheduler import Lookup, Runner

@@ -1,4 +1,4 @@
-"""Published numbers and claims, as `study/analysis/published.yaml` holds them."""
+"""Published numbers and claims, as `published.yaml` holds them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import yaml
 
 from study.results.json_values import from_values
 
-FILE = Path(__file__).parents[1] / "analysis/published.yaml"
+FILE = Path(__file__).parent / "published.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from study.config.places import PAPER_PAGE
 from study.paper.claims.judge import judge
-from study.paper.kept import every_map, every_result, own_answers, read_failures, report_folder, write_own_report
+from study.paper.kept_results import every_map, every_result, own_answers, read_failures, report_folder, write_own_report
 from study.paper.page.build import build_view
 from study.paper.page.measurements import Source, by_study
 from study.paper.protocol import EARLIER

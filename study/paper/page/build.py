@@ -6,10 +6,10 @@ from typing import Any
 from study.paper.judged import Judged
 from study.paper.page.claims import answer_text, claim_row, details_of, protocols_of
 from study.paper.page.commands import missing_commands
-from study.paper.page.field import field_view
 from study.paper.page.figures import longer_section, losses_section, map_section
 from study.paper.page.measurements import Source, by_study, measurement_view, used_sources, warnings_of
-from study.paper.page.silent import silent_rows
+from study.paper.page.published_results import field_view
+from study.paper.page.unstated import silent_rows
 from study.paper.published import Published
 from study.projection.results import Projection
 from study.reporting.format import without_paths

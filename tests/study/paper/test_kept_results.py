@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.paper.kept import every_result, keep
+from study.paper.kept_results import every_result, keep
 from study.source_page import main
 from tests.study.made_up_paper import (
     Paper,

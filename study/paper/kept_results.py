@@ -47,6 +47,8 @@ def keep(folder: Path) -> Path:
             "remove it, or keep the new results under a profile of their own."
         )
     write_own_report(folder, KEPT_RESULTS / results.profile / results.study)
+    if (folder / TIMING).is_file():  # for the report to be written again
+        write_atomically(KEPT_RESULTS / results.profile / results.study / TIMING, (folder / TIMING).read_bytes())
     kept = with_commits(results, read_timing(folder / TIMING))
     return _pack(json.loads(results_bytes(kept)), target)
 

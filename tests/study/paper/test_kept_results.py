@@ -46,6 +46,7 @@ def test_kept_results_have_the_same_bytes_each_time_and_a_report_beside_them(pla
     first = keep(folder).read_bytes()
     assert keep(folder) == Path("reports/measured/cifar10/stem.json.xz")
     assert keep(folder).read_bytes() == first
+    assert not Path("reports/measured/cifar10/stem/timing.json").exists()
     assert json.loads(lzma.decompress(first)) == json.loads((folder / "study.json").read_bytes())
     assert Path("reports/measured/cifar10/stem/README.md").is_file()
 
@@ -82,3 +83,16 @@ def test_a_damaged_file_of_kept_results_is_named(place, command):
     path.write_bytes(lzma.compress(b"{}")[:-9])
     status, _, errors = command(lambda: main([]))
     assert status == 2 and errors.startswith(f"error: {path} must be an xz file, but is damaged")
+
+
+def test_what_runs_took_and_where_they_were_made_is_kept_with_them(place, paper, monkeypatch):
+    without_figures(monkeypatch)
+    folder = write_results(Path("results/custom/timed"), paper.results("stem"))
+    digest = next(run["digest"] for arm in json.loads((folder / "study.json").read_bytes())["arms"] for run in arm["runs"])
+    timing = {"study": "stem", "runs": {digest: {"seconds": 12.5, "joules": None, "commit": "0123456789ab"}}}
+    (folder / "timing.json").write_text(json.dumps(timing))
+    keep(folder)
+    ((_, kept),) = every_result(kept_only=True)
+    assert next(run.commit for arm in kept.arms for run in arm.runs if run.digest == digest) == "0123456789ab"
+    assert json.loads(Path("reports/measured/cifar10/stem/timing.json").read_bytes()) == timing
+    assert "12" in Path("reports/measured/cifar10/stem/README.md").read_text(encoding="utf-8")

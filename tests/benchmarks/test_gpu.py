@@ -14,6 +14,8 @@ from study.config.load import load_config
 from study.config.values import parse_setting
 from study.spec.study_file import load_study
 
+pytestmark = pytest.mark.slow  # a benchmark is run
+
 TINY = [
     "--device", "cpu", "--profile", "digits", "--side", "8", "--set", "pretrain.width=4",
     "--set", "pretrain.expander=[16,16,16]", "--set", "pretrain.batch_size=8", "--set", "pretrain.image_size=8",

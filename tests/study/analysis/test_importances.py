@@ -9,6 +9,8 @@ import pytest
 from study.analysis.importances import LEAST_TRIALS, importances
 from vicreg.errors import InputError
 
+pytestmark = pytest.mark.slow  # forests are fitted
+
 SPACE = {
     "base_lr": {"low": 1e-3, "high": 1.0, "log": True},
     "mu": {"low": 0.0, "high": 50.0},

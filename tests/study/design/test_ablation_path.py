@@ -6,6 +6,8 @@ import pytest
 
 from study import ablate
 
+pytestmark = pytest.mark.slow  # studies are run
+
 KEYS = ("pretrain.base_lr", "pretrain.nu", "pretrain.weight_decay")
 
 

@@ -8,6 +8,8 @@ from study import ablate
 from study.runs import identity
 from study.runs.code_digest import CodeDigest
 
+pytestmark = pytest.mark.slow  # studies are run
+
 
 def test_status_says_what_is_finished(finished, trained, command):
     status, output, _ = command(ablate.main, "--study", "tiny", "--status")

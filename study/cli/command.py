@@ -1,6 +1,7 @@
 """What commands share: exit statuses, and a sentence for bad input."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ def run_command(main: Callable[[], int | None]) -> None:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         status = BAD_INPUT
+    except BrokenPipeError:  # whoever read the output, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
     except KeyboardInterrupt:
         print("stopped; what was finished is kept, start again to go on", file=sys.stderr)
         status = INTERRUPTED

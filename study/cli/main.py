@@ -31,8 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     name, *arguments = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
     if name in ("-h", "--help"):
-        print(listing())
-        sys.exit(0)
+        run_command(lambda: print(listing(), flush=True))
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(COMMANDS)}."

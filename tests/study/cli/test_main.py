@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,3 +64,9 @@ def test_bad_input_of_a_command_has_its_sentence_and_status(project, typed):
 def test_the_help_of_a_command_is_its_own(typed):
     status, output, _ = typed("ablate", "--help")
     assert status == 0 and re.search(r"--study NAME", output) and "--add-seeds" in output
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    shell = f"{sys.executable} -m study.cli.main 2>&1 | head -n 1"
+    told = subprocess.run(["bash", "-c", shell], cwd=STUDY.parent, capture_output=True, text=True, check=True).stdout
+    assert told.splitlines() == ["vicreg-study COMMAND [--help | ARGUMENTS]"]

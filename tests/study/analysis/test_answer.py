@@ -2,17 +2,7 @@
 
 import pytest
 
-from tests.study.made_up import GRID, Plans, arm_of, by_seed, finished, log_record, study, unfinished
-
-
-@pytest.fixture(scope="module")
-def plans(tiny_config, digits):
-    return Plans(tiny_config, digits)
-
-
-@pytest.fixture(scope="module")
-def summary_of(plans):
-    return plans.summary
+from tests.study.made_up import GRID, arm_of, by_seed, finished, log_record, study, unfinished
 
 
 def test_the_answer_names_the_best_arm_and_how_sure_that_is(summary_of):

@@ -1,23 +1,10 @@
 """The commands that run an arm or a run again."""
 
-import pytest
-
 from tests.study.made_up import (
     COMMAND,
-    Plans,
     arm_of,
     by_seed,
 )
-
-
-@pytest.fixture(scope="module")
-def plans(tiny_config, digits):
-    return Plans(tiny_config, digits)
-
-
-@pytest.fixture(scope="module")
-def summary_of(plans):
-    return plans.summary
 
 
 def test_each_run_has_a_command_of_its_own_seed(summary_of):

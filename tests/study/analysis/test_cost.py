@@ -5,7 +5,6 @@ import pytest
 from study.analysis.cost import timing
 from study.spec.study_file import Arm
 from tests.study.made_up import (
-    Plans,
     Shelf,
     finished,
     lifelike,
@@ -13,16 +12,6 @@ from tests.study.made_up import (
     unfinished,
 )
 from vicreg.files import to_json
-
-
-@pytest.fixture(scope="module")
-def plans(tiny_config, digits):
-    return Plans(tiny_config, digits)
-
-
-@pytest.fixture(scope="module")
-def summary_of(plans):
-    return plans.summary
 
 
 def test_the_cost_is_of_all_runs_once_and_of_the_epochs_that_were_trained(summary_of):

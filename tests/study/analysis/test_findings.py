@@ -4,13 +4,7 @@ import math
 
 import pytest
 
-from tests.study.made_up import GRID, Plans, arm_of, by_seed, finished, log_record, study, unfinished
-
-
-@pytest.fixture(scope="module")
-def plans(tiny_config, digits):
-    return Plans(tiny_config, digits)
-
+from tests.study.made_up import GRID, arm_of, by_seed, finished, log_record, study, unfinished
 
 # ---- grids
 

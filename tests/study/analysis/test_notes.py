@@ -3,17 +3,7 @@
 import pytest
 
 from study.spec.study_file import Arm
-from tests.study.made_up import ARMS, Plans, arm_of, by_seed, log_record, study, unfinished
-
-
-@pytest.fixture(scope="module")
-def plans(tiny_config, digits):
-    return Plans(tiny_config, digits)
-
-
-@pytest.fixture(scope="module")
-def summary_of(plans):
-    return plans.summary
+from tests.study.made_up import ARMS, arm_of, by_seed, log_record, study, unfinished
 
 
 def notes_on_outcomes(summary: dict) -> list[str]:

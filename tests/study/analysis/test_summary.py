@@ -8,7 +8,6 @@ from study.spec.study_file import Arm
 from tests.study.made_up import (
     COMMAND,
     RATES,
-    Plans,
     arm_of,
     by_seed,
     finished,
@@ -17,16 +16,6 @@ from tests.study.made_up import (
     unfinished,
 )
 from vicreg.files import to_json
-
-
-@pytest.fixture(scope="module")
-def plans(tiny_config, digits):
-    return Plans(tiny_config, digits)
-
-
-@pytest.fixture(scope="module")
-def summary_of(plans):
-    return plans.summary
 
 
 def verdict_of(summary_of, verdicts):

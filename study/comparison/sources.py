@@ -1,5 +1,6 @@
 """Finds results to compare, by path, study, git revision or profile."""
 
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -90,9 +91,9 @@ def under_profile(study: str, profile: str, *, store: Path) -> StudyResults:
     session = open_session(Request(study=study, store=store, profile=profile))
     plan = unfold(session, Lookup(session))
     if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
+        command = shlex.join(["python", "-m", "study.ablate", "--study", study, "--profile", profile])
         raise InputError(
-            f"the store {store} holds no finished run of study {study!r} on profile {profile!r}; run "
-            f"python -m study.ablate --study {study} --profile {profile} first."
+            f"the store {store} holds no finished run of study {study!r} on profile {profile!r}; run {command} first."
         )
     return summarise(plan, session.store, session.dataset, command=session.command, overrides=session.overrides)
 

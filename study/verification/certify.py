@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -135,9 +136,10 @@ def certifiable_cells(results: StudyResults, session: Session) -> dict[Key, Cell
         InputError: where there is none.
     """
     name, before = results.study, results.runs_by_cell()
+    command = shlex.join(["python", "-m", "study.ablate", "--study", name])
     ended = {key for key, run in before.items() if run.status in REPEATABLE}
     if not ended:
-        raise InputError(f"study {name!r} has no finished run to verify; run python -m study.ablate --study {name} first.")
+        raise InputError(f"study {name!r} has no finished run to verify; run {command} first.")
     cells = {key: cell for key, cell in replan(results, session).items() if key in ended}
     same = {key: cell for key, cell in cells.items() if is_same_run(cell, before[key].digest, results)}
     if not same:
@@ -145,7 +147,7 @@ def certifiable_cells(results: StudyResults, session: Session) -> dict[Key, Cell
         why = f" ({'; '.join(changed)})" if changed else ""
         raise InputError(
             f"none of the {len(ended)} finished runs that study {name!r} reports is a run of today's code, data and "
-            f"parameters{why}; run python -m study.ablate --study {name} first."
+            f"parameters{why}; run {command} first."
         )
     return same
 

@@ -418,7 +418,7 @@ def command(capsys) -> Callable[..., tuple[int, str, str]]:
     def run(main: Callable[..., Any], *argv: str) -> tuple[int, str, str]:
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            run_command(lambda: main(list(argv)) if argv else main())
+            run_command(lambda: main(list(argv)))
         captured = capsys.readouterr()
         return ended.value.code, captured.out, captured.err
 

@@ -25,8 +25,8 @@ def write_results(out: Path, results: StudyResults) -> None:
     write_atomically(out / FILE, results_bytes(results))
     write_atomically(out / "metrics.json", to_json(metrics))
     rows = [row for arm in measured for row in _log(arm)]
-    columns = ("arm", "seed", "epoch", "total", "rankme_embeddings", "std_mean_embeddings")
-    write_atomically(out / "history.csv", to_csv(columns, rows))
+    logged = ("arm", "seed", "epoch", "total", "rankme_embeddings", "std_mean_embeddings")
+    write_atomically(out / "history.csv", to_csv(logged, rows))
 
 
 def _log(arm: ArmResults) -> list[tuple[object, ...]]:

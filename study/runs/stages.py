@@ -21,7 +21,7 @@ def pretrain_baseline(baseline: Baseline, *, on_epoch: OnEpoch = lambda record: 
         InputError: if it does not train to its end.
     """
     run, store = baseline.run, baseline.store
-    execute(run, store=store, dataset=baseline.dataset, device=baseline.device, on_epoch=on_epoch)
+    execute(run, store=store, dataset=baseline.dataset, device=baseline.device, on_epoch=on_epoch, keep_weights=True)
     result = store.result(run)
     if result["status"] != FINISHED:
         raise InputError(f"the baseline must train to its end, but ended as {result['status']} ({result['reason']}).")

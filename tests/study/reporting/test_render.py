@@ -267,8 +267,8 @@ def test_no_absolute_path_reaches_the_report(small):
 # ---- names that are markup elsewhere
 
 ODD_NAMES = (
-    "<script>alert(1)</script>", "a | b", "$x_1$ and _y_", "tench, Tinca tinca", r"back\slash \1 \g", "🐈 猫 é", "`code` & more",
-    "x" * 200, "two\nlines",
+    "<script>alert(1)</script>", "a | b", "$x_1$ and _y_", "tench, Tinca tinca", r"back\slash \1 \g", "🐈 猫 é",
+    "`code` & more", "x" * 200, "two\nlines",
 )  # fmt: skip
 
 

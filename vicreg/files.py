@@ -1,4 +1,4 @@
-"""Write files atomically, and JSON and CSV with reproducible bytes."""
+"""Paths of people, files written atomically, and JSON and CSV with reproducible bytes."""
 
 import csv
 import errno
@@ -11,6 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from vicreg.errors import InputError
+
+
+def user_path(text: str | Path, *, of: str) -> Path:
+    """Return a path that a person wrote, with `~` and `~name` replaced by the home folder; `of` says what it is.
+
+    Raises:
+        InputError: where nobody of that name has a home folder here.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{of} must begin with a folder of this machine, but got {str(text)!r}; write it in full."
+        ) from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

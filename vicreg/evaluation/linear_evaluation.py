@@ -52,6 +52,9 @@ class LinearSettings:
         for name in ("momentum", "weight_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"evaluate.linear.{name} must be at least 0, but got {getattr(self, name)}.")
+        for name, value in (("lr", max(self.lr)), ("momentum", self.momentum), ("weight_decay", self.weight_decay)):
+            if value > torch.finfo(torch.float32).max:  # in which steps are taken
+                raise InputError(f"evaluate.linear.{name} must be at most 3.4e38, float32's largest, but got {value}.")
         ViewSettings(crop_scale=self.crop_scale, flip=self.flip)  # raises now rather than after pretraining
 
 

@@ -203,6 +203,14 @@ def test_decay_shrinks_the_layer(model, toy):
         ({"lr": (0.1, float("inf"))}, "evaluate.linear.lr must list finite numbers of at least 0, but got [0.1, inf]."),
         ({"lr": ()}, "evaluate.linear.lr must list finite numbers of at least 0, but got []."),
         ({"momentum": float("nan")}, "evaluate.linear.momentum must be at least 0, but got nan."),
+        (
+            {"lr": (0.1, 1e300)},
+            "evaluate.linear.lr must be at most 3.4e38, float32's largest, but got 1e+300.",
+        ),
+        (
+            {"weight_decay": 1e39},
+            "evaluate.linear.weight_decay must be at most 3.4e38, float32's largest, but got 1e+39.",
+        ),
         ({"weight_decay": -1.0}, "evaluate.linear.weight_decay must be at least 0, but got -1.0."),
         ({"flip": 1.5}, "flip must be a number between 0 and 1, but got 1.5."),
         ({"crop_scale": (0.2,)}, "crop_scale must be a range"),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vicreg.errors import InputError
-from vicreg.models.file_kinds import describe_file, is_safetensors
+from vicreg.file_kinds import describe_file, is_safetensors
 
 _DEEPEST = 8  # mappings inside each other that are looked into; VISSL's checkpoints have five
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # modules as pickle's protocol 2 calls them

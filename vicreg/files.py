@@ -1,8 +1,11 @@
-"""Paths of people, files written atomically, and JSON with reproducible bytes."""
+"""Paths of people, files written atomically, and JSON and CSV with reproducible bytes."""
 
+import csv
 import errno
+import io
 import json
 import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,6 +51,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 def to_json(value: Any) -> bytes:
     """Return JSON with sorted keys and a final newline: equal values give equal bytes."""
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """Return a table as CSV; a value is quoted where it holds a comma, a quote or the end of a line, and nowhere else."""
+    lines = []
+    for row in (columns, *rows):
+        line = io.StringIO(newline="")
+        csv.writer(line).writerow(row)  # ends in "\r\n", so that a lone "\r" or "\n" within a value is quoted too
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines).encode()
 
 
 def flush_folder(folder: Path) -> None:

@@ -24,7 +24,7 @@ _OTHER_NAMES = {"train": ("train", "training"), "test": ("test", "testing", "val
 # Why an entry of a part is left out: key -> how a sentence goes on after a number.
 _REASONS = {
     "deeper": "images in folders below class folders",
-    "dangling": "links that lead nowhere",
+    "dangling": "links or others that lead to no file",
     "suffix": "files whose suffix is of no image",
     "beside": "images beside class folders",
 }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from vicreg.errors import InputError
-from vicreg.evaluation.evaluate import PROBES
+from vicreg.evaluation.settings import PROBES
 
 DEVICES = ("auto", "cpu", "cuda")
 

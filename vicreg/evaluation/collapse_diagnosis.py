@@ -33,6 +33,7 @@ DIMENSIONAL_RANK = 4.0
 # independent directions in any width. Independent dimensions measure 1 / sqrt(N - 1), 0.08 for N = 150.
 INFORMATIONAL_CORRELATION = 0.5
 
+UNDETERMINED = "undetermined"  # too few images to name a collapse, or to say that there is none
 ONE_CLASS = "All held-out images are of one class, so accuracy says nothing and was left out."
 
 
@@ -135,7 +136,7 @@ def diagnose_collapse(
             f"Too few held-out images to tell: {n}, and {what} {'take' if len(needed) > 1 else 'takes'} at least {most}; "
             "raise prepare.validation or add images."
         )
-        return CollapseDiagnosis("undetermined", reason)
+        return CollapseDiagnosis(UNDETERMINED, reason)
     one_class = f" {ONE_CLASS}" if chance is not None and chance >= 1 else ""
     passed = ", ".join(test.passed for test in tests)
     start = "No test names a collapse" if any(test.beyond for test in tests) else "All is on the good side of its threshold"

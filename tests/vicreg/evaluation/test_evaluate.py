@@ -10,7 +10,8 @@ import torch
 from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
 from vicreg.evaluation import evaluate as evaluation
-from vicreg.evaluation.evaluate import PROBES, EvaluateSettings, chance_accuracy, evaluate, measure_collapse
+from vicreg.evaluation.evaluate import chance_accuracy, evaluate, measure_collapse
+from vicreg.evaluation.settings import PROBES, EvaluateSettings
 from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_metrics
 from vicreg.metrics.features import encode

@@ -6,6 +6,8 @@ Few images are redundant by themselves: N of them span N - 1 directions, so isot
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 # How often, at most, a bound may be passed by chance alone.
@@ -74,19 +76,30 @@ def images_wanted(accuracy: float, *, chance: float, images: int) -> int | None:
     An accuracy above the bound must be one that a guess has at most once in a hundred. One below it must be as rare for
     a classifier half-way between the bound and 1.
     """
-    bound, hits = accuracy_bound(chance), round(accuracy * images)
+    if _is_judged(accuracy, chance, np.array([images]))[0]:
+        return None
+    true, other = (chance, accuracy) if accuracy >= accuracy_bound(chance) else _able_and_bound(chance)
+    # The normal approximation, twice over, is certainly enough. Enough is the number from which it is so for good.
+    most = 50 + math.ceil(2 * special.ndtri(1 - FALSE_ALARM) ** 2 * true * (1 - true) / (true - other) ** 2)
+    candidates = images + np.arange(1, most + 1)
+    last_too_few = np.flatnonzero(~_is_judged(accuracy, chance, candidates)).max(initial=-1)
+    return int(candidates[min(last_too_few + 1, most - 1)])
+
+
+def _is_judged(accuracy: float, chance: float, images: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return whether so many images (n,) are enough to judge an accuracy, each."""
+    able, bound = _able_and_bound(chance)
     if accuracy >= bound:
-        by_chance = special.bdtrc(hits - 1, images, chance) if hits else 1.0
-        return None if by_chance <= FALSE_ALARM else _images_between(chance, accuracy, more_than=images)
-    able = (1 + bound) / 2
-    missed = special.bdtr(math.ceil(bound * images) - 1, images, able)
-    return None if missed <= FALSE_ALARM else _images_between(able, bound, more_than=images)
+        hits = np.floor(accuracy * images + 1e-6)
+        by_chance = np.where(hits > 0, special.bdtrc(np.maximum(hits - 1, 0), images, chance), 1.0)
+        return np.asarray(by_chance <= FALSE_ALARM)
+    return np.asarray(special.bdtr(np.maximum(np.ceil(bound * images) - 1, 0), images, able) <= FALSE_ALARM)
 
 
-def _images_between(true: float, measured: float, *, more_than: int) -> int:
-    """Return how many images tell a true share from a measured one, by the normal approximation."""
-    needed = special.ndtri(1 - FALSE_ALARM) ** 2 * true * (1 - true) / (true - measured) ** 2
-    return max(more_than + 1, math.ceil(needed))
+def _able_and_bound(chance: float) -> tuple[float, float]:
+    """Return the accuracy half-way between the bound and 1, and the bound."""
+    bound = accuracy_bound(chance)
+    return (1 + bound) / 2, bound
 
 
 def difference_bound(images: int) -> float:

@@ -14,15 +14,14 @@ from torch.nn import functional
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation.linear_probe import LinearClassifier
-from vicreg.metrics.features import encode_views
+from vicreg.metrics.features import encode_views, encoded_at_once
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.optim.learning_rate import learning_rate
 from vicreg.randomness import make_generator
-from vicreg.training.memory import place
+from vicreg.training.memory import images_of, place
 from vicreg.views.pipeline import crop_and_flip
 from vicreg.views.settings import ViewSettings
-
-_ENCODED_AT_ONCE = 512  # images; larger batches are encoded no faster on two cores
+from vicreg.views.transfer import send
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,12 +132,13 @@ def epoch_of_features(
     """Yield the batches of an epoch: features (n, d + 1), of which the last is 1, and the indices (n,) of their images."""
     order = torch.randperm(len(images), generator=make_generator(seed, "linear-order", epoch))
     generator = make_generator(seed, "linear-views", epoch)
-    for many in order.split(settings.batch_size * max(1, _ENCODED_AT_ONCE // settings.batch_size)):
+    at_once = encoded_at_once(device, channels=images.shape[1], size=size)
+    for many in order.split(settings.batch_size * max(1, at_once // settings.batch_size)):
+        on_host, (many,) = many, send([many], device)
         views = crop_and_flip(
-            images.index_select(0, many.to(images.device)).to(device, non_blocking=True),
+            images_of(images, on_host, many),
             crop_scale=settings.crop_scale, flip=settings.flip, size=size,
             mean=dataset.mean, std=dataset.std, generator=generator,
         )  # fmt: skip
         features = functional.pad(encode_views(model, views).representations, (0, 1), value=1.0)
-        many = many.to(device)
         yield from zip(features.split(settings.batch_size), many.split(settings.batch_size), strict=True)

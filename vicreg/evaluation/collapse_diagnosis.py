@@ -52,7 +52,7 @@ def diagnose_collapse(
     that are copies of each other have a low rank too, and `informational` says why.
 
     Args:
-        embeddings, representations: from `collapse_metrics` or `collapse_trace`.
+        embeddings, representations: from `collapse_metrics` or `collapse_trace`; without a rank it is not tested.
         knn_accuracy, chance: shares in [0, 1]; None leaves out the comparison of the two.
         untrained: metrics of the embeddings before training; None leaves the next test out. If training has not brought
             two views of an image closer together, relative to views of two images, embeddings do not represent the image.
@@ -71,8 +71,11 @@ def diagnose_collapse(
             "above",
             INFORMATIONAL_CORRELATION,
         ),
-        ("dimensional", "the embeddings' RankMe", embeddings["rankme"], "below", DIMENSIONAL_RANK),
-        ("dimensional", "the representations' RankMe", representations["rankme"], "below", DIMENSIONAL_RANK),
+    ]
+    tests += [
+        ("dimensional", f"the {space}' RankMe", metrics["rankme"], "below", DIMENSIONAL_RANK)
+        for space, metrics in (("embeddings", embeddings), ("representations", representations))
+        if "rankme" in metrics
     ]
     if knn_accuracy is not None and chance is not None:
         tests.append(("uninformative", "the k-NN accuracy", knn_accuracy, "below", chance + UNINFORMATIVE_MARGIN))

@@ -13,7 +13,7 @@ from vicreg.errors import InputError
 from vicreg.training import batches as feed
 from vicreg.training import loop
 from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint
-from vicreg.training.loop import Diverged, Pretrained, all_finite, pretrain, watch
+from vicreg.training.loop import Diverged, Pretrained, all_finite, pretrain, rank_is_due, watch
 from vicreg.training.setup import new_model
 
 OPTIMIZERS = {"lars": 1.0, "sgd": 0.1, "adamw": 0.05}  # name -> a base learning rate it trains well with
@@ -199,6 +199,27 @@ def test_whether_a_network_is_finite_is_asked_once():
             broken = torch.rand(3)
             broken[place] = bad
             assert not all_finite([*tensors, broken, torch.rand(5)])
+
+
+def test_a_cpu_logs_ranks_after_every_epoch_and_a_gpu_about_ten_times_in_a_run():
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+
+    def due(epochs, device):
+        return [epoch + 1 for epoch in range(epochs) if rank_is_due(epoch, epochs=epochs, device=device)]
+
+    for epochs in (1, 20, 100, 1000):
+        assert due(epochs, cpu) == list(range(1, epochs + 1))
+        assert len(due(epochs, gpu)) == min(epochs, 10) and due(epochs, gpu)[-1] == epochs
+    assert due(100, gpu) == list(range(10, 101, 10)) and due(7, gpu) == list(range(1, 8)) and due(25, gpu)[-2:] == [24, 25]
+
+
+def test_an_epoch_without_a_rank_logs_all_other_metrics(settings, digits, monkeypatch):
+    model, given = new_model(settings(), digits), settings()
+    whole = watch(given, digits, model, digits.validation.images, epoch=0)
+    monkeypatch.setattr(loop, "rank_is_due", lambda *_, **__: False)
+    without = watch(given, digits, model, digits.validation.images, epoch=0)
+    for space, metrics in whole.items():
+        assert "rankme" in metrics and without[space] == {key: value for key, value in metrics.items() if key != "rankme"}
 
 
 def test_an_epoch_of_any_network_waits_for_the_device_a_fixed_number_of_times(settings, digits):

@@ -1,12 +1,11 @@
 """Builds the pretended CUDA runtime for a Python that has a CUDA build of torch.
 
-    python -m benchmarks.pretended_cuda.build      # builds, and prints what a command needs in its environment
+python -m benchmarks.pretended_cuda.build      # builds, and prints what a command needs in its environment
 """
 
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from study.cli.command import run_command
@@ -89,4 +88,4 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    run_command(main)

@@ -16,6 +16,8 @@ _READER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_long)
 _FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("vicreg", "study", "benchmarks"))
 _OWN = f"{os.sep}pretended_cuda{os.sep}"
 
+_ACTIVE: list["Seen"] = []
+
 LAUNCHES = ("kernel", "product", "convolution", "batchnorm", "eigenvalues", "memset")
 WAITS = ("wait",)
 
@@ -24,8 +26,8 @@ WAITS = ("wait",)
 class Seen:
     """What happened in a `with` block.
 
-    `counts` maps `kind what` to how often; in a graph's capture the kind is `captured kind`. `places` maps kind, what and the
-    lines that led there to how often, for what waits, copies, allocates or is forbidden.
+    `counts` maps `kind what` to how often; in a graph's capture the kind is `captured kind`. `places` maps kind, what and
+    the lines that led there to how often, for what waits, copies, allocates or is forbidden.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -74,23 +76,35 @@ def count(kind: str, what: str) -> None:
 
 @contextmanager
 def seen() -> Iterator[Seen]:
-    """Yield what happens in the block; it is filled at the block's end."""
-    library, found = _library(), Seen()
-
-    def listen(kind: bytes, what: bytes) -> None:
-        found.places[kind.decode(), what.decode(), _where(sys._getframe(1))] += 1
-
-    def read(name: bytes, number: int) -> None:
-        found.counts[name.decode()] = number
-
-    listener, reader = _LISTENER(listen), _READER(read)
-    library.pretended_reset()
-    library.pretended_listen(listener)
+    """Yield what happens in the block; its counts are filled in at the block's end. Blocks may lie within one another."""
+    found, before = Seen(), _counts()
+    _ACTIVE.append(found)
+    _library().pretended_listen(_LISTENING)
     try:
         yield found
     finally:
-        library.pretended_listen(ctypes.cast(None, _LISTENER))
-        library.pretended_counts(reader)
+        _ACTIVE.remove(found)
+        found.counts.update(_counts() - before)
+
+
+def _counts() -> Counter[str]:
+    """Return how often everything has happened since the process began."""
+    counts: Counter[str] = Counter()
+
+    def read(name: bytes, number: int) -> None:
+        counts[name.decode()] = number
+
+    _library().pretended_counts(_READER(read))
+    return counts
+
+
+def _listen(kind: bytes, what: bytes) -> None:
+    place = kind.decode(), what.decode(), _where(sys._getframe())
+    for one in list(_ACTIVE):
+        one.places[place] += 1
+
+
+_LISTENING = _LISTENER(_listen)  # the runtime holds its address for as long as the process lasts
 
 
 def _where(frame: FrameType | None) -> str:

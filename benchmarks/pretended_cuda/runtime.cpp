@@ -52,7 +52,6 @@ static void wait_for(const char* what) { tell(CAPTURING != NONE ? "forbidden" : 
 
 EXPORTED void pretended_listen(Listener listener) { LISTENER = listener; }
 EXPORTED void pretended_count(const char* kind, const char* what) { count(kind, what); }
-EXPORTED void pretended_reset() { Lock lock(MUTEX); COUNTS.clear(); }
 EXPORTED void pretended_counts(Reader reader) {
   std::map<string, long> copy;
   { Lock lock(MUTEX); copy = COUNTS; }

@@ -86,7 +86,7 @@ def attempt(walk: Callable[[Seen], None]) -> dict[str, Any]:
     return {
         "error": error,
         "host_seconds": time.perf_counter() - started,
-        "summary": shown.summary() | {"forbidden": sum((whole.places + part.places)[key] for key in (whole.places + part.places) if key[0] == "forbidden")},
+        "summary": shown.summary() | {"forbidden": sum(whole.forbidden.values())},
         "counts": dict(shown.counts.most_common()),
         "places": {" | ".join(place): number for place, number in shown.places.most_common(60)},
     }
@@ -207,11 +207,13 @@ def eager_step(settings: PretrainSettings, dataset: Dataset, part: Seen) -> None
 def replayed_step(settings: PretrainSettings, dataset: Dataset, part: Seen) -> None:
     eager, views = new_step(settings, dataset), views_of(settings, dataset)
     eager(*views, learning_rate=0.1)
-    step = GraphedStep(eager, *views)
+    with seen() as capturing:
+        step = GraphedStep(eager, *views)
     with seen() as found:
         for _ in range(COUNTED_STEPS):
             step(*views, learning_rate=0.1)
     _take(part, found, each=COUNTED_STEPS)
+    part.counts.update({name: number for name, number in capturing.counts.items() if name.startswith("captured ")})
 
 
 def second_epoch(settings: PretrainSettings, dataset: Dataset, part: Seen) -> None:

@@ -1,4 +1,4 @@
-"""Unpacks packages or images while the first sections run; a process of its own each."""
+"""Unpacks packages or images while the first sections run; a process each."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.gpu.call import Call, read_call
 from benchmarks.gpu.queue import IMAGES, PACKAGES
-from benchmarks.gpu.results import read_results
+from benchmarks.gpu.ready import packages_path, ready_path
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
@@ -24,16 +24,6 @@ def main() -> None:
     except (InputError, OSError, subprocess.SubprocessError, tarfile.TarError) as error:
         said = {"error": " ".join(str(error).split())}
     write_atomically(ready_path(call.work, what), to_json(said | {"seconds": time.monotonic() - started}))
-
-
-def ready_path(work: Path, what: str) -> Path:
-    """Return the file that is there when something has been unpacked, or could not be."""
-    return work / "ready" / f"{what}.json"
-
-
-def packages_path(work: Path) -> Path:
-    """Return the folder of installed packages."""
-    return work / "packages"
 
 
 def install_packages(call: Call) -> dict[str, Any]:
@@ -87,24 +77,6 @@ def images_in(given: Path, folder: Path) -> Path:
     if not inside:
         raise InputError(f"--images must hold train/ and test/, but {given} has no train/ in it.")
     return inside[0].absolute()
-
-
-def wait_until_ready(
-    work: Path, what: str, *, seconds: float, sleep: Callable[[float], None] = time.sleep
-) -> dict[str, Any]:
-    """Return what was said of something unpacked, once it is there.
-
-    Raises:
-        InputError: where it could not be unpacked, or not in time.
-    """
-    ends = time.monotonic() + seconds
-    while (said := read_results(ready_path(work, what))) is None:
-        if time.monotonic() > ends:
-            raise InputError(f"the {what} were not unpacked within {seconds:.0f} s.")
-        sleep(0.2)
-    if "error" in said:
-        raise InputError(f"the {what} could not be unpacked: {said['error']}")
-    return said
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.background import wait_until_ready
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.queue import IMAGES
+from benchmarks.gpu.ready import wait_until_ready
 from benchmarks.gpu.results import read_results
 from vicreg.errors import InputError
 

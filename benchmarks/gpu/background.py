@@ -1,5 +1,6 @@
 """Unpacks packages or images while the first sections run; a process each."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -27,10 +28,10 @@ def main() -> None:
 
 
 def install_packages(call: Call) -> dict[str, Any]:
-    """Install the wheels that `make gpu-wheels` has left, without a network; nothing where there are none."""
-    wheels = sorted(call.wheels.glob("*.whl"))
+    """Install what is missing of the wheels that `make gpu-wheels` has left, without a network."""
+    wheels = [wheel for wheel in sorted(call.wheels.glob("*.whl")) if not is_installed(wheel.name.split("-")[0])]
     if not wheels:
-        return {"installed": [], "note": f"no wheels in {call.wheels}: what is installed must do"}
+        return {"installed": []}
     target = packages_path(call.work)
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--upgrade",
@@ -42,6 +43,14 @@ def install_packages(call: Call) -> dict[str, Any]:
             f"pip could not install the wheels: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
         )
     return {"installed": [wheel.name for wheel in wheels]}
+
+
+def is_installed(name: str) -> bool:
+    """Return whether this Python has a package."""
+    try:
+        return bool(importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def unpack_images(call: Call) -> dict[str, Any]:

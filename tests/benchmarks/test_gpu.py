@@ -29,17 +29,11 @@ from study.config.values import parse_setting
 from study.spec.study_file import load_study
 from vicreg.errors import InputError
 
-SMALL = [
-    "--device", "cpu", "--side", "8", "--timed", "0.1", *(
-        part
-        for setting in (
-            "pretrain.backbone=resnet18", "pretrain.width=4", "pretrain.expander=[16,16]", "pretrain.batch_size=8",
-            "pretrain.epochs=2", "pretrain.warmup_epochs=1", "pretrain.threads=1", "evaluate.knn=[5]",
-            "evaluate.linear.epochs=2",
-        )
-        for part in ("--set", setting)
-    ),
-]  # fmt: skip
+SMALL = {
+    "pretrain.backbone": "resnet18", "pretrain.width": "4", "pretrain.expander": "[16,16]", "pretrain.batch_size": "8",
+    "pretrain.epochs": "2", "pretrain.warmup_epochs": "1", "pretrain.threads": "1", "evaluate.knn": "[5]",
+    "evaluate.linear.epochs": "2",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -57,10 +51,17 @@ def images(tmp_path) -> Path:
 
 @pytest.fixture
 def small(tmp_path, images, monkeypatch):
-    """`small("--only", "steps")`: the arguments of a small call."""
+    """`small("--only", "steps", settings={...})`: the arguments of a small call."""
     monkeypatch.chdir(ROOT)
     places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"), "--wheels", str(tmp_path / "none")]
-    return lambda *more: [*places, "--images", str(images), *SMALL, *more]
+    how = ["--images", str(images), "--device", "cpu", "--side", "8"]
+
+    def build(*more: str, settings: dict[str, str] | None = None) -> list[str]:
+        given = [part for key, value in {**SMALL, **(settings or {})}.items() for part in ("--set", f"{key}={value}")]
+        timed = [] if "--timed" in more else ["--timed", "0.1"]
+        return [*places, *how, *timed, *given, *more]
+
+    return build
 
 
 def call_of(arguments: list[str]) -> Call:
@@ -95,7 +96,7 @@ def test_the_recipe_is_the_source_papers_with_nothing_of_the_other_stem(small):
 
 
 def test_the_next_command_asks_for_the_same(small):
-    call = call_of(small("--set", "pretrain.base_lr=0.1", "--seconds", "300", "--commit", "abc"))
+    call = call_of(small("--seconds", "300", "--commit", "abc", settings={"pretrain.base_lr": "0.1"}))
     asked = shlex.split(call.command(("packing", "recipe-1")))
     assert asked[:3] == ["python", "-m", "benchmarks.gpu"]
     assert call_of(asked[3:]) == replace(call, only=("packing", "recipe-1"))
@@ -149,11 +150,13 @@ def test_who_waits_for_something_unpacked_hears_why_it_is_not_there(tmp_path):
         ready.wait_until_ready(tmp_path, "images", seconds=0)
 
 
-def test_damaged_wheels_are_an_error_and_none_are_not(tmp_path, small):
+def test_what_is_missing_is_installed_from_wheels_and_damaged_ones_are_an_error(tmp_path, small):
     call = call_of(small())
     assert background.install_packages(call)["installed"] == []
     call.wheels.mkdir()
     (call.wheels / "optuna-5.0.0-py3-none-any.whl").write_bytes(b"not a wheel")
+    assert background.install_packages(call)["installed"] == []  # it is there
+    (call.wheels / "missing_here-1.0-py3-none-any.whl").write_bytes(b"not a wheel")
     with pytest.raises(InputError, match="pip could not install the wheels"):
         background.install_packages(call)
 
@@ -235,10 +238,8 @@ def test_a_section_is_stopped_at_its_limit_and_what_it_measured_is_kept(small, t
 
 @pytest.mark.slow
 def test_sigterm_in_the_middle_of_the_recipe_leaves_no_process_and_everything_on_disk(small, tmp_path):
-    long = ("--set", "pretrain.epochs=5000", "--set", "pretrain.checkpoint_every=1", "--only", "recipe-0")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.gpu", *small(*long)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
+    long = small("--only", "recipe-0", settings={"pretrain.epochs": "5000", "pretrain.checkpoint_every": "1"})
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.gpu", *long], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     store = tmp_path / "work" / "store" / "runs"
     ends = time.monotonic() + 200
     while not list(store.glob("*/checkpoint-*")):

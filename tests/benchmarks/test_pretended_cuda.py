@@ -96,7 +96,7 @@ def test_all_of_the_gpu_script_goes_through(pretended, tmp_path):
         packed.add(tmp_path / "raw", arcname="cifar")
     out = tmp_path / "out"
     said = pretended(
-        "-m", "benchmarks.gpu", "--out", str(out), "--work", str(tmp_path / "work"),
+        "-m", "benchmarks.gpu", "--out", str(out), "--work", str(tmp_path / "work"), "--wheels", str(tmp_path),
         "--images", str(tmp_path / "images.tar.xz"), "--device", "cuda", "--side", "8", "--timed", "0.1",
         "--seconds", "1100",
         *(part for setting in SETTINGS for part in ("--set", setting)),

@@ -1,15 +1,18 @@
 """The stage `pretrain`: the baseline, trained once."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from study.cli.arguments import parse_no_arguments
 from study.cli.command import run_command
 from study.runs.baseline import open_baseline
 from study.runs.stages import pretrain_baseline
 
 
-def main() -> None:
+def main(argv: Sequence[str] = ()) -> None:
     """Train the baseline and print a line an epoch."""
+    parse_no_arguments("pretrain", "The baseline, trained once.", argv)
     pretrain_baseline(open_baseline(), on_epoch=lambda record: print(describe(record), flush=True))
 
 
@@ -24,4 +27,4 @@ def describe(record: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(lambda: main(sys.argv[1:]))

@@ -11,8 +11,8 @@ from study.config.methods import method_settings, replace_values, study_keys, wi
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
 from study.config.values import check_numbers, coerce, flatten, make_settings, section_of, unknown_key
 from vicreg.errors import InputError
-from vicreg.evaluation.evaluate import EvaluateSettings
 from vicreg.evaluation.linear_evaluation import LinearSettings
+from vicreg.evaluation.settings import EvaluateSettings
 from vicreg.files import user_path
 from vicreg.training.settings import UNTRAINED as UNTRAINED_VALUES
 from vicreg.training.settings import PretrainSettings

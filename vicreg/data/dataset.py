@@ -106,6 +106,7 @@ def load_dataset(
         fifth = max(1, per_class // 5)
         test_indexes, _ = draw_per_class(raw, test_indexes, lambda _, n: min(n, fifth), [split_seed, _KEEP_TEST_STREAM])
     held_out, train = draw_share(raw, train, share=validation, seed=[split_seed, _VALIDATION_STREAM], part="validation")
+    _require_held_out(len(held_out), of=len(held_out) + len(train), share=validation, root=root)
     order = [train, held_out, test_indexes]
     images = torch.from_numpy(raw.read(np.concatenate(order))).split([len(indexes) for indexes in order])
     splits = {
@@ -129,6 +130,16 @@ def _note_duplicates(splits: Mapping[str, Split], note: str | None, root: Path) 
     for remark in found.remarks:
         _log.warning("%s", remark)
     return "; ".join(part for part in (note, found.note) if part) or None
+
+
+def _require_held_out(count: int, *, of: int, share: float, root: Path) -> None:
+    """Raise `InputError` for too few held-out images for any measurement of collapse."""
+    if count < 2:
+        remedy = f"set it to {2 / of:.2g} or more, or add images" if of > 2 else "add images"
+        raise InputError(
+            f"prepare.validation must hold out at least 2 images, on which collapse is measured (8 to tell each of its "
+            f"kinds), but {share} of the {of} training images under {root} are {count}; {remedy}."
+        )
 
 
 def check_settings(

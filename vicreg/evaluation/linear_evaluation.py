@@ -22,7 +22,14 @@ from vicreg.training.memory import place
 from vicreg.views.pipeline import crop_and_flip
 from vicreg.views.settings import ViewSettings
 
-_ENCODED_AT_ONCE = 512  # images; larger batches are encoded no faster on two cores
+# Images whose views are made at once, and images that are encoded at once, by type of device. On two cores larger batches
+# are no faster. On a GPU it is the host that takes the time, to start operations and to hand parameters over.
+_VIEWS_AT_ONCE = {"cpu": 512, "cuda": 8192}
+_ENCODED_AT_ONCE = {"cpu": 512, "cuda": 2048}
+_PIXELS = 32 * 32  # of the images that these numbers are for; of larger images there are fewer, but at least 512
+
+# The largest learning rate of the protocol's SGD: contrastive codebases use up to 100 on small features.
+HIGHEST_LR = 1e4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +54,14 @@ class LinearSettings:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"evaluate.linear.{name} must be at least 1, but got {getattr(self, name)}.")
-        if not self.lr or not all(0 <= lr < float("inf") for lr in self.lr):
-            raise InputError(f"evaluate.linear.lr must list finite numbers of at least 0, but got {list(self.lr)}.")
-        for name in ("momentum", "weight_decay"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"evaluate.linear.{name} must be at least 0, but got {getattr(self, name)}.")
+        if not self.lr or len(set(self.lr)) < len(self.lr) or not all(0 <= lr <= HIGHEST_LR for lr in self.lr):
+            raise InputError(
+                f"evaluate.linear.lr must list different numbers from 0 to {HIGHEST_LR:g}, but got {list(self.lr)}."
+            )
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"evaluate.linear.momentum must be at least 0 and below 1, but got {self.momentum}.")
+        if not 0 <= self.weight_decay <= 1:
+            raise InputError(f"evaluate.linear.weight_decay must be from 0 to 1, but got {self.weight_decay}.")
         ViewSettings(crop_scale=self.crop_scale, flip=self.flip)  # raises now rather than after pretraining
 
 
@@ -133,12 +143,32 @@ def epoch_of_features(
     """Yield the batches of an epoch: features (n, d + 1), of which the last is 1, and the indices (n,) of their images."""
     order = torch.randperm(len(images), generator=make_generator(seed, "linear-order", epoch))
     generator = make_generator(seed, "linear-views", epoch)
-    for many in order.split(settings.batch_size * max(1, _ENCODED_AT_ONCE // settings.batch_size)):
+    views_at_once, encoded_at_once = (
+        _whole_batches(settings.batch_size, images_at_once(table, device=device, size=size))
+        for table in (_VIEWS_AT_ONCE, _ENCODED_AT_ONCE)
+    )
+    for many in order.split(views_at_once):
         views = crop_and_flip(
             images.index_select(0, many.to(images.device)).to(device, non_blocking=True),
             crop_scale=settings.crop_scale, flip=settings.flip, size=size,
             mean=dataset.mean, std=dataset.std, generator=generator,
         )  # fmt: skip
-        features = functional.pad(encode_views(model, views).representations, (0, 1), value=1.0)
+        encoded = [encode_views(model, some).representations for some in views.split(encoded_at_once)]
+        features = functional.pad(torch.cat(encoded), (0, 1), value=1.0)
         many = many.to(device)
         yield from zip(features.split(settings.batch_size), many.split(settings.batch_size), strict=True)
+
+
+def images_at_once(table: Mapping[str, int], *, device: torch.device, size: int) -> int:
+    """Return the number of images that a table by type of device has for views of `size` pixels, at least the CPU's.
+
+    On a GPU they are fewer the larger the images are, since memory is limited.
+    """
+    least = table["cpu"]
+    most = table.get(device.type, least)
+    return most if most == least else max(least, min(most, most * _PIXELS // size**2))
+
+
+def _whole_batches(batch_size: int, at_once: int) -> int:
+    """Return how many images the whole batches in `at_once` have, one batch at least."""
+    return batch_size * max(1, at_once // batch_size)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
 from vicreg.models.joint_embedding import Encoded, JointEmbedding
 from vicreg.views.pipeline import plain_view
 
@@ -16,8 +17,16 @@ def held_out(dataset: Dataset) -> Tensor:
     """Return the fixed images that collapse is measured on, uint8 (N, C, H, W).
 
     They are the validation split, or `HELD_OUT_IMAGES` images evenly spread over a larger one.
+
+    Raises:
+        InputError: for fewer than two, of which no variance can be told.
     """
     images = dataset.validation.images
+    if len(images) < 2:
+        raise InputError(
+            f"collapse is measured on at least 2 held-out images, but {dataset.name} has {len(images)}; raise "
+            "prepare.validation or add images."
+        )
     if len(images) <= HELD_OUT_IMAGES:
         return images
     return images[evenly_spread(len(images), HELD_OUT_IMAGES)]

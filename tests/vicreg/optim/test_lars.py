@@ -113,6 +113,14 @@ def test_zero_parameters_and_zero_gradients_stay_finite_and_take_the_plain_step(
     assert torch.equal(still.detach(), torch.ones(2, 2))
 
 
+@pytest.mark.parametrize("eta", [1e-3, 1e38])
+def test_a_ratio_that_float32_cannot_hold_is_infinite(eta):
+    parameter = torch.nn.Parameter(torch.full((2, 2), 3.0))
+    parameter.grad = torch.full((2, 2), 1e-10)
+    LARS([parameter], lr=1.0, eta=eta).step()
+    assert bool(parameter.isfinite().all()) == (eta < 1), "the run has diverged, and says so"
+
+
 def test_a_learning_rate_in_a_tensor_gives_the_same_bits_as_a_number():
     by_number, by_tensor = ([torch.nn.Parameter(p.detach().float()) for p in parameters()] for _ in range(2))
     rate = torch.tensor(0.0)

@@ -50,6 +50,22 @@ def settings(tiny_config) -> PretrainSettings:
             {"stop_after": 0},
             "pretrain.stop_after must be between 1 and pretrain.epochs, 4, but got 0; null trains to the schedule's end.",
         ),
+        (
+            {"epochs": 0, "stop_after": 2},
+            "pretrain.stop_after must be null where pretrain.epochs is 0, but got 2; set it so.",
+        ),
+        *(
+            (
+                {name: 1e300},
+                f"pretrain.{name} must be at most 3.4e38, float32's largest, but got 1e+300; lower it.",
+            )
+            for name in ("base_lr", "start_lr", "end_lr", "weight_decay", "lars_eta")
+        ),
+        (
+            {"base_lr": 3e38, "lr_batch_size": 512},
+            "pretrain.base_lr times the batch size / 256 must be at most 3.4e38, float32's largest, but got 6e+38; "
+            "lower it.",
+        ),
         ({"image_size": 1}, "pretrain.image_size must be a finite number of at least 2, but got 1."),
         (
             {"warmup_epochs": 4.0},

@@ -111,7 +111,7 @@ def diagnose_collapse(
     that are copies of each other have a low rank too, and `informational` says why.
 
     Args:
-        embeddings, representations: from `collapse_metrics` or `collapse_trace`.
+        embeddings, representations: from `collapse_metrics` or `collapse_trace`; without a rank it is not tested.
         knn_accuracy, chance: shares in [0, 1]; None leaves out the comparison of the two, and so does a chance of 1.
         images: N, on which all of these were measured; None where it is not known, which is taken as enough.
         dimensions: of the embeddings and of the representations; None where they are not known, taken as many.
@@ -191,6 +191,7 @@ def _of_directions(
             for space, metrics, width in zip(
                 ("embeddings", "representations"), (embeddings, representations), widths, strict=True
             )
+            if "rankme" in metrics
         ),
     ]
 

@@ -14,19 +14,14 @@ from torch.nn import functional
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation.linear_probe import LinearClassifier
-from vicreg.metrics.features import encode_views
+from vicreg.metrics.features import encode_views, encoded_at_once
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.optim.learning_rate import learning_rate
 from vicreg.randomness import make_generator
-from vicreg.training.memory import place
+from vicreg.training.memory import images_of, place
 from vicreg.views.pipeline import crop_and_flip
 from vicreg.views.settings import ViewSettings
-
-# Images whose views are made at once, and images that are encoded at once, by type of device. On two cores larger batches
-# are no faster. On a GPU it is the host that takes the time, to start operations and to hand parameters over.
-_VIEWS_AT_ONCE = {"cpu": 512, "cuda": 8192}
-_ENCODED_AT_ONCE = {"cpu": 512, "cuda": 2048}
-_PIXELS = 32 * 32  # of the images that these numbers are for; of larger images there are fewer, but at least 512
+from vicreg.views.transfer import send
 
 # The largest learning rate of the protocol's SGD: contrastive codebases use up to 100 on small features.
 HIGHEST_LR = 1e4
@@ -143,32 +138,13 @@ def epoch_of_features(
     """Yield the batches of an epoch: features (n, d + 1), of which the last is 1, and the indices (n,) of their images."""
     order = torch.randperm(len(images), generator=make_generator(seed, "linear-order", epoch))
     generator = make_generator(seed, "linear-views", epoch)
-    views_at_once, encoded_at_once = (
-        _whole_batches(settings.batch_size, images_at_once(table, device=device, size=size))
-        for table in (_VIEWS_AT_ONCE, _ENCODED_AT_ONCE)
-    )
-    for many in order.split(views_at_once):
+    at_once = encoded_at_once(device, channels=images.shape[1], size=size)
+    for many in order.split(settings.batch_size * max(1, at_once // settings.batch_size)):
+        on_host, (many,) = many, send([many], device)
         views = crop_and_flip(
-            images.index_select(0, many.to(images.device)).to(device, non_blocking=True),
+            images_of(images, on_host, many),
             crop_scale=settings.crop_scale, flip=settings.flip, size=size,
             mean=dataset.mean, std=dataset.std, generator=generator,
         )  # fmt: skip
-        encoded = [encode_views(model, some).representations for some in views.split(encoded_at_once)]
-        features = functional.pad(torch.cat(encoded), (0, 1), value=1.0)
-        many = many.to(device)
+        features = functional.pad(encode_views(model, views).representations, (0, 1), value=1.0)
         yield from zip(features.split(settings.batch_size), many.split(settings.batch_size), strict=True)
-
-
-def images_at_once(table: Mapping[str, int], *, device: torch.device, size: int) -> int:
-    """Return the number of images that a table by type of device has for views of `size` pixels, at least the CPU's.
-
-    On a GPU they are fewer the larger the images are, since memory is limited.
-    """
-    least = table["cpu"]
-    most = table.get(device.type, least)
-    return most if most == least else max(least, min(most, most * _PIXELS // size**2))
-
-
-def _whole_batches(batch_size: int, at_once: int) -> int:
-    """Return how many images the whole batches in `at_once` have, one batch at least."""
-    return batch_size * max(1, at_once // batch_size)

@@ -46,10 +46,11 @@ def collapse_metrics(features: Tensor, *, views: tuple[Tensor, Tensor] | None = 
     return metrics
 
 
-def collapse_trace(features: Tensor) -> dict[str, float]:
+def collapse_trace(features: Tensor, *, rank: bool = True) -> dict[str, float]:
     """Return the metrics of features `(N, d)` that are logged each epoch, and that `diagnose_collapse` needs.
 
-    They take some milliseconds.
+    They take some milliseconds. With thousands of features and dimensions `rankme` takes seconds; `rank` says whether it is
+    among them.
     """
     deviations = std_per_dimension(features)
     return {
@@ -57,7 +58,7 @@ def collapse_trace(features: Tensor) -> dict[str, float]:
         "std_min": deviations.min().item(),
         "normalised_std": normalised_std(features),
         "dead_share": dead_share(features),
-        "rankme": rankme(features),
+        **({"rankme": rankme(features)} if rank else {}),
         "rms_correlation": rms_correlation(features),
     }
 

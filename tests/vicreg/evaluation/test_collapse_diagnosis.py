@@ -69,6 +69,15 @@ def test_healthy_geometry_with_chance_accuracy_is_uninformative_and_without_a_pr
     assert judge(HEALTHY, chance=None).name == "healthy"
 
 
+def test_metrics_without_a_rank_are_judged_by_the_others():
+    for features, type_ in ((torch.ones(150, 64).double(), "complete"), (HEALTHY, "healthy")):
+        judged = diagnose_collapse(
+            embeddings=collapse_trace(features, rank=False), representations=collapse_trace(HEALTHY, rank=False),
+            knn_accuracy=0.9, chance=0.1,
+        )  # fmt: skip
+        assert judged.name == type_ and "RankMe" not in judged.reason
+
+
 def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformative_however_good_the_probe():
     def named(noise):
         views = [HEALTHY + noise * gaussian(150, 64, seed=seed) for seed in (1, 2)]

@@ -11,7 +11,7 @@ from torch.nn import functional
 from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
 from vicreg.evaluation import linear_evaluation as linear_protocol
-from vicreg.evaluation.linear_evaluation import LinearSettings, fit_linear, images_at_once
+from vicreg.evaluation.linear_evaluation import LinearSettings, fit_linear
 from vicreg.evaluation.linear_probe import LinearClassifier
 from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.features import encode
@@ -221,14 +221,6 @@ def test_impossible_settings_raise_before_anything_is_trained(change, sentence):
 
 
 # ---- images at once
-
-
-@pytest.mark.parametrize(
-    ("device", "size", "expected"),
-    [("cpu", 32, 512), ("cpu", 224, 512), ("cuda", 32, 8192), ("cuda", 64, 2048), ("cuda", 224, 512)],
-)
-def test_a_gpu_makes_more_views_at_once_unless_images_are_large(device, size, expected):
-    assert images_at_once({"cpu": 512, "cuda": 8192}, device=torch.device(device), size=size) == expected
 
 
 def test_draws_and_views_do_not_depend_on_how_many_images_are_taken_at_once(toy):

@@ -14,7 +14,7 @@ from scipy import special
 # How often, at most, a bound may be passed by chance alone.
 FALSE_ALARM = 0.01
 # Features' correlation and rank are judged from this many images. Half of the rank that 8 images can have is 4, the
-# threshold of RankMe, and isotropic features of 8 images pass no bound (tests/vicreg/evaluation/test_few_images.py).
+# threshold of RankMe, and isotropic features of 8 images pass no bound (tests/vicreg/evaluation/test_collapse_diagnosis.py).
 LEAST_IMAGES = 8
 # Spread is judged from this many independent deviations, d (N - 1). Of 8 normal numbers, less than 1 in 10,000 sets has a
 # mean size below 0.1.

@@ -20,9 +20,10 @@ def describe(record: Mapping[str, Any]) -> str:
     """Return the line on one epoch: its loss by term, how far the embeddings are from collapse, and the pace."""
     trace = record["embeddings"]
     terms = [f"{key.removeprefix('weighted_')} {value:.3f}" for key, value in record.items() if key.startswith("weighted_")]
+    rank = f"RankMe {trace['rankme']:.1f}, " if "rankme" in trace else ""  # a GPU does not measure it in every epoch
     return (
         f"epoch {record['epoch']}: loss {record['total']:.3f}{' = ' if terms else ''}{' + '.join(terms)}; "
-        f"RankMe {trace['rankme']:.1f}, std {trace['std_mean']:.3f}; {record['images_per_second']:.0f} images/s"
+        f"{rank}std {trace['std_mean']:.3f}; {record['images_per_second']:.0f} images/s"
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from vicreg.data.dataset import check_settings
 from vicreg.errors import InputError
-from vicreg.evaluation.evaluate import PROBES
+from vicreg.evaluation.settings import PROBES
 
 DEVICES = ("auto", "cpu", "cuda")
 

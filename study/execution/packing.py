@@ -114,7 +114,9 @@ def pace(config: Config, *, number: int, data: Path, device: torch.device, secon
     for process, (_, error) in zip(processes, told, strict=True):
         if process.returncode != 0:
             last = (error.strip().splitlines() or [f"status {process.returncode}"])[-1]
-            raise InputError(f"{number} runs side by side could not be timed on {device} ({last}); give --workers.")
+            raise InputError(
+                f"{number} runs side by side could not be timed on {device} ({last}); set ablate.workers, or give --workers."
+            )
     reports = [json.loads(out.strip().splitlines()[-1]) for out, _ in told]
     return {key: sum(one[key] for one in reports) for key in ("images_per_second", "memory_share")}
 

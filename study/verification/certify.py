@@ -136,7 +136,7 @@ def certifiable_cells(results: StudyResults, session: Session) -> dict[Key, Cell
         InputError: where there is none.
     """
     name, before = results.study, results.runs_by_cell()
-    command = shlex.join(["python", "-m", "study.ablate", "--study", name])
+    command = results.command or f"python -m study.ablate --study {shlex.quote(name)}"
     ended = {key for key, run in before.items() if run.status in REPEATABLE}
     if not ended:
         raise InputError(f"study {name!r} has no finished run to verify; run {command} first.")
@@ -154,10 +154,11 @@ def certifiable_cells(results: StudyResults, session: Session) -> dict[Key, Cell
 
 def _weights(digest: str, store: Store, fresh: Store, cell: Cell) -> str:
     """Return whether the weights' files are the same bytes; `not kept` where the store has none for the reported run."""
-    if not store.are_weights_whole(digest):
+    files = (store.weights_path(digest), fresh.weights_path(cell.run.digest))
+    kept, again = (path.read_bytes() if path.exists() else None for path in files)
+    if kept is None:
         return "not kept"
-    again = fresh.weights_path(cell.run.digest)
-    return "identical" if again.exists() and again.read_bytes() == store.weights_path(digest).read_bytes() else "differ"
+    return "identical" if kept == again else "differ"
 
 
 def _accuracies(result: RunResults) -> dict[str, float]:

@@ -62,7 +62,9 @@ def test_a_folder_without_results_is_refused_in_one_sentence(place, command):
 def test_a_map_that_does_not_say_of_what_it_is_is_refused_and_on_the_page_left_out(place, capsys):
     old = {key: value for key, value in map_of().items() if key not in ("recipe", "profile", "data")}
     folder = write_results(Path("results/project"), old, "tsne.json")
-    with pytest.raises(InputError, match="tsne.json must have the key 'data', but has none; run the project stage again"):
+    with pytest.raises(
+        InputError, match="tsne.json must have the key 'data', but has none; run python -m study.project again"
+    ):
         keep(folder)
     assert main([]) == 0 and "t-SNE in two" not in TEXT.read_text(encoding="utf-8")
 

@@ -81,10 +81,14 @@ def test_the_noise_of_few_differences_is_students():
 
 
 def folder_of(root, *, classes, train, make_image):
-    for part, count in (("train", train), ("test", 2)):
-        for name in range(classes):
-            for number in range(count):
-                make_image(root / part / f"class{name}" / f"{number}.png", number)
+    paths = [
+        root / part / f"class{name}" / f"{number}.png"
+        for part, count in (("train", train), ("test", 2))
+        for name in range(classes)
+        for number in range(count)
+    ]
+    for seed, path in enumerate(paths):  # no two images are the same
+        make_image(path, seed)
     return {
         "dataset": "imagefolder", "root": root, "split_seed": 0, "test": 0.2, "per_class": None, "image_size": None,
     }  # fmt: skip

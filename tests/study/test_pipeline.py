@@ -37,9 +37,9 @@ def lacking(name: str, definitions) -> set[str]:
     """The modules of these definitions that no dependency of a stage holds."""
     modules = {definition.partition(":")[0] for definition in definitions}
     covered = [prefix for out, prefixes in COVERED.items() if out in stage(name)["deps"] for prefix in prefixes]
-    base = {"vicreg.errors", "vicreg.files", "vicreg.randomness", "vicreg.torchvision_compat"}  # directly in vicreg/
+    base = {"errors", "file_kinds", "files", "randomness", "torchvision_compat"}  # directly in vicreg/
     return {
-        module for module in modules - base
+        module for module in modules - {f"vicreg.{one}" for one in base}
         if not module.startswith(tuple(covered) or ("-",))
         and not any(f"{module.replace('.', '/')}.py".startswith(f"{dep}/") for dep in code_deps(name))
     }  # fmt: skip

@@ -87,7 +87,14 @@ def pace(config: Config, *, number: int, data: Path, device: torch.device, secon
     """
     command = [sys.executable, "-m", "study.execution.packing", str(data), str(device), str(seconds)]
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
         for _ in range(number)
     ]
     try:

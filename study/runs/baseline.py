@@ -16,7 +16,7 @@ from study.runs.run import Run, make_run
 from study.runs.store import Store
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.evaluation.evaluate import PROBES
+from vicreg.evaluation.settings import PROBES
 from vicreg.methods.base import Method
 from vicreg.training.setup import set_deterministic
 

@@ -111,7 +111,7 @@ def test_results_of_a_later_version_are_shown_without_what_is_not_known(place, c
         arm["new"] = 1
         for run in arm["runs"]:
             run["new"] = "text"
-    Path(STUDY).write_text(json.dumps(later))
+    Path(STUDY).write_text(json.dumps(later), encoding="utf-8")
     assert command(report.main, "--results", STUDY, "--out", "out")[0] == 0
     assert command(compare.main, "lambda-mu-nu", "other")[0] == 0
     assert command(index.main, "--out", "reports/index.html")[0] == 0
@@ -128,7 +128,7 @@ def test_kept_results_that_are_damaged_within_a_whole_xz_file_are_named(place, c
 @pytest.mark.parametrize("name", ["../up", "a/b", "..", "", "/etc"])
 @pytest.mark.parametrize("key", ["study", "profile"])
 def test_results_that_name_a_place_elsewhere_are_not_kept(place, command, good, key, name):
-    Path("other/study.json").write_text(json.dumps({**good, key: name}))
+    Path("other/study.json").write_text(json.dumps({**good, key: name}), encoding="utf-8")
     status, _, errors = command(source_page.main, "--keep", "other")
     assert status == 2 and errors.count("\n") == 1 and "must name a study and a profile without /" in errors
     assert not Path("reports").exists()

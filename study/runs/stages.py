@@ -31,7 +31,7 @@ def pretrain_baseline(baseline: Baseline, *, on_epoch: OnEpoch = lambda record: 
     write_atomically(DESCRIPTION, to_json({"digest": run.digest, **described}))
     rows = [flatten(record) for record in result["history"]]
     PRETRAIN_RESULTS.mkdir(parents=True, exist_ok=True)
-    with open(PRETRAIN_RESULTS / "history.csv", "w", newline="") as file:
+    with open(PRETRAIN_RESULTS / "history.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["epoch"])
         writer.writeheader()
         writer.writerows(rows)

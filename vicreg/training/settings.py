@@ -99,6 +99,7 @@ class PretrainSettings:
     graph: bool = setting(cost=True, only_on="cuda")
     threads: int = setting(start=True, cost=True, only_on="cpu")
     checkpoint_every: int = setting(effect=False)
+    checkpoint_share: float = setting(effect=False, before=1)
     views: tuple[ViewSettings, ViewSettings]
 
     def __post_init__(self) -> None:
@@ -146,6 +147,11 @@ class PretrainSettings:
             raise InputError(
                 f"pretrain.stop_after must be between 1 and pretrain.epochs, {self.epochs}, but got {self.stop_after}; "
                 "null trains to the schedule's end."
+            )
+        if not 0 < self.checkpoint_share <= 1:
+            raise InputError(
+                f"pretrain.checkpoint_share must be above 0 and at most 1, but got {self.checkpoint_share}; "
+                "0.02 is 2 % of a run's time."
             )
         if not self.momentum < 1:
             raise InputError(f"pretrain.momentum must be below 1, but got {self.momentum}.")

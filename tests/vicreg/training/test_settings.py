@@ -28,6 +28,14 @@ def settings(tiny_config) -> PretrainSettings:
         ({"view_passes": "both"}, "pretrain.view_passes must be one of separate, together, joint, but got 'both'."),
         ({"width": 0}, "pretrain.width must be a finite number of at least 1, but got 0."),
         ({"threads": 0}, "pretrain.threads must be a finite number of at least 1, but got 0."),
+        (
+            {"checkpoint_share": 0},
+            "pretrain.checkpoint_share must be above 0 and at most 1, but got 0; 0.02 is 2 % of a run's time.",
+        ),
+        (
+            {"checkpoint_share": 2.0},
+            "pretrain.checkpoint_share must be above 0 and at most 1, but got 2.0; 0.02 is 2 % of a run's time.",
+        ),
         ({"checkpoint_every": 0}, "pretrain.checkpoint_every must be a finite number of at least 1, but got 0."),
         ({"expander": (8, 0)}, "every size in pretrain.expander must be a finite number of at least 1, but got 0."),
         ({"seed": -1}, "pretrain.seed must be a finite number of at least 0, but got -1."),

@@ -4,7 +4,7 @@ Images are augmented anew in each epoch. The encoder is in eval mode, so the fea
 images. Therefore many batches are encoded at once, and several learning rates are trained on the same features.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch

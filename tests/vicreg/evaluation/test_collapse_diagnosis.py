@@ -73,7 +73,7 @@ def test_metrics_without_a_rank_are_judged_by_the_others():
     for features, type_ in ((torch.ones(150, 64).double(), "complete"), (HEALTHY, "healthy")):
         judged = diagnose_collapse(
             embeddings=collapse_trace(features, rank=False), representations=collapse_trace(HEALTHY, rank=False),
-            knn_accuracy=0.9, chance=0.1,
+            knn_accuracy=0.9, chance=0.1, images=150, dimensions=(64, 64),
         )  # fmt: skip
         assert judged.name == type_ and "RankMe" not in judged.reason
 
@@ -192,6 +192,15 @@ def test_an_accuracy_that_a_guess_often_has_is_undetermined_until_there_are_enou
 def test_a_perfect_vote_is_never_uninformative_and_the_vote_for_the_largest_class_always_is(chance):
     assert judge(gaussian(500, 64), knn_accuracy=1.0, chance=chance).name == "healthy"
     assert judge(gaussian(500, 64), knn_accuracy=chance, chance=chance).name == "uninformative"
+
+
+def test_a_perfect_vote_on_classes_of_8_and_92_percent_is_healthy_on_few_images_too():
+    features = gaussian(25, 64)
+    trace = collapse_trace(features)
+    given = {"embeddings": trace, "representations": trace, "images": 25, "dimensions": (64, 64), "chance": 0.92}
+    assert diagnose_collapse(**given, knn_accuracy=1.0, class_counts=[23, 2]).name == "healthy"
+    assert diagnose_collapse(**given, knn_accuracy=1.0, class_counts=None).name == "undetermined"
+    assert diagnose_collapse(**given, knn_accuracy=0.92, class_counts=[23, 2]).name != "healthy"
 
 
 def test_with_one_class_accuracy_says_nothing_and_geometry_still_names_a_collapse():

@@ -326,7 +326,7 @@ ARGUMENTS: Mapping[str, tuple[Callable[..., Any], tuple[str, ...], tuple[str, ..
     "verify": (verify.main, ("--study", "tiny"), ("--study", "--runs", "--tolerance", "--device")),
     "report": (report.main, REPORT, ("--results", "--certificate", "--project", "--evaluate", "--curves", "--timing")),
     "source_paper": (source_paper.main, (), ("--profile", "--set", "--workers")),
-    "source_page": (source_page.main, (), ("--kept",)),
+    "source_page": (source_page.main, (), ()),
     "index": (index.main, (), ("--profile",)),
     "compare": (compare.main, ("tiny", "nowhere"), ("--margin",)),
 }  # fmt: skip

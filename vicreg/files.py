@@ -1,13 +1,30 @@
-"""Write files atomically, and JSON with reproducible bytes."""
+"""Paths of people, files written atomically, and JSON and CSV with reproducible bytes."""
 
+import csv
 import errno
+import io
 import json
 import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from vicreg.errors import InputError
+
+
+def user_path(text: str | Path, *, of: str) -> Path:
+    """Return a path that a person wrote, with `~` and `~name` replaced by the home folder; `of` says what it is.
+
+    Raises:
+        InputError: where nobody of that name has a home folder here.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{of} must begin with a folder of this machine, but got {str(text)!r}; write it in full."
+        ) from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -34,6 +51,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 def to_json(value: Any) -> bytes:
     """Return JSON with sorted keys and a final newline: equal values give equal bytes."""
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """Return a table as CSV; a value is quoted where it holds a comma, a quote or the end of a line, and nowhere else."""
+    lines = []
+    for row in (columns, *rows):
+        line = io.StringIO(newline="")
+        csv.writer(line).writerow(row)  # ends in "\r\n", so that a lone "\r" or "\n" within a value is quoted too
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines).encode()
 
 
 def flush_folder(folder: Path) -> None:

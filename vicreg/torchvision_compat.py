@@ -12,6 +12,8 @@ import warnings
 
 import torch
 
+# The compiled library: `_C`, and `_C_stable` since 0.29. The same operators declared beside it end the process.
+_LIBRARIES = ("_C", "_C_stable")
 _MISSING_OPERATORS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -23,11 +25,13 @@ def _compiled_operators_load() -> bool:
     specification = importlib.util.find_spec("torchvision")
     if specification is None or not specification.submodule_search_locations:
         return True  # the import below then reports that torchvision is not installed
-    library = importlib.machinery.PathFinder.find_spec("_C", list(specification.submodule_search_locations))
-    if library is None or library.origin is None:
+    folders = list(specification.submodule_search_locations)
+    found = (importlib.machinery.PathFinder.find_spec(name, folders) for name in _LIBRARIES)
+    library = next((one.origin for one in found if one is not None), None)
+    if library is None:
         return False
     try:
-        torch.ops.load_library(library.origin)
+        torch.ops.load_library(library)
     except OSError:
         return False
     return True

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from study.analysis.arms import COLLAPSES
 from study.analysis.intervals import ratio_interval
 from study.analysis.moments import mean
 from study.analysis.predictors import different_runs
+from study.config.read_yaml import read_yaml
 from study.results.findings import ScaleClaim
 from study.results.runs import EpochRecord, RunResults
 from study.results.schema import ArmResults
@@ -26,7 +25,7 @@ STD, BELOW_GAMMA = "embedding_std_mean", "embedding_share_below_gamma"
 
 def published_coefficients() -> dict[str, Any]:
     """Return the published accuracies by coefficients, as `published_coefficients.yaml` has them."""
-    published: dict[str, Any] = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))["coefficients"]
+    published: dict[str, Any] = read_yaml(PUBLISHED)["coefficients"]
     return published
 
 

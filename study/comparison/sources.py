@@ -5,10 +5,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from study.analysis.summary import summarise
 from study.config.places import STUDY_RESULTS
+from study.config.read_yaml import parse_yaml
 from study.design.unfold import unfold
 from study.execution.request import Request
 from study.execution.scheduler import Lookup
@@ -67,8 +66,9 @@ def at_revision(revision: str, study: str, *, folder: Path = STUDY_RESULTS) -> S
         InputError: if there is no such revision, it had no such results, or the cache no longer holds them.
     """
     out = results_path(study, folder=folder).as_posix()
-    lock = yaml.safe_load(_git("show", f"{revision}:./dvc.lock", revision=revision)) or {}
-    outs = [one for stage in (lock.get("stages") or {}).values() for one in stage.get("outs") or []]
+    lock = parse_yaml(_git("show", f"{revision}:./dvc.lock", revision=revision), where=f"dvc.lock at {revision}")
+    stages = (lock.get("stages") if isinstance(lock, dict) else None) or {}
+    outs = [one for stage in stages.values() for one in stage.get("outs") or []]
     md5 = next((one["md5"] for one in outs if one["path"] == out), None)
     if md5 is None:
         raise InputError(f"revision {revision} has no results of a study {study!r}: its dvc.lock does not name {out}.")
@@ -99,7 +99,7 @@ def under_profile(study: str, profile: str, *, store: Path) -> StudyResults:
 
 def _git(*arguments: str, revision: str) -> str:
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", *arguments], capture_output=True, encoding="utf-8", check=True)
     except OSError as error:
         raise InputError(f"git is needed to look at revision {revision!r}, but: {error.strerror}.") from None
     except subprocess.CalledProcessError as error:
@@ -114,5 +114,5 @@ def _git(*arguments: str, revision: str) -> str:
 
 def _cache() -> Path:
     """Return DVC's cache, wherever its config has put it."""
-    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, encoding="utf-8", check=False)
     return Path(done.stdout.strip()) if done.returncode == 0 and done.stdout.strip() else Path(".dvc/cache")

@@ -9,7 +9,7 @@ from rich.table import Table
 
 def print_view(view: Mapping[str, Any]) -> None:
     """Print a view, without the list of cells."""
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     for text in (*view["about"], "", view["answer"], *view["notes"], ""):
         console.print(text)
     if view["changes"]:

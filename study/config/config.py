@@ -9,7 +9,7 @@ from typing import Any
 
 from study.config.methods import method_settings, replace_values, study_keys, with_short_keys
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
-from study.config.values import coerce, flatten, make_settings, section_of, unknown_key
+from study.config.values import check_numbers, coerce, flatten, make_settings, section_of, unknown_key
 from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import EvaluateSettings
 from vicreg.evaluation.linear_evaluation import LinearSettings
@@ -88,6 +88,8 @@ def _pretrain_settings(section: Mapping[str, Any]) -> PretrainSettings:
     augmentation = dict(section_of(pretrain, "augmentation"))
     del pretrain["augmentation"]
     preset = coerce("pretrain.augmentation.preset", augmentation.pop("preset", None), "str")
+    for key, value in augmentation.items():
+        check_numbers(f"pretrain.augmentation.{key}", value)
     pretrain["views"] = view_settings(preset=preset, **augmentation)
     pretrain["method_settings"] = own
     return make_settings(PretrainSettings, pretrain, "pretrain")
@@ -108,5 +110,6 @@ def _evaluate_settings(section: Mapping[str, Any]) -> EvaluateSettings:
     cached = evaluate.pop("linear_cached", None)
     if not isinstance(cached, dict) or set(cached) != {"weight_decay"}:
         raise InputError(f"evaluate.linear_cached must hold weight_decay alone, but holds {cached}.")
-    evaluate["linear_cached_weight_decay"] = cached["weight_decay"]
+    name = "evaluate.linear_cached.weight_decay"
+    evaluate["linear_cached_weight_decay"] = coerce(name, cached["weight_decay"], "tuple[float, ...]")
     return make_settings(EvaluateSettings, evaluate, "evaluate")

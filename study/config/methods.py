@@ -1,13 +1,13 @@
 """The sections of methods in `params.yaml`, and short spellings of their keys.
 
 A method's own settings are in the section with its name: `pretrain.vicreg.nu`. Those of the chosen method have a short
-spelling too, `pretrain.nu`. It may be used on the command line, in a study's file and in `params.yaml`. There null leaves
-the value to the section.
+spelling too, `pretrain.nu`. It may be used on the command line, in a study's file, in a profile and at the top of
+`params.yaml`.
 """
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from study.config.values import coerce, flatten, make_settings, replace_value, section_of, unknown_key
@@ -36,35 +36,41 @@ def study_keys() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*full, *short]))
 
 
-def take_short_spellings(values: dict[str, Any]) -> dict[str, Any]:
-    """Remove the short spellings from the section `pretrain`, in place, and return those not null, by dotted key."""
-    pretrain = values["pretrain"]
-    if not isinstance(pretrain, dict):
-        return {}
-    short = {key for name in method_names() for key in keys_of(name)}
-    taken = {key: pretrain.pop(key) for key in list(pretrain) if key in short}
-    return {f"pretrain.{key}": value for key, value in taken.items() if value is not None}
-
-
 def replace_values(values: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """Replace values by dotted key, in place.
 
-    `pretrain.method` is replaced first, since a short spelling is that method's. Where both spellings are given, the short
-    one wins.
+    `pretrain.method` is replaced first, since a short spelling is that method's.
 
     Raises:
-        InputError: for an unknown key or method.
+        InputError: for an unknown key or method, and for a setting that is given in both spellings.
     """
     if "pretrain.method" in changes:
         replace_value(values, "pretrain.method", changes["pretrain.method"])
+    check_known(changes, values)
+    method = _method_of(values)
+    for key, value in changes.items():
+        full = full_key(key, method)
+        if full != key and full in changes:
+            raise InputError(f"{key} and {full} are two spellings of one setting, but both are given; give one of the two.")
+        replace_value(values, full, value)
+
+
+def check_known(keys: Iterable[str], values: Mapping[str, Any], *, every_method: bool = False) -> None:
+    """Refuse a dotted key that resolved values do not have.
+
+    Args:
+        keys: to be checked, in either spelling.
+        values: the resolved values.
+        every_method: the short spellings of all methods are known, and not those of the chosen one alone.
+
+    Raises:
+        InputError: for such a key, with the nearest that is known.
+    """
     method = _method_of(values)
     known = [name for name in flatten(values) if name != "profile"]
-    full = {key: full_key(key, method) for key in changes}
-    for key in changes:
-        if full[key] not in known:
+    for key in keys:
+        if full_key(key, method) not in known and not (every_method and key in study_keys()):
             raise InputError(unknown_key(key, [_short_key(name, method) for name in known]))
-    for key in sorted(changes, key=lambda key: full[key] != key):
-        replace_value(values, full[key], changes[key])
 
 
 def full_key(key: str, method: str) -> str:
@@ -119,6 +125,6 @@ def _method_of(values: Mapping[str, Any]) -> str:
     Raises:
         InputError: for an unknown method.
     """
-    method = coerce("pretrain.method", values["pretrain"].get("method"), "str")
+    method = coerce("pretrain.method", section_of(values, "pretrain").get("method"), "str")
     method_class(method)
     return method

@@ -1,7 +1,8 @@
 """The sections of `params.yaml` as frozen, checked dataclasses."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from vicreg.data.dataset import check_settings
 from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import PROBES
 
@@ -10,7 +11,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareSettings:
-    """`params.yaml`'s section `prepare`; `vicreg.data.dataset.load_dataset` checks the values."""
+    """`params.yaml`'s section `prepare`. Raises InputError for a value that no data set can have."""
 
     dataset: str
     validation: float
@@ -18,6 +19,9 @@ class PrepareSettings:
     test: float
     per_class: int | None
     image_size: int | None
+
+    def __post_init__(self) -> None:
+        check_settings(**asdict(self))
 
 
 @dataclass(frozen=True, kw_only=True)

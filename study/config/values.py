@@ -2,11 +2,11 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-import yaml
-
+from study.config.read_yaml import parse_yaml
 from vicreg.errors import InputError
 
 Settings = TypeVar("Settings")
@@ -20,10 +20,13 @@ _SCALARS: Mapping[str, tuple[type, str]] = {
 }
 
 
+NULL = "none"  # sets null where null itself means "as it stands below", or where YAML's word does not come to mind
+
+
 def parse_setting(text: str) -> tuple[str, Any]:
     """Return key and value of a `key=value` given on the command line.
 
-    The value is read as YAML, so `[512, 512]`, `true`, `null` and `1e-3` have their types.
+    The value is read as params.yaml is, so `[512, 512]`, `true`, `null` and `1e-3` have their types. `none` is null.
 
     Raises:
         InputError: if there is no `=` or the value is no YAML.
@@ -32,10 +35,29 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not separator or not key:
         raise InputError(f"--set takes key=value, for example pretrain.nu=2, but got {text!r}.")
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
+        return key, null_if_none(parse_yaml(value, where="--set"))
+    except InputError:
         raise InputError(f"--set {key}: {value!r} is not a value YAML can read; put quotes around it.") from None
-    return key, _number(parsed)
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """Return the values of several `key=value` by key.
+
+    Raises:
+        InputError: for one that is none, and for a key given twice.
+    """
+    settings: dict[str, Any] = {}
+    for text in texts:
+        key, value = parse_setting(text)
+        if key in settings:
+            raise InputError(f"--set {key} is given twice, and one of the two would have no effect; give it once.")
+        settings[key] = value
+    return settings
+
+
+def null_if_none(value: Any) -> Any:
+    """Return null for the word `none`, and any other value as it is."""
+    return None if isinstance(value, str) and value.lower() == NULL else value
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -118,20 +140,28 @@ def coerce(name: str, value: Any, annotation: str) -> Any:
     if annotation not in _SCALARS:
         return value
     kind, wanted = _SCALARS[annotation]
-    if kind in (int, float):
-        value = _number(value)
+    check_numbers(name, value)
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
-        raise InputError(f"{name} must be {wanted}, but got {value!r}.")
+        raise InputError(f"{name} must be {wanted}, but got {shorten(repr(value))}.")
     return value
 
 
-def _number(value: Any) -> Any:
-    """Return text that is a number as that number: YAML 1.1 reads 1e-3 as text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+def check_numbers(name: str, value: Any) -> None:
+    """Refuse a number that is not finite or too large, alone or in a list; `name` begins the sentence.
+
+    Raises:
+        InputError: for such a number.
+    """
+    for one in value if isinstance(value, (list, tuple)) else ():
+        check_numbers(f"every value in {name}", one)
+    if type(value) is float and not math.isfinite(value):
+        raise InputError(f"{name} must be a finite number, but got {value}.")
+    if type(value) is int and value.bit_length() > 63:  # torch and SQLite keep whole numbers in 64 bits
+        raise InputError(f"{name} must be a number of at most 64 bits, but got one of {value.bit_length() + 1}.")
+
+
+def shorten(text: str) -> str:
+    """Return a text of at most 60 characters, the middle of a longer one left out."""
+    return text if len(text) <= 60 else f"{text[:40]}...{text[-10:]}"

@@ -35,7 +35,7 @@ def search_plan(session: Session, search: Search, runner: Runner | Lookup) -> Pl
     check_objectives(objectives, session.config)
     plan = session.plan()
     trials = Trials(
-        path=runner.trials, name=f"{session.study.name}@{session.config.profile}", question=session.study.question,
+        database=runner.database, name=f"{session.study.name}@{session.config.profile}", question=session.study.question,
         cells=plan.cells, directions=[direction(name) for name in objectives],
         values=lambda cell, result: objective_values(objectives, cell, result, session.dataset),
     )  # fmt: skip

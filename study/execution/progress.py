@@ -34,7 +34,7 @@ class Progress:
         self._epochs_seen = 0
         self._started = time.monotonic()
         self._active: dict[str, tuple[Cell, Mapping[str, Any] | None]] = {}
-        self._console = console or Console()
+        self._console = console or Console(markup=False, emoji=False)  # a name is no markup
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
 
     def __enter__(self) -> Self:

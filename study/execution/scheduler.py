@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +11,7 @@ from study.execution.executors.base import Executor
 from study.execution.executors.local import LocalExecutor
 from study.execution.progress import Progress
 from study.execution.session import Session
+from study.execution.trial_database import TrialDatabase
 from study.execution.trials import Trials
 from study.runs.outcomes import DIVERGED, FINISHED, OUTCOMES
 from study.runs.store import Store
@@ -26,7 +26,7 @@ class Lookup:
 
     def __init__(self, session: Session) -> None:
         self._store = session.store
-        self.trials: Path | None = None  # Optuna's trials are kept in memory
+        self.database: TrialDatabase | None = None  # trials of a question are shown nowhere
 
     def finish(self, cells: Sequence[Cell], *, stage: str = "") -> bool:
         """Return whether all cells have an outcome."""
@@ -51,7 +51,8 @@ class Runner:
         self._open_executor = open_executor or _local_executor
         self._executor: Executor | None = None
         self._stack = ExitStack()
-        self.trials: Path | None = session.store.root / OPTUNA
+        self.database: TrialDatabase | None = TrialDatabase(session.store.root / OPTUNA)
+        self._stack.callback(self.database.close)
 
     def __enter__(self) -> Self:
         return self
@@ -66,8 +67,10 @@ class Runner:
             Whether all have an outcome then.
         """
         session, store, config = self._session, self._session.store, self._session.config
+        if not cells:  # of arms that all wait for their tuning
+            return True
         trials = Trials(
-            path=self.trials, name=f"{session.study.name}{stage and f'-{stage}'}@{config.profile}",
+            database=self.database, name=f"{session.study.name}{stage and f'-{stage}'}@{config.profile}",
             question=session.study.question, cells=cells, directions=("maximize",),
             values=lambda cell, result: objective_values((config.primary,), cell, result, session.dataset),
         )  # fmt: skip
@@ -79,6 +82,7 @@ class Runner:
                 waiting.append(cell)
         different = deduplicate(waiting)
         trials.enqueue(different)
+        trials.show()
         by_digest = {cell.run.digest: cell for cell in different}
         asked: dict[str, optuna.Trial] = {}
 
@@ -94,6 +98,7 @@ class Runner:
         for cell in waiting:
             if cell not in different:
                 trials.add_finished(cell, store.result(cell.run))
+        trials.show()
         return have_outcomes(cells, store)
 
     def finish_batch(self, cells: Sequence[Cell], *, total: int, done: int = 0, prune_after: int | None = None) -> bool:

@@ -31,7 +31,7 @@ def print_status(plan: Plan, store: Store) -> int:
         table.add_row(cell.label, str(cell.seed), cell.run.digest[:8], status, reason or "")
     for one in plan.pending:
         table.add_row(one.name, "", "", "awaited", f"after {one.after}; {one.runs} runs at most")
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
     pending = sum(one.runs for one in plan.pending)
     more = f"; at most {pending} more follow from them" if pending else ""
     print(f"{finished} of {len(plan.cells)} runs are finished{more}")

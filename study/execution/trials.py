@@ -1,25 +1,24 @@
-"""Optuna's view of a study: its trials in SQLite, for optuna-dashboard.
+"""A study's trials as Optuna sees them: in memory, made anew at each start.
 
-The store of runs is the truth, and this is a projection of it, made anew at each start. So there is no trial without a
-run, none of older code or data, and none left running by a process that was killed; and a search proposes the same
-settings again up to the point where it stopped, since it hears the same answers.
+The store of runs is the truth, and this is a projection of it. So there is no trial without a run, none of older code or
+data, and none left running by a process that was killed. A search proposes the same settings again up to the point where it
+stopped, since it hears the same answers. `trial_database.py` copies trials to a file for optuna-dashboard; nothing is read
+from there.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import TrialState
-from sqlalchemy.exc import DatabaseError
 
+from study.execution.trial_database import TrialDatabase
 from study.runs.outcomes import FINISHED, PRUNED
 from study.spec.objectives import Direction
 from study.spec.plan import Cell
-from vicreg.errors import InputError
 
 _STATES = {FINISHED: TrialState.COMPLETE, PRUNED: TrialState.PRUNED}
 
@@ -30,17 +29,17 @@ class Trials:
     def __init__(
         self,
         *,
-        path: Path | None,
+        database: TrialDatabase | None,
         name: str,
         question: str,
         cells: Sequence[Cell],
         directions: Sequence[Direction],
         values: Callable[[Cell, Mapping[str, Any]], Sequence[float] | None],
     ) -> None:
-        """Make the Optuna study anew; one of the same name is deleted.
+        """Make the Optuna study.
 
         Args:
-            path: the database; None keeps the trials in memory, for a look at what a search would propose.
+            database: that shows the trials; None for a look at what a search would propose.
             name: of the study and the profile; a digest of the cells is added to it.
             question: that the study asks.
             cells: of a design, or the arms beside which a search proposes its own.
@@ -54,10 +53,8 @@ class Trials:
         arms, seeds = sorted({cell.arm for cell in cells}), sorted({cell.seed for cell in cells})
         version = json.dumps([[arms, seeds], sorted(cell.run.digest for cell in cells)])
         self.name = f"{name}-{hashlib.sha256(version.encode()).hexdigest()[:8]}"
-        storage = None if path is None else _open(path)
-        if storage is not None and self.name in optuna.get_all_study_names(storage):
-            optuna.delete_study(study_name=self.name, storage=storage)
-        self._study = optuna.create_study(study_name=self.name, storage=storage, directions=list(directions))
+        self._database = database
+        self._study = optuna.create_study(study_name=self.name, directions=list(directions))
         self._study.set_user_attr("question", question)
         self._space: dict[str, BaseDistribution] = {
             "arm": CategoricalDistribution(arms),
@@ -65,7 +62,7 @@ class Trials:
         }
 
     def add_finished(self, cell: Cell, result: Mapping[str, Any]) -> None:
-        """Add a trial for a run that was in the store before."""
+        """Add a trial for a run that was in the store before; `show` shows it."""
         state = _STATES.get(result["status"], TrialState.FAIL)
         self._study.add_trial(
             optuna.trial.create_trial(
@@ -83,9 +80,15 @@ class Trials:
             attributes = {"run": cell.run.digest}
             self._study.enqueue_trial({"arm": cell.arm, "seed": cell.seed}, user_attrs=attributes)
 
+    def show(self) -> None:
+        """Show in the database how all trials stand."""
+        if self._database is not None:
+            self._database.show(self._study)
+
     def ask(self) -> tuple[optuna.Trial, str]:
         """Return the next trial of the queue and the digest of its run."""
         trial = self._study.ask(self._space)
+        self.show()
         return trial, trial.user_attrs["run"]
 
     def tell(self, trial: optuna.Trial, cell: Cell, result: Mapping[str, Any]) -> None:
@@ -94,23 +97,14 @@ class Trials:
             trial.set_user_attr(key, value)
         state = _STATES.get(result["status"], TrialState.FAIL)
         self._study.tell(trial, self._values(cell, result) if state == TrialState.COMPLETE else None, state=state)
+        self.show()
 
     def ask_settings(self, space: Mapping[str, BaseDistribution], sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
         """Return the trial that a sampler proposes in a space of parameters."""
         self._study.sampler = sampler
-        return self._study.ask(dict(space))
-
-
-def _open(path: Path) -> optuna.storages.RDBStorage:
-    """Return the storage at `path`; a damaged one is set aside and begun anew, for the store holds all there is."""
-    try:
-        return optuna.storages.RDBStorage(f"sqlite:///{path}")
-    except DatabaseError as error:
-        try:
-            path.replace(path.with_suffix(".damaged"))
-            return optuna.storages.RDBStorage(f"sqlite:///{path}")
-        except (OSError, DatabaseError):
-            raise InputError(f"{path} cannot be used ({str(error.orig)}); free some space or delete it.") from None
+        trial = self._study.ask(dict(space))
+        self.show()
+        return trial
 
 
 def _attributes(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:

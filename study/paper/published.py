@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from study.config.read_yaml import read_yaml
 from study.results.json_values import from_values
 
 FILE = Path(__file__).parent / "published.yaml"
@@ -93,5 +92,5 @@ def read_published(path: Path = FILE) -> Published:
     Raises:
         InputError: where the file lacks a key or has a value of another kind.
     """
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values = read_yaml(path)
     return from_values(Published, values, where=str(path), remedy="restore it from git")

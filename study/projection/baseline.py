@@ -10,7 +10,7 @@ from study.projection.maps import project_features
 from study.runs.baseline import Baseline
 from vicreg.data.dataset import PARTS, Dataset
 from vicreg.errors import InputError
-from vicreg.files import to_json, write_atomically
+from vicreg.files import to_csv, to_json, write_atomically
 from vicreg.metrics.features import encode
 from vicreg.training.setup import normalised, view_size
 
@@ -39,8 +39,8 @@ def project_baseline(baseline: Baseline) -> int:
         "dataset": dataset.name, "data": describe(dataset), **projected, "note": dataset.note,
     }  # fmt: skip
     write_atomically(PROJECT_RESULTS / "tsne.json", to_json(content))
-    rows = [f"{x},{y},{classes[c]}\n" for (x, y), c in zip(projected["points_2d"], projected["labels"], strict=True)]
-    write_atomically(PROJECT_RESULTS / "tsne.csv", "".join(["x,y,class\n", *rows]).encode())
+    rows = [(x, y, classes[c]) for (x, y), c in zip(projected["points_2d"], projected["labels"], strict=True)]
+    write_atomically(PROJECT_RESULTS / "tsne.csv", to_csv(("x", "y", "class"), rows))
     return len(chosen)
 
 

@@ -21,8 +21,12 @@ def themed(figure: Panel) -> markupsafe.Markup:
     svg, name = figure["svg"], figure["name"]
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = svg.replace("url(#", f"url(#{name}-").replace('href="#', f'href="#{name}-')
-    svg = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" '
-                 rf'role="img" aria-label="{markupsafe.escape(figure["title"])}">', svg, count=1)  # fmt: skip
+    label = markupsafe.escape(figure["title"])
+    svg = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
+        lambda found: f'<svg viewBox="{found[1]}" role="img" aria-label="{label}">',
+        svg, count=1,
+    )  # fmt: skip
     for colour, variable in VARIABLES:
         svg = svg.replace(colour, f"var(--{variable})")
     return markupsafe.Markup(svg)
@@ -34,11 +38,24 @@ def escaped(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]|#~$])", r"\\\1", line)
 
 
+def code(text: object) -> str:
+    """Return `text` as a code span of Markdown, whatever it holds."""
+    line = " ".join(str(text).split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    room = " " if "`" in line else ""  # a backtick may not touch the fence
+    return f"{fence}{room}{line}{room}{fence}"
+
+
+def code_in_cell(text: object) -> str:
+    """Return `text` as a code span for a table cell of Markdown, where a bar in a code span ends the cell too."""
+    return code(text).replace("|", r"\|")
+
+
 def render(view: Mapping[str, Any], name: str = "report") -> tuple[str, str]:
     """Return (HTML, Markdown) of a view, by the templates `<name>.html.j2` and `<name>.md.j2`."""
     html, markdown = _environment(autoescape=True), _environment(autoescape=False)
     html.filters["themed"] = themed
-    markdown.filters["md"] = escaped
+    markdown.filters |= {"md": escaped, "code": code, "code_cell": code_in_cell}
     return html.get_template(f"{name}.html.j2").render(view), markdown.get_template(f"{name}.md.j2").render(view)
 
 

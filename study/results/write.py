@@ -4,7 +4,7 @@ from pathlib import Path
 
 from study.results.files import FILE, results_bytes
 from study.results.schema import ArmResults, StudyResults
-from vicreg.files import to_json, write_atomically
+from vicreg.files import to_csv, to_json, write_atomically
 
 METRICS = ("knn_20", "rankme_representations", "rankme_embeddings", "std_mean_embeddings")  # beside the primary accuracy
 
@@ -24,17 +24,18 @@ def write_results(out: Path, results: StudyResults) -> None:
     }
     write_atomically(out / FILE, results_bytes(results))
     write_atomically(out / "metrics.json", to_json(metrics))
-    lines = ["arm,seed,epoch,total,rankme_embeddings,std_mean_embeddings\n", *(_log(arm) for arm in measured)]
-    write_atomically(out / "history.csv", "".join(lines).encode())
+    rows = [row for arm in measured for row in _log(arm)]
+    logged = ("arm", "seed", "epoch", "total", "rankme_embeddings", "std_mean_embeddings")
+    write_atomically(out / "history.csv", to_csv(logged, rows))
 
 
-def _log(arm: ArmResults) -> str:
-    """Return the lines of an arm's logs, one an epoch."""
-    lines = []
+def _log(arm: ArmResults) -> list[tuple[object, ...]]:
+    """Return a row for each epoch of an arm's runs."""
+    rows = []
     for run in arm.runs:
         for record in run.history:
             trace = record.embeddings
-            numbers = [record.total] + ([] if trace is None else [trace.rankme, trace.std_mean])
-            shown = ",".join("" if number is None else f"{number:.6g}" for number in numbers)
-            lines.append(f"{arm.name},{run.seed},{record.epoch},{shown}\n")
-    return "".join(lines)
+            numbers = [record.total, *((None, None) if trace is None else (trace.rankme, trace.std_mean))]
+            shown = ["" if number is None else f"{number:.6g}" for number in numbers]
+            rows.append((arm.name, run.seed, record.epoch, *shown))
+    return rows

@@ -41,7 +41,7 @@ class Baseline:
         run = self.run
         try:
             trained = json.loads(DESCRIPTION.read_bytes())["digest"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             raise InputError(f"{MODEL} holds no trained baseline; run `dvc repro pretrain` first.") from None
         if trained != run.digest:
             raise InputError(
@@ -49,7 +49,11 @@ class Baseline:
                 "run `dvc repro pretrain` first."
             )
         set_deterministic(run.config.pretrain)
-        return model_from(WEIGHTS, run, dataset=self.dataset, device=self.device)
+        try:
+            return model_from(WEIGHTS, run, dataset=self.dataset, device=self.device)
+        except InputError as error:
+            damage = str(error).partition(";")[0]
+            raise InputError(f"{MODEL} holds no trained baseline ({damage}); run `dvc repro pretrain` first.") from None
 
 
 def open_baseline() -> Baseline:

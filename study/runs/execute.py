@@ -13,7 +13,7 @@ from study.runs.outcomes import DIVERGED, FINISHED, OUT_OF_MEMORY, PRUNED
 from study.runs.pruning import prune_reason
 from study.runs.revision import current_commit
 from study.runs.run import Run
-from study.runs.store import Store, read_json
+from study.runs.store import Store, read_log
 from study.runs.weights import starting_weights
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
@@ -41,8 +41,12 @@ def execute(
     device: torch.device,
     on_epoch: OnEpoch = lambda record: None,
     prune_after: int | None = None,
+    keep_weights: bool = False,
 ) -> str:
     """Train and measure a run, as far as that has not been done, and return how it ended.
+
+    A finished run whose weights were deleted or damaged is trained again where they are needed. It is the same run, so they
+    come out the same, and what was measured before stays.
 
     Args:
         run: what is trained and measured.
@@ -52,6 +56,7 @@ def execute(
         on_epoch: called with the log record of each epoch.
         prune_after: end the run as `pruned` once its embeddings have been collapsed completely for this many epochs in
             a row; None trains to the end.
+        keep_weights: whether its weights are needed though everything was measured.
 
     Raises:
         InputError: for input that cannot be worked with; what was computed before is kept.
@@ -62,9 +67,12 @@ def execute(
         if status == DIVERGED:
             return status
         try:
+            measured = store.is_measured(run)
             if status != FINISHED:
                 _train(run, store, dataset, device, on_epoch, prune_after)
-            if not store.evaluation_path(run).exists():
+            elif (keep_weights or not measured) and not store.are_weights_whole(run.digest):
+                _train(run, store, dataset, device, on_epoch, None)  # it was not pruned before
+            if not measured:
                 model = trained_model(run, store=store, dataset=dataset, device=device)
                 write_atomically(store.evaluation_path(run), to_json(measure(run, model, dataset, device)))
         except Diverged as error:
@@ -100,10 +108,11 @@ def _train(
     run: Run, store: Store, dataset: Dataset, device: torch.device, on_epoch: OnEpoch, prune_after: int | None
 ) -> None:
     folder = store.folder(run.digest)
-    _write_provenance(run, folder)
-    (folder / "status.json").unlink(missing_ok=True)
+    if store.ending(run.digest)[0] != FINISHED:  # where it has, its weights alone are lost
+        _write_provenance(run, folder)
+        (folder / "status.json").unlink(missing_ok=True)
     checkpoint = latest_checkpoint(folder)
-    history = [] if checkpoint is None else read_json(checkpoint / "history.json") or []
+    history = [] if checkpoint is None else read_log(checkpoint)
 
     def prune() -> None:
         if reason := prune_reason(history, run, prune_after):
@@ -151,7 +160,9 @@ def _fitting_weights(run: Run, dataset: Dataset) -> Encoder | None:
 
 def _end(store: Store, run: Run, status: str, reason: str) -> str:
     checkpoint = latest_checkpoint(store.folder(run.digest))
-    if checkpoint is not None:  # the log up to the last good epoch is worth showing
+    if (
+        checkpoint is not None and store.ending(run.digest)[0] != FINISHED
+    ):  # the log up to the last good epoch is worth showing
         write_atomically(store.folder(run.digest) / "history.json", (checkpoint / "history.json").read_bytes())
     store.record_ending(run, status, reason)
     return status

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from study.runs.identity import reading_code
 from vicreg.data.cache import read_dataset, save_dataset
 from vicreg.data.dataset import Dataset, load_dataset
 from vicreg.data.fingerprint import source_fingerprint
+from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
 _SOURCE = "source.json"
@@ -36,10 +38,11 @@ def obtain_dataset(config: Config, *, store: Path) -> tuple[Dataset, Path]:
     """Return the data set of a config and the folder it lies in.
 
     The prepared set of the DVC stage serves where settings, code and raw bytes are the same. Where the raw data are gone,
-    their place takes the part of their bytes. Otherwise the set is prepared under the store.
+    their place takes the part of their bytes. Otherwise the set is prepared under the store. A set that is damaged is
+    prepared again where it lies: from the same bytes come the same files, which DVC takes for those it made.
 
     Raises:
-        InputError: if the raw data cannot be had or read, or the prepared set is damaged.
+        InputError: if the raw data cannot be had or read.
     """
     wanted = _source(config)
     key = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
@@ -50,8 +53,20 @@ def obtain_dataset(config: Config, *, store: Path) -> tuple[Dataset, Path]:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if {**recorded, "raw": raw} == wanted:
-            return read_dataset(folder), folder
+            return _read_or_repair(config, folder), folder
     return prepare(config, folder), folder
+
+
+def _read_or_repair(config: Config, folder: Path) -> Dataset:
+    """Return the data set that lies in `folder`, prepared again where it is damaged."""
+    try:
+        return read_dataset(folder)
+    except InputError as damage:
+        print(f"{str(damage).partition(';')[0]}; it is prepared again", file=sys.stderr)
+    try:
+        return prepare(config, folder)
+    except InputError as error:
+        raise InputError(f"the data set in {folder} is damaged, and cannot be prepared again: {error}") from None
 
 
 def _source(config: Config) -> dict[str, Any]:

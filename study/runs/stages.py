@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.config.places import EVALUATE_RESULTS, MODEL, PRETRAIN_RESULTS
@@ -10,9 +10,8 @@ from study.config.values import flatten
 from study.runs.baseline import DESCRIPTION, WEIGHTS, Baseline, control_run, with_all_probes
 from study.runs.execute import OnEpoch, execute, measure
 from study.runs.outcomes import FINISHED
-from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.files import to_json, write_atomically
+from vicreg.files import to_csv, to_json, write_atomically
 
 
 def pretrain_baseline(baseline: Baseline, *, on_epoch: OnEpoch = lambda record: None) -> None:
@@ -22,7 +21,7 @@ def pretrain_baseline(baseline: Baseline, *, on_epoch: OnEpoch = lambda record: 
         InputError: if it does not train to its end.
     """
     run, store = baseline.run, baseline.store
-    execute(run, store=store, dataset=baseline.dataset, device=baseline.device, on_epoch=on_epoch)
+    execute(run, store=store, dataset=baseline.dataset, device=baseline.device, on_epoch=on_epoch, keep_weights=True)
     result = store.result(run)
     if result["status"] != FINISHED:
         raise InputError(f"the baseline must train to its end, but ended as {result['status']} ({result['reason']}).")
@@ -62,32 +61,31 @@ def evaluate_baseline(baseline: Baseline) -> dict[str, Any]:
     }
     write_atomically(EVALUATE_RESULTS / "metrics.json", to_json(metrics))
     curves = linear_curves({"pretrained": trained, "untrained": untrained})
-    write_atomically(EVALUATE_RESULTS / "linear.csv", curves.encode())
-    write_atomically(EVALUATE_RESULTS / "confusion.csv", _confusion(trained, dataset).encode())
+    write_atomically(EVALUATE_RESULTS / "linear.csv", curves)
+    write_atomically(EVALUATE_RESULTS / "confusion.csv", confusion_pairs(trained, dataset.classes))
     return metrics
 
 
-def linear_curves(results: Mapping[str, Mapping[str, Any]]) -> str:
+def linear_curves(results: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Return the linear protocol epoch by epoch as CSV, from what was measured of each network by name."""
     rows = [
-        f"{name},{split},{epoch},{top1:.6g}\n"
+        (name, split, epoch, f"{top1:.6g}")
         for name, measured in results.items()
         for split in ("validation", "test")
         for epoch, top1 in enumerate(measured[split]["linear"]["curve"], start=1)
     ]
-    return "".join(["network,split,epoch,top1\n", *rows])
+    return to_csv(("network", "split", "epoch", "top1"), rows)
 
 
-def _confusion(trained: Mapping[str, Any], dataset: Dataset) -> str:
+def confusion_pairs(measured: Mapping[str, Any], classes: Sequence[str]) -> bytes:
     """Return a line for each test image: its class and the class that the linear protocol predicts, as CSV."""
-    classes = dataset.classes
     pairs = [
-        f"{classes[actual]},{classes[predicted]}\n"
-        for actual, row in enumerate(trained["test"]["linear"]["confusion"])
+        (classes[actual], classes[predicted])
+        for actual, row in enumerate(measured["test"]["linear"]["confusion"])
         for predicted, count in enumerate(row)
         for _ in range(count)
     ]
-    return "".join(["actual,predicted\n", *pairs])
+    return to_csv(("actual", "predicted"), pairs)
 
 
 def _top1(result: Mapping[str, Any]) -> dict[str, float]:

@@ -6,12 +6,16 @@
                         evaluation-<digest>.json                         what was measured of it
                         unmeasured-<digest>.json                         or why it could not be, till tried again
 
-A run that has ended is never computed again, whichever study asks for it.
+A run that has ended is never computed again, whichever study asks for it. What is damaged or was deleted counts as missing:
+without its log or status a run is trained again, without a measurement it is measured again. Weights serve measurements
+alone, and are trained again where one needs them.
 """
 
 import dataclasses
+import functools
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +28,9 @@ from study.runs.outcomes import FINISHED, MISSING, NOTHING_MEASURED, PARTIAL
 from study.runs.run import Run
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
-from vicreg.training.checkpoint import latest_checkpoint
+from vicreg.training.checkpoint import latest_checkpoint, load_weights
+
+_ENDING = ("status", "reason")  # keys of what is noted of an ending
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,9 @@ class Store:
         itself (killed, out of memory, failed) are reported until the run is tried again.
         """
         status, reason = self.ending(run.digest)
-        if status == FINISHED and not self.evaluation_path(run).exists():
-            failed = read_json(self._unmeasured_path(run))
-            if failed is not None:
+        if status == FINISHED and not self.is_measured(run):
+            failed = _mapping(self._unmeasured_path(run), _ENDING)
+            if failed:
                 return failed["status"], failed["reason"]
             return PARTIAL, "trained, but not yet measured with these probes"
         if status is not None:
@@ -62,9 +68,24 @@ class Store:
         return MISSING, None
 
     def ending(self, digest: str) -> tuple[str | None, str | None]:
-        """Return how the training of a run ended, and why; (None, None) where it has not."""
-        ended = read_json(self.folder(digest) / "status.json")
-        return (ended["status"], ended["reason"]) if ended is not None else (None, None)
+        """Return how the training of a run ended, and why; (None, None) where it has not, or its log is lost."""
+        ended = _mapping(self.folder(digest) / "status.json", _ENDING)
+        lost = not ended or (ended["status"] == FINISHED and not _holds(self.folder(digest) / "history.json", list, ()))
+        return (None, None) if lost else (ended["status"], ended["reason"])
+
+    def is_measured(self, run: Run) -> bool:
+        """Return whether the measurements that `run` asks for are there."""
+        return _holds(self.evaluation_path(run), dict, tuple(NOTHING_MEASURED))
+
+    def are_weights_whole(self, digest: str) -> bool:
+        """Return whether the weights of a finished run are there, with the bytes that its training wrote."""
+        path, recorded = self.weights_path(digest), _mapping(self.folder(digest) / "status.json").get("weights")
+        try:
+            if recorded is None:  # by an earlier version
+                load_weights(path)
+            return recorded in (None, _sha256(path))
+        except (OSError, InputError):
+            return False
 
     def evaluation_path(self, run: Run) -> Path:
         """Return where the measurements that `run` asks for are kept."""
@@ -74,9 +95,9 @@ class Store:
         """Return what a report shows of one run; empty measurements where there are none."""
         folder = self.folder(run.digest)
         status, reason = self.status(run)
-        provenance = read_json(folder / "provenance.json") or {}
-        history = read_json(folder / "history.json") or []
-        measured = read_json(self.evaluation_path(run)) if status == FINISHED else None
+        provenance = _mapping(folder / "provenance.json")
+        history = read_log(folder)
+        measured = _mapping(self.evaluation_path(run)) if status == FINISHED else {}
         return {
             "seed": run.config.pretrain.seed,
             "digest": run.digest,
@@ -85,31 +106,33 @@ class Store:
             "commit": provenance.get("commit"),
             "effective_coefficients": provenance.get("effective_coefficients"),
             "images_per_second": [record["images_per_second"] for record in history],  # of each epoch, where it was run
-            "joules": (read_json(folder / "energy.json") or {}).get("joules"),
+            "joules": _mapping(folder / "energy.json").get("joules"),
             "history": [{key: record[key] for key in record if key != "images_per_second"} for record in history],
             **(measured or NOTHING_MEASURED),
         }
 
     def identities(self) -> Iterator[tuple[str, Identity]]:
-        """Yield every run that was ever started: its digest and identity."""
+        """Yield every run that was ever started: its digest and identity. What cannot be read is left out."""
         for path in sorted((self.root / "runs").glob("*/identity.json")):
-            recorded = read_json(path)
+            recorded = _mapping(path)
             fields = {field.name for field in dataclasses.fields(Identity)}
-            if recorded is not None and set(recorded) == fields:  # other fields: written by another version of this module
+            if set(recorded) == fields:  # other fields: written by another version of this module
                 yield path.parent.name, Identity(**recorded)
 
     def record_ending(self, run: Run, status: str, reason: str | None) -> None:
-        """Note how a run ended; what ends after the training has finished is a measurement, and the training stays."""
-        trained = self.ending(run.digest)[0] == FINISHED
+        """Note how a run ended; what goes wrong after the training has finished is of a measurement: the training stays."""
+        trained = status != FINISHED and self.ending(run.digest)[0] == FINISHED
         path = self._unmeasured_path(run) if trained else self.folder(run.digest) / "status.json"
-        write_atomically(path, to_json({"status": status, "reason": reason}))
+        kept = self.weights_path(run.digest)
+        weights = {"weights": _sha256(kept)} if status == FINISHED and kept.exists() else {}
+        write_atomically(path, to_json({"status": status, "reason": reason, **weights}))
 
     def add_energy(self, run: Run, joules: float | None) -> None:
         """Add the joules a device used while it worked on a run; None is not known."""
         if joules is None:
             return
         path = self.folder(run.digest) / "energy.json"
-        before = (read_json(path) or {}).get("joules", 0.0)
+        before = _mapping(path).get("joules", 0.0)
         write_atomically(path, to_json({"joules": round(before + joules, 1)}))
 
     def _unmeasured_path(self, run: Run) -> Path:
@@ -131,15 +154,38 @@ class Store:
             yield
 
 
-def read_json(path: Path) -> Any:
-    """Return what a JSON file of the store holds, or None where there is none.
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """Return the log of a run or of a checkpoint; an empty one where there is none that can be read."""
+    path = folder / "history.json"
+    return json.loads(path.read_bytes()) if _holds(path, list, ()) else []
 
-    Raises:
-        InputError: if it is damaged.
-    """
+
+def _mapping(path: Path, keys: tuple[str, ...] = ()) -> Mapping[str, Any]:
+    """Return the object in a JSON file; an empty one where none with these keys can be read."""
+    found: Mapping[str, Any] = json.loads(path.read_bytes()) if _holds(path, dict, keys) else {}
+    return found
+
+
+def _holds(path: Path, kind: type, keys: tuple[str, ...]) -> bool:
+    """Return whether a file is JSON of this kind, with these keys."""
     try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); delete its folder and run again.") from None
+        about = path.stat()
+    except OSError:
+        return False
+    return _parses(path, about.st_mtime_ns, about.st_size, kind, keys)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _parses(path: Path, changed: int, size: int, kind: type, keys: tuple[str, ...]) -> bool:
+    """Do what `_holds` does, once for each state of a file: a study asks of each of its runs many times."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    fits = isinstance(value, kind)
+    return fits and all(key in value for key in keys)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from study.config.methods import is_same_setting, symbols
+from study.config.read_yaml import read_yaml
 from study.spec.keys import check_keys, mapping, settings
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError
@@ -140,10 +139,7 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
         close = difflib.get_close_matches(path.stem, names, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}."
         raise InputError(f"there is no study {path.stem!r}; {hint}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}.") from None
+    content = read_yaml(path, where=path.name)
     if not isinstance(content, dict):
         raise InputError(f"{path.name} must hold named entries, but holds {type(content).__name__}.")
     return content

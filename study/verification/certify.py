@@ -152,11 +152,10 @@ def certifiable_cells(results: StudyResults, session: Session) -> dict[Key, Cell
 
 def _weights(digest: str, store: Store, fresh: Store, cell: Cell) -> str:
     """Return whether the weights' files are the same bytes; `not kept` where the store has none for the reported run."""
-    files = [folder / "model.safetensors" for folder in (store.folder(digest), fresh.folder(cell.run.digest))]
-    kept, again = (path.read_bytes() if path.exists() else None for path in files)
-    if kept is None:
+    if not store.are_weights_whole(digest):
         return "not kept"
-    return "identical" if kept == again else "differ"
+    again = fresh.weights_path(cell.run.digest)
+    return "identical" if again.exists() and again.read_bytes() == store.weights_path(digest).read_bytes() else "differ"
 
 
 def _accuracies(result: RunResults) -> dict[str, float]:

@@ -37,7 +37,7 @@ def project(tmp_path_factory) -> Path:
     for name in ("study", "vicreg"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["pretrain"] |= yaml.safe_load(SECTION)["pretrain"]
+    params["baseline"]["pretrain"] |= yaml.safe_load(SECTION)["baseline"]["pretrain"]
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     (folder / "vicreg/methods/toy.py").write_text(TOY, encoding="utf-8")
     (folder / "study/studies/methods.yaml").write_text(STUDY, encoding="utf-8")

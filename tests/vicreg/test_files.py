@@ -1,14 +1,17 @@
-"""Files are written whole or not at all, and JSON has one form."""
+"""Files are written whole or not at all, and JSON and CSV have one form."""
 
+import csv
 import errno
+import io
 import json
 import os
 
+import pandas
 import pytest
 
 from vicreg import files
 from vicreg.errors import InputError
-from vicreg.files import to_json, write_atomically
+from vicreg.files import to_csv, to_json, write_atomically
 
 
 @pytest.mark.parametrize("operation", ["open", "fsync", "replace"])
@@ -30,3 +33,20 @@ def test_json_of_equal_values_is_equal_and_keeps_every_bit():
     value = {"b": 0.1 + 0.2, "a": [1e-320, 5e300, "μ"]}
     assert to_json(value) == to_json(dict(reversed(value.items())))
     assert json.loads(to_json(value)) == value and to_json(value).endswith(b"}\n")
+
+
+NAMES = (
+    "cat", "tench, Tinca tinca", 'the "great" white', "two\nlines", "a\rreturn", "pipe | and ; and\ttab", " spaces ", "=1+1",
+    "NA", "007", "$x_1$", "<script>&amp;", "猫", "é", "🐈", "'", '"', "",
+)  # fmt: skip
+
+
+def test_a_table_gives_back_every_name_exactly_to_pandas_and_to_the_csv_module():
+    text = to_csv(("name", "number"), [(name, number) for number, name in enumerate(NAMES)]).decode()
+    frame = pandas.read_csv(io.StringIO(text, newline=""), dtype=str, keep_default_na=False)
+    assert tuple(frame["name"]) == NAMES and list(frame["number"]) == [str(number) for number in range(len(NAMES))]
+    assert [row["name"] for row in csv.DictReader(io.StringIO(text, newline=""))] == list(NAMES)
+
+
+def test_a_table_of_plain_names_has_no_quotes_and_ends_each_line_in_one_character():
+    assert to_csv(("actual", "x"), [("cat", 0.5), ("big dog", None)]) == b"actual,x\ncat,0.5\nbig dog,\n"

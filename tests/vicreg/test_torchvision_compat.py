@@ -1,5 +1,6 @@
 """torchvision can be imported beside any build of torch."""
 
+import importlib.machinery
 import importlib.util
 import runpy
 import subprocess
@@ -59,6 +60,18 @@ def test_an_absent_torchvision_is_left_to_the_import_statement(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(ImportError, match="torchvision"):
         runpy.run_path(torchvision_compat.__file__)
+
+
+@pytest.mark.parametrize("name", ["_C.so", "_C_stable.so"])  # before and since torchvision 0.29
+def test_a_compiled_library_of_either_name_is_loaded_and_nothing_declared_beside_it(monkeypatch, tmp_path, name):
+    (tmp_path / name).touch()
+    loaded: list[str] = []
+    package = importlib.machinery.ModuleSpec("torchvision", None, is_package=True)
+    package.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: package)
+    monkeypatch.setattr(torch.ops, "load_library", loaded.append)
+    ran = runpy.run_path(torchvision_compat.__file__)
+    assert loaded == [str(tmp_path / name)] and not ran["OPERATORS_ARE_DECLARED"]
 
 
 @pytest.mark.slow

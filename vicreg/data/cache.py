@@ -44,7 +44,7 @@ def read_dataset(folder: Path) -> Dataset:
         InputError: if a file is missing, damaged or does not match its digest.
     """
     folder = Path(folder)
-    remedy = "run the prepare stage again (dvc repro --force prepare)"
+    remedy = "prepare it again, which any command that needs it does"
     for name in (_DESCRIPTION, _TENSORS):
         if not (folder / name).is_file():
             raise InputError(f"a prepared data set must be in {folder}, but it has no {name}; {remedy}.")

@@ -89,7 +89,7 @@ def load_dataset(
     Raises:
         InputError: for impossible values, and for data that are missing, damaged or too few.
     """
-    _check_settings(dataset, validation, split_seed, test, per_class, image_size)
+    check_settings(dataset, validation, split_seed, test, per_class, image_size)
     raw = read_source(dataset, Path(root), image_size)
     train, test_indexes = np.split(np.arange(len(raw.labels)), [raw.train_size])
     if len(test_indexes) == 0:
@@ -114,9 +114,10 @@ def load_dataset(
     return Dataset(name=dataset, classes=raw.classes, mean=mean, std=std, note=raw.note, **splits)
 
 
-def _check_settings(
+def check_settings(
     dataset: str, validation: float, split_seed: int, test: float, per_class: int | None, image_size: int | None
 ) -> None:
+    """Raise `InputError` for values that `load_dataset` cannot take; they are the section `prepare` of `params.yaml`."""
     require_known_dataset(dataset)
     for name, share in (("validation", validation), ("test", test)):
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:

@@ -11,72 +11,87 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from vicreg.errors import InputError
-from vicreg.models.resnet import ARCHITECTURES, Bottleneck, ResNet
+from vicreg.models.checkpoint_names import HEADS, RENAMED, Role, role_of
+from vicreg.models.weight_files import enumerate_names
 
 LAYOUTS = ("torchvision", "vicreg", "lightly", "solo-learn", "vicreg-study")
 
-_STEMS = {7: "imagenet", 3: "cifar"}  # side of the first convolution's kernel -> stem
-# Modules that wrap a network: DistributedDataParallel's, torch.compile's, and those of other libraries. A momentum copy
-# or a teacher (`momentum_backbone`, `encoder_k`) is inside none of these, and so is never taken for the network.
-_FIRST_CONVOLUTION = re.compile(r"((?:(?:module|_orig_mod|backbone|encoder|model)\.)*)(conv1|0)\.weight")
+_FIRST_CONVOLUTION = re.compile(r"((?:[^.]+\.)*)(conv1|0)\.weight")
+_OPTIMISER = re.compile(r"(?:.*\.)?state\.\d+\..+")
 # Children of a torchvision ResNet in order, as nn.Sequential(*children) numbers those that have tensors.
 _CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 
 
-class Architecture(NamedTuple):
-    """The arguments of `ResNet`; `backbone` is its `architecture`."""
+class Extracted(NamedTuple):
+    """The one network of a checkpoint under torchvision's names, its layout, and what a reader must know of the choice."""
 
-    backbone: str
-    stem: str
-    width: int
-    in_channels: int
+    layout: str
+    tensors: dict[str, Tensor]
+    notes: tuple[str, ...]
 
 
-def extract_network(tensors: Mapping[str, Tensor], path: Path) -> tuple[str, dict[str, Tensor]]:
-    """Return the layout of a checkpoint's tensors, and those of its one network under torchvision's names.
+def extract_network(tensors: Mapping[str, Tensor], path: Path) -> Extracted:
+    """Return the one network among a checkpoint's tensors.
+
+    Where there are several, `Role` decides, and a note says so.
 
     Raises:
-        InputError: where the tensors, read from `path`, hold no ResNet or several.
+        InputError: where the tensors, read from `path`, hold no ResNet, none under a known name, or several alike.
     """
-    found = [match for match in map(_FIRST_CONVOLUTION.fullmatch, tensors) if match and tensors[match[0]].ndim == 4]
-    places = [match[1] or "the top" for match in found]
-    if len(found) != 1:
-        named = _enumerate(list(dict.fromkeys(name.split(".")[0] for name in tensors)))
-        what = f"one lies at each of {', '.join(places)}" if found else f"its tensors are those of {named}"
-        raise InputError(
-            f"{path} must hold one ResNet, at the top or under module., backbone., encoder. or model., but {what}; export "
-            "the network's own state dict."
-        )
-    prefix, first = found[0].groups()
+    found = _networks(tensors)
+    roles = {place: role_of(place[0]) for place in found}
+    known = {place: role for place, role in roles.items() if role is not None and role != Role.COPY}
+    chosen = [place for place, role in known.items() if role == min(known.values())]
+    if len(chosen) != 1:
+        raise _no_one_network(list(tensors), [prefix for prefix, _ in chosen or found], bool(chosen), path)
+    prefix, first = chosen[0]
     inside = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    parent = re.sub(r"\w+\.$", "", prefix)
+    parent = re.sub(r"[^.]+\.$", "", prefix)
     beside = {name.removeprefix(parent).split(".")[0] for name in tensors if name.startswith(parent)} if prefix else set()
-    return _layout(first, beside), _name_children(inside) if first == "0" else _drop_classifier(inside)
+    notes: tuple[str, ...] = ()
+    if others := [_place(other) for other, _ in found if other != prefix]:
+        notes = (
+            f"{path} holds several networks: {enumerate_names([_place(prefix), *others])}; the one at {_place(prefix)} is "
+            "taken, and another must be exported as a state dict of its own",
+        )
+    return Extracted(_layout(first, beside), _torchvision_names(inside, first), notes)
 
 
-def match_architecture(tensors: Mapping[str, Tensor], path: Path) -> tuple[Architecture, dict[str, Tensor]]:
-    """Return the ResNet that the tensors are of, and its whole state dict in its own order and dtypes.
+def _networks(tensors: Mapping[str, Tensor]) -> list[tuple[str, str]]:
+    """Return the prefix of each ResNet, with the name of its first convolution: `conv1`, or `0` in an nn.Sequential."""
+    found = []
+    for match in map(_FIRST_CONVOLUTION.fullmatch, tensors):
+        if match is None or tensors[match[0]].ndim != 4:
+            continue
+        prefix, first = match.groups()
+        stage = re.compile(re.escape(prefix) + (r"layer1\..*" if first == "conv1" else r"\d+\.0\.conv1\.weight"), re.DOTALL)
+        if any(map(stage.fullmatch, tensors)):
+            found.append((prefix, first))
+    return found
 
-    Raises:
-        InputError: where the tensors, read from `path`, are not exactly those of a ResNet of ours.
-    """
-    conv1 = tensors["conv1.weight"]
-    width, in_channels, *kernel = conv1.shape
-    if 0 in conv1.shape or kernel not in [[side, side] for side in _STEMS]:
-        shape = " x ".join(map(str, kernel))
-        raise InputError(f"{path} must begin with a 7 x 7 or a 3 x 3 convolution, but has {shape}; point at other weights.")
-    found = Architecture(_backbone(tensors, path), _STEMS[kernel[0]], width, in_channels)
-    with torch.device("meta"):
-        network = ResNet(architecture=found.backbone, stem=found.stem, width=width, in_channels=in_channels)
-    expected = network.state_dict()
-    counts = {name: torch.zeros((), dtype=torch.int64) for name in expected if name.endswith("num_batches_tracked")}
-    tensors = {**counts, **tensors}  # files of before torch 0.4.1 count no batches; nothing here depends on the count
-    _require_same_tensors(tensors, expected, found, path)
-    return found, {name: tensors[name].detach().to(like.dtype).clone().contiguous() for name, like in expected.items()}
+
+def _no_one_network(names: list[str], prefixes: list[str], several: bool, path: Path) -> InputError:
+    """Return the error for a file in which no network, or none above others, lies under a known name."""
+    places = enumerate_names([_place(prefix) for prefix in prefixes])
+    if several:
+        what = f"one lies at each of {places}"
+    elif prefixes:
+        what = f"what lies under {places} may be a copy or no encoder"
+    elif all(map(_OPTIMISER.fullmatch, names)):
+        what = "it holds the state of an optimiser alone"
+    else:
+        what = f"its tensors are those of {enumerate_names(list(dict.fromkeys(name.split('.')[0] for name in names)))}"
+    return InputError(
+        f"{path} must hold one ResNet, at the top or under names such as module., backbone., encoder., model., net. or "
+        f"encoder_q., but {what}; export the network's own state dict."
+    )
+
+
+def _place(prefix: str) -> str:
+    return prefix or "the top"
 
 
 def _layout(first: str, beside: set[str]) -> str:
@@ -90,50 +105,12 @@ def _layout(first: str, beside: set[str]) -> str:
     return "vicreg" if "projector" in beside else "torchvision"
 
 
-def _drop_classifier(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
+def _torchvision_names(tensors: Mapping[str, Tensor], first: str) -> dict[str, Tensor]:
+    """Return a network's tensors without heads, with torchvision's names; `first` is `conv1`, or `0` in an nn.Sequential.
 
-
-def _name_children(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename what nn.Sequential(*network.children()) numbers: `4.0.conv1.weight` -> `layer1.0.conv1.weight`."""
-    return {re.sub(r"^\d+", lambda child: _CHILDREN.get(child[0], child[0]), name): value for name, value in tensors.items()}
-
-
-def _require_same_tensors(
-    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], found: Architecture, path: Path
-) -> None:
-    """Raise `InputError` where the names or the shapes of the tensors differ from the expected ones."""
-    missing, left = [name for name in expected if name not in tensors], [name for name in tensors if name not in expected]
-    for names, what in ((missing, "missing"), (left, "left over")):
-        if names:
-            raise InputError(
-                f"{path} must hold a whole {found.backbone} and nothing else where the network lies, but "
-                f"{_enumerate(names)} is {what}; export the network's own state dict."
-            )
-    for name, reference in expected.items():
-        if tensors[name].shape != reference.shape:
-            raise InputError(
-                f"{path} must hold a {found.backbone} as torchvision shapes it at width {found.width}, so {name} must be "
-                f"{tuple(reference.shape)}, but is {tuple(tensors[name].shape)}; point at weights of such a network."
-            )
-
-
-def _backbone(tensors: Mapping[str, Tensor], path: Path) -> str:
-    """Return the name in `ARCHITECTURES` that has this kind of block, and as many in each stage."""
-    stages = {match.groups() for match in map(re.compile(r"layer(\d+)\.(\d+)\..+").fullmatch, tensors) if match}
-    depths = tuple(sum(stage == str(n) for stage, _ in stages) for n in range(1, 5))
-    bottleneck = "layer1.0.conv3.weight" in tensors
-    for name, (block, wanted) in ARCHITECTURES.items():
-        if (block is Bottleneck, wanted) == (bottleneck, depths):
-            return name
-    accepted = ", ".join(f"{name} ({_blocks(block is Bottleneck, of)})" for name, (block, of) in ARCHITECTURES.items())
-    found = _blocks(bottleneck, depths)
-    raise InputError(f"{path} must hold one of {accepted}, but holds {found}; point at weights of one of these.")
-
-
-def _blocks(bottleneck: bool, depths: tuple[int, ...]) -> str:
-    return f"{'bottlenecks' if bottleneck else 'basic blocks'} {'-'.join(map(str, depths))}"
-
-
-def _enumerate(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    There nn.Sequential(*network.children()) numbers what torchvision names: `4.0.conv1.weight` -> `layer1.0.conv1.weight`.
+    """
+    if first == "0":
+        return {re.sub(r"^\d+", lambda child: _CHILDREN.get(child[0], child[0]), name): t for name, t in tensors.items()}
+    kept = {name: tensor for name, tensor in tensors.items() if name.split(".")[0] not in HEADS}
+    return {".".join(RENAMED.get(part, part) for part in name.split(".")): tensor for name, tensor in kept.items()}

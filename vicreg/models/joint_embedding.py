@@ -1,6 +1,7 @@
 """The networks that methods share: a backbone and an expander."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from vicreg.models.heads import build_expander
 from vicreg.models.live_taps import shared_live_taps
 from vicreg.models.resnet import ResNet, initialise
-from vicreg.models.view_batchnorm import normalised_per_view
+from vicreg.models.view_batchnorm import counted_at_once, normalised_per_view
 
 # How the two views of a training batch go through the network:
 # separate  each in a forward pass of its own, as the authors do;
@@ -48,12 +49,13 @@ class JointEmbedding(nn.Module):
 
     def embed_views(self, view: Tensor, view_prime: Tensor, *, passes: str) -> tuple[Tensor, Tensor]:
         """Return the embeddings (N, d_z) of two views (N, C, H, W) of the same images; `passes` is of `VIEW_PASSES`."""
-        if passes == "separate":
-            with shared_live_taps(self):
-                return self(view)[1], self(view_prime)[1]
         assert passes in VIEW_PASSES, passes
-        with normalised_per_view(self, views=2 if passes == "together" else 1):
-            _, embeddings = self(torch.cat((view, view_prime)))
+        with nullcontext() if torch.compiler.is_compiling() else counted_at_once(self):
+            if passes == "separate":
+                with shared_live_taps(self):
+                    return self(view)[1], self(view_prime)[1]
+            with normalised_per_view(self, views=2 if passes == "together" else 1):
+                _, embeddings = self(torch.cat((view, view_prime)))
         z, z_prime = embeddings.chunk(2)
         return z, z_prime
 

@@ -1,6 +1,8 @@
 """Load an encoder that someone else trained."""
 
 import hashlib
+import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,9 +11,13 @@ import torch
 from torch import Tensor
 
 from vicreg.errors import InputError
-from vicreg.models.checkpoint_layouts import extract_network, match_architecture
+from vicreg.files import user_path
+from vicreg.models.architecture import match_architecture
+from vicreg.models.checkpoint_layouts import extract_network
 from vicreg.models.published_weights import PUBLISHED_WEIGHTS, download_weights
 from vicreg.models.weight_files import read_state_dict
+
+_log = logging.getLogger(__name__)
 
 
 class Encoder(NamedTuple):
@@ -20,7 +26,7 @@ class Encoder(NamedTuple):
     `tensors` is the whole state dict of that network. `digest` is `sha256:...` of the names, dtypes, shapes and bytes of
     the tensors, so it does not depend on the file's layout; `file_sha256` is that of the file. `border` is how many pixels
     of zeros must surround a normalised image to get the features of the trained network: 0, or 1 for solo-learn's stem
-    for CIFAR.
+    for CIFAR. `notes` says which network of several was taken, and what was converted.
     """
 
     backbone: str
@@ -33,6 +39,7 @@ class Encoder(NamedTuple):
     origin: str
     layout: str
     border: int
+    notes: tuple[str, ...] = ()
 
 
 def load_encoder(source: str, *, folder: Path | None = None) -> Encoder:
@@ -40,7 +47,7 @@ def load_encoder(source: str, *, folder: Path | None = None) -> Encoder:
 
     Args:
         source: a name of `PUBLISHED_WEIGHTS`, or the path of a file (.pth, .pt, .ckpt, .tar, .safetensors) in one of
-            `LAYOUTS`.
+            `LAYOUTS`, whose network lies at the top or under `KNOWN_NAMES`.
         folder: where published files are kept; torch.hub's `checkpoints` by default.
 
     Raises:
@@ -54,8 +61,10 @@ def load_encoder(source: str, *, folder: Path | None = None) -> Encoder:
             f"{path} is damaged or truncated: its SHA-256 must start with {published.sha256_prefix}, but is {file_sha256}; "
             "delete it and run again to have it replaced."
         )
-    layout, found = extract_network(read_state_dict(path), path)
-    architecture, tensors = match_architecture(found, path)
+    layout, found, chosen = extract_network(read_state_dict(path), path)
+    architecture, tensors, converted = match_architecture(found, path)
+    for note in (notes := (*chosen, *converted)):
+        _log.warning("%s", note)
     if published is not None:
         origin = f"{published.source}, from {published.url}."
     else:
@@ -68,6 +77,7 @@ def load_encoder(source: str, *, folder: Path | None = None) -> Encoder:
         origin=origin,
         layout=layout,
         border=int(layout == "solo-learn" and architecture.stem == "cifar"),
+        notes=notes,
     )
 
 
@@ -78,10 +88,11 @@ def _locate(source: str, folder: Path | None) -> Path:
         if not path.is_file():
             download_weights(source, path)
         return path
-    path = Path(source).expanduser()
-    if not path.is_file():
+    path = user_path(source, of="an encoder's path")
+    if not os.path.isfile(path):
         names = ", ".join(PUBLISHED_WEIGHTS)
-        raise InputError(f"an encoder must be one of {names} or the path of a file, but got {source!r}.")
+        what = ", which is a folder; name the file in it" if os.path.isdir(path) else ""
+        raise InputError(f"an encoder must be one of {names} or the path of a file, but got {source!r}{what}.")
     return path
 
 

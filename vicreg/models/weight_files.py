@@ -1,42 +1,66 @@
 """Read the tensors of a checkpoint without running code from it."""
 
+import pickletools
 import re
 import warnings
+import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from vicreg.errors import InputError
+from vicreg.models.file_kinds import describe_file, is_safetensors
+
+_DEEPEST = 8  # mappings inside each other that are looked into; VISSL's checkpoints have five
+_PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # modules as pickle's protocol 2 calls them
+_EXPORT = "export the network with torch.save(network.state_dict(), path) and point at that file."
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file by name; of nested checkpoints, those under `state_dict` (Lightning) or `model`.
+    """Return the tensors of a file by dotted name; the keys of nested checkpoints are the first parts of the names.
 
     Reads safetensors, torch's zip archives and its files of before torch 1.6. Nothing in the file is executed.
 
     Raises:
-        InputError: for a damaged file, and for one whose tensors cannot be read without running code from it.
+        InputError: for a damaged file, and for one that holds no tensors that can be read without running code from it.
     """
     content = _read(path)
-    for key in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    entries = content.items() if isinstance(content, Mapping) else ()
-    tensors = {name: value for name, value in entries if isinstance(name, str) and isinstance(value, Tensor)}
-    if not tensors:
-        raise _no_tensors(path)
-    return tensors
+    tensors: dict[str, Tensor] = {}
+    objects = []
+    for name, value in _entries(content, (), ()):
+        if not isinstance(value, Tensor):
+            objects.append(name)
+        elif name in tensors:
+            raise InputError(f"{path} must hold one tensor of a name, but holds two called {one_line(name)}; {_EXPORT}")
+        else:
+            tensors[name] = value
+    if tensors:
+        return tensors
+    if objects:
+        where = f"under {enumerate_names(objects)} " if any(objects) else ""
+        raise _needs_code(path, f"a whole network {where}as an object")
+    if isinstance(content, Mapping):
+        keys = f"only {enumerate_names([str(key) for key in content])}" if content else "and nothing else"
+        raise InputError(f"{path} must hold tensors by name, but holds none, {keys}; {_EXPORT}")
+    raise InputError(f"{path} must hold tensors by name, but holds a value of type {type(content).__name__}; {_EXPORT}")
 
 
-def one_line(error: BaseException) -> str:
-    """Return the text of an error on one line without a full stop, or its type where it has no text."""
+def one_line(error: BaseException | str) -> str:
+    """Return the text of an error or a name on one line without a full stop, or an error's type where it has no text."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def enumerate_names(names: Sequence[str]) -> str:
+    """Return the first four names on one line, each cut to 80 characters, and how many there are more."""
+    shown = [" ".join(name.split()) for name in names[:4]]
+    shown = [name if len(name) <= 80 else f"{name[:77]}..." for name in shown]
+    return ", ".join(shown) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 class _InertDict:
@@ -58,34 +82,74 @@ class _InertArray:
     def __setstate__(self, _: Any) -> None: ...
 
 
+def _entries(content: Any, path: tuple[str, ...], outer: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    """Yield tensors, and networks saved as objects, with the dotted names under which nested mappings keep them."""
+    if isinstance(content, Tensor):
+        if path:
+            yield ".".join(path), content
+    elif isinstance(content, OrderedDict) and "_modules" in vars(content):  # what `_InertDict` made of an nn.Module
+        yield ".".join(path), content
+    elif isinstance(content, Mapping) and id(content) not in outer and len(path) < _DEEPEST:
+        for key, value in content.items():
+            yield from _entries(value, (*path, str(key)), (*outer, id(content)))
+
+
 def _read(path: Path) -> Any:
     """Return what a file holds."""
     try:
-        if path.suffix == ".safetensors":
+        if is_safetensors(path):
             return safetensors.torch.load_file(path)
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_stand_ins(path)):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_stand_ins(path)), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # about TorchScript archives; the error that follows reports them
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except SafetensorError as error:
-        cause = one_line(error)
-    except Exception as error:  # torch and pickle have one exception for each way to fail
-        if re.search("GLOBAL|TorchScript|Can only|blocked|unrecognized function", str(error)):
-            raise _no_tensors(path) from error
-        cause = type(error).__name__  # torch's messages have several lines, and advise to read without safety
+            return torch.load(file, map_location="cpu", weights_only=True)  # of a path, torch believes the suffix
+    except OSError as error:
+        cause = one_line(error.strerror or error)
+    except Exception as error:  # torch, pickle and safetensors have one exception for each way to fail
+        known = describe_file(path)
+        if known is None and (what := _code_needed(path, str(error))) is not None:
+            raise _needs_code(path, what) from error
+        cause = known or type(error).__name__  # torch's messages have several lines, and advise to read without safety
     raise InputError(f"{path} is damaged, truncated or not a file of tensors ({cause}); fetch or export it again.")
 
 
-def _no_tensors(path: Path) -> InputError:
+def _code_needed(path: Path, message: str) -> str | None:
+    """Return what in a file torch refuses to read because that would run code, or None for another of its messages."""
+    if "TorchScript" in message:
+        return "a TorchScript archive"
+    if "persistent_load of storage" in message:  # before torch 1.6, the class of a network was kept with its source
+        return "a whole network as an object"
+    if blocked := re.search(r"GLOBAL (\S+) whose module \S+ is blocked", message):
+        return f"a call of {blocked[1]}"
+    if "Unsupported operand" in message:
+        return "what was pickled by a later protocol than 2"
+    if re.search("GLOBAL|Can only|unrecognized function", message):
+        names = sorted(name for name in _global_names(path) if not name.startswith(("torch.", "collections.OrderedDict")))
+        return f"objects of {enumerate_names(names)}" if names else "objects"
+    return None
+
+
+def _needs_code(path: Path, what: str) -> InputError:
     return InputError(
-        f"{path} must hold tensors by name, but holds none that can be read without running code from the file; export the "
-        "network with torch.save(network.state_dict(), path) and point at that file."
+        f"{path} must hold tensors by name, but holds {what}, which cannot be read without running code from the file; "
+        f"{_EXPORT}"
     )
 
 
 def _stand_ins(path: Path) -> list[Any]:
-    """Return what `safe_globals` takes: an inert class for each name in the file that torch would refuse."""
-    try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except Exception:  # no zip archive: torch.load also reads older files, and reports what is wrong with any other
-        return []
-    return [(_InertArray if name.startswith("numpy.") else _InertDict, name) for name in names]
+    """Return what `safe_globals` takes: an inert class for each name in the file; torch prefers its own where it has one."""
+    return [(_InertArray if name.startswith("numpy.") else _InertDict, name) for name in sorted(_global_names(path))]
+
+
+def _global_names(path: Path) -> set[str]:
+    """Return the names of classes and functions in a file's pickles, none of which is imported; none of a damaged file."""
+    names: set[str] = set()
+    with suppress(Exception):  # a truncated pickle has many ways to end; torch.load reports what is wrong
+        if zipfile.is_zipfile(path):
+            return set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        with open(path, "rb") as file:
+            for _ in range(4):  # before torch 1.6: a magic number, a version, the system, and the content
+                for code, argument, _place in pickletools.genops(file):
+                    if code.name == "GLOBAL":
+                        module, _, name = str(argument).partition(" ")
+                        names.add(f"{_PYTHON_2.get(module, module)}.{name}")
+    return names

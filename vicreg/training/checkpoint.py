@@ -53,6 +53,8 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load_tensors(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; train it first, or point at another file.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); make it a readable file.") from None
     except SafetensorError as error:
         raise InputError(f"{path} is not a readable safetensors file ({error}); delete it and train again.") from None
 

@@ -13,6 +13,7 @@ Views have channels last in memory, which is the fastest layout for convolutions
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,10 +21,12 @@ from torch.nn import functional
 
 from vicreg.errors import InputError
 from vicreg.views.blur import blur
-from vicreg.views.color import ADJUSTMENTS, blend, luma_of_planes, to_grayscale, turn_hue
+from vicreg.views.color import blend, luma_of_planes, turn_hue
 from vicreg.views.crop import crop_and_resize
 from vicreg.views.parameters import ViewParameters, draw_parameters
+from vicreg.views.plan import ViewPlan, plan_view
 from vicreg.views.settings import STRENGTHS, ViewSettings
+from vicreg.views.transfer import send
 
 
 def apply_view(
@@ -52,26 +55,30 @@ def apply_view(
         InputError: for images or statistics of another type or shape.
     """
     _require_images(images)
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-        if static:
+    if static:
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             x = _all_operations(images, parameters.to(images.device), size, solarize_threshold)
-        else:
-            x = _drawn_operations(images, parameters, size, solarize_threshold)
+            return _normalise(x.transpose(1, 2), mean, std)
+    plan = plan_view(parameters, channels=images.shape[1], solarize_threshold=solarize_threshold)
+    return apply_plan(images, plan, size=size, mean=mean, std=std)
+
+
+def apply_plan(
+    images: Tensor, plan: ViewPlan, *, size: int, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor
+) -> Tensor:
+    """Return the views that a plan makes of uint8 images, as `apply_view` does. The plan may be on the host."""
+    (plan,) = on_device([plan], images.device)
+    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+        x = crop_and_resize(images, plan.parameters, size)
+        for subset in plan.subsets:
+            subset.apply_to(x)
         return _normalise(x.transpose(1, 2), mean, std)
 
 
-def _drawn_operations(images: Tensor, p: ViewParameters, size: int, solarize_threshold: float) -> Tensor:
-    """Return views (n, size, C, size) on [0, 1], computing each operation only for the samples that drew it."""
-    coloured = images.shape[1] == 3
-    x = crop_and_resize(images, p, size)
-    for slot in p.order.unbind(1):
-        for code, adjust in enumerate(ADJUSTMENTS if coloured else ADJUSTMENTS[:2]):
-            apply_to_subset(p.jitter & (slot == code), x, adjust, getattr(p, STRENGTHS[code]))
-    if coloured:
-        apply_to_subset(p.grayscale, x, to_grayscale)
-    apply_to_subset(p.blur, x, blur, p.blur_sigma)
-    apply_to_subset(p.solarize, x, lambda chosen: torch.where(chosen >= solarize_threshold, 1.0 - chosen, chosen))
-    return x
+def on_device(plans: Sequence[ViewPlan], device: torch.device) -> list[ViewPlan]:
+    """Return plans with their tensors on `device`, to which they are sent in one copy."""
+    sent = iter(send([tensor for plan in plans for tensor in plan.tensors()], device))
+    return [plan.holding(sent) for plan in plans]
 
 
 def _all_operations(images: Tensor, p: ViewParameters, size: int, solarize_threshold: float) -> Tensor:
@@ -136,25 +143,64 @@ def two_views(
         InputError: for images or statistics of another type or shape.
     """
     _require_images(images)
-    n, _, height, width = images.shape
+    n, channels, height, width = images.shape
+    plans = draw_two_views(
+        n, channels=channels, height=height, width=width, settings=settings, generator=generator, compiled=compiled
+    )
+    return make_two_views(images, plans, size=size, mean=mean, std=std)
+
+
+def draw_two_views(
+    n: int,
+    *,
+    channels: int,
+    height: int,
+    width: int,
+    settings: tuple[ViewSettings, ViewSettings],
+    generator: torch.Generator | Sequence[torch.Generator],
+    compiled: bool = False,
+) -> list[ViewPlan]:
+    """Return what `make_two_views` needs for n images: one plan of both views, or one a view where solarisation differs.
+
+    It reads no image and asks no device, so another thread may draw what comes next.
+    """
     generators = (generator, generator) if isinstance(generator, torch.Generator) else generator
-    apply = compiled_view() if compiled else apply_view
     first, second = (view.solarize_threshold for view in settings)
     if settings[0] == settings[1]:
-        both = draw_parameters(n, height=height, width=width, settings=settings[0], generator=generators)
+        drawn = [draw_parameters(n, height=height, width=width, settings=settings[0], generator=generators)]
     else:
         drawn = [
             draw_parameters(n, height=height, width=width, settings=view, generator=source)
             for view, source in zip(settings, generators, strict=True)
         ]
-        if first != second:
-            return tuple(  # type: ignore[return-value]  # a pair, of a pair of settings
-                apply(images, one, size=size, mean=mean, std=std, solarize_threshold=threshold)
-                for one, threshold in zip(drawn, (first, second), strict=True)
-            )
-        both = ViewParameters(*(torch.cat(pair) for pair in zip(*drawn, strict=True)))
-    views = apply(torch.cat((images, images)), both, size=size, mean=mean, std=std, solarize_threshold=first)
-    return views[:n], views[n:]
+        if first == second:
+            drawn = [ViewParameters(*(torch.cat(pair) for pair in zip(*drawn, strict=True)))]
+    return [
+        plan_view(parameters, channels=channels, solarize_threshold=threshold, static=compiled)
+        for parameters, threshold in zip(drawn, (first, second))
+    ]
+
+
+def make_two_views(
+    images: Tensor,
+    plans: Sequence[ViewPlan],
+    *,
+    size: int,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Return both views of images, as `two_views` does, by the plans that `draw_two_views` returned for them."""
+    named: dict[str, Any] = {"size": size, "mean": mean, "std": std}
+    views = [
+        _apply_compiled(batch, plan, **named) if plan.static else apply_plan(batch, plan, **named)
+        for plan in on_device(plans, images.device)
+        for batch in [images if len(plans) == 2 else torch.cat((images, images))]
+    ]
+    return (views[0], views[1]) if len(views) == 2 else (views[0][: len(images)], views[0][len(images) :])
+
+
+def _apply_compiled(images: Tensor, plan: ViewPlan, **named: Any) -> Tensor:
+    return compiled_view()(images, plan.parameters, solarize_threshold=plan.solarize_threshold, **named)
 
 
 def crop_and_flip(
@@ -194,24 +240,12 @@ def plain_view(images: Tensor, *, size: int, mean: Sequence[float] | Tensor, std
     return _normalise(x, mean, std)
 
 
-def apply_to_subset(mask: Tensor, x: Tensor, operation: Callable[..., Tensor], *arguments: Tensor) -> None:
-    """Replace the samples of `x` that `mask` (n,) names by what `operation` makes of them.
-
-    Args:
-        mask, arguments: (n,) each, on one device, which may be another than that of `x`.
-        x: (n, ...), changed in place.
-        operation: takes the chosen samples, which it may overwrite, and their `arguments` on the device of `x`.
-    """
-    rows = mask.nonzero()[:, 0]
-    if len(rows):
-        of_rows = [argument[rows].to(x.device) for argument in arguments]  # before `rows` moves: they share a device
-        rows = rows.to(x.device)
-        x.index_copy_(0, rows, operation(x.index_select(0, rows), *of_rows))
-
-
 def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
     """Return (x - mean) / std of (n, C, H, W) with channels last; when compiled, in the compiler's layout."""
-    mean, std = (torch.as_tensor(value, dtype=x.dtype, device=x.device).reshape(-1, 1, 1) for value in (mean, std))
+    mean, std = (
+        value.to(x).reshape(-1, 1, 1) if isinstance(value, Tensor) else channel_tensor(tuple(value), x.device)
+        for value in (mean, std)
+    )
     if len(mean) != x.shape[1] or len(std) != x.shape[1]:
         raise InputError(
             f"mean and std must have one number a channel, {x.shape[1]} here, but got {len(mean)} and {len(std)}."
@@ -220,6 +254,13 @@ def _normalise(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] |
     if torch.compiler.is_compiling():
         return torch.addcmul(offset, x, scale)
     return _channels_last(x, offset, scale)
+
+
+@functools.lru_cache(maxsize=8)
+def channel_tensor(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return one number a channel as a float32 tensor (C, 1, 1) on a device, to which it is copied once a process."""
+    with torch.inference_mode(False):  # the cached tensor must serve training, whatever mode the first caller is in
+        return torch.tensor(values, dtype=torch.float32, device=device).reshape(-1, 1, 1)
 
 
 def _channels_last(x: Tensor, offset: Tensor | None = None, scale: Tensor | None = None) -> Tensor:

@@ -20,12 +20,6 @@ def write(name, content):
     return do
 
 
-def spoil_data(project):
-    ablate.main(["--study", "tiny", "--status"])  # prepares them
-    (path,) = (project.folder / "store" / "datasets").glob("*/dataset.safetensors")
-    path.write_bytes(path.read_bytes()[:-100])
-
-
 def nothing(project):
     pass
 
@@ -46,7 +40,6 @@ def nothing(project):
         ([], write("params.yaml", b"profile: ["), "params.yaml is not valid YAML"),
         ([], lambda project: (project.folder / "params.yaml").unlink(), "params.yaml does not exist here"),
         ([], write("studies/tiny.yaml", b"question: 5"), "tiny.yaml must give question as text"),
-        ([], spoil_data, "is damaged"),
         (["--set", "prepare.dataset=imagefolder"], nothing, "data/raw"),
     ],
 )  # fmt: skip
@@ -66,12 +59,31 @@ def test_settings_that_do_not_fit_the_data_fail_their_runs_in_one_sentence(proje
 
 
 @pytest.mark.parametrize("name", ["status.json", "history.json"])
-def test_a_damaged_run_is_one_sentence_and_costs_no_other(finished, command, name):
+def test_a_damaged_run_is_trained_again_and_no_other(finished, undisturbed, command, trained, name):
     digest = finished.arm("tiny", "nu-1")["runs"][0]["digest"]
     (finished.store.folder(digest) / name).write_text("{")
     status, _, errors = command(ablate.main, "--study", "tiny")
-    assert status == 2 and errors.count("\n") == 1
-    assert errors.startswith(f"error: store/runs/{digest}/{name} is damaged") and "delete its folder" in errors
+    assert (status, errors) == (0, "") and [one for one, _ in trained()] == [digest]
+    assert finished.results("tiny") == undisturbed.results("tiny")
+
+
+@pytest.mark.slow
+def test_runs_whose_weights_were_deleted_are_trained_again_for_another_probe(finished, command, trained):
+    digests = {run["digest"] for arm in finished.summary("tiny")["arms"] for run in arm["runs"]}
+    for path in finished.folder.glob("store/runs/*/model.safetensors"):
+        path.unlink()
+    assert command(ablate.main, "--study", "tiny")[0] == 0 and trained() == []
+    assert command(ablate.main, "--study", "tiny", "--set", "evaluate.knn=[7]")[0] == 0
+    assert {digest for digest, _ in trained()} == digests
+
+
+def test_data_that_are_damaged_are_prepared_again_by_whoever_needs_them(finished, undisturbed, command, trained):
+    (path,) = finished.folder.glob("store/datasets/*/dataset.safetensors")
+    good = path.read_bytes()
+    path.write_bytes(good[:-1])
+    status, _, errors = command(ablate.main, "--study", "tiny")
+    assert status == 0 and re.fullmatch(r"the data set in \S+ is damaged or truncated .*; it is prepared again\n", errors)
+    assert path.read_bytes() == good and trained() == [] and finished.results("tiny") == undisturbed.results("tiny")
 
 
 def test_a_corrupt_checkpoint_fails_its_run_alone_and_says_what_to_do(project, undisturbed, command, befall):

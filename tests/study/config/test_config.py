@@ -9,47 +9,15 @@ import pytest
 import yaml
 
 from study.config.config import Config, config_from_values
-from study.config.load import SECTIONS, load_config, load_params
-from study.config.methods import keys_of
+from study.config.load import load_config, load_params
 from study.config.values import flatten, parse_setting
-from vicreg.errors import InputError
+from tests.study.config.refused import PARAMS, refusal
 from vicreg.views.settings import ViewSettings
-
-PARAMS = Path(__file__).parents[3] / "params.yaml"
 
 
 @pytest.fixture(scope="module")
 def source() -> Config:
     return load_config(path=PARAMS, profile="cifar10")
-
-
-@pytest.fixture
-def edited(tmp_path):
-    """`edited(change)`: a copy of params.yaml whose mapping `change` has altered in place."""
-
-    def write(change) -> Path:
-        params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-        change(params)
-        path = tmp_path / "params.yaml"
-        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-        return path
-
-    return write
-
-
-def refusal(call, *arguments, **named) -> str:
-    """The one sentence that a call is refused with."""
-    with pytest.raises(InputError) as raised:
-        call(*arguments, **named)
-    message = str(raised.value)
-    assert "\n" not in message and message.endswith((".", "?"))
-    return message
-
-
-def given(sections) -> dict[str, Any]:
-    """Sections by dotted key, without the short spellings of a method's settings, which are null."""
-    short = {f"pretrain.{key}" for key in keys_of("vicreg")}
-    return {key: value for key, value in flatten(sections).items() if key not in short}
 
 
 # ---- the source paper's recipe
@@ -86,7 +54,8 @@ def test_where_the_paper_is_silent_the_authors_values_stand(source):
 @pytest.mark.parametrize("profile", ["cifar10", "cifar100"])
 def test_the_papers_profiles_add_what_is_measured_to_the_baseline_and_change_nothing_of_it(profile):
     params = load_params(PARAMS)
-    baseline = given({section: params[section] for section in ("prepare", "pretrain", "evaluate", "project")})
+    sections = ("prepare", "pretrain", "evaluate", "project")
+    baseline = flatten({section: params["baseline"][section] for section in sections})
     values = flatten(load_config(path=PARAMS, profile=profile).values)
     different = {key: values[key] for key, value in baseline.items() if values[key] != value}
     added = {"pretrain.probe_every": 1, "project.max_images": 10000}
@@ -102,7 +71,7 @@ def test_a_profile_is_the_baseline_but_for_its_own_differences(profile):
     params = load_params(PARAMS)
     differences = flatten(params["profiles"][profile])
     values = flatten(load_config(path=PARAMS, profile=profile).values)
-    baseline = given({section: params[section] for section in SECTIONS})
+    baseline = flatten(params["baseline"])
     for key, value in baseline.items():
         assert values[key] == differences.get(key, value), key
     assert set(differences) <= set(baseline)
@@ -116,8 +85,8 @@ def test_the_profile_named_in_params_is_the_default(edited):
 
 def test_settings_lie_over_the_profile_which_lies_over_the_baseline(edited):
     def change(params):
-        params["pretrain"].update(epochs=30)
-        params["pretrain"]["vicreg"].update(mu=1, nu=1)
+        params["baseline"]["pretrain"].update(epochs=30)
+        params["baseline"]["pretrain"]["vicreg"].update(mu=1, nu=1)
         params["profiles"]["cifar10"]["pretrain"].update(nu=2, epochs=30)
         params["profiles"]["cifar10"]["evaluate"] = {"linear": {"lr": [0.5]}}
 
@@ -133,15 +102,11 @@ def test_a_setting_of_the_method_has_a_short_and_a_full_spelling(source, key):
     assert config.pretrain.method_settings.nu == 7 and config.by_key["pretrain.nu"] == config.recipe["pretrain.nu"] == 7
 
 
-@pytest.mark.parametrize("spellings", [("nu", "vicreg"), ("vicreg", "nu")])
-def test_the_short_spelling_wins_over_the_full_one_whichever_stands_first(edited, spellings):
-    values = {"nu": 3, "vicreg": {"nu": 2}}
-
-    def change(params):
-        for name in spellings:
-            params["profiles"]["cifar10"]["pretrain"][name] = values[name]
-
-    assert load_config(path=edited(change), profile="cifar10").pretrain.method_settings.nu == 3
+def test_both_spellings_of_one_setting_at_once_are_refused_for_one_would_have_no_effect(source, edited):
+    said = "pretrain.nu and pretrain.vicreg.nu are two spellings of one setting, but both are given; give one of the two."
+    assert refusal(source.with_settings, {"pretrain.nu": 3, "pretrain.vicreg.nu": 3}) == said
+    path = edited(lambda params: params["profiles"]["cifar10"]["pretrain"].update(nu=3, vicreg={"nu": 2}))
+    assert refusal(load_config, path=path, profile="cifar10") == said
 
 
 def test_with_settings_leaves_the_original_as_it_was(source):
@@ -281,27 +246,37 @@ def test_a_section_and_the_profile_are_no_parameters(source, key):
             lambda p: p["evaluate"]["linear"].update(epoch=1),
             "'evaluate.linear.epoch' is not a parameter; did you mean 'evaluate.linear.epochs'?",
         ),
-        (lambda p: p["project"].pop("seed"), "params.yaml must give project.seed, but does not; restore it."),
+        (lambda p: p["baseline"]["project"].pop("seed"), "params.yaml must give project.seed, but does not; restore it."),
         (
-            lambda p: p["pretrain"]["vicreg"].pop("lambda"),
+            lambda p: p["baseline"]["pretrain"]["vicreg"].pop("lambda"),
             "params.yaml must give pretrain.vicreg.lambda, but does not; restore it.",
         ),
         (
-            lambda p: p["pretrain"]["vicreg"].update({"lambda": None}),
+            lambda p: p["baseline"]["pretrain"]["vicreg"].update({"lambda": None}),
             "pretrain.lambda must be a number, but got None.",
         ),
         (
-            lambda p: p["pretrain"]["vicreg"].update(gama=1),
+            lambda p: p["baseline"]["pretrain"]["vicreg"].update(gama=1),
             "'pretrain.vicreg.gama' is not a parameter; did you mean 'pretrain.vicreg.gamma'?",
         ),
-        (lambda p: p["pretrain"].pop("vicreg"), "section 'vicreg' of params.yaml must hold named values, but holds None."),
         (
-            lambda p: p["pretrain"].update(augmentation="source"),
+            lambda p: p["pretrain"]["vicreg"].update(gama=None),
+            "'pretrain.vicreg.gama' is not a parameter; did you mean 'pretrain.gamma'?",
+        ),
+        (
+            lambda p: p["baseline"]["pretrain"].pop("vicreg"),
+            "section 'vicreg' of params.yaml must hold named values, but holds None.",
+        ),
+        (
+            lambda p: p["baseline"]["pretrain"].update(augmentation="source"),
             "section 'augmentation' of params.yaml must hold named values, but holds 'source'.",
         ),
-        (lambda p: p.update(evaluate=None), "section 'evaluate' of params.yaml must hold named values, but holds None."),
         (
-            lambda p: p["evaluate"].update(linear_cached=None),
+            lambda p: p["baseline"].update(evaluate=None),
+            "section 'evaluate' of params.yaml must hold named values, but holds None.",
+        ),
+        (
+            lambda p: p["baseline"]["evaluate"].update(linear_cached=None),
             "evaluate.linear_cached must hold weight_decay alone, but holds None.",
         ),
     ],

@@ -55,3 +55,10 @@ def test_status_says_which_code_a_run_is_stale_for_and_the_numbers_are_not_serve
     assert "0 of 3 runs are finished" in output
     assert command(ablate.main, "--study", "tiny")[0] == 0
     assert len(trained()) == 3
+
+
+def test_what_looks_like_markup_of_the_terminal_in_a_reason_is_printed_as_it_stands(project, plan_of, command):
+    (cell, *_) = plan_of("--study", "tiny").cells
+    project.store.record_ending(cell.run, "failed", "weights [/encoder] has no [bold]conv1 :cat:")
+    status, output, _ = command(ablate.main, "--study", "tiny", "--status")
+    assert status == 0 and "weights [/encoder] has no [bold]conv1 :cat:" in output

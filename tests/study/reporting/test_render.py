@@ -5,7 +5,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from study.reporting.render import escaped, render
+from study.reporting.render import code_in_cell, escaped, render, themed
 from study.reporting.report import write_view
 from tests.study.made_up import Plans, arm_of, unfinished
 from tests.study.made_up_reports import FEW, TABLE_7, everything, table_7, twins, view_of, without_figures
@@ -262,3 +262,54 @@ def test_no_absolute_path_reaches_the_report(small):
     assert "/home" not in html and "/home" not in markdown
     assert "…/x.pt" in html and "…/x.pt" in markdown
     assert arm_of(study, "1-0-0")["runs"][0]["status"] == "failed"
+
+
+# ---- names that are markup elsewhere
+
+ODD_NAMES = (
+    "<script>alert(1)</script>", "a | b", "$x_1$ and _y_", "tench, Tinca tinca", r"back\slash \1 \g", "🐈 猫 é",
+    "`code` & more", "x" * 200, "two\nlines",
+)  # fmt: skip
+
+
+def renamed(summary, names):
+    """The summary with its classes and the labels of its arms called so."""
+    summary["data"]["classes"] = [*names, "tenth"]
+    for arm, name in zip(summary["arms"], names):
+        arm["label"] = name
+    return summary
+
+
+def test_names_that_are_markup_elsewhere_are_read_back_as_they_are_from_both_twins(small):
+    summary = renamed(small(), ODD_NAMES)
+    view = view_of(summary, **everything(summary))
+    html, markdown = render(view)
+    assert "<script>alert" not in html and "<script>" not in markdown
+    for figure in [one for group in view["figures"].values() for one in group]:
+        xml.etree.ElementTree.fromstring(figure["svg"])
+    page, twin = read_html(html), read_markdown(markdown)
+    for read in (page, twin):
+        (arms,) = [table for table in read.tables if table[0][:2] == ["Arm", "Settings"]]
+        assert [row[0].removesuffix(" baseline") for row in arms[1:4]] == [
+            " ".join(arm["label"].split()) for arm in view["arms"][:3]
+        ]
+        assert len({len(row) for row in arms}) == 1
+    (classes,) = [table for table in page.tables if table[0] == ["Class", "Each seed, %"]]
+    assert [row[0] for row in classes[1:10]] == [" ".join(name.split()) for name in ODD_NAMES]
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "a|b", "back`tick", "``two``", "`", "a\nb", "--arm 'pretrain.weights=\"a|`b.pth\"'"]
+)
+def test_code_of_a_markdown_cell_ends_neither_its_cell_nor_its_span(text):
+    cell = code_in_cell(text)
+    assert not re.search(r"(?<!\\)\|", cell)
+    fence = re.match("`+", cell)[0]
+    inner = cell[len(fence) : -len(fence)]
+    assert cell.endswith(fence) and not re.search(rf"(?<!`){fence}(?!`)", inner)
+    assert inner.replace(r"\|", "|").strip() == " ".join(text.split())
+
+
+def test_a_title_may_hold_what_a_regular_expression_would_take_for_a_group():
+    figure = {"name": "one", "title": r'\1 \g <b> "quoted"', "svg": '<svg viewBox="0 0 1 1"></svg>'}
+    assert r'aria-label="\1 \g &lt;b&gt; &#34;quoted&#34;"' in str(themed(figure))

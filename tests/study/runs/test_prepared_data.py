@@ -142,14 +142,43 @@ def test_preparing_twice_writes_the_same_bytes(config):
     assert contents() == before and len(before) == 3
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: data[:-1] + b"\x07", lambda data: b""])
-def test_damaged_data_are_refused_with_what_to_do(config, damage):
+DAMAGE = [lambda data: data[: len(data) // 2], lambda data: data[:-1] + b"\x07", lambda data: b"", None]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["dataset.safetensors", "dataset.json"])
+def test_damaged_data_are_prepared_again_where_they_lie_with_the_same_bytes(config, capsys, name, damage):
+    made = prepared_data.prepare(config, PREPARED)
+    path = PREPARED / name
+    good = path.read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage(good))
+    found, where = obtain_dataset(config, store=STORE)
+    assert (found.digest, where, path.read_bytes()) == (made.digest, PREPARED, good)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "data/prepared" in said and "it is prepared again" in said
+    assert obtain_dataset(config, store=STORE)[1] == PREPARED and not capsys.readouterr().err
+
+
+def test_damaged_data_whose_raw_data_are_gone_are_refused_with_both(config, folder):
+    write_images(folder / "raw", seed=0)
+    config = config.with_settings({"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "raw"})
     prepared_data.prepare(config, PREPARED)
-    path = PREPARED / "dataset.safetensors"
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(InputError, match=r"data/prepared is damaged.*; run the prepare stage again") as raised:
+    shutil.rmtree(folder / "raw")
+    (PREPARED / "dataset.json").write_bytes(b"{")
+    with pytest.raises(InputError, match=r"data/prepared is damaged, and cannot be prepared again: .*raw") as raised:
         obtain_dataset(config, store=STORE)
     assert "\n" not in str(raised.value)
+    write_images(folder / "raw", seed=0)  # what the message asks for
+    assert obtain_dataset(config, store=STORE)[1] == PREPARED
+
+
+def test_the_stage_prepare_heals_damaged_data(capsys):
+    main()
+    files = {path: path.read_bytes() for path in PREPARED.iterdir()}
+    for path in files:
+        path.write_bytes(b"")
+    main()
+    assert {path: path.read_bytes() for path in PREPARED.iterdir()} == files
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"settings": 5}', "null"])

@@ -1,12 +1,18 @@
 """The stages before a study: one run of the baseline that three of them share, and files that say the same every time."""
 
 import csv
+import dataclasses
+import io
 import json
 
+import pandas
 import pytest
 
 from study import evaluate, prepare, pretrain
 from study import project as projection
+from study.projection.baseline import project_baseline
+from study.runs.baseline import open_baseline
+from study.runs.stages import confusion_pairs, linear_curves
 from vicreg.errors import InputError
 
 STAGES = (prepare.main, pretrain.main, evaluate.main, projection.main)
@@ -78,3 +84,26 @@ def test_a_perplexity_that_the_test_set_is_too_small_for_is_refused(small, capsy
     pretrain.main()
     with pytest.raises(InputError, match="project.perplexity must be below the number of test images, but got 30"):
         projection.main()
+
+
+ODD = ("tench, Tinca tinca", 'the "great" one', "two\nlines", "=1+1", "NA", "猫")
+
+
+def test_pairs_of_classes_and_curves_give_back_every_name():
+    counts = [[int(i == j) + int(j == 0) for j in range(len(ODD))] for i in range(len(ODD))]
+    text = confusion_pairs({"test": {"linear": {"confusion": counts}}}, ODD)
+    frame = pandas.read_csv(io.BytesIO(text), keep_default_na=False)
+    expected = [(ODD[i], ODD[j]) for i, row in enumerate(counts) for j, count in enumerate(row) for _ in range(count)]
+    assert list(frame.itertuples(index=False, name=None)) == expected
+    measured = {split: {"linear": {"curve": [0.5, 1 / 3]}} for split in ("validation", "test")}
+    frame = pandas.read_csv(io.BytesIO(linear_curves({"a, b": measured})))
+    assert set(frame["network"]) == {"a, b"} and list(frame["top1"]) == [0.5, 0.333333] * 2
+
+
+def test_the_map_s_table_gives_back_every_name(small, capsys):
+    pretrain.main()
+    baseline = open_baseline()
+    named = dataclasses.replace(baseline.dataset, classes=(*ODD, *"abcd"))
+    project_baseline(dataclasses.replace(baseline, dataset=named))
+    frame = pandas.read_csv(small.folder / "results/project/tsne.csv", keep_default_na=False)
+    assert set(frame["class"]) == set(named.classes) and frame["x"].dtype == float

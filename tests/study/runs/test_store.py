@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shutil
 
 import pytest
 import torch
@@ -306,28 +308,116 @@ def test_an_arm_that_asks_for_the_whole_of_a_pruned_run_continues_it(store, go, 
 # ---- damage
 
 
-@pytest.mark.parametrize("name", ["status.json", "history.json", "provenance.json", "evaluation"])
-@pytest.mark.parametrize("content", [b'{"status": "fin', b"\xff\xfe"])
-def test_a_damaged_file_is_one_sentence_that_says_what_to_do(undisturbed, tmp_path, name, content):
+@pytest.fixture
+def copied(undisturbed, tmp_path):
+    """A store of one's own that holds the finished run of this file: (store, run)."""
     whole, run = undisturbed
-    store = Store(tmp_path)
-    folder = store.folder(run.digest)
-    folder.mkdir(parents=True)
-    for path in whole.folder(run.digest).glob("*.json"):
-        (folder / path.name).write_bytes(path.read_bytes())
-    path = store.evaluation_path(run) if name == "evaluation" else folder / name
+    shutil.copytree(whole.root, tmp_path / "copied")
+    return Store(tmp_path / "copied"), run
+
+
+DAMAGE = {
+    "cut short": lambda content: content[: len(content) // 2], "emptied": lambda content: b"",
+    "no text": lambda content: b"\xff\xfe", "another kind": lambda content: b"5", "other keys": lambda content: b'{"no": 1}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [("status.json", "cut short"), ("status.json", "another kind"), ("history.json", "other keys")]
+)
+def test_a_run_whose_ending_or_log_is_damaged_is_trained_again_and_not_measured_again(
+    copied, undisturbed, go, monkeypatch, name, damage
+):
+    store, run = copied
+    path = store.folder(run.digest) / name
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    assert store.status(run) == ("missing", None) and store.result(run)["test"] == {}
+    monkeypatch.setattr(executing, "evaluate", lambda *_, **__: pytest.fail("was measured again"))
+    assert go(run, store=store) == ("finished", [1, 2, 3, 4])
+    assert same_weights(store, undisturbed[0], run) and result_of(store, run) == result_of(undisturbed[0], run)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_measurement_that_is_damaged_is_made_again_and_nothing_is_trained(copied, undisturbed, go, monkeypatch, damage):
+    store, run = copied
+    path = store.evaluation_path(run)
+    good = path.read_bytes()
+    path.write_bytes(DAMAGE[damage](good))
+    assert store.status(run) == ("partial", "trained, but not yet measured with these probes")
+    monkeypatch.setattr(executing, "pretrain", lambda *_, **__: pytest.fail("was trained again"))
+    assert go(run, store=store) == ("finished", []) and path.read_bytes() == good
+
+
+@pytest.mark.parametrize("name", ["provenance.json", "energy.json", "identity.json"])
+def test_what_a_run_says_beside_its_results_may_be_damaged(copied, undisturbed, name):
+    store, run = copied
+    (store.folder(run.digest) / name).write_bytes(b"{")
+    before = result_of(undisturbed[0], run)
+    lost = {"effective_coefficients"} if name == "provenance.json" else set()
+    assert {key for key, value in result_of(store, run).items() if value != before[key]} == lost
+    assert len(list(store.identities())) == (name != "identity.json")
+    store.add_energy(run, 2.0)
+    assert store.result(run)["joules"] == 2.0
+
+
+def lose_weights(path):
+    path.unlink()
+
+
+def change_a_bit_of_weights(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match="is damaged .*; delete its folder and run again") as raised:
-        store.result(run)
-    assert path.name in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_a_damaged_identity_is_one_sentence(undisturbed, tmp_path):
-    folder = tmp_path / "runs" / "0123456789abcdef"
-    folder.mkdir(parents=True)
-    (folder / "identity.json").write_bytes(b"{")
-    with pytest.raises(InputError, match="identity.json is damaged"):
-        list(Store(tmp_path).identities())
+LOSSES = [lose_weights, lambda path: path.write_bytes(path.read_bytes()[:-1]), change_a_bit_of_weights]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_weights_that_are_lost_are_trained_again_where_another_measurement_needs_them(copied, undisturbed, go, run_of, lose):
+    store, run = copied
+    path = store.weights_path(run.digest)
+    good = path.read_bytes()
+    lose(path)
+    assert go(run, store=store) == ("finished", [])  # it is measured, so it needs none
+    other = run_of({"evaluate.knn": [9]})
+    assert go(other, store=store) == ("finished", [1, 2, 3, 4])
+    assert path.read_bytes() == good and set(store.result(other)["test"]) == {"knn_9"}
+    assert result_of(store, run) == result_of(undisturbed[0], run)
+    assert go(other, store=store) == ("finished", [])
+
+
+def test_weights_of_an_earlier_version_that_recorded_no_digest_are_trained_again_where_they_cannot_be_read(
+    copied, go, run_of
+):
+    store, run = copied
+    (store.folder(run.digest) / "status.json").write_text('{"status": "finished", "reason": null}')
+    other = run_of({"evaluate.knn": [9]})
+    assert go(other, store=store) == ("finished", [])  # they are good
+    path = store.weights_path(run.digest)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert go(run_of({"evaluate.knn": [11]}), store=store) == ("finished", [1, 2, 3, 4])
+
+
+def test_a_run_cut_short_while_its_lost_weights_are_trained_keeps_its_results_and_goes_on(copied, undisturbed, go, run_of):
+    store, run = copied
+    store.weights_path(run.digest).unlink()
+    other = run_of({"evaluate.knn": [9]})
+    cut_short(go, other, after=2, store=store)
+    assert result_of(store, run) == result_of(undisturbed[0], run)
+    assert go(other, store=store) == ("finished", [3, 4])
+    assert same_weights(store, undisturbed[0], run)
+
+
+def test_running_out_of_memory_while_lost_weights_are_trained_costs_the_new_measurement_alone(
+    copied, undisturbed, go, run_of
+):
+    store, run = copied
+    store.weights_path(run.digest).unlink()
+    other = run_of({"evaluate.knn": [9]})
+    assert go(other, store=store, on_epoch=stop_at(2, MemoryError("no memory")))[0] == "out-of-memory"
+    assert store.status(other) == ("out-of-memory", "no memory")
+    assert result_of(store, run) == result_of(undisturbed[0], run)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "state.safetensors", "history.json", "manifest.json"])
@@ -341,6 +431,17 @@ def test_a_corrupt_checkpoint_is_refused_and_nothing_is_lost(store, go, run_of, 
         go(run)
     (checkpoint / name).write_bytes(good)
     assert go(run) == ("finished", [2, 3, 4])
+
+
+def test_deleting_a_corrupt_checkpoint_heals_the_run_as_its_message_says(store, go, run_of, undisturbed):
+    run = run_of()
+    cut_short(go, run, after=2)
+    checkpoint = latest_checkpoint(store.folder(run.digest))
+    (checkpoint / "state.safetensors").write_bytes(b"")
+    with pytest.raises(InputError) as raised:
+        go(run)
+    shutil.rmtree(re.search(r"delete (\S+) and start again", str(raised.value))[1])
+    assert go(run) == ("finished", [1, 2, 3, 4]) and result_of(store, run) == result_of(undisturbed[0], run)
 
 
 def test_a_checkpoint_of_another_run_is_refused(store, go, run_of):

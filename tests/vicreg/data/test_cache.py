@@ -64,7 +64,7 @@ def test_a_truncated_stored_dataset_is_reported(tmp_path, name, kept):
     save_dataset(digits(), tmp_path)
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(InputError, match=r"damaged or truncated .*; run the prepare stage again"):
+    with pytest.raises(InputError, match=r"damaged or truncated .*; prepare it again"):
         read_dataset(tmp_path)
 
 
@@ -91,5 +91,5 @@ def test_a_changed_description_of_a_stored_dataset_is_reported(tmp_path, change)
 def test_a_missing_stored_dataset_is_reported(tmp_path, name):
     save_dataset(digits(), tmp_path)
     (tmp_path / name).unlink()
-    with pytest.raises(InputError, match=f"has no {name}; run the prepare stage again"):
+    with pytest.raises(InputError, match=f"has no {name}; prepare it again"):
         read_dataset(tmp_path)

@@ -29,7 +29,7 @@ from vicreg.torchvision_compat import torchvision
 from vicreg.training.checkpoint import save_weights
 
 ACCEPTED = "resnet18 (basic blocks 2-2-2-2), resnet34 (basic blocks 3-4-6-3), resnet50 (bottlenecks 3-4-6-3)"
-PLACES = "at the top or under module., backbone., encoder. or model."
+PLACES = "at the top or under names such as module., backbone., encoder., model., net. or encoder_q."
 
 
 def ours(encoder: Encoder) -> ResNet:
@@ -190,7 +190,7 @@ def test_other_networks_are_refused_by_what_they_are(tmp_path):
     path = tmp_path / "weights.pth"
     tail = "point at weights of one of these."
     message = refusal(saved(path, shapes_only("resnet101")))
-    assert message == f"{path} must hold one of {ACCEPTED}, but holds bottlenecks 3-4-23-3; {tail}"
+    assert message == f"{path} must hold one of {ACCEPTED}, but holds resnet101 (bottlenecks 3-4-23-3); {tail}"
     message = refusal(saved(path, {name: t for name, t in shapes_only("resnet50").items() if "layer3.5" not in name}))
     assert message == f"{path} must hold one of {ACCEPTED}, but holds bottlenecks 3-4-5-3; {tail}"
     message = refusal(saved(path, shapes_only("wide_resnet50_2")))
@@ -224,6 +224,6 @@ def test_a_network_that_is_not_whole_or_not_alone_is_refused(tmp_path):
     )
     message = refusal(saved(path, under("momentum_backbone.", network)))
     assert message == (
-        f"{path} must hold one ResNet, {PLACES}, but its tensors are those of momentum_backbone; export the network's own "
-        "state dict."
+        f"{path} must hold one ResNet, {PLACES}, but what lies under momentum_backbone. may be a copy or no encoder; export "
+        "the network's own state dict."
     )

@@ -30,18 +30,28 @@ class Attack:
 
 def test_code_in_a_file_is_not_run(tmp_path):
     path, trace = tmp_path / "weights.pth", tmp_path / "trace"
-    refused = (
-        f"{path} must hold tensors by name, but holds none that can be read without running code from the file; export "
-        "the network with torch.save(network.state_dict(), path) and point at that file."
-    )
+    export = "export the network with torch.save(network.state_dict(), path) and point at that file."
+
+    def refused(what):
+        rule = f"{path} must hold tensors by name, but holds"
+        return f"{rule} {what}, which cannot be read without running code from the file; {export}"
+
     network = ResNet(architecture="resnet18", width=4)
     code, allowed = f"open({str(trace)!r}, 'w')", set(torch.serialization.get_safe_globals())
-    assert refusal(saved(path, {"x": Attack(os.mkdir, str(trace))} | network.state_dict())) == refused
-    assert refusal(saved(path, network)) == refused  # the whole network, as an object
-    assert refusal(saved(path, [network.state_dict()])) == refused
+    attack = {"x": Attack(os.mkdir, str(trace))} | network.state_dict()
+    assert refusal(saved(path, attack)) == refused("a call of posix.mkdir")
+    assert refusal(saved(path, network)) == refused("a whole network as an object")
+    assert refusal(saved(path, {"net": network})) == refused("a whole network under net as an object")
+    message = refusal(saved(path, [network.state_dict()]))
+    assert message == f"{path} must hold tensors by name, but holds a value of type list; {export}"
     assert load_encoder(saved(path, {"x": Attack(eval, code)} | network.state_dict())).backbone == "resnet18"
-    torch.save({"x": Attack(eval, code)} | network.state_dict(), path, _use_new_zipfile_serialization=False)
-    assert refusal(str(path)) == refused
+    before_16 = {"_use_new_zipfile_serialization": False}
+    torch.save({"x": Attack(eval, code)} | network.state_dict(), path, **before_16)
+    assert load_encoder(str(path)).backbone == "resnet18"
+    torch.save(attack, path, **before_16)
+    assert refusal(str(path)) == refused("a call of posix.mkdir")
+    torch.save(network, path, **before_16)
+    assert refusal(str(path)) == refused("a whole network as an object")
     assert not trace.exists()
     assert set(torch.serialization.get_safe_globals()) == allowed  # what stood for `eval` is forgotten
 

@@ -1,19 +1,22 @@
 """An epoch's batches: every image once, and views that only the seed, the epoch and the image's turn decide."""
 
 import dataclasses
+import itertools
+import threading
 
 import pytest
 import torch
 from torch import Tensor
 
 from vicreg.data.dataset import Dataset, Split
+from vicreg.errors import InputError
 from vicreg.randomness import make_generator
 from vicreg.training import batches as feed
-from vicreg.training.batches import epoch_of_views
+from vicreg.training.batches import BYTES_AT_ONCE, drawn_ahead, epoch_of_views, images_at_once
 from vicreg.training.memory import place
 from vicreg.training.settings import PretrainSettings
 from vicreg.views.parameters import draw_parameters
-from vicreg.views.pipeline import apply_view, two_views
+from vicreg.views.pipeline import apply_view, make_two_views
 
 CPU = torch.device("cpu")
 UNCHANGED = {
@@ -42,11 +45,11 @@ def made(monkeypatch) -> list[int]:
     """Of how many images both views have been made since, one entry a call."""
     counts: list[int] = []
 
-    def watched(images, **named):
+    def watched(images, *arguments, **named):
         counts.append(len(images))
-        return two_views(images, **named)
+        return make_two_views(images, *arguments, **named)
 
-    monkeypatch.setattr(feed, "two_views", watched)
+    monkeypatch.setattr(feed, "make_two_views", watched)
     return counts
 
 
@@ -175,6 +178,67 @@ def test_the_global_generator_is_left_alone(settings, dataset):
     before = torch.get_rng_state()
     batches(settings(), dataset)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# ---- drawn ahead, for a GPU
+
+
+def test_items_drawn_ahead_come_in_order_each_while_the_one_before_it_is_in_use():
+    drawn, second = [], threading.Event()
+
+    def draw():
+        for number in range(3):
+            drawn.append((number, threading.current_thread()))
+            if number == 1:
+                second.set()
+            yield number
+
+    items = drawn_ahead(draw())
+    assert next(items) == 0 and second.wait(timeout=10)
+    assert list(items) == [1, 2] and [number for number, _ in drawn] == [0, 1, 2]
+    assert all(thread is not threading.current_thread() and not thread.is_alive() for _, thread in drawn)
+
+
+def test_an_error_while_drawing_ahead_reaches_the_loop():
+    def draw():
+        yield 1
+        raise InputError("no space is left")
+
+    items = drawn_ahead(draw())
+    assert next(items) == 1
+    with pytest.raises(InputError, match="no space is left"):
+        next(items)
+
+
+def test_a_loop_that_ends_early_leaves_no_thread_behind():
+    before, items = set(threading.enumerate()), drawn_ahead(iter(range(1000)))
+    next(items)
+    items.close()
+    assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_views_drawn_ahead_in_growing_parts_are_those_of_the_whole_epoch_at_once(settings, dataset, monkeypatch, threaded):
+    given = settings(batch_size=8, drop_last=False, **DIFFERENT)
+    expected = batches(given, dataset)
+    monkeypatch.setattr(feed, "images_at_once", lambda *_: [8, 16, 32, 24])
+    if threaded:  # as on a GPU
+        monkeypatch.setattr(feed, "map", lambda function, items: drawn_ahead(map(function, items)), raising=False)
+    found = batches(given, dataset)
+    assert [len(view) for view, _ in found] == [len(view) for view, _ in expected]
+    assert all(torch.equal(one, other) for one, other in zip(joined(found), joined(expected), strict=True))
+
+
+@pytest.mark.parametrize("batch_size", [8, 128])
+def test_on_a_gpu_an_epochs_first_views_are_few_and_later_ones_many(settings, batch_size):
+    images, gpu = torch.empty(50_000, 3, 32, 32, dtype=torch.uint8, device="meta"), torch.device("cuda")
+    counts = images_at_once(settings(batch_size=batch_size), images, gpu, 32, 49_920)
+    bytes_of_image = 4 * 3 * 32 * 32
+    assert sum(counts) == 49_920 and all(count % batch_size == 0 for count in counts[:-1])
+    assert counts[0] * bytes_of_image <= 2**22 and max(counts) > 8192
+    assert max(counts) * bytes_of_image <= BYTES_AT_ONCE["cuda"]
+    assert all(later <= 5 * count for count, later in itertools.pairwise(counts))
+    assert set(images_at_once(settings(batch_size=128), images, CPU, 32, 50_000)[:-1]) == {128}
 
 
 # ---- how they lie

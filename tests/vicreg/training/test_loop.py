@@ -149,14 +149,18 @@ def test_no_epochs_need_no_full_batch(settings, train):
 def test_an_epoch_sees_each_image_once_in_an_order_and_with_views_of_its_own(
     settings, train, digits, monkeypatch, drop_last, sizes
 ):
-    batches, streams, original = [], [], feed.two_views
+    batches, streams, made, drawn = [], [], feed.make_two_views, feed.draw_two_views
 
-    def watched(images, *, generator, **named):
+    def watched(images, *arguments, **named):
         batches.append(images)
-        streams.extend(one.initial_seed() for one in generator)
-        return original(images, generator=generator, **named)
+        return made(images, *arguments, **named)
 
-    monkeypatch.setattr(feed, "two_views", watched)
+    def overheard(n, *, generator, **named):
+        streams.extend(one.initial_seed() for one in generator)
+        return drawn(n, generator=generator, **named)
+
+    monkeypatch.setattr(feed, "make_two_views", watched)
+    monkeypatch.setattr(feed, "draw_two_views", overheard)
     monkeypatch.setitem(feed.BYTES_AT_ONCE, "cpu", 1)  # a batch at a time
     train(settings(epochs=2, batch_size=64, drop_last=drop_last))
     assert [len(batch) for batch in batches] == sizes * 2

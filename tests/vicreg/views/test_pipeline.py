@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms.v2 import functional as reference
 
 import vicreg.torchvision_compat  # noqa: F401  (before torchvision)
@@ -20,9 +21,12 @@ from tests.vicreg.views.reference import (
     photographs,
 )
 from vicreg.errors import InputError
+from vicreg.views.crop import crop_and_resize
 from vicreg.views.parameters import ViewParameters, draw_parameters
-from vicreg.views.pipeline import apply_to_subset, apply_view, compiled_view, plain_view, two_views
+from vicreg.views.pipeline import apply_view, compiled_view, draw_two_views, on_device, plain_view, two_views
+from vicreg.views.plan import plan_view
 from vicreg.views.settings import ViewSettings, view_settings
+from vicreg.views.transfer import send
 
 
 @pytest.mark.parametrize("name", ["grayscale", "blur", "solarize"])
@@ -64,17 +68,65 @@ class OnHost(Tensor):
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
-        if func is Tensor.__getitem__ and args[1].device != args[0].device:
+        if func is Tensor.__getitem__ and getattr(args[1], "device", args[0].device) != args[0].device:
             raise RuntimeError(f"indices are on {args[1].device}, and what they index is on {args[0].device}")
         return super().__torch_function__(func, types, args, kwargs or {})
 
 
-def test_parameters_on_the_host_serve_images_on_a_device() -> None:
-    mask, factors = torch.tensor([True, False, True]), torch.rand(3).as_subclass(OnHost)
-    images = torch.empty(3, 2, 3, 2, device="meta")
-    seen: list[Tensor] = []
-    apply_to_subset(mask, images, lambda x, factor: seen.append(factor) or x, factors)
-    assert [(factor.shape, factor.device.type) for factor in seen] == [((2,), "meta")]
+class Operations(TorchDispatchMode):
+    """The operations that are called meanwhile, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_parameters_on_the_host_serve_images_on_a_device(channels: int) -> None:
+    p = ViewParameters(*(tensor.as_subclass(OnHost) for tensor in parameters(24, STRONG)))
+    images = noise(24, channels).to("meta")
+    plan = plan_view(p, channels=channels, solarize_threshold=0.5)
+    assert plan.subsets and all(tensor.is_cpu for tensor in plan.tensors())
+    (sent,) = on_device([plan], images.device)
+    assert [(one.shape, one.dtype) for one in sent.tensors()] == [(one.shape, one.dtype) for one in plan.tensors()]
+    assert all(tensor.is_meta for tensor in sent.tensors())
+    x = crop_and_resize(images, sent.parameters, 16)
+    for subset in sent.subsets:
+        subset.apply_to(x)
+    assert x.shape == (24, 16, channels, 16) and x.is_meta
+
+
+def test_whatever_a_plan_needs_goes_to_the_device_in_one_copy() -> None:
+    settings = (ViewSettings(), ViewSettings(blur=0.1, solarize=0.2, solarize_threshold=0.7))
+    plans = draw_two_views(24, channels=3, height=32, width=32, settings=settings, generator=generator())
+    assert len(plans) == 2 and sum(len(plan.tensors()) for plan in plans) > 40
+    with Operations() as seen:
+        on_device(plans, torch.device("meta"))
+    assert seen.names.count("_to_copy") == 1
+
+
+def test_sent_tensors_have_their_values_types_and_shapes() -> None:
+    tensors = [torch.arange(3), torch.tensor([True]), torch.rand(2, 3), torch.empty(0, 4), torch.tensor(7.0).double()]
+    assert all(one is other for one, other in zip(tensors, send(tensors, torch.device("cpu")), strict=True))
+    elsewhere = send(tensors, torch.device("meta"))
+    assert [(one.shape, one.dtype) for one in elsewhere] == [(one.shape, one.dtype) for one in tensors]
+    assert all(one.is_meta for one in elsewhere)
+    on_host, original = [], Tensor.to
+    with pytest.MonkeyPatch.context() as patch:  # a device whose memory is the host's: the bytes that arrive can be read
+        patch.setattr(Tensor, "to", lambda self, *_, **__: on_host.append(original(self, "cpu").clone()) or on_host[-1])
+        arrived = send(tensors, torch.device("meta"))
+    assert len(on_host) == 1 and all(torch.equal(one, other) for one, other in zip(arrived, tensors, strict=True))
+
+
+def test_channel_statistics_are_copied_to_a_device_once() -> None:
+    with Operations() as seen:
+        for _ in range(3):
+            plain_view(noise(2), size=32, mean=(0.125, 0.5, 0.875), std=(0.25, 0.5, 0.75))
+    assert seen.names.count("lift_fresh") <= 2
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

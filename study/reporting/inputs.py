@@ -13,7 +13,7 @@ from study.results.files import read_results
 from study.results.json_values import from_values
 from study.results.schema import StudyResults
 from study.results.timing import NO_TIMING, Timing, read_timing, with_commits
-from vicreg.errors import InputError
+from vicreg.errors import InputError, cause_of
 
 Record = TypeVar("Record")
 
@@ -89,7 +89,7 @@ def _read(record: type[Record], path: Path) -> Record:
     except OSError as error:
         raise _unreadable(path, error) from None
     except ValueError as error:
-        raise InputError(f"{path} must be JSON, but it is malformed ({error}); {REMEDY}.") from None
+        raise InputError(f"{path} must be JSON, but it is malformed ({cause_of(error)}); {REMEDY}.") from None
     return from_values(record, values, where=str(path), remedy=REMEDY)
 
 
@@ -108,8 +108,10 @@ def read_curves(path: Path) -> tuple[ProbePoint, ...]:
     except OSError as error:
         raise _unreadable(path, error) from None
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} must have the columns network, split, epoch and top1, but is malformed ({error}); run the "
-                         "evaluate stage again.") from None  # fmt: skip
+        raise InputError(
+            f"{path} must have the columns network, split, epoch and top1, but is malformed ({cause_of(error)}); "
+            "run the evaluate stage again."
+        ) from None
 
 
 def _certificate(path: Path | None) -> Certificate | None:

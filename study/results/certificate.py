@@ -10,7 +10,7 @@ from typing import Any
 from study.results.json_values import from_values, to_values
 from study.results.schema import StudyResults
 from study.runs.outcomes import REPEATABLE
-from vicreg.errors import InputError
+from vicreg.errors import InputError, cause_of
 from vicreg.files import to_json, write_atomically
 
 IDENTICAL, TOLERATED, NOT_REPRODUCED = "bit-identical", "within tolerance", "not reproduced"
@@ -72,7 +72,7 @@ def read_certificate(path: Path) -> Certificate | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} must be a certificate, but is not ({error!r}); {_REMEDY}.") from None
+        raise InputError(f"{path} must be a certificate, but is not ({cause_of(error)}); {_REMEDY}.") from None
     return certificate_from_values(values, where=str(path))
 
 

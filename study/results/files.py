@@ -8,7 +8,7 @@ from typing import Any
 from study.config.places import STUDY_RESULTS
 from study.results.json_values import from_values, to_values
 from study.results.schema import StudyResults
-from vicreg.errors import InputError
+from vicreg.errors import InputError, cause_of
 from vicreg.files import to_json
 
 FILE = "study.json"
@@ -44,7 +44,7 @@ def parse_results(content: bytes, *, where: str) -> StudyResults:
     try:
         values = json.loads(content)
     except ValueError as error:
-        raise InputError(f"{where} must be JSON, but it is malformed ({error}); run the study again.") from None
+        raise InputError(f"{where} must be JSON, but it is malformed ({cause_of(error)}); run the study again.") from None
     return results_from_values(values, where=where)
 
 

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
-from vicreg.errors import InputError
+from vicreg.errors import InputError, kind_of
 
 Record = TypeVar("Record")
 
@@ -88,9 +88,7 @@ class _Reader:
         fields, hints, known = _layout(typing.cast(Hashable, record))
         if not isinstance(values, Mapping):
             first = _key(fields[0])
-            raise InputError(
-                f"{where} must be an object with the key {first!r}, but is {type(values).__name__}; {self.remedy}."
-            )
+            raise InputError(f"{where} must be an object with the key {first!r}, but is {kind_of(values)}; {self.remedy}.")
         found: dict[str, Any] = {}
         for field in fields:
             hint, key = hints[field.name], _key(field)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from study.results.json_values import from_values
 from study.results.schema import StudyResults
-from vicreg.errors import InputError
+from vicreg.errors import InputError, cause_of
 
 TIMING = "timing.json"
 _REMEDY = "run the study again"
@@ -47,7 +47,7 @@ def read_timing(path: Path) -> Timing:
     except FileNotFoundError:
         return NO_TIMING
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} must be JSON, but is not ({error}); {_REMEDY}.") from None
+        raise InputError(f"{path} must be JSON, but is not ({cause_of(error)}); {_REMEDY}.") from None
     return from_values(Timing, values, where=str(path), remedy=_REMEDY)
 
 

@@ -17,7 +17,7 @@ from study.config.methods import is_same_setting, symbols
 from study.config.read_yaml import read_yaml
 from study.spec.keys import check_keys, mapping, settings
 from study.spec.search import Search, read_search
-from vicreg.errors import InputError
+from vicreg.errors import InputError, kind_of
 
 STUDIES = Path(__file__).parents[1] / "studies"
 MODES = ("arms", "grid", "search", "path")
@@ -141,7 +141,7 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
         raise InputError(f"there is no study {path.stem!r}; {hint}")
     content = read_yaml(path, where=path.name)
     if not isinstance(content, dict):
-        raise InputError(f"{path.name} must hold named entries, but holds {type(content).__name__}.")
+        raise InputError(f"{path.name} must hold named entries, but holds {kind_of(content)}.")
     return content
 
 

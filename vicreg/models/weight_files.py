@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vicreg.errors import InputError
+from vicreg.errors import InputError, kind_of
 from vicreg.models.file_kinds import describe_file, is_safetensors
 
 _DEEPEST = 8  # mappings inside each other that are looked into; VISSL's checkpoints have five
@@ -48,7 +48,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if isinstance(content, Mapping):
         keys = f"only {enumerate_names([str(key) for key in content])}" if content else "and nothing else"
         raise InputError(f"{path} must hold tensors by name, but holds none, {keys}; {_EXPORT}")
-    raise InputError(f"{path} must hold tensors by name, but holds a value of type {type(content).__name__}; {_EXPORT}")
+    raise InputError(f"{path} must hold tensors by name, but holds {kind_of(content)}; {_EXPORT}")
 
 
 def one_line(error: BaseException | str) -> str:

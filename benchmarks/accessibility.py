@@ -6,7 +6,6 @@ Prints violations by impact. Exit status: 0 with none that is serious or critica
 Chromium and npm, which fetches axe-core at the version pinned here; both are for this benchmark alone.
 """
 
-import argparse
 import subprocess
 import tarfile
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 from benchmarks.browser import ask
 from benchmarks.measure import RESULTS, table, write
+from study.cli.arguments import Parser
 from study.cli.command import run_command
 from study.runs.revision import current_commit
 from vicreg.errors import InputError
@@ -67,7 +67,7 @@ tell({judged, faint});
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.accessibility", description=__doc__.partition("\n")[0])
+    parser = Parser("benchmarks.accessibility", __doc__.partition("\n")[0])
     parser.add_argument("pages", type=Path, nargs="+", metavar="PAGE", help="an HTML file")
     parser.add_argument("--out", type=Path, default=RESULTS / "accessibility.json")
     arguments = parser.parse_args()

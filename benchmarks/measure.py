@@ -22,6 +22,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from study.cli.arguments import Parser
 from study.runs.revision import current_commit
 from vicreg.data.dataset import Dataset, Split, channel_statistics
 from vicreg.errors import InputError
@@ -228,9 +229,7 @@ def write(path: Path, results: Mapping[str, Any]) -> None:
 
 def arguments_of(name: str, description: str) -> argparse.ArgumentParser:
     """The options that every timing has."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks.{name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(f"benchmarks.{name}", description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help=f"JSON file; by default benchmarks/results/{name}*.json")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=2, help="torch's threads in this process")

@@ -8,7 +8,6 @@ collapses, and one run in fifty diverges or is killed. Exit status: 1 where a re
 40 runs is 3 MB or more.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 import torch
 
 from benchmarks.measure import RESULTS, ROOT, machine, table, write
+from study.cli.arguments import Parser
 from study.cli.command import run_command
 from study.config.load import load_config
 from study.spec.plan import Plan
@@ -36,7 +36,7 @@ COLLAPSED = {"complete": (0.4, 1.5, 1e-4), "dimensional": (0.7, 4.0, 0.4), "unin
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__.partition("\n")[0])
+    parser = Parser("benchmarks.report", __doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=1000, help="of the large study")
     parser.add_argument("--epochs", type=int, default=100, help="of each of its runs")
     parser.add_argument("--out", type=Path, default=RESULTS / "report.json")

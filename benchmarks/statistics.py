@@ -28,6 +28,7 @@ from study.analysis.intervals import paired_difference, ratio_interval, wilson
 from study.analysis.multiple_testing import holm
 from study.analysis.power import smallest_detectable
 from study.analysis.rank_correlation import rank_correlations
+from study.cli.arguments import Parser
 from study.cli.command import run_command
 from study.results.comparisons import Correlation, Interval
 from vicreg.errors import InputError
@@ -43,9 +44,7 @@ Rows = Iterator[dict[str, Any]]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.statistics", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser("benchmarks.statistics", __doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=4000, help="synthetic studies for each row")
     parser.add_argument("--out", type=Path, help="JSON file; by default benchmarks/results/statistics.json")
     arguments = parser.parse_args()

@@ -6,7 +6,6 @@ Both must end with the same results and the same weights, byte for byte; no proc
 seconds, and nothing may be left over or done twice. Takes about three minutes on two cores; Linux.
 """
 
-import argparse
 import contextlib
 import copy
 import itertools
@@ -24,6 +23,10 @@ from typing import Any
 
 import optuna
 import yaml
+
+from study.cli.arguments import Parser
+from study.cli.command import run_command
+from study.config.load import load_params
 
 ROOT = Path(__file__).parents[1]
 PROFILE = "torture"
@@ -126,7 +129,7 @@ def compare(peaceful: Place, tortured: Place) -> list[str]:
 
 def make_place(folder: Path, study: str, workers: int, settings: Mapping[str, Any]) -> Place:
     """A folder with a `params.yaml` whose profile is the digits one with `settings` (by section) over it."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = load_params(ROOT / "params.yaml")
     profile = copy.deepcopy(params["profiles"]["digits"])
     for section, values in settings.items():
         profile[section].update(values)
@@ -182,14 +185,14 @@ def children_of(parent: int) -> list[int]:
 def is_alive(process: int) -> bool:
     """Whether a process runs; one that has ended and is not yet waited for does not."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.torture", description=__doc__.partition("\n")[0])
+    parser = Parser("benchmarks.torture", __doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--study", default="lambda-mu-nu")
     parser.add_argument("--workers", type=int, default=2)
@@ -207,4 +210,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

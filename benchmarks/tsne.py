@@ -8,7 +8,6 @@ quality. Exit status: 1 where that takes two minutes or more, or where purity or
 scikit-learn's.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import RESULTS, foreign_share, machine, processor_time, table, write
+from study.cli.arguments import Parser
 from study.cli.command import run_command
 from study.config.load import load_config
 from study.config.sections import ProjectSettings
@@ -35,7 +35,7 @@ OURS, REFERENCE = "ours", "scikit-learn"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tsne", description=__doc__.partition("\n")[0])
+    parser = Parser("benchmarks.tsne", __doc__.partition("\n")[0])
     parser.add_argument("--points", type=int, default=10_000)
     parser.add_argument("--width", type=int, default=512, help="dimensions of the features")
     parser.add_argument("--reference", action="store_true", help="time scikit-learn's t-SNE, too")

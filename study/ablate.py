@@ -10,11 +10,11 @@ and why is printed), 2 for bad input, 130 for Ctrl-C.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from study.cli.command import positive, run_command
+from study.cli.arguments import Parser, path, positive, whole
+from study.cli.command import run_command
 from study.config.places import STORE
-from study.config.values import parse_setting
+from study.config.values import parse_settings
 from study.design.run_study import run_study
 from study.design.unfold import unfold
 from study.execution.dry_run import print_dry_run
@@ -50,9 +50,9 @@ def request_of(arguments: argparse.Namespace) -> Request:
     return Request(
         study=arguments.study,
         profile=arguments.profile,
-        overrides=dict(map(parse_setting, arguments.set)),
+        overrides=parse_settings(arguments.set),
         seeds=arguments.seeds,
-        first_seed=arguments.first_seed,
+        first_seed=arguments.first_seed or 0,
         add_seeds=arguments.add_seeds,
         trials=arguments.trials,
         workers=arguments.workers,
@@ -64,25 +64,42 @@ def request_of(arguments: argparse.Namespace) -> Request:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments of the command line; what argparse refuses ends the process with status 2."""
-    parser = argparse.ArgumentParser(prog="python -m study.ablate", description="Runs a study, only what is missing.")
+    parser = Parser("study.ablate", "Runs a study, only what is missing.")
     parser.add_argument("--study", required=True, metavar="NAME", help=f"one of {', '.join(available())}")
     parser.add_argument("--profile", help="of params.yaml; default: the one it names")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
     parser.add_argument("--seeds", type=positive, metavar="N", help="seeds 0 to N-1 in place of the configured ones")
-    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="the first of --seeds; default: 0")
+    parser.add_argument("--first-seed", type=whole, metavar="N", help="the first of --seeds; default: 0")
     parser.add_argument("--add-seeds", type=positive, metavar="K", help="so many seeds more than configured")
     parser.add_argument("--trials", type=positive, metavar="N", help="of a search")
     parser.add_argument("--workers", type=positive, metavar="N", help="runs at a time")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
     parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one as KEY=VALUE,...; no results")
-    parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
-    parser.add_argument("--out", type=Path, help="folder for results; default: results/ablate/<study>")
+    parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
+    parser.add_argument("--out", type=path, help="folder for results; default: results/ablate/<study>")
     parser.add_argument("--allow-diverged", action="store_true", help="a diverged run does not make the status 1")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost")
     what.add_argument("--status", action="store_true", help="print how each run stands, and why any is stale")
     what.add_argument("--again", action="store_true", help="compute runs once more, elsewhere, and compare the numbers")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    _refuse_without_effect(parser, arguments)
+    return arguments
+
+
+def _refuse_without_effect(parser: Parser, arguments: argparse.Namespace) -> None:
+    """Refuse an option that nothing of what is asked for uses."""
+    what = next((name for name in ("dry_run", "status", "again") if getattr(arguments, name)), None)
+    if arguments.first_seed is not None and not arguments.seeds:
+        parser.error("--first-seed is the first of --seeds, which is not given; add --seeds N")
+    if arguments.out and (what or arguments.arm):
+        parser.error(
+            f"--out has no effect with --{(what or 'arm').replace('_', '-')}, which writes no results; leave it out"
+        )
+    if arguments.allow_diverged and what:
+        parser.error(f"--allow-diverged has no effect with --{what.replace('_', '-')}; leave it out")
+    if arguments.workers and arguments.status:
+        parser.error("--workers has no effect with --status, which runs nothing; leave it out")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ A and B are each one of: a path to a `study.json` or its folder; a study's name;
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from study.cli.arguments import Parser, path, share
 from study.cli.command import run_command
 from study.comparison.sources import resolve_results
 from study.comparison.terminal import print_view
@@ -34,15 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.compare", description="What changed from A to B, and what it did."
-    )
+    parser = Parser("study.compare", "What changed from A to B, and what it did.")
     where = "a study.json or its folder, a study's name, REV:NAME, or NAME@PROFILE"
     parser.add_argument("a", metavar="A", help=where)
     parser.add_argument("b", metavar="B", help="the same; every difference is B - A")
-    parser.add_argument("--margin", type=float, metavar="X", help="what would matter, a share; default: params.yaml's")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write index.html and README.md there")
-    parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
+    parser.add_argument("--margin", type=share, metavar="X", help="what would matter, a share; default: params.yaml's")
+    parser.add_argument("--out", type=path, metavar="DIR", help="write index.html and README.md there")
+    parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
     return parser.parse_args(argv)
 
 

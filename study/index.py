@@ -10,8 +10,8 @@ compared.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from study.cli.arguments import Parser, path
 from study.cli.command import run_command
 from study.config.load import load_params
 from study.config.places import CERTIFICATES, INDEX_PAGE, REPORTS, STORE, STUDY_RESULTS
@@ -44,16 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(prog="python -m study.index", description="All studies of a profile on one page.")
-    parser.add_argument("--results", type=Path, default=STUDY_RESULTS, help="default: results/ablate")
-    parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the studies' reports")
-    parser.add_argument("--certificates", type=Path, default=CERTIFICATES, help="default: results/verify")
-    parser.add_argument("--out", type=Path, default=INDEX_PAGE, help="README.md is written beside it")
+    parser = Parser("study.index", "All studies of a profile on one page.")
+    parser.add_argument("--results", type=path, default=STUDY_RESULTS, help="default: results/ablate")
+    parser.add_argument("--reports", type=path, default=REPORTS, help="folder of the studies' reports")
+    parser.add_argument("--certificates", type=path, default=CERTIFICATES, help="default: results/verify")
+    parser.add_argument("--out", type=path, default=INDEX_PAGE, help="README.md is written beside it")
     parser.add_argument("--profile", help="default: the one params.yaml names")
     parser.add_argument(
         "--all", action="store_true", help="every study that has results, and not those of params.yaml alone"
     )
-    parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
+    parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
     return parser.parse_args(argv)
 
 

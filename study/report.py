@@ -4,42 +4,38 @@ It computes no result: numbers come from `study.json`, and are formatted in one 
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from study.cli.arguments import Parser, path
+from study.cli.command import run_command
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
-from vicreg.errors import InputError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write a report; a person's mistake is one sentence and status 2."""
-    options = parse_arguments(arguments)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write a report and print where it lies."""
+    options = parse_arguments(argv)
     sources = Sources(
         results=options.results, projection=options.project, evaluation=options.evaluate, curves=options.curves,
         certificate=options.certificate, timing=options.timing,
     )  # fmt: skip
-    try:
-        write_report(sources, options.out)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    write_report(sources, options.out)
+    print(f"written: {options.out}/index.html and README.md")
     return 0
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the command line, by default this process's."""
-    parser = argparse.ArgumentParser(prog="python -m study.report", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--results", type=Path, required=True, help="results/ablate/<study>/study.json")
-    parser.add_argument("--project", type=Path, help="results/project/tsne.json")
-    parser.add_argument("--evaluate", type=Path, help="results/evaluate/metrics.json")
-    parser.add_argument("--curves", type=Path, help="results/evaluate/linear.csv")
-    parser.add_argument("--timing", type=Path, help="results/ablate/<study>/timing.json")
-    parser.add_argument("--certificate", type=Path, help="results/verify/<study>.json")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the report, such as reports/<study>")
-    return parser.parse_args(arguments)
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command's arguments."""
+    parser = Parser("study.report", (__doc__ or "").partition("\n")[0])
+    parser.add_argument("--results", type=path, required=True, help="results/ablate/<study>/study.json")
+    parser.add_argument("--project", type=path, help="results/project/tsne.json")
+    parser.add_argument("--evaluate", type=path, help="results/evaluate/metrics.json")
+    parser.add_argument("--curves", type=path, help="results/evaluate/linear.csv")
+    parser.add_argument("--timing", type=path, help="results/ablate/<study>/timing.json")
+    parser.add_argument("--certificate", type=path, help="results/verify/<study>.json")
+    parser.add_argument("--out", type=path, required=True, help="folder of the report, such as reports/<study>")
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -10,8 +10,8 @@ Each study that `study.source_paper` ran gets a report of its own. `--keep` take
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
+from study.cli.arguments import Parser, path
 from study.cli.command import run_command
 from study.config.places import KEPT_RESULTS, PAPER_PAGE
 from study.paper.kept_results import keep
@@ -36,10 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line, by default this process's."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.source_page", description="The source paper's claims beside what was measured."
-    )
-    parser.add_argument("--keep", nargs="+", type=Path, default=[], metavar="FOLDER",
+    parser = Parser("study.source_page", "The source paper's claims beside what was measured.")
+    parser.add_argument("--keep", nargs="+", type=path, default=[], metavar="FOLDER",
                         help="take the results in these folders into reports/measured, for git to keep")  # fmt: skip
     return parser.parse_args(argv)
 

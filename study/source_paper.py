@@ -11,10 +11,11 @@ Exit status: 1 where runs of a study did not finish, or DVC would take half a st
 import argparse
 from collections.abc import Sequence
 
-from study.cli.command import positive, run_command
+from study.cli.arguments import Parser, positive
+from study.cli.command import run_command
 from study.config.load import load_config
 from study.config.places import PAPER_FAILURES, PAPER_RESULTS
-from study.config.values import parse_setting
+from study.config.values import parse_settings
 from study.design.run_study import run_studies
 from study.execution.request import Request
 from vicreg.files import to_json, write_atomically
@@ -23,7 +24,7 @@ from vicreg.files import to_json, write_atomically
 def main(argv: Sequence[str] | None = None) -> int:
     """Run each study of the profile, note why one could not be run, and return the exit status."""
     arguments = parse_arguments(argv)
-    overrides = dict(map(parse_setting, arguments.set))
+    overrides = parse_settings(arguments.set)
     names = load_config(profile=arguments.profile, settings=overrides).source_paper.studies
     request = Request(study="", profile=arguments.profile, overrides=overrides, workers=arguments.workers)
     status, failures = run_studies(names, request, out=PAPER_RESULTS)
@@ -33,9 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments of the command line; what argparse refuses ends the process with status 2."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.source_paper", description="Runs the studies that answer the source paper."
-    )
+    parser = Parser("study.source_paper", "Runs the studies that answer the source paper.")
     parser.add_argument("--profile", help="of params.yaml; default: the one it names")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
     parser.add_argument("--workers", type=positive, metavar="N", help="runs at a time")

@@ -10,9 +10,9 @@ Exit status: 0 when everything chosen was reproduced, 1 when something was not, 
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from study.cli.command import positive, run_command
+from study.cli.arguments import Parser, path, positive, share
+from study.cli.command import run_command
 from study.config.load import load_params
 from study.config.places import CERTIFICATES, STORE, STUDY_RESULTS
 from study.execution.request import Request
@@ -50,30 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(prog="python -m study.verify", description="Runs finished cells again, from nothing.")
+    parser = Parser("study.verify", "Runs finished cells again, from nothing.")
     parser.add_argument("--study", action="append", metavar="NAME", help="repeatable; default: those of params.yaml")
     parser.add_argument("--runs", type=positive, default=3, metavar="K", help="of each study; default: 3")
     parser.add_argument("--tolerance", type=share, default=0.0, metavar="X", help="of accuracies, 0 to 1; default: 0.0")
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: {CERTIFICATES}/<study>.json")
-    parser.add_argument("--results", type=Path, default=STUDY_RESULTS, help="default: results/ablate")
-    parser.add_argument("--store", type=Path, default=STORE, help="folder of finished runs; default: store")
+    parser.add_argument("--out", type=path, metavar="FILE", help=f"default: {CERTIFICATES}/<study>.json")
+    parser.add_argument("--results", type=path, default=STUDY_RESULTS, help="default: results/ablate")
+    parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
     return parser.parse_args(argv)
-
-
-def share(text: str) -> float:
-    """Return an argument that is a number from 0 to 1.
-
-    Raises:
-        argparse.ArgumentTypeError: for any other; argparse makes a sentence of it.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, but got {text!r}")
-    return value
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ TINY = {
     "pretrain.compile": False,
     "pretrain.threads": 1,
     "pretrain.checkpoint_every": 1,
+    "pretrain.checkpoint_share": 1,
     "pretrain.augmentation.preset": "source",
     **{f"pretrain.augmentation.{field.name}": None for field in dataclasses.fields(ViewSettings)},
     "evaluate.batch_size": 64,

@@ -9,12 +9,15 @@ from study.analysis.wording import ALPHA, against, first_of, is_or_are, percent,
 from study.results.findings import PathFindings, SearchFindings
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import DIVERGED, FAILED, FINISHED, KILLED, MISSING, OUT_OF_MEMORY, PARTIAL, PRUNED
+from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
-SAYS_NOTHING = (MISSING, PARTIAL, KILLED, FAILED, OUT_OF_MEMORY)  # of the settings, where a run ended or stands so
+# Of the settings, where a run ended or stands so, or where its held-out images are too few.
+SAYS_NOTHING = (MISSING, PARTIAL, KILLED, FAILED, OUT_OF_MEMORY, UNDETERMINED)
 _ENDINGS = {  # status -> what became of one run, and of several
     DIVERGED: ("diverged", "diverged"), KILLED: ("was killed", "were killed"), FAILED: ("failed", "failed"),
     OUT_OF_MEMORY: ("ran out of memory", "ran out of memory"), MISSING: ("is missing", "are missing"),
     PARTIAL: ("is unfinished", "are unfinished"), PRUNED: ("was pruned", "were pruned"),
+    UNDETERMINED: ("has too few held-out images to tell", "have too few held-out images to tell"),
 }  # fmt: skip
 
 
@@ -107,9 +110,11 @@ def _collapsed(arms: Sequence[ArmResults]) -> str:
     if len(named) < 2 and not counts and not other:
         return ""
     types = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    collapsed = f"{counts.total()} collapsed ({types})" if counts else "none collapsed"
+    collapsed = [f"{counts.total()} collapsed ({types})" if counts else "none collapsed"]
+    if other.get(_ENDINGS[UNDETERMINED]) == len(named):
+        collapsed = []  # nothing is known of any
     endings = [f"{count} {ending[count != 1]}" for ending, count in other.items()]
-    return ", ".join([f"Of {len(named)} {noun} {collapsed}", *endings])
+    return f"Of {len(named)} {noun} {', '.join([*collapsed, *endings])}"
 
 
 def _of_design(results: StudyResults) -> str:

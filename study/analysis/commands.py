@@ -1,7 +1,6 @@
 """The commands with which a person runs an arm or run again."""
 
 import json
-import re
 import shlex
 from collections.abc import Sequence
 
@@ -25,9 +24,16 @@ def command_of(command: str, plan: Plan, cells: Sequence[Cell], *, alone: bool =
     if first.is_control or first.arm in [arm.name for arm in plan.study.arms]:
         return f"{start} --arm {shlex.quote(first.arm)} --again"
     settings = ",".join(f"{key}={json.dumps(value)}" for key, value in first.settings.items())
-    return f"{re.sub(r' --trials [0-9]+', '', start)} --arm {shlex.quote(settings)} --again"
+    return f"{_without(start, '--trials')} --arm {shlex.quote(settings)} --again"
 
 
 def without_seeds(command: str) -> str:
     """Return the command without a number of seeds of its own, for `--add-seeds` to be appended."""
-    return re.sub(r" --(seeds|add-seeds|first-seed) \S+", "", command)
+    return _without(command, "--seeds", "--add-seeds", "--first-seed")
+
+
+def _without(command: str, *options: str) -> str:
+    """Return the command without some options and the value that follows each."""
+    parts = shlex.split(command)
+    left_out = {place + after for place, part in enumerate(parts) if part in options for after in (0, 1)}
+    return shlex.join([part for place, part in enumerate(parts) if place not in left_out])

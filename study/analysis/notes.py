@@ -20,6 +20,7 @@ def notes(plan: Plan, results: StudyResults, dataset: Dataset) -> list[str]:
         *_choice_notes(plan),
         *_joint_note(plan),
         *_dead_taps_note(plan, dataset),
+        *_few_labels_notes(plan, dataset),
     ]
 
 
@@ -61,6 +62,19 @@ def _joint_note(plan: Plan) -> list[str]:
         f"BatchNorm saw both views of a batch at once (pretrain.view_passes: joint) in {', '.join(joint)}: not the "
         "published training, which normalises each view by itself."
     ]
+
+
+def _few_labels_notes(plan: Plan, dataset: Dataset) -> list[str]:
+    """Return what accuracies cannot say where there is one class, or fewer training images than a k-NN's neighbours."""
+    found, images = [], len(dataset.train.images)
+    if len(dataset.classes) == 1:
+        found.append("All images are of one class, so every accuracy is 1 and says nothing; only geometry names a collapse.")
+    probes = plan.cells[0].run.probes
+    larger = [k for k in plan.config.evaluate.knn if k > images and "knn" in probes]
+    if larger:
+        names = " and ".join(f"k = {k}" for k in larger)
+        found.append(f"There are {images} training images, so in the k-NN with {names} all of them vote.")
+    return found
 
 
 def _dead_taps_note(plan: Plan, dataset: Dataset) -> list[str]:

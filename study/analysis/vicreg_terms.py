@@ -16,6 +16,7 @@ from study.results.findings import ScaleClaim
 from study.results.runs import EpochRecord, RunResults
 from study.results.schema import ArmResults
 from study.runs.outcomes import FINISHED, PRUNED
+from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
 PUBLISHED = Path(__file__).parent / "published_coefficients.yaml"
 SAME_SCALE = 10**0.5  # two quantities within half a power of ten of one another are called of the same scale
@@ -78,6 +79,7 @@ def _is_of_one_scale(end: EpochRecord) -> bool:
 
 
 def _collapsed(runs: Sequence[RunResults]) -> tuple[int, int]:
-    """Return how many of these runs collapsed, and how many there are."""
-    collapsed = sum(run.status == PRUNED or run.outcome in COLLAPSES for run in runs)
-    return collapsed, len(runs)
+    """Return how many of these runs collapsed, and how many there are of which that could be told."""
+    told = [run for run in runs if run.outcome != UNDETERMINED]
+    collapsed = sum(run.status == PRUNED or run.outcome in COLLAPSES for run in told)
+    return collapsed, len(told)

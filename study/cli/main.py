@@ -3,9 +3,10 @@
 import difflib
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from study.cli.command import BAD_INPUT, run_command
+from study.cli.command import run_command
+from vicreg.errors import InputError
 
 # Name on the command line -> what it does. Each is the module `study.<name>`, with `_` for `-`.
 COMMANDS: Mapping[str, str] = {
@@ -29,17 +30,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     `vicreg-study ablate --study lambda-mu-nu` does what `python -m study.ablate --study lambda-mu-nu` does. Without a name
     it lists the commands; a name that no command has ends in one sentence and status 2.
     """
-    name, *arguments = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
+    run_command(lambda: _run([*(sys.argv[1:] if argv is None else argv)]))
+
+
+def _run(argv: Sequence[str]) -> int | None:
+    name, *arguments = argv or ["--help"]
     if name in ("-h", "--help"):
-        run_command(lambda: print(listing(), flush=True))
+        if arguments:
+            raise InputError(f"--help takes nothing after it, but got {arguments[0]!r}; ask for `COMMAND --help`.")
+        print(listing(), flush=True)
+        return 0
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(COMMANDS)}."
-        print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    command: Callable[[], int | None] = importlib.import_module(f"study.{name.replace('-', '_')}").main
-    sys.argv = [f"vicreg-study {name}", *arguments]  # where a command reads its arguments
-    run_command(command)
+        raise InputError(f"there is no command {name!r}; {hint}")
+    status: int | None = importlib.import_module(f"study.{name.replace('-', '_')}").main(arguments)
+    return status
 
 
 def listing() -> str:

@@ -1,12 +1,13 @@
 """Finds results to compare, by path, study, git revision or profile."""
 
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from study.analysis.summary import summarise
-from study.config.places import STUDY_RESULTS
+from study.config.places import STORE, STUDY_RESULTS
 from study.config.read_yaml import parse_yaml
 from study.design.unfold import unfold
 from study.execution.request import Request
@@ -90,9 +91,10 @@ def under_profile(study: str, profile: str, *, store: Path) -> StudyResults:
     session = open_session(Request(study=study, store=store, profile=profile))
     plan = unfold(session, Lookup(session))
     if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
+        where = "" if store == STORE else f" --store {shlex.quote(str(store))}"
         raise InputError(
             f"the store {store} holds no finished run of study {study!r} on profile {profile!r}; run "
-            f"python -m study.ablate --study {study} --profile {profile} first."
+            f"python -m study.ablate --study {shlex.quote(study)} --profile {shlex.quote(profile)}{where} first."
         )
     return summarise(plan, session.store, session.dataset, command=session.command, overrides=session.overrides)
 

@@ -11,8 +11,9 @@ from study.config.methods import method_settings, replace_values, study_keys, wi
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
 from study.config.values import check_numbers, coerce, flatten, make_settings, section_of, unknown_key
 from vicreg.errors import InputError
-from vicreg.evaluation.evaluate import EvaluateSettings
 from vicreg.evaluation.linear_evaluation import LinearSettings
+from vicreg.evaluation.settings import EvaluateSettings
+from vicreg.files import user_path
 from vicreg.training.settings import UNTRAINED as UNTRAINED_VALUES
 from vicreg.training.settings import PretrainSettings
 from vicreg.views.settings import view_settings
@@ -71,7 +72,7 @@ def config_from_values(values: Mapping[str, Any]) -> Config:
     """
     return Config(
         profile=values["profile"],
-        data_root=Path(coerce("data.root", section_of(values, "data").get("root"), "str")),
+        data_root=user_path(coerce("data.root", section_of(values, "data").get("root"), "str"), of="data.root"),
         prepare=make_settings(PrepareSettings, section_of(values, "prepare"), "prepare"),
         pretrain=_pretrain_settings(section_of(values, "pretrain")),
         evaluate=_evaluate_settings(section_of(values, "evaluate")),

@@ -14,5 +14,9 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda needs a GPU that this build of torch can use, but there is none; use --device cpu.")
+        raise InputError(
+            "device cuda needs a GPU that this build of torch can use, but there is none; set ablate.device to cpu, or "
+            "give --device cpu."
+            "give --device cpu."
+        )
     return torch.device(name)

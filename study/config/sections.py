@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from vicreg.data.dataset import check_settings
 from vicreg.errors import InputError
-from vicreg.evaluation.evaluate import PROBES
+from vicreg.evaluation.settings import PROBES
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -42,6 +42,8 @@ class ProjectSettings:
             raise InputError(f"project.iterations must be at least 250, for early exaggeration, but got {self.iterations}.")
         if self.seed < 0:
             raise InputError(f"project.seed must be at least 0, but got {self.seed}.")
+        if self.seed >= 2**32:  # scikit-learn takes no more
+            raise InputError(f"project.seed must be below 2**32, but got {self.seed}.")
         if self.features not in ("embeddings", "representations"):
             raise InputError(f"project.features must be embeddings or representations, but got {self.features!r}.")
         if self.max_images < 4:

@@ -61,13 +61,18 @@ def null_if_none(value: Any) -> Any:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested sections as one mapping with dotted keys."""
+    """Return nested sections as one mapping with dotted keys.
+
+    Raises:
+        InputError: for a key that is given both nested and dotted, for one of its two values would be lost.
+    """
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
+        name = f"{prefix}{key}"
+        inner = flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+        if twice := flat.keys() & inner:
+            raise InputError(f"{min(twice)} is given twice, in a section and with dots; delete one.")
+        flat.update(inner)
     return flat
 
 

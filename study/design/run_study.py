@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,7 +89,8 @@ def write_study(plan: Plan, session: Session, out: Path, say: Say = print) -> No
     write_results(out, without_commits(results))
     write_atomically(out / TIMING, to_json(timing(plan, store, dataset)))
     say(results.answer)
-    say(f"results: {out}; report: python -m study.report --results {out}/study.json --out reports/{out.name}")
+    report = ["python", "-m", "study.report", "--results", f"{out}/study.json", "--out", f"reports/{out.name}"]
+    say(f"results: {out}; report: {shlex.join(report)}")
     if session.request.add_seeds:
         say(how_to_keep_seeds(session))
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from study.config.values import parse_setting
+from study.config.values import parse_settings
 from study.design.ablation_path import walk
 from study.design.search import search_plan
 from study.design.tuning import tuned_plan
@@ -44,9 +44,7 @@ def unfold_arms(session: Session, names: Sequence[str], runner: Runner | Lookup)
         InputError: for an arm there is not, or not yet.
     """
     # A comma within a value, as in [512, 512], is followed by no key.
-    given = [
-        Arm(name=name, settings=dict(map(parse_setting, re.split(r",(?=[\w.]+=)", name)))) for name in names if "=" in name
-    ]
+    given = [Arm(name=name, settings=parse_settings(re.split(r",(?=[\w.]+=)", name))) for name in names if "=" in name]
     study = session.study
     plan = session.plan(arms=given if study.nuisance else [*study.arms, *given])
     if not set(names) <= set(plan.by_arm()):

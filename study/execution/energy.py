@@ -92,7 +92,7 @@ def _cpu_counters(rapl: Path) -> list[Counter | None]:
 
 
 def _joules_in(path: Path) -> float:
-    return int(path.read_text()) / 1e6
+    return int(path.read_text(encoding="utf-8")) / 1e6
 
 
 def _gpu_counter(device: torch.device) -> Counter | None:

@@ -87,7 +87,14 @@ def pace(config: Config, *, number: int, data: Path, device: torch.device, secon
     """
     command = [sys.executable, "-m", "study.execution.packing", str(data), str(device), str(seconds)]
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        )
         for _ in range(number)
     ]
     try:
@@ -107,7 +114,9 @@ def pace(config: Config, *, number: int, data: Path, device: torch.device, secon
     for process, (_, error) in zip(processes, told, strict=True):
         if process.returncode != 0:
             last = (error.strip().splitlines() or [f"status {process.returncode}"])[-1]
-            raise InputError(f"{number} runs side by side could not be timed on {device} ({last}); give --workers.")
+            raise InputError(
+                f"{number} runs side by side could not be timed on {device} ({last}); set ablate.workers, or give --workers."
+            )
     reports = [json.loads(out.strip().splitlines()[-1]) for out, _ in told]
     return {key: sum(one[key] for one in reports) for key in ("images_per_second", "memory_share")}
 

@@ -87,7 +87,7 @@ class Progress:
             trace = record["embeddings"]
             table.add_row(
                 cell.label, str(cell.seed), f"{record['epoch']}/{epochs}",
-                f"{trace['rankme']:.1f}", f"{trace['std_mean']:.3f}", f"{record['total']:.3f}",
+                f"{trace['rankme']:.1f}" if "rankme" in trace else "", f"{trace['std_mean']:.3f}", f"{record['total']:.3f}",
             )  # fmt: skip
         return table
 
@@ -100,7 +100,8 @@ class Progress:
 
 def _numbers(record: Mapping[str, Any]) -> str:
     trace = record["embeddings"]
-    return f"loss {record['total']:.3f}, RankMe {trace['rankme']:.1f}, std {trace['std_mean']:.3f}"
+    rank = f", RankMe {trace['rankme']:.1f}" if "rankme" in trace else ""  # a GPU does not measure it in every epoch
+    return f"loss {record['total']:.3f}{rank}, std {trace['std_mean']:.3f}"
 
 
 def format_duration(seconds: float) -> str:

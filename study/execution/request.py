@@ -27,7 +27,7 @@ class Request:
         arms: these alone, by name or as settings (`pretrain.mu=10,pretrain.nu=2`); none for all.
 
     Raises:
-        InputError: for seeds that are replaced and added to at once.
+        InputError: for what is asked for in two ways at once, one of which would have no effect.
     """
 
     study: str
@@ -45,6 +45,11 @@ class Request:
     def __post_init__(self) -> None:
         if self.add_seeds and (self.seeds or self.first_seed):
             raise InputError("--add-seeds adds to the study's seeds and --seeds replaces them; give one of the two.")
+        if self.first_seed and not self.seeds:
+            raise InputError("--first-seed is the first of --seeds, which is not given; add --seeds N.")
+        for option, given in (("workers", self.workers), ("device", self.device), ("seeds", self.seeds)):
+            if given and f"ablate.{option}" in self.overrides:
+                raise InputError(f"--{option} and --set ablate.{option} are both given; give one of the two.")
 
     def replaced_seeds(self) -> tuple[int, ...] | None:
         """Return the seeds that stand in place of the configured ones, or None where these are kept."""

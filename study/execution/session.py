@@ -81,7 +81,8 @@ class Session:
     def command(self) -> str:
         """The command that runs this study again, as a person would type it."""
         asked = self.request
-        parts = ["python -m study.ablate", f"--study {self.study.name}", f"--profile {self.config.profile}"]
+        parts = ["python -m study.ablate", f"--study {shlex.quote(self.study.name)}"]
+        parts += [f"--profile {shlex.quote(self.config.profile)}"]
         parts += [f"--set {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in sorted(self.overrides.items())]
         parts += [f"--device {asked.device}"] if asked.device else []
         parts += [f"--seeds {asked.seeds}"] if asked.seeds else []
@@ -130,6 +131,10 @@ def open_session(request: Request) -> Session:
 def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
     """Refuse a setting that the study decides: its own value lies over the request's, which would change nothing."""
     for key in overrides:
+        if key.startswith("project."):
+            raise InputError(f"--set {key} has no effect on a study; the stage project takes it from params.yaml.")
+        if key == "ablate.seeds" and study.seeds:
+            raise InputError(f"--set {key} has no effect: study {study.name!r} lists its own seeds; use --seeds.")
         if key == "pretrain.seed":
             raise InputError("--set pretrain.seed has no effect on a study; choose seeds with --seeds and --first-seed.")
         if role := next((role for own, role in study.roles.items() if is_same_setting(key, own)), None):

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 import torch
 
+from study.cli.command import print_in_any_encoding
 from study.execution.job import read_job
 from study.runs.execute import execute
 from study.runs.outcomes import FAILED
@@ -33,6 +34,7 @@ Emit = Callable[[dict[str, Any]], None]
 
 def main() -> None:
     """Read jobs until standard input ends, and execute each."""
+    print_in_any_encoding()
     arguments = _parse_arguments()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     emit = _take_over_stdout()

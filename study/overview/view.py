@@ -1,6 +1,7 @@
 """What the page over all studies says, formatted for both twins."""
 
 import os.path
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def build_view(
         "answer": _answer(studies, profile, rows),
         "state": _state(studies, checked, absent),
         "studies": [_study(results, certificates.get(results.study), links.get(results.study)) for results in studies],
-        "absent": [f"python -m study.ablate --study {name} --profile {profile}" for name in absent],
+        "absent": [shlex.join(["python", "-m", "study.ablate", "--study", name, "--profile", profile]) for name in absent],
         "elsewhere": ", ".join(elsewhere),
         "probe": " or ".join(probes) or "no probe",
         "rows": rows,
@@ -100,10 +101,11 @@ def _study(results: StudyResults, certificate: Certificate | None, links: Mappin
 
 def _certificate(results: StudyResults, certificate: Certificate | None) -> str:
     """Return the certificate's sentence, or that there is none, or that it is of other results."""
+    command = shlex.join(["python", "-m", "study.verify", "--study", results.study])
     if certificate is None:
-        return f"Not verified; python -m study.verify --study {results.study} does so."
+        return f"Not verified; {command} does so."
     if (held := certified(certificate, results)) is None:
-        return f"Verified for earlier results alone; python -m study.verify --study {results.study} verifies these."
+        return f"Verified for earlier results alone; {command} verifies these."
     return held.sentence
 
 

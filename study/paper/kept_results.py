@@ -57,7 +57,7 @@ def _keep_map(path: Path) -> Path:
     shown = read_projection(path)
     lacking = [key for key in SAYS_OF_WHAT if getattr(shown, key) is None]
     if lacking:
-        raise InputError(f"{path} must have the key {lacking[0]!r}, but has none; run the project stage again.")
+        raise InputError(f"{path} must have the key {lacking[0]!r}, but has none; run python -m study.project again.")
     return _pack(json.loads(path.read_bytes()), KEPT_RESULTS / str(shown.profile) / f"{MAP}.xz")
 
 

@@ -10,7 +10,7 @@ from study.results.json_values import from_values, json_field
 from vicreg.errors import InputError
 
 FILE = "tsne.json"
-REMEDY = "run the project stage again"
+REMEDY = "run python -m study.project again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def read_projection(path: Path) -> Projection:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path} must be a readable file, but: {error.strerror}; run the stage that writes it first."
+            f"{path} must be a readable file, but: {error.strerror}; run python -m study.project first."
         ) from None
     return parse_projection(content, where=str(path))
 

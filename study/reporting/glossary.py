@@ -6,15 +6,21 @@ from study.reporting.terms import VICREG, VICREG_ENTRY, WEIGHTS_ENTRY, titled
 from study.results.schema import TermDescription
 
 TYPE_GLOSSARY = [
-    ("healthy", "The features vary, in many directions, and a nearest-neighbour vote on them finds the class."),
+    (
+        "healthy",
+        "The features vary, in many directions, and a nearest-neighbour vote on them finds the class more often than a "
+        "guess. Where all images are of one class, the vote says nothing and was left out.",
+    ),
     ("complete", "Every image is mapped to nearly the same point: the standard deviation has gone to zero."),
     ("dimensional", "The features vary, but only within few of their dimensions: the rank has fallen."),
     ("informational", "The dimensions vary but repeat one another: they are strongly correlated."),
     (
         "uninformative",
-        "The geometry looks healthy, yet says nothing about the image: a nearest-neighbour vote is near chance, or "
-        "two views of one image are no closer together, next to views of two images, than in the untrained network.",
+        "The geometry looks healthy, yet training has not taught it the image: a nearest-neighbour vote is near chance. Or "
+        "two views of one image are no closer together, next to views of two images, than in the untrained network, and the "
+        "vote is no better than there.",
     ),
+    ("undetermined", "There are too few held-out images to tell whether the features have collapsed. It is no collapse."),
 ]
 MEASURED = [
     (
@@ -53,8 +59,8 @@ CORRELATION = (
 COMPARED = [
     (
         "View discrepancy",
-        "Mean squared distance of two views of one image, over that of views of two images: 0 is all alike, 1 says "
-        "nothing about the image.",
+        "Mean squared distance of two views of one image, over that of views of two images: 0 is all alike; at 1 "
+        "embeddings of one image are as far apart as those of two.",
     ),
     (
         "± and difference",

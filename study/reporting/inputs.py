@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from study.projection.results import Projection, read_projection
 from study.results.certificate import Certificate, certified, read_certificate
@@ -15,9 +15,7 @@ from study.results.schema import StudyResults
 from study.results.timing import NO_TIMING, Timing, read_timing, with_commits
 from vicreg.errors import InputError, cause_of
 
-Record = TypeVar("Record")
-
-REMEDY = "run the stage that writes it again"
+_EVALUATE = "run python -m study.evaluate again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,22 +73,26 @@ def read_inputs(sources: Sources) -> Inputs:
     return Inputs(
         study=with_commits(study, timing),
         projection=read_projection(sources.projection) if sources.projection else None,
-        evaluation=_read(Evaluation, sources.evaluation) if sources.evaluation else None,
+        evaluation=read_evaluation(sources.evaluation) if sources.evaluation else None,
         curves=read_curves(sources.curves) if sources.curves else (),
         certificate=certified(_certificate(sources.certificate), study),
         timing=timing,
     )
 
 
-def _read(record: type[Record], path: Path) -> Record:
-    """Return the JSON object in a file as a dataclass."""
+def read_evaluation(path: Path) -> Evaluation:
+    """Read the test accuracies of the baseline and its control.
+
+    Raises:
+        InputError: if there is no such file, or it is malformed.
+    """
     try:
         values = json.loads(path.read_bytes())
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(path, error.strerror, command="study.evaluate") from None
     except ValueError as error:
-        raise InputError(f"{path} must be JSON, but it is malformed ({cause_of(error)}); {REMEDY}.") from None
-    return from_values(record, values, where=str(path), remedy=REMEDY)
+        raise InputError(f"{path} must be JSON, but it is malformed ({cause_of(error)}); {_EVALUATE}.") from None
+    return from_values(Evaluation, values, where=str(path), remedy=_EVALUATE)
 
 
 def read_curves(path: Path) -> tuple[ProbePoint, ...]:
@@ -101,17 +103,15 @@ def read_curves(path: Path) -> tuple[ProbePoint, ...]:
     """
     try:
         with open(path, encoding="utf-8", newline="") as lines:
-            return tuple(
-                ProbePoint(row["network"], row["split"], int(row["epoch"]), float(row["top1"]))
-                for row in csv.DictReader(lines)
-            )
+            table = csv.DictReader(lines)
+            if missing := set(ProbePoint._fields) - set(table.fieldnames or ()):
+                raise KeyError(min(missing))
+            return tuple(ProbePoint(row["network"], row["split"], int(row["epoch"]), float(row["top1"])) for row in table)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(path, error.strerror, command="study.evaluate") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} must have the columns network, split, epoch and top1, but is malformed ({cause_of(error)}); "
-            "run the evaluate stage again."
-        ) from None
+        raise InputError(f"{path} must have the columns network, split, epoch and top1, but is malformed ({cause_of(error)}); "
+                         f"{_EVALUATE}.") from None  # fmt: skip
 
 
 def _certificate(path: Path | None) -> Certificate | None:
@@ -119,9 +119,9 @@ def _certificate(path: Path | None) -> Certificate | None:
         return None
     certificate = read_certificate(path)
     if certificate is None:
-        raise InputError(f"{path} must be a readable file, but there is none; run the stage that writes it first.")
+        raise _unreadable(path, "No such file or directory", command="study.verify")
     return certificate
 
 
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} must be a readable file, but: {error.strerror}; run the stage that writes it first.")
+def _unreadable(path: Path, why: str | None, *, command: str) -> InputError:
+    return InputError(f"{path} must be a readable file, but: {why}; run python -m {command} first.")

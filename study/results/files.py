@@ -30,7 +30,7 @@ def read_results(path: Path) -> StudyResults:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path} must be the results of a study, but: {error.strerror}; run python -m study.ablate first."
+            f"{path} must be the results of a study, but: {error.strerror}; run python -m study.ablate --study NAME first."
         ) from None
     return parse_results(content, where=str(path))
 

@@ -16,10 +16,12 @@ from study.runs.run import Run, make_run
 from study.runs.store import Store
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.evaluation.evaluate import PROBES
+from vicreg.evaluation.settings import PROBES
 from vicreg.methods.base import Method
 from vicreg.training.setup import set_deterministic
 
+# Forced: DVC sees no change where another version of torch or another processor makes another run of the same parameters.
+_REMEDY = "run `dvc repro --force --single-item pretrain` first"
 WEIGHTS, DESCRIPTION = MODEL / "model.safetensors", MODEL / "run.json"
 
 
@@ -42,18 +44,15 @@ class Baseline:
         try:
             trained = json.loads(DESCRIPTION.read_bytes())["digest"]
         except (OSError, ValueError, KeyError, TypeError):
-            raise InputError(f"{MODEL} holds no trained baseline; run `dvc repro pretrain` first.") from None
+            raise InputError(f"{MODEL} holds no trained baseline; {_REMEDY}.") from None
         if trained != run.digest:
-            raise InputError(
-                f"{MODEL} holds run {trained}, but the parameters now describe run {run.digest}; "
-                "run `dvc repro pretrain` first."
-            )
+            raise InputError(f"{MODEL} holds run {trained}, but the parameters now describe run {run.digest}; {_REMEDY}.")
         set_deterministic(run.config.pretrain)
         try:
             return model_from(WEIGHTS, run, dataset=self.dataset, device=self.device)
         except InputError as error:
             damage = str(error).partition(";")[0]
-            raise InputError(f"{MODEL} holds no trained baseline ({damage}); run `dvc repro pretrain` first.") from None
+            raise InputError(f"{MODEL} holds no trained baseline ({damage}); {_REMEDY}.") from None
 
 
 def open_baseline() -> Baseline:

@@ -119,16 +119,22 @@ def _train(
             raise Pruned(reason)
 
     def watch_epoch(record: dict[str, Any]) -> None:
-        on_epoch(record)
         history.append(record)
+        on_epoch(record)
         prune()
 
-    prune()
     encoder = _fitting_weights(run, dataset)
-    trained = pretrain(
-        run.config.pretrain, dataset, device=device, folder=folder, identity=run.digest, on_epoch=watch_epoch,
-        start=None if encoder is None else encoder.tensors,
-    )  # fmt: skip
+    try:
+        prune()
+        trained = pretrain(
+            run.config.pretrain, dataset, device=device, folder=folder, identity=run.digest, on_epoch=watch_epoch,
+            start=None if encoder is None else encoder.tensors,
+        )  # fmt: skip
+    except (Diverged, Pruned, MemoryError, torch.OutOfMemoryError):
+        # The log up to the last good epoch is worth showing, epochs since the last checkpoint too.
+        if history and store.ending(run.digest)[0] != FINISHED:
+            write_atomically(folder / "history.json", to_json(history))
+        raise
     save_weights(store.weights_path(run.digest), trained.model)
     write_atomically(folder / "history.json", to_json(trained.history))
     store.record_ending(run, FINISHED, None)
@@ -159,10 +165,5 @@ def _fitting_weights(run: Run, dataset: Dataset) -> Encoder | None:
 
 
 def _end(store: Store, run: Run, status: str, reason: str) -> str:
-    checkpoint = latest_checkpoint(store.folder(run.digest))
-    if (
-        checkpoint is not None and store.ending(run.digest)[0] != FINISHED
-    ):  # the log up to the last good epoch is worth showing
-        write_atomically(store.folder(run.digest) / "history.json", (checkpoint / "history.json").read_bytes())
     store.record_ending(run, status, reason)
     return status

@@ -22,8 +22,13 @@ def prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: in
         return None
     named = [
         diagnose_collapse(
-            embeddings=one["embeddings"], representations=one["representations"], knn_accuracy=None, chance=None
-        )
+            embeddings=one["embeddings"],
+            representations=one["representations"],
+            knn_accuracy=None,
+            chance=None,
+            images=None,
+            dimensions=None,  # of a complete collapse alone, whose bounds they do not change
+        )  # fmt: skip
         for one in history[-prune_after:]
     ]
     if not all(one.name == "complete" for one in named):

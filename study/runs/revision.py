@@ -9,10 +9,12 @@ def current_commit() -> str:
     It ends in `-dirty` where code or parameters differ from the commit, and is `unknown` without git.
     """
     try:
-        commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, encoding="utf-8", check=True
+        )
         changes = subprocess.run(
             ["git", "status", "--porcelain", "--", "vicreg", "study", "params.yaml"],
-            capture_output=True, text=True, check=True,
+            capture_output=True, encoding="utf-8", check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

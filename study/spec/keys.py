@@ -2,14 +2,17 @@
 
 import dataclasses
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from study.config.methods import study_keys
-from study.config.values import flatten
+from study.config.methods import is_same_setting, study_keys
+from study.config.values import flatten, shorten
 from vicreg.errors import InputError
 from vicreg.training.settings import PretrainSettings
 from vicreg.views.settings import ViewSettings
+
+MOST = 1_000_000  # of trials and of a seed: NumPy's generators take 32 bits
 
 # Dotted keys of params.yaml's section `pretrain`, which are what a study may fix, tune and vary. The data are the same
 # for a whole study, and so is what is measured of its runs; else arms could not be compared.
@@ -58,19 +61,38 @@ def settings(where: str, given: Any) -> dict[str, Any]:
     Raises:
         InputError: for a key that a study may not set.
     """
-    flat = flatten({str(key): value for key, value in mapping(where, given).items()})
+    given = mapping(where, given)
+    try:
+        flat = flatten(given)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     if "pretrain.seed" in flat:
         raise InputError(f"{where} may not set pretrain.seed; list seeds instead.")
     check_keys(where, flat, SETTINGS)
+    for key, other in itertools.combinations(flat, 2):
+        if is_same_setting(key, other):
+            raise InputError(f"{where}: {key} and {other} are two spellings of one setting; give one of the two.")
+    _refuse_empty(where, given)
     return flat
 
 
+def _refuse_empty(where: str, given: Mapping[Any, Any], prefix: str = "") -> None:
+    """Refuse a key that holds no values, which would set nothing."""
+    for key, value in given.items():
+        if isinstance(value, Mapping):
+            if not value:
+                raise InputError(f"{where}: {prefix}{key} holds nothing; give it a value or delete it.")
+            _refuse_empty(where, value, f"{prefix}{key}.")
+
+
 def whole(where: str, given: Any, *, least: int) -> int:
-    """Return `given`, where it is a whole number of at least `least`.
+    """Return `given`, where it is a whole number of at least `least`, and at most 1,000,000.
 
     Raises:
-        InputError: if it is none, or below `least`.
+        InputError: if it is none, or outside.
     """
     if type(given) is not int or given < least:
         raise InputError(f"{where} must be a whole number of at least {least}, but got {given!r}.")
+    if given > MOST:
+        raise InputError(f"{where} must be at most {MOST}, but got {shorten(str(given))}.")
     return given

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from study.config.values import check_numbers
 from study.spec.keys import check_keys, mapping, settings, whole
 from vicreg.errors import InputError
 
@@ -111,6 +112,8 @@ def _check_range(where: str, given: Mapping[str, Any]) -> None:
     low: Any = given.get("low")
     high: Any = given.get("high")
     kinds = (int,) if given.get("int") else (int, float)
+    for bound in (low, high):
+        check_numbers(where, bound)
     if type(low) not in kinds or type(high) not in kinds or not low < high:
         numbers = "whole numbers" if given.get("int") else "numbers"
         raise InputError(f"{where} must give choices, or {numbers} low < high, but gives {low!r} and {high!r}.")

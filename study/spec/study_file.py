@@ -8,6 +8,7 @@ import difflib
 import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from study.config.methods import is_same_setting, symbols
 from study.config.read_yaml import read_yaml
+from study.config.values import check_numbers
 from study.spec.keys import check_keys, mapping, settings
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError, kind_of
@@ -29,6 +31,7 @@ _KEYS = (
 _MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms": ("arms", "search", "path")}
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
+_TAKEN = ("measured", "source-paper")  # under reports/, which has a folder for each study
 _BESIDE_LETTERS = " -_.+"  # in a name: it has to fit tables of Markdown and HTML, CSV files and commands alike
 
 
@@ -96,21 +99,22 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
     Raises:
         InputError: if there is no such study, or its file breaks a rule.
     """
-    path = folder / f"{name}.yaml"
-    content = _read(path, folder)
-    where = path.name
+    content = _read(name, folder)
+    where = f"{name}.yaml"
     check_keys(where, content, _KEYS)
     mode = content.get("mode", "arms")
     if mode not in MODES:
         raise InputError(f"{where}: mode must be one of {', '.join(MODES)}, but got {mode!r}.")
     for key in ("question", "hypothesis", "baseline"):
-        if not isinstance(content.get(key), str):
+        if not isinstance(content.get(key), str) or not content[key].strip():
             raise InputError(f"{where} must give {key} as text, but gives {content.get(key)!r}.")
     for key, modes in _MODES_OF.items():
         if key in content and mode not in modes:
             raise InputError(f"{where}: {key} is for mode {' or '.join(modes)}, but the mode is {mode}.")
     published = mapping(f"{where}: published", content.get("published"))
     check_keys(f"{where}: published", published, ("source", "arms"))
+    if not isinstance(published.get("source", ""), str):
+        raise InputError(f"{where}: published.source must be text, but is {published['source']!r}.")
     arms = _arms(where, content, mapping(f"{where}: published.arms", published.get("arms")))
     names = [arm.name for arm in arms]
     if content["baseline"] not in names:
@@ -133,13 +137,21 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
     return study
 
 
-def _read(path: Path, folder: Path) -> dict[str, Any]:
-    if not path.exists():
-        names = sorted(found.stem for found in folder.glob("*.yaml"))
-        close = difflib.get_close_matches(path.stem, names, n=1)
+def _read(name: str, folder: Path) -> dict[str, Any]:
+    """Return what a study's file holds. A name is a file's in the folder, for results and reports are written under it."""
+    names = sorted(found.stem for found in folder.glob("*.yaml"))
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}."
-        raise InputError(f"there is no study {path.stem!r}; {hint}")
-    content = read_yaml(path, where=path.name)
+        raise InputError(f"there is no study {name!r}; {hint}")
+    path = folder / f"{name}.yaml"
+    if name in _TAKEN or not _is_plain(name):
+        rule = "letters, digits, single spaces and - _ . +, a letter or digit first, and not " + " or ".join(_TAKEN)
+        raise InputError(f"the file {path.name!r} of a study needs another name: {rule}.")
+    try:
+        content = read_yaml(path, where=path.name)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); make it a readable file.") from None
     if not isinstance(content, dict):
         raise InputError(f"{path.name} must hold named entries, but holds {kind_of(content)}.")
     return content
@@ -152,6 +164,8 @@ def _seeds(where: str, given: Any) -> tuple[int, ...] | None:
         raise InputError(f"{where}: seeds must list whole numbers of at least 0, but got {given!r}.")
     if len(set(given)) < len(given):
         raise InputError(f"{where}: seeds must differ from one another, but got {given!r}.")
+    for seed in given:
+        check_numbers(f"{where}: every seed", seed)
     return tuple(given)
 
 
@@ -161,10 +175,14 @@ def _arms(where: str, content: Mapping[str, Any], published: Mapping[str, Any]) 
         if not grid:
             raise InputError(f"{where}: grid must list values for at least one key, but got {content.get('grid')!r}.")
         arms: Any = {grid_name(one): one for one in _crossed(grid)}
+        if len(arms) < len(_crossed(grid)):
+            raise InputError(f"{where}: grid has values that differ after the sixth digit alone; its arms need other names.")
     else:
         arms = content.get("arms")
         if not isinstance(arms, dict) or not arms:
             raise InputError(f"{where}: arms must name at least one arm, but got {arms!r}.")
+        if twice := [name for name, count in Counter(map(str, arms)).items() if count > 1]:
+            raise InputError(f"{where}: arm {twice[0]!r} is given twice, as a number and as text; rename one.")
     check_keys(f"{where}: published.arms", [str(name) for name in published], [str(name) for name in arms])
     published = {str(name): outcome for name, outcome in published.items()}
     return tuple(_arm(where, str(name), given, published.get(str(name))) for name, given in arms.items())

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -135,9 +136,10 @@ def certifiable_cells(results: StudyResults, session: Session) -> dict[Key, Cell
         InputError: where there is none.
     """
     name, before = results.study, results.runs_by_cell()
+    command = results.command or f"python -m study.ablate --study {shlex.quote(name)}"
     ended = {key for key, run in before.items() if run.status in REPEATABLE}
     if not ended:
-        raise InputError(f"study {name!r} has no finished run to verify; run python -m study.ablate --study {name} first.")
+        raise InputError(f"study {name!r} has no finished run to verify; run {command} first.")
     cells = {key: cell for key, cell in replan(results, session).items() if key in ended}
     same = {key: cell for key, cell in cells.items() if is_same_run(cell, before[key].digest, results)}
     if not same:
@@ -145,17 +147,18 @@ def certifiable_cells(results: StudyResults, session: Session) -> dict[Key, Cell
         why = f" ({'; '.join(changed)})" if changed else ""
         raise InputError(
             f"none of the {len(ended)} finished runs that study {name!r} reports is a run of today's code, data and "
-            f"parameters{why}; run python -m study.ablate --study {name} first."
+            f"parameters{why}; run {command} first."
         )
     return same
 
 
 def _weights(digest: str, store: Store, fresh: Store, cell: Cell) -> str:
     """Return whether the weights' files are the same bytes; `not kept` where the store has none for the reported run."""
-    if not store.are_weights_whole(digest):
+    files = (store.weights_path(digest), fresh.weights_path(cell.run.digest))
+    kept, again = (path.read_bytes() if path.exists() else None for path in files)
+    if kept is None:
         return "not kept"
-    again = fresh.weights_path(cell.run.digest)
-    return "identical" if again.exists() and again.read_bytes() == store.weights_path(digest).read_bytes() else "differ"
+    return "identical" if kept == again else "differ"
 
 
 def _accuracies(result: RunResults) -> dict[str, float]:

@@ -206,7 +206,7 @@ class ForkedCommand(Forked):
     """`python -m study.ablate` with these arguments, in this process's folder."""
 
     def __init__(self, argv: Sequence[str]) -> None:
-        with open("output.txt", "w+") as output, open("errors.txt", "w+") as errors, open(os.devnull) as nothing:
+        with open("output.txt", "wb+") as output, open("errors.txt", "wb+") as errors, open(os.devnull, "rb") as nothing:
             descriptors = {"stdin": nothing.fileno(), "stdout": output.fileno(), "stderr": errors.fileno()}
             super().__init__(lambda: run_command(lambda: ablate.main(list(argv))), **descriptors)
 
@@ -385,7 +385,7 @@ def trained(tmp_path, monkeypatch) -> Callable[[], list[tuple[str, int]]]:
     train = executing.pretrain
 
     def logged(*args, identity, **named):
-        with open(log, "a") as file:
+        with open(log, "a", encoding="utf-8") as file:
             file.write(f"{identity} {os.getpid()}\n")
         return train(*args, identity=identity, **named)
 
@@ -418,7 +418,7 @@ def command(capsys) -> Callable[..., tuple[int, str, str]]:
     def run(main: Callable[..., Any], *argv: str) -> tuple[int, str, str]:
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            run_command(lambda: main(list(argv)) if argv else main())
+            run_command(lambda: main(list(argv)))
         captured = capsys.readouterr()
         return ended.value.code, captured.out, captured.err
 

@@ -229,18 +229,19 @@ def test_results_alone_are_enough(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "rule"), [({"labels": [0]}, "one point of each kind"), ({"classes": ["0"]}, "labels from 0 to 0")]
 )
-def test_a_broken_t_sne_is_one_sentence_and_status_2(small, tmp_path, capsys, change, rule):
+def test_a_broken_t_sne_is_one_sentence_and_status_2(small, tmp_path, command, change, rule):
     arguments = save(tmp_path, small, project={**project_of(small, 20), **change})
-    assert report.main([*arguments, "--out", str(tmp_path / "out")]) == 2
-    error = capsys.readouterr().err
+    status, _, error = command(report.main, *arguments, "--out", str(tmp_path / "out"))
+    assert status == 2
     assert rule in error and error.count("\n") == 1
 
 
 @pytest.mark.usefixtures("sketched")
 @pytest.mark.parametrize("curves", [[("pretrained", "test", "first", 0.5)], [("pretrained", "test", 1)]])
-def test_broken_curves_are_one_sentence_and_status_2(small, tmp_path, capsys, curves):
-    assert report.main([*save(tmp_path, small, curves=[*CURVES, *curves]), "--out", str(tmp_path / "out")]) == 2
-    error = capsys.readouterr().err
+def test_broken_curves_are_one_sentence_and_status_2(small, tmp_path, command, curves):
+    arguments = save(tmp_path, small, curves=[*CURVES, *curves])
+    status, _, error = command(report.main, *arguments, "--out", str(tmp_path / "out"))
+    assert status == 2
     assert "must have the columns network, split, epoch and top1" in error and error.count("\n") == 1
 
 
@@ -261,12 +262,12 @@ NOTHING = {
      (json.dumps({**NOTHING, "data": 3}), "an object under 'data'"),
      (json.dumps({**NOTHING, "arms": [{}]}), "'name'")],
 )  # fmt: skip
-def test_a_missing_or_malformed_file_is_one_sentence_and_status_2(tmp_path, capsys, text, rule):
+def test_a_missing_or_malformed_file_is_one_sentence_and_status_2(tmp_path, command, text, rule):
     path = tmp_path / "study.json"
     if text is not None:
         path.write_text(text)
-    assert report.main(["--results", str(path), "--out", str(tmp_path / "out")]) == 2
-    error = capsys.readouterr().err
+    status, _, error = command(report.main, "--results", str(path), "--out", str(tmp_path / "out"))
+    assert status == 2
     assert rule in error and error.count("\n") == 1 and not (tmp_path / "out").exists()
 
 

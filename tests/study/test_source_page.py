@@ -73,7 +73,7 @@ def made(tmp_path_factory, studies):
 
 def test_nothing_measured_makes_a_page_of_what_is_missing(place, capsys):
     assert main([]) == 0
-    page, text = read_html(PAGE.read_text()), read_markdown(TEXT.read_text())
+    page, text = read_html(PAGE.read_text(encoding="utf-8")), read_markdown(TEXT.read_text(encoding="utf-8"))
     assert "0 reproduced, 0 not reproduced, 14 undetermined" in page.blocks[1]
     assert len(page.tables) == len(text.tables) == 2
     assert all(row[3] == "–" and row[6].startswith("◆ undetermined") for row in page.tables[0][1:])
@@ -180,6 +180,6 @@ def test_the_map_on_the_page_is_the_one_that_the_claims_are_judged_by(made):
 def test_figures_of_an_earlier_page_are_removed(place, studies, capsys):
     stale = Path("reports/source-paper/loss-of-yesterday.svg")
     stale.parent.mkdir(parents=True)
-    stale.write_text("<svg/>")
+    stale.write_text("<svg/>", encoding="utf-8")
     main([])
     assert not stale.exists()

@@ -121,7 +121,7 @@ def test_without_a_finished_run_one_sentence_says_so(finished, command):
     edit(finished, "tiny", change)
     status, _, errors = command(verify.main, "--study", "tiny")
     assert status == 2 and errors == (
-        "error: study 'tiny' has no finished run to verify; run python -m study.ablate --study tiny first.\n"
+        "error: study 'tiny' has no finished run to verify; run python -m study.ablate --study tiny --profile tiny first.\n"
     )
 
 

@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import json
+import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vicreg.data.duplicates import find_duplicates
 from vicreg.data.sources import read_source, require_known_dataset
 from vicreg.data.splits import draw_per_class, draw_share
 from vicreg.errors import InputError
+from vicreg.files import user_path
 
 PARTS = ("train", "validation", "test")
 
 # One random stream for each purpose: changing one share leaves the other choices as they are.
 _TEST_STREAM, _KEEP_STREAM, _KEEP_TEST_STREAM, _VALIDATION_STREAM = range(4)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,7 +96,8 @@ def load_dataset(
         InputError: for impossible values, and for data that are missing, damaged or too few.
     """
     check_settings(dataset, validation, split_seed, test, per_class, image_size)
-    raw = read_source(dataset, Path(root), image_size)
+    root = user_path(root, of="data.root")
+    raw = read_source(dataset, root, image_size)
     train, test_indexes = np.split(np.arange(len(raw.labels)), [raw.train_size])
     if len(test_indexes) == 0:
         test_indexes, train = draw_share(raw, train, share=test, seed=[split_seed, _TEST_STREAM], part="test")
@@ -99,6 +106,7 @@ def load_dataset(
         fifth = max(1, per_class // 5)
         test_indexes, _ = draw_per_class(raw, test_indexes, lambda _, n: min(n, fifth), [split_seed, _KEEP_TEST_STREAM])
     held_out, train = draw_share(raw, train, share=validation, seed=[split_seed, _VALIDATION_STREAM], part="validation")
+    _require_held_out(len(held_out), of=len(held_out) + len(train), share=validation, root=root)
     order = [train, held_out, test_indexes]
     images = torch.from_numpy(raw.read(np.concatenate(order))).split([len(indexes) for indexes in order])
     splits = {
@@ -111,7 +119,27 @@ def load_dataset(
             f"the training images must vary in every channel, but in channel {std.index(0.0)} every pixel is the same; "
             f"check the files under {root}."
         )
-    return Dataset(name=dataset, classes=raw.classes, mean=mean, std=std, note=raw.note, **splits)
+    note = _note_duplicates(splits, raw.note, root) if dataset == "imagefolder" else raw.note
+    return Dataset(name=dataset, classes=raw.classes, mean=mean, std=std, note=note, **splits)
+
+
+def _note_duplicates(splits: Mapping[str, Split], note: str | None, root: Path) -> str | None:
+    """Warn of images that are in several splits or classes, and return the note with what a reader must know of them."""
+    images, labels = ({part: getattr(split, name) for part, split in splits.items()} for name in ("images", "labels"))
+    found = find_duplicates(images, labels, root=root)
+    for remark in found.remarks:
+        _log.warning("%s", remark)
+    return "; ".join(part for part in (note, found.note) if part) or None
+
+
+def _require_held_out(count: int, *, of: int, share: float, root: Path) -> None:
+    """Raise `InputError` for too few held-out images for any measurement of collapse."""
+    if count < 2:
+        remedy = f"set it to {2 / of:.2g} or more, or add images" if of > 2 else "add images"
+        raise InputError(
+            f"prepare.validation must hold out at least 2 images, on which collapse is measured (8 to tell each of its "
+            f"kinds), but {share} of the {of} training images under {root} are {count}; {remedy}."
+        )
 
 
 def check_settings(

@@ -1,5 +1,6 @@
 """Read a data set by its name, before it is split."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,11 +10,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from vicreg.data.cifar_and_fashion_mnist import PUBLISHED, read_published
-from vicreg.data.image_folder import find_images, fit, read_images
+from vicreg.data.image_files import fit, read_images
+from vicreg.data.image_folder import find_images
 from vicreg.errors import InputError
 
 DATASETS = ("digits", *PUBLISHED, "imagefolder")
 FOLDER_NOTE = "images decoded from files under train/ and test/; not the canonical bytes of any published set"
+
+_log = logging.getLogger(__name__)
 
 
 class RawImages(NamedTuple):
@@ -34,6 +38,8 @@ def read_source(dataset: str, root: Path, image_size: int | None) -> RawImages:
     """
     if dataset == "imagefolder":
         folder = find_images(root)
+        for remark in folder.remarks:
+            _log.warning("%s", remark)
         return RawImages(
             classes=folder.classes,
             labels=folder.labels,

@@ -1,10 +1,21 @@
 """Name the kind of a network's collapse from its metrics, by thresholds.
 
-The thresholds are separate from the metrics, so that changing one retrains no run.
+The thresholds are separate from the metrics, so that changing one retrains no run. `few_images` raises or lowers them
+where there are few images or dimensions.
 """
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from vicreg.evaluation.few_images import (
+    LEAST_IMAGES,
+    accuracy_bound,
+    correlation_bound,
+    difference_bound,
+    images_wanted,
+    rank_bound,
+    shows_spread,
+)
 
 # In units of the std that the loss drives each dimension to; for VICReg it is gamma. At a tenth of gamma the variance term
 # has 0.9 of its largest value, so it does not keep the embeddings apart.
@@ -21,19 +32,62 @@ DIMENSIONAL_RANK = 4.0
 # With equal variances and many dimensions the participation ratio is about 1 / rho^2, so 0.5 leaves about four
 # independent directions in any width. Independent dimensions measure 1 / sqrt(N - 1), 0.08 for N = 150.
 INFORMATIONAL_CORRELATION = 0.5
-# A smaller margin above chance is no evidence of information. With ten classes and N = 150 held-out samples it is four
-# standard deviations of a guess, sqrt(0.1 * 0.9 / 150) = 0.024.
-UNINFORMATIVE_MARGIN = 0.1
+
+UNDETERMINED = "undetermined"  # too few images to name a collapse, or to say that there is none
+ONE_CLASS = "All held-out images are of one class, so accuracy says nothing and was left out."
 
 
 class CollapseDiagnosis(NamedTuple):
     """The kind of a collapse, and a sentence with the reason.
 
-    `name` is `complete`, `dimensional`, `informational`, `uninformative`, or `healthy` if there is none.
+    `name` is `complete`, `dimensional`, `informational`, `uninformative`, `healthy` if there is none, or `undetermined`
+    if there are too few images to tell.
     """
 
     name: str
     reason: str
+
+
+class Untrained(NamedTuple):
+    """What is known of the network before training: the view discrepancy of its embeddings, and its k-NN accuracy.
+
+    `noise` is the standard error, over images, of the difference of the two networks' view discrepancies.
+    """
+
+    view_discrepancy: float
+    noise: float = 0.0
+    knn_accuracy: float | None = None
+
+
+class _Test(NamedTuple):
+    """One test: it names a collapse, or is passed, or needs more images (`wanted`)."""
+
+    name: str
+    what: str
+    value: float
+    side: str  # on which side of the threshold it is bad
+    threshold: float
+    wanted: int | None = None
+    also: str = ""  # what else had to hold for the collapse to be named; empty if nothing
+    also_holds: bool = True
+
+    @property
+    def beyond(self) -> bool:
+        return self.value < self.threshold if self.side == "below" else self.value > self.threshold
+
+    @property
+    def collapsed(self) -> bool:
+        return self.beyond and self.also_holds and self.wanted is None
+
+    @property
+    def sentence(self) -> str:
+        start = f"{self.what[0].upper()}{self.what[1:]}"
+        return f"{start} is {self.value:.3g}, {self.side} {self.threshold:.3g}{self.also}."
+
+    @property
+    def passed(self) -> str:
+        side = f"{self.side} {self.threshold:.3g}{self.also}" if self.beyond else f"not {self.side} {self.threshold:.3g}"
+        return f"{self.what} {self.value:.3g} ({side})"
 
 
 def diagnose_collapse(
@@ -42,7 +96,9 @@ def diagnose_collapse(
     representations: Mapping[str, Any],
     knn_accuracy: float | None,
     chance: float | None,
-    untrained: Mapping[str, Any] | None = None,
+    images: int | None,
+    dimensions: tuple[int, int] | None,
+    untrained: Untrained | None = None,
     target_std: float | None = 1.0,
 ) -> CollapseDiagnosis:
     """Return the kind of a network's collapse, from metrics of its embeddings and its representations.
@@ -52,38 +108,114 @@ def diagnose_collapse(
     that are copies of each other have a low rank too, and `informational` says why.
 
     Args:
-        embeddings, representations: from `collapse_metrics` or `collapse_trace`.
-        knn_accuracy, chance: shares in [0, 1]; None leaves out the comparison of the two.
-        untrained: metrics of the embeddings before training; None leaves the next test out. If training has not brought
-            two views of an image closer together, relative to views of two images, embeddings do not represent the image.
+        embeddings, representations: from `collapse_metrics` or `collapse_trace`; without a rank it is not tested.
+        knn_accuracy, chance: shares in [0, 1]; None leaves out the comparison of the two, and so does a chance of 1.
+        images: N, on which all of these were measured; None where it is not known, which is taken as enough.
+        dimensions: of the embeddings and of the representations; None where they are not known, taken as many.
+        untrained: the network before training; None leaves the next test out. Embeddings do not represent the image if
+            training has not brought two views of an image closer together, relative to views of two images, and a vote of
+            neighbours is not better than that network's either.
         target_std: standard deviation that the loss drives each dimension to; None if it leaves the scale free.
     """
-    tests: list[tuple[str, str, float, str, float]] = []
+    n = 10**9 if images is None else images
+    widths = dimensions or (10**9, 10**9)
+    tests = [
+        *_of_spread(embeddings, target_std, n, widths[0]),
+        *_of_directions(embeddings, representations, n, widths),
+        *_of_accuracy(knn_accuracy, chance, n),
+        *_of_views(embeddings, knn_accuracy, chance, untrained, n),
+    ]
+    for test in tests:
+        if test.collapsed:
+            return CollapseDiagnosis(test.name, test.sentence)
+    needed = [(test.wanted, test.what) for test in tests if test.wanted is not None]
+    if needed:
+        most = max(wanted for wanted, _ in needed)
+        what = " and ".join(dict.fromkeys(what for _, what in needed))
+        reason = (
+            f"Too few held-out images to tell: {n}, and {what} {'take' if len(needed) > 1 else 'takes'} at least {most}; "
+            "raise prepare.validation or add images."
+        )
+        return CollapseDiagnosis(UNDETERMINED, reason)
+    one_class = f" {ONE_CLASS}" if chance is not None and chance >= 1 else ""
+    passed = ", ".join(test.passed for test in tests)
+    start = "No test names a collapse" if any(test.beyond for test in tests) else "All is on the good side of its threshold"
+    return CollapseDiagnosis("healthy", f"{start}: {passed}.{one_class}")
+
+
+def _of_spread(embeddings: Mapping[str, Any], target_std: float | None, n: int, width: int) -> list[_Test]:
+    """Return the tests of whether embeddings vary at all, and in most of their dimensions."""
+    wanted = None if shows_spread(n, width) else LEAST_IMAGES
+    tests = []
     if target_std is not None:
-        tests.append(("complete", "the embeddings' mean std", embeddings["std_mean"], "below", COMPLETE_STD * target_std))
-    tests += [  # (kind, what, value, which side is bad, threshold)
-        ("complete", "the embeddings' normalised std", embeddings["normalised_std"], "below", COMPLETE_NORMALISED_STD),
-        ("dimensional", "the embeddings' dead share", embeddings["dead_share"], "above", DIMENSIONAL_DEAD_SHARE),
-        (
+        std = embeddings["std_mean"]
+        tests.append(_Test("complete", "the embeddings' mean std", std, "below", COMPLETE_STD * target_std, wanted))
+    normalised, dead = embeddings["normalised_std"], embeddings["dead_share"]
+    return [
+        *tests,
+        _Test("complete", "the embeddings' normalised std", normalised, "below", COMPLETE_NORMALISED_STD, wanted),
+        _Test("dimensional", "the embeddings' dead share", dead, "above", DIMENSIONAL_DEAD_SHARE, wanted),
+    ]
+
+
+def _of_directions(
+    embeddings: Mapping[str, Any], representations: Mapping[str, Any], n: int, widths: tuple[int, int]
+) -> list[_Test]:
+    """Return the tests of whether features vary in many directions."""
+    wanted = None if n >= LEAST_IMAGES else LEAST_IMAGES
+    n = max(n, LEAST_IMAGES)
+    correlation = correlation_bound(n, widths[0], correlation=INFORMATIONAL_CORRELATION)
+    return [
+        _Test(
             "informational",
             "the embeddings' root-mean-square correlation",
             embeddings["rms_correlation"],
             "above",
-            INFORMATIONAL_CORRELATION,
+            correlation,
+            wanted,
         ),
-        ("dimensional", "the embeddings' RankMe", embeddings["rankme"], "below", DIMENSIONAL_RANK),
-        ("dimensional", "the representations' RankMe", representations["rankme"], "below", DIMENSIONAL_RANK),
+        *(
+            _Test(
+                "dimensional",
+                f"the {space}' RankMe",
+                metrics["rankme"],
+                "below",
+                rank_bound(n, width, rank=DIMENSIONAL_RANK),
+                wanted,
+            )
+            for space, metrics, width in zip(
+                ("embeddings", "representations"), (embeddings, representations), widths, strict=True
+            )
+            if "rankme" in metrics
+        ),
     ]
-    if knn_accuracy is not None and chance is not None:
-        tests.append(("uninformative", "the k-NN accuracy", knn_accuracy, "below", chance + UNINFORMATIVE_MARGIN))
-    if untrained is not None:
-        # Compared with the untrained network and not with chance: random features of easy images are far above chance. On
-        # digits their k-NN accuracy is 86 %, so chance would not reveal a network that has learned nothing.
-        what, bound = "the embeddings' view discrepancy, next to the untrained network's,", untrained["view_discrepancy"]
-        tests.append(("uninformative", what, embeddings["view_discrepancy"], "above", bound))
 
-    for name, what, value, side, threshold in tests:
-        if value < threshold if side == "below" else value > threshold:
-            return CollapseDiagnosis(name, f"{what[0].upper()}{what[1:]} is {value:.3g}, {side} {threshold:.3g}.")
-    passed = ", ".join(f"{what} {value:.3g} (not {side} {threshold:.3g})" for _, what, value, side, threshold in tests)
-    return CollapseDiagnosis("healthy", f"All is on the good side of its threshold: {passed}.")
+
+def _of_accuracy(knn_accuracy: float | None, chance: float | None, n: int) -> list[_Test]:
+    """Return the test of whether a vote of neighbours is better than a guess; none where all images are of one class."""
+    if knn_accuracy is None or chance is None or chance >= 1:
+        return []
+    wanted = images_wanted(knn_accuracy, chance=chance, images=n)
+    return [_Test("uninformative", "the k-NN accuracy", knn_accuracy, "below", accuracy_bound(chance), wanted)]
+
+
+def _of_views(
+    embeddings: Mapping[str, Any], knn_accuracy: float | None, chance: float | None, untrained: Untrained | None, n: int
+) -> list[_Test]:
+    """Return the test of whether training has brought two views of an image closer together.
+
+    It compares with the untrained network and not with chance: random features of easy images are far above chance. On
+    digits their k-NN accuracy is 86 %, so chance would not reveal a network that has learned nothing. Where the vote is
+    better than the untrained network's, the features do say something about the image.
+    """
+    if untrained is None or n < LEAST_IMAGES:
+        return []
+    what = "the embeddings' view discrepancy, next to the untrained network's,"
+    bound = untrained.view_discrepancy + difference_bound(n) * untrained.noise
+    also, better = "", False
+    if knn_accuracy is not None and untrained.knn_accuracy is not None and chance is not None and chance < 1:
+        better = knn_accuracy > untrained.knn_accuracy
+        where = "above" if better else "not above"
+        also = f"; the k-NN accuracy, {knn_accuracy:.3g}, is {where} its {untrained.knn_accuracy:.3g}"
+    value = embeddings["view_discrepancy"]
+    return [_Test("uninformative", what, value, "above", bound, also=also, also_holds=not better)]

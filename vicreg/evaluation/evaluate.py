@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,53 +9,18 @@ from torch import Tensor
 
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.evaluation.collapse_diagnosis import diagnose_collapse
-from vicreg.evaluation.linear_evaluation import LinearSettings, fit_linear
+from vicreg.evaluation.collapse_diagnosis import CollapseDiagnosis, Untrained, diagnose_collapse
+from vicreg.evaluation.linear_evaluation import fit_linear
 from vicreg.evaluation.linear_probe import LinearClassifier, choose_linear_cached
-from vicreg.metrics.accuracy import accuracy
-from vicreg.metrics.collapse import collapse_metrics, view_discrepancy
+from vicreg.evaluation.settings import PROBES, EvaluateSettings
+from vicreg.metrics.accuracy import accuracy, top1_accuracy
+from vicreg.metrics.collapse import collapse_metrics, view_discrepancies, view_discrepancy
 from vicreg.metrics.features import Encoded, encode, encode_views, held_out
 from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.randomness import make_generator
 from vicreg.views.pipeline import two_views
 from vicreg.views.settings import ViewSettings
-
-PROBES = ("knn", "linear", "linear_cached")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateSettings:
-    """The section `evaluate` of `params.yaml`.
-
-    Attributes:
-        batch_size: images that are encoded at a time.
-        knn: numbers of neighbours; the first is that of the diagnosis.
-        knn_temperature: of the neighbours' votes.
-        linear: settings of the source paper's linear evaluation.
-        linear_cached_weight_decay: strengths that the cached probe chooses from on validation.
-
-    Raises:
-        InputError: for a value outside its range.
-    """
-
-    batch_size: int
-    knn: tuple[int, ...]
-    knn_temperature: float
-    linear: LinearSettings
-    linear_cached_weight_decay: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"evaluate.batch_size must be at least 1, but got {self.batch_size}.")
-        if not self.knn or min(self.knn) < 1:
-            raise InputError(f"evaluate.knn must list neighbour counts of at least 1, but got {list(self.knn)}.")
-        if not self.knn_temperature > 0:
-            raise InputError(f"evaluate.knn_temperature must be positive, but got {self.knn_temperature}.")
-        strengths = self.linear_cached_weight_decay
-        if not strengths or not all(0 < strength < float("inf") for strength in strengths):
-            got = list(strengths)
-            raise InputError(f"evaluate.linear_cached.weight_decay must list positive numbers, but got {got}.")
 
 
 def evaluate(
@@ -92,8 +56,9 @@ def evaluate(
         the reason of the diagnosis, from validation alone.
 
     Raises:
-        InputError: for an unknown probe.
+        InputError: for an unknown probe, too few held-out images, and a linear evaluation that diverges.
     """
+    held_out(dataset)  # raises now rather than after the probes
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     labels = {name: split.labels.to(device) for name, split in splits.items()}
     encoded = {
@@ -111,27 +76,78 @@ def evaluate(
     for name, measured in results["validation"].items():
         del measured["per_class"], measured["confusion"], measured["correct"]
         measured |= chosen.get(name, {})
-    results["collapse"] = measure_collapse(model, dataset, settings=settings, views=views, size=size, device=device)
-    before, before_prime = encode_held_out_views(control, dataset, settings=settings, views=views, size=size, device=device)
-    knn = knn_scores(
-        encoded["train"], labels["train"], encoded["validation"],
-        classes=len(dataset.classes), k=settings.knn[0], temperature=settings.knn_temperature,
+    pair = encode_held_out_views(model, dataset, settings=settings, views=views, size=size, device=device)
+    results["collapse"] = measure_collapse(model, dataset, pair, settings=settings, size=size, device=device)
+    named = _diagnose(
+        pair, dataset, control, results["collapse"], encoded,
+        settings=settings, views=views, target_std=target_std, size=size, device=device,
     )  # fmt: skip
-    named = diagnose_collapse(
-        embeddings=results["collapse"]["embeddings"],
-        representations=results["collapse"]["representations"],
-        knn_accuracy=accuracy(knn, labels["validation"]).top1,
-        chance=chance_accuracy(dataset),
-        untrained={"view_discrepancy": view_discrepancy(before.embeddings, before_prime.embeddings)},
-        target_std=target_std,
-    )
     results["verdict"] = {"name": named.name, "reason": named.reason}
     return results
 
 
+def _diagnose(
+    pair: tuple[Encoded, Encoded],
+    dataset: Dataset,
+    control: JointEmbedding,
+    collapse: Mapping[str, Mapping[str, Any]],
+    encoded: Mapping[str, Tensor],
+    *,
+    settings: EvaluateSettings,
+    views: tuple[ViewSettings, ViewSettings],
+    target_std: float | None,
+    size: int,
+    device: torch.device,
+) -> CollapseDiagnosis:
+    """Return the kind of the model's collapse, from validation images and from the network before training."""
+    before = encode_held_out_views(control, dataset, settings=settings, views=views, size=size, device=device)
+    after, untrained = ([view.embeddings for view in views_of] for views_of in (pair, before))
+    differences = view_discrepancies(*after) - view_discrepancies(*untrained)
+    of_control = {
+        part: encode(
+            control, getattr(dataset, part).images.to(device),
+            size=size, mean=dataset.mean, std=dataset.std, batch_size=settings.batch_size,
+        ).representations
+        for part in ("train", "validation")
+    }  # fmt: skip
+    return diagnose_collapse(
+        embeddings=collapse["embeddings"],
+        representations=collapse["representations"],
+        knn_accuracy=_knn_accuracy(encoded, dataset, settings),
+        chance=chance_accuracy(dataset),
+        images=len(held_out(dataset)),
+        dimensions=(after[0].shape[1], encoded["train"].shape[1]),
+        untrained=Untrained(
+            view_discrepancy=view_discrepancy(*untrained),
+            noise=(differences.std() / len(differences) ** 0.5).item(),
+            knn_accuracy=_knn_accuracy(of_control, dataset, settings),
+        ),
+        target_std=target_std,
+    )
+
+
+def _knn_accuracy(encoded: Mapping[str, Tensor], dataset: Dataset, settings: EvaluateSettings) -> float:
+    """Return the top-1 on validation of the first of the k-NN that the settings list."""
+    device = encoded["train"].device
+    scores = knn_scores(
+        encoded["train"], dataset.train.labels.to(device), encoded["validation"],
+        classes=len(dataset.classes), k=settings.knn[0], temperature=settings.knn_temperature,
+    )  # fmt: skip
+    return top1_accuracy(scores, dataset.validation.labels.to(device))
+
+
 def best_on_validation(layers: Mapping[float, LinearClassifier], features: Tensor, labels: Tensor) -> float:
-    """Return the learning rate whose layer is best on validation features (N, d), labels (N,); the smallest of equals."""
-    return max(sorted(layers), key=lambda lr: accuracy(layers[lr](features), labels).top1)
+    """Return the learning rate whose layer is best on validation features (N, d), labels (N,); the smallest of equals.
+
+    Raises:
+        InputError: if the layers of all rates diverged; of several, those that did are passed over.
+    """
+    rates = sorted(layers)
+    all_finite = torch.stack([layers[lr].weight.isfinite().all() for lr in rates]).tolist()
+    finite = [lr for lr, is_finite in zip(rates, all_finite, strict=True) if is_finite]
+    if not finite:
+        raise InputError(f"the linear evaluation diverged at every rate of evaluate.linear.lr, {rates}; list a lower one.")
+    return max(finite, key=lambda lr: top1_accuracy(layers[lr](features), labels))
 
 
 def chance_accuracy(dataset: Dataset) -> float:
@@ -143,21 +159,20 @@ def chance_accuracy(dataset: Dataset) -> float:
 def measure_collapse(
     model: JointEmbedding,
     dataset: Dataset,
+    pair: tuple[Encoded, Encoded],
     *,
     settings: EvaluateSettings,
-    views: tuple[ViewSettings, ViewSettings],
     size: int,
     device: torch.device,
 ) -> dict[str, dict[str, Any]]:
     """Return the collapse metrics of representations and embeddings on the held-out images, in eval mode.
 
-    Only alignment and view discrepancy are of augmented images, because they compare two views. The views are the same for
-    all runs.
+    Only alignment and view discrepancy are of augmented images, because they compare two views: the `pair` of
+    `encode_held_out_views`.
     """
     plain = encode(
         model, held_out(dataset).to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=settings.batch_size
     )
-    pair = encode_held_out_views(model, dataset, settings=settings, views=views, size=size, device=device)
     return {
         space: collapse_metrics(getattr(plain, space), views=tuple(getattr(view, space) for view in pair))
         for space in ("representations", "embeddings")
@@ -219,7 +234,7 @@ def _fit_probes(
 
         def watch(layers: Mapping[float, LinearClassifier]) -> None:
             splits = ("validation", "test")
-            seen.append({s: {lr: accuracy(one(encoded[s]), labels[s]).top1 for lr, one in layers.items()} for s in splits})
+            seen.append({s: {lr: top1_accuracy(one(encoded[s]), labels[s]) for lr, one in layers.items()} for s in splits})
 
         layers = fit_linear(model, dataset, settings=settings.linear, size=size, seed=seed, device=device, on_epoch=watch)
         lr = best_on_validation(layers, encoded["validation"], labels["validation"])

@@ -14,15 +14,17 @@ from torch.nn import functional
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation.linear_probe import LinearClassifier
-from vicreg.metrics.features import encode_views
+from vicreg.metrics.features import encode_views, encoded_at_once
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.optim.learning_rate import learning_rate
 from vicreg.randomness import make_generator
-from vicreg.training.memory import place
+from vicreg.training.memory import images_of, place
 from vicreg.views.pipeline import crop_and_flip
 from vicreg.views.settings import ViewSettings
+from vicreg.views.transfer import send
 
-_ENCODED_AT_ONCE = 512  # images; larger batches are encoded no faster on two cores
+# The largest learning rate of the protocol's SGD: contrastive codebases use up to 100 on small features.
+HIGHEST_LR = 1e4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +49,14 @@ class LinearSettings:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"evaluate.linear.{name} must be at least 1, but got {getattr(self, name)}.")
-        if not self.lr or not all(0 <= lr < float("inf") for lr in self.lr):
-            raise InputError(f"evaluate.linear.lr must list finite numbers of at least 0, but got {list(self.lr)}.")
-        for name in ("momentum", "weight_decay"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"evaluate.linear.{name} must be at least 0, but got {getattr(self, name)}.")
+        if not self.lr or len(set(self.lr)) < len(self.lr) or not all(0 <= lr <= HIGHEST_LR for lr in self.lr):
+            raise InputError(
+                f"evaluate.linear.lr must list different numbers from 0 to {HIGHEST_LR:g}, but got {list(self.lr)}."
+            )
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"evaluate.linear.momentum must be at least 0 and below 1, but got {self.momentum}.")
+        if not 0 <= self.weight_decay <= 1:
+            raise InputError(f"evaluate.linear.weight_decay must be from 0 to 1, but got {self.weight_decay}.")
         ViewSettings(crop_scale=self.crop_scale, flip=self.flip)  # raises now rather than after pretraining
 
 
@@ -133,12 +138,13 @@ def epoch_of_features(
     """Yield the batches of an epoch: features (n, d + 1), of which the last is 1, and the indices (n,) of their images."""
     order = torch.randperm(len(images), generator=make_generator(seed, "linear-order", epoch))
     generator = make_generator(seed, "linear-views", epoch)
-    for many in order.split(settings.batch_size * max(1, _ENCODED_AT_ONCE // settings.batch_size)):
+    at_once = encoded_at_once(device, channels=images.shape[1], size=size)
+    for many in order.split(settings.batch_size * max(1, at_once // settings.batch_size)):
+        on_host, (many,) = many, send([many], device)
         views = crop_and_flip(
-            images.index_select(0, many.to(images.device)).to(device, non_blocking=True),
+            images_of(images, on_host, many),
             crop_scale=settings.crop_scale, flip=settings.flip, size=size,
             mean=dataset.mean, std=dataset.std, generator=generator,
         )  # fmt: skip
         features = functional.pad(encode_views(model, views).representations, (0, 1), value=1.0)
-        many = many.to(device)
         yield from zip(features.split(settings.batch_size), many.split(settings.batch_size), strict=True)

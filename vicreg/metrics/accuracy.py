@@ -23,6 +23,12 @@ class Accuracy:
     correct: str
 
 
+def top1_accuracy(scores: Tensor, labels: Tensor) -> float:
+    """Return the top-1 of `accuracy` alone, with one wait for the device."""
+    predictions = scores.argsort(dim=1, descending=True, stable=True)[:, 0]
+    return (predictions == labels).double().mean().item()
+
+
 def accuracy(scores: Tensor, labels: Tensor) -> Accuracy:
     """Return the accuracy of scores (N, C) against labels (N,).
 

@@ -46,10 +46,11 @@ def collapse_metrics(features: Tensor, *, views: tuple[Tensor, Tensor] | None = 
     return metrics
 
 
-def collapse_trace(features: Tensor) -> dict[str, float]:
+def collapse_trace(features: Tensor, *, rank: bool = True) -> dict[str, float]:
     """Return the metrics of features `(N, d)` that are logged each epoch, and that `diagnose_collapse` needs.
 
-    They take some milliseconds.
+    They take some milliseconds. With thousands of features and dimensions `rankme` takes seconds; `rank` says whether it is
+    among them.
     """
     deviations = std_per_dimension(features)
     return {
@@ -57,7 +58,7 @@ def collapse_trace(features: Tensor) -> dict[str, float]:
         "std_min": deviations.min().item(),
         "normalised_std": normalised_std(features),
         "dead_share": dead_share(features),
-        "rankme": rankme(features),
+        **({"rankme": rankme(features)} if rank else {}),
         "rms_correlation": rms_correlation(features),
     }
 
@@ -159,16 +160,33 @@ def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
     Raises:
         InputError: if the shapes differ.
     """
-    _check_pair(z, z_prime)
-    count = len(_checked(z))
-    first, second = _centred(torch.cat([_checked(z), _checked(z_prime)])).split(count)
-    same = (first - second).square().sum()
-    squares = count * (first.square().sum() + second.square().sum())
-    every = squares - 2 * first.sum(dim=0) @ second.sum(dim=0)
-    different = every - same
+    squares, different = _view_squares(z, z_prime)
+    same, count = squares.sum(), len(squares)
     if not different > 0:
         return 1.0
     return (same / count / (different / (count * (count - 1)))).item()
+
+
+def view_discrepancies(z: Tensor, z_prime: Tensor) -> Tensor:
+    """Return what each image adds to `view_discrepancy`, `(N,)`; their mean is that number, to rounding.
+
+    Raises:
+        InputError: if the shapes differ.
+    """
+    squares, different = _view_squares(z, z_prime)
+    count = len(squares)
+    return (squares.sum(dim=1) * (count * (count - 1)) / different).where(different > 0, 1.0)
+
+
+def _view_squares(z: Tensor, z_prime: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the squared differences of each image's views, (N, d), and their sum over all pairs of different images."""
+    _check_pair(z, z_prime)
+    count = len(_checked(z))
+    first, second = _centred(torch.cat([_checked(z), _checked(z_prime)])).split(count)
+    same = (first - second).square()
+    squares = count * (first.square().sum() + second.square().sum())
+    every = squares - 2 * first.sum(dim=0) @ second.sum(dim=0)
+    return same, every - same.sum()
 
 
 def uniformity(z: Tensor) -> float:
@@ -181,12 +199,12 @@ def uniformity(z: Tensor) -> float:
     rows = _unit_rows(_checked(z))
     count = len(rows)
     lengths = rows.square().sum(dim=1)  # 1, and 0 for rows of zeros
-    total = 0.0
+    total = rows.new_zeros(())
     for block, block_lengths in zip(rows.split(UNIFORMITY_ROWS), lengths.split(UNIFORMITY_ROWS), strict=True):
         distances = block_lengths[:, None] + lengths - 2 * block @ rows.T  # (<= UNIFORMITY_ROWS, N)
-        total += torch.exp(-_UNIFORMITY_T * distances).sum().item()
+        total += torch.exp(-_UNIFORMITY_T * distances).sum()
     pairs = count * (count - 1)
-    return math.log((total - count) / pairs)  # each row's distance to itself adds exp(0)
+    return math.log((total.item() - count) / pairs)  # each row's distance to itself adds exp(0)
 
 
 def spectrum(features: Tensor) -> Tensor:

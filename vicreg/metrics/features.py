@@ -4,20 +4,32 @@ import torch
 from torch import Tensor
 
 from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
 from vicreg.models.joint_embedding import Encoded, JointEmbedding
 from vicreg.views.pipeline import plain_view
 
 # Collapse is measured on at most this many held-out images. They show ranks up to 2048, the embedding dimension of the
 # source paper, and the eigenvalues of a 2048 x 2048 matrix in float64 take only seconds.
 HELD_OUT_IMAGES = 2048
+# Images that are encoded at a time where no setting says so. On two cores larger batches are encoded no faster. A GPU waits
+# for the launches of each batch: there it is as many as this many bytes of views hold, 8,192 of 3 x 32 x 32.
+_ENCODED_AT_ONCE, _BYTES_ON_A_GPU = 512, 8192 * 4 * 3 * 32**2
 
 
 def held_out(dataset: Dataset) -> Tensor:
     """Return the fixed images that collapse is measured on, uint8 (N, C, H, W).
 
     They are the validation split, or `HELD_OUT_IMAGES` images evenly spread over a larger one.
+
+    Raises:
+        InputError: for fewer than two, of which no variance can be told.
     """
     images = dataset.validation.images
+    if len(images) < 2:
+        raise InputError(
+            f"collapse is measured on at least 2 held-out images, but {dataset.name} has {len(images)}; raise "
+            "prepare.validation or add images."
+        )
     if len(images) <= HELD_OUT_IMAGES:
         return images
     return images[evenly_spread(len(images), HELD_OUT_IMAGES)]
@@ -26,6 +38,13 @@ def held_out(dataset: Dataset) -> Tensor:
 def evenly_spread(count: int, most: int) -> Tensor:
     """Return at most `most` of `count` indices, ascending and evenly spread."""
     return torch.linspace(0, count - 1, most).long() if count > most else torch.arange(count)
+
+
+def encoded_at_once(device: torch.device, *, channels: int, size: int) -> int:
+    """Return of how many images a device computes features at a time, for views (C, size, size) of `channels` channels."""
+    if device.type != "cuda":
+        return _ENCODED_AT_ONCE
+    return max(1, _BYTES_ON_A_GPU // (4 * channels * size**2))
 
 
 @torch.no_grad()

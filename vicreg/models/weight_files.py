@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vicreg.errors import InputError, kind_of
-from vicreg.models.file_kinds import describe_file, is_safetensors
+from vicreg.file_kinds import describe_file, is_safetensors
 
 _DEEPEST = 8  # mappings inside each other that are looked into; VISSL's checkpoints have five
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # modules as pickle's protocol 2 calls them
@@ -120,7 +120,7 @@ def _code_needed(path: Path, message: str) -> str | None:
         return "a whole network as an object"
     if blocked := re.search(r"GLOBAL (\S+) whose module \S+ is blocked", message):
         return f"a call of {blocked[1]}"
-    if "Unsupported operand" in message:
+    if re.search(r"Unsupported operand (6[67]|14\d|15[0-2])\b", message):  # the operations that protocols 3 to 5 added
         return "what was pickled by a later protocol than 2"
     if re.search("GLOBAL|Can only|unrecognized function", message):
         names = sorted(name for name in _global_names(path) if not name.startswith(("torch.", "collections.OrderedDict")))

@@ -1,5 +1,6 @@
 """LARS, layer-wise adaptive rate scaling, as in the VICReg authors' code."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -134,9 +135,10 @@ def step_at_once(
 
 
 def _trust_ratio(parameter: Tensor, update: Tensor, *, eta: float) -> float:
-    """Return eta * ||p|| / ||u||, and 1 where either norm is 0."""
+    """Return eta * ||p|| / ||u||, and 1 where either norm is 0; infinity where float32 cannot hold it."""
     norm, of_update = (float(torch.linalg.vector_norm(tensor)) for tensor in (parameter, update))
-    return eta * norm / of_update if norm > 0 and of_update > 0 else 1.0
+    ratio = eta * norm / of_update if norm > 0 and of_update > 0 else 1.0
+    return math.inf if ratio > torch.finfo(torch.float32).max else ratio
 
 
 def _trust_ratios(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vicreg.data.dataset import Dataset
 from vicreg.randomness import make_generator
+from vicreg.training.memory import images_of
 from vicreg.training.settings import PretrainSettings
 from vicreg.views.pipeline import draw_two_views, make_two_views
 from vicreg.views.plan import ViewPlan
@@ -103,15 +104,10 @@ def drawn_ahead(items: Iterator[Item]) -> Iterator[Item]:
 def _on_device(drawn: _Drawn, images: Tensor, device: torch.device) -> tuple[Tensor, list[list[ViewPlan]]]:
     """Return the images (n, C, H, W) that were drawn, and the plans, all on `device`, without waiting for it."""
     tensors = [tensor for pair in drawn.plans for plan in pair for tensor in plan.tensors()]
-    here = images.device.type == device.type
-    indices, *sent = send([drawn.indices, *tensors] if here else [drawn.indices[:0], *tensors], device)
+    indices, *sent = send([drawn.indices, *tensors], device)
     following = iter(sent)
     plans = [[plan.holding(following) for plan in pair] for pair in drawn.plans]
-    if here:
-        return images.index_select(0, indices), plans
-    chosen = torch.empty((len(drawn.indices), *images.shape[1:]), dtype=images.dtype, pin_memory=device.type == "cuda")
-    torch.index_select(images, 0, drawn.indices, out=chosen)
-    return chosen.to(device, non_blocking=True), plans
+    return images_of(images, drawn.indices, indices), plans
 
 
 def images_at_once(settings: PretrainSettings, images: Tensor, device: torch.device, size: int, count: int) -> list[int]:

@@ -7,8 +7,12 @@ another name, flushed to disk and renamed. A run killed at any moment leaves eit
 
 import hashlib
 import json
+import math
 import os
 import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,13 +38,43 @@ class Checkpoint(NamedTuple):
     history: list[dict[str, Any]]
 
 
+class CheckpointInterval:
+    """When a run saves its next checkpoint, so that saving takes at most a share of its time.
+
+    After a save that took t seconds the next one waits for t * (1 / share - 1) seconds of training: 49 t at 0.02. The first
+    one of a run waits for no time, and so shows early whether the disk can hold it. The last epoch always has one.
+
+    Args:
+        every: epochs from one checkpoint to the next, at least.
+        share: of a run's time, in (0, 1]; 1 sets no limit.
+        last: the number of the last epoch, counted from 1.
+        clock: returns seconds.
+    """
+
+    def __init__(self, *, every: int, share: float, last: int, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._every, self._share, self._last, self._clock = every, share, last, clock
+        self._earliest = -math.inf  # the clock's time before which no save starts
+
+    def due(self, epoch: int) -> bool:
+        """Return whether epoch number `epoch`, counted from 1, gets a checkpoint."""
+        return epoch == self._last or (epoch % self._every == 0 and self._clock() >= self._earliest)
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Time the save that is made meanwhile."""
+        started = self._clock()
+        yield
+        ended = self._clock()
+        self._earliest = ended + (ended - started) * (1 / self._share - 1)
+
+
 def save_weights(path: Path, model: nn.Module) -> None:
     """Write a module's state dict as safetensors, atomically.
 
     Raises:
         InputError: where the disk is full or may not be written.
     """
-    write_atomically(path, dump_tensors(_contiguous(model.state_dict())))
+    write_atomically(path, dump_tensors(_on_host(model.state_dict())))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -68,8 +102,8 @@ def save_checkpoint(
         InputError: where the disk is full or may not be written; the previous checkpoint is then untouched.
     """
     contents = {
-        "model.safetensors": dump_tensors(_contiguous(model.state_dict())),
-        "state.safetensors": dump_tensors(_contiguous(_optimizer_tensors(optimizer))),
+        "model.safetensors": dump_tensors(_on_host(model.state_dict())),
+        "state.safetensors": dump_tensors(_on_host(_optimizer_tensors(optimizer))),
         "history.json": to_json(history),
     }
     manifest = {
@@ -166,8 +200,12 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+def _on_host(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return contiguous copies on the host, for which a GPU is waited for once and not tensor by tensor."""
+    copies = {name: tensor.detach().contiguous().to("cpu", non_blocking=tensor.is_cuda) for name, tensor in tensors.items()}
+    if any(tensor.is_cuda for tensor in tensors.values()):
+        torch.cuda.synchronize()
+    return copies
 
 
 def _folders(folder: Path) -> list[Path]:

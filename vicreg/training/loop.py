@@ -7,7 +7,7 @@ for each epoch:  a permutation of the images, cut into batches, views of each (b
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +18,16 @@ from vicreg.data.dataset import Dataset
 from vicreg.methods.base import Method
 from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_trace
-from vicreg.metrics.features import HELD_OUT_IMAGES, encode, evenly_spread, held_out
+from vicreg.metrics.features import HELD_OUT_IMAGES, encode, encoded_at_once, evenly_spread, held_out
 from vicreg.metrics.knn import knn_scores
 from vicreg.training.batches import epoch_of_views
-from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint, restore_optimizer, save_checkpoint
+from vicreg.training.checkpoint import (
+    CheckpointInterval,
+    latest_checkpoint,
+    load_checkpoint,
+    restore_optimizer,
+    save_checkpoint,
+)
 from vicreg.training.cuda_graph import GraphedStep
 from vicreg.training.memory import keep_freed_memory, place, place_network
 from vicreg.training.settings import PretrainSettings
@@ -39,6 +45,9 @@ from vicreg.training.step import TrainStep, step_metric_names
 # The k-NN that is logged while training (`probe_every`). The temperature is that of arXiv 1805.01978. k is the smaller of
 # the usual two, 20 and 200, since the bank holds `HELD_OUT_IMAGES` of the training images alone.
 _PROBE_NEIGHBOURS, _PROBE_TEMPERATURE = 20, 0.07
+# How often a GPU logs ranks: in the source paper's 100 epochs, of about a second each, every tenth. Estimated, not measured:
+# two decompositions in float64, of 0.1 to 0.2 s, are then 1 to 2 % of the run.
+_RANKS_ON_A_GPU = 10
 
 
 class Diverged(RuntimeError):
@@ -70,7 +79,7 @@ def pretrain(
         device: where data, views and model live.
         folder: for checkpoints.
         identity: digest of the run; a checkpoint of another run is refused.
-        on_epoch: called with each epoch's record. Where the epoch has a checkpoint (`checkpoint_every`), that is on disk
+        on_epoch: called with each epoch's record. Where the epoch has a checkpoint (`CheckpointInterval`), that is on disk
             before. An exception that it raises ends the run.
         start: the backbone's state dict to start from, where the settings name `weights`; None where they are drawn.
 
@@ -97,6 +106,9 @@ def pretrain(
     step: TrainStep | GraphedStep = TrainStep(settings, model, optimizer, device=device)
     images = place(dataset.train.images, device)
     watched = held_out(dataset).to(device)
+    interval = CheckpointInterval(
+        every=settings.checkpoint_every, share=settings.checkpoint_share, last=settings.trained_epochs
+    )
     for epoch in range(len(history), settings.trained_epochs):
         started = time.perf_counter()
         record, step = train_epoch(settings, dataset, step, images, device=device, epoch=epoch, steps=steps)
@@ -107,8 +119,9 @@ def pretrain(
             due = (epoch + 1) % settings.probe_every == 0 or epoch + 1 == settings.trained_epochs
             record["knn"] = probe(settings, dataset, model, device=device) if due else None
         history.append(record)
-        if (epoch + 1) % settings.checkpoint_every == 0 or epoch + 1 == settings.trained_epochs:
-            save_checkpoint(folder, identity=identity, model=model, optimizer=optimizer, history=history)
+        if interval.due(epoch + 1):
+            with interval.saving():
+                save_checkpoint(folder, identity=identity, model=model, optimizer=optimizer, history=history)
         on_epoch(record)
     return Pretrained(model, history)
 
@@ -163,18 +176,44 @@ def train_epoch(
 def watch(settings: PretrainSettings, dataset: Dataset, model: Method, images: Tensor, *, epoch: int) -> dict[str, Any]:
     """Return the quick collapse metrics of held-out images, for representations and embeddings.
 
+    On a GPU ranks are among them only where `rank_is_due`.
+
     The images (N, C, H, W) uint8 are not augmented, and the model is in eval mode.
 
     Raises:
         Diverged: where a weight or an embedding is not finite. After an epoch's last step no loss shows it.
     """
-    encoded = encode(model, images, size=view_size(settings, images), mean=dataset.mean, std=dataset.std, batch_size=512)
-    if not all(bool(tensor.isfinite().all()) for tensor in (*encoded, *model.state_dict().values())):
+    size = view_size(settings, images)
+    at_once = encoded_at_once(images.device, channels=images.shape[1], size=size)
+    encoded = encode(model, images, size=size, mean=dataset.mean, std=dataset.std, batch_size=at_once)
+    if not all_finite((*encoded, *model.state_dict().values())):
         raise Diverged(f"the network stopped being finite in epoch {epoch + 1} of {settings.epochs}")
+    rank = rank_is_due(epoch, epochs=settings.trained_epochs, device=images.device)
     return {
-        "representations": collapse_trace(encoded.representations),
-        "embeddings": collapse_trace(encoded.embeddings),
+        "representations": collapse_trace(encoded.representations, rank=rank),
+        "embeddings": collapse_trace(encoded.embeddings, rank=rank),
     }
+
+
+def rank_is_due(epoch: int, *, epochs: int, device: torch.device) -> bool:
+    """Return whether the ranks of features are logged after `epoch`, counted from 0, of `epochs`.
+
+    The eigenvalues of a 2048 x 2048 matrix take as long on a GPU as a good part of its epoch, and on a CPU as a small part
+    of one. So a GPU logs them about `_RANKS_ON_A_GPU` times in a run, evenly spread, and at its end.
+    """
+    if device.type != "cuda":
+        return True
+    return (epoch + 1) % math.ceil(epochs / _RANKS_ON_A_GPU) == 0 or epoch + 1 == epochs
+
+
+@torch.no_grad()
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Return whether all numbers of tensors on one device are finite, for which it is waited for once.
+
+    The largest absolute value of a tensor is finite where all its values are. No sum is formed that could overflow.
+    """
+    numbers = [tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel() > 0]
+    return not numbers or bool(torch.stack(torch._foreach_norm(numbers, ord=math.inf)).isfinite().all())
 
 
 def probe(settings: PretrainSettings, dataset: Dataset, model: Method, *, device: torch.device) -> float:
@@ -186,8 +225,9 @@ def probe(settings: PretrainSettings, dataset: Dataset, model: Method, *, device
     bank = evenly_spread(len(dataset.train.images), HELD_OUT_IMAGES)
     queries = evenly_spread(len(dataset.validation.images), HELD_OUT_IMAGES)
     size = view_size(settings, dataset.train.images)
+    at_once = encoded_at_once(device, channels=dataset.train.images.shape[1], size=size)
     features, asked = (
-        encode(model, images.to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=512).representations
+        encode(model, images.to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=at_once).representations
         for images in (dataset.train.images[bank], dataset.validation.images[queries])
     )
     scores = knn_scores(

@@ -30,6 +30,19 @@ def place(images: Tensor, device: torch.device) -> Tensor:
     return images.to(device)
 
 
+def images_of(images: Tensor, on_host: Tensor, on_device: Tensor) -> Tensor:
+    """Return the images (n, C, H, W) of indices (n,), on the device, from where `place` put the images.
+
+    The indices are given on the host and on the device. No copy waits for the device: images in the host's memory are
+    gathered into pinned memory.
+    """
+    device = on_device.device
+    if images.device == device:
+        return images.index_select(0, on_device)
+    chosen = torch.empty((len(on_host), *images.shape[1:]), dtype=images.dtype, pin_memory=device.type == "cuda")
+    return torch.index_select(images, 0, on_host, out=chosen).to(device, non_blocking=True)
+
+
 Network = TypeVar("Network", bound=nn.Module)
 
 

@@ -7,11 +7,14 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from vicreg.errors import InputError
 from vicreg.methods import method_class
 from vicreg.methods.base import MethodSettings
 from vicreg.models.joint_embedding import VIEW_PASSES
 from vicreg.models.resnet import ARCHITECTURES, STEMS, feature_dimension
+from vicreg.optim.learning_rate import peak_learning_rate
 from vicreg.views.settings import ViewSettings
 
 OPTIMIZERS = ("lars", "sgd", "adamw")
@@ -94,6 +97,7 @@ class PretrainSettings:
     graph: bool = setting(cost=True, only_on="cuda")
     threads: int = setting(start=True, cost=True, only_on="cpu")
     checkpoint_every: int = setting(effect=False)
+    checkpoint_share: float = setting(effect=False, before=1)
     views: tuple[ViewSettings, ViewSettings]
 
     def __post_init__(self) -> None:
@@ -114,18 +118,31 @@ class PretrainSettings:
             _at_least(f"pretrain.{name}", getattr(self, name), 0)
         for name in ("momentum", "warmup_epochs", "lars_eta"):
             _at_least(f"pretrain.{name}", getattr(self, name), 0)
+        for name in ("start_lr", "end_lr", "base_lr", "weight_decay", "lars_eta"):
+            _float32(f"pretrain.{name}", getattr(self, name))
         if self.batch_size < 2:
             raise InputError(f"pretrain.batch_size must be at least 2 to estimate a variance, but got {self.batch_size}.")
         if self.lr_batch_size is not None:
             _at_least("pretrain.lr_batch_size", self.lr_batch_size, 1)
+        peak = peak_learning_rate(base_lr=self.base_lr, batch_size=self.lr_batch_size or self.batch_size)
+        _float32("pretrain.base_lr times the batch size / 256", peak)
         if self.image_size is not None:
             _at_least("pretrain.image_size", self.image_size, 2)
         if self.probe_every is not None:
             _at_least("pretrain.probe_every", self.probe_every, 1)
+        if self.stop_after is not None and self.epochs == 0:
+            raise InputError(
+                f"pretrain.stop_after must be null where pretrain.epochs is 0, but got {self.stop_after}; set it so."
+            )
         if self.stop_after is not None and not 1 <= self.stop_after <= self.epochs:
             raise InputError(
                 f"pretrain.stop_after must be between 1 and pretrain.epochs, {self.epochs}, but got {self.stop_after}; "
                 "null trains to the schedule's end."
+            )
+        if not 0 < self.checkpoint_share <= 1:
+            raise InputError(
+                f"pretrain.checkpoint_share must be above 0 and at most 1, but got {self.checkpoint_share}; "
+                "0.02 is 2 % of a run's time."
             )
         if not self.momentum < 1:
             raise InputError(f"pretrain.momentum must be below 1, but got {self.momentum}.")
@@ -190,3 +207,9 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
 def _at_least(name: str, value: float, bound: float) -> None:
     if not value >= bound or value == float("inf"):
         raise InputError(f"{name} must be a finite number of at least {bound}, but got {value}.")
+
+
+def _float32(name: str, value: float) -> None:
+    """Refuse a number that steps, which are taken in float32, cannot hold."""
+    if value > torch.finfo(torch.float32).max:
+        raise InputError(f"{name} must be at most 3.4e38, float32's largest, but got {value:g}; lower it.")

@@ -1,13 +1,15 @@
 """How fast a run trains on this machine, from a few steps."""
 
+import dataclasses
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 
 from vicreg.data.dataset import Dataset
 from vicreg.training.cuda_graph import GraphedStep
-from vicreg.training.loop import train_epoch
+from vicreg.training.loop import Diverged, train_epoch
 from vicreg.training.memory import keep_freed_memory, place, place_network
 from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import make_optimizer, new_model, set_deterministic, steps_per_epoch
@@ -27,18 +29,34 @@ def measure_throughput(
 
     Two steps before that warm up, and on a GPU capture the graph; `before` is called after them. What a run does between
     epochs (metrics of held-out images, checkpoints) is not timed. The model is discarded.
+
+    A step takes as long whatever comes out of it, so settings with which a run diverges are timed like any other.
     """
     set_deterministic(settings)
     keep_freed_memory()
     model = place_network(new_model(settings, dataset), device)
     step: TrainStep | GraphedStep = TrainStep(settings, model, make_optimizer(settings, model), device=device)
     images = place(dataset.train.images, device)
+    settings = _without_schedule(settings)
     most = steps_per_epoch(settings, len(images))
     steps, seen = min(steps, most), 0
-    _, step = train_epoch(settings, dataset, step, images, device=device, epoch=0, steps=min(2, most))
+
+    def train(count: int) -> None:
+        nonlocal step
+        with suppress(Diverged):  # which is found when all steps have been taken
+            _, step = train_epoch(settings, dataset, step, images, device=device, epoch=0, steps=count)
+
+    train(min(2, most))
     before()
     started = time.perf_counter()
     while seen == 0 or time.perf_counter() - started < seconds:
-        _, step = train_epoch(settings, dataset, step, images, device=device, epoch=0, steps=steps)  # reads its metrics,
-        seen += min(steps * settings.batch_size, len(images))  # so it waits for the device
+        train(steps)  # reads its metrics, so it waits for the device
+        seen += min(steps * settings.batch_size, len(images))
     return seen / (time.perf_counter() - started)
+
+
+def _without_schedule(settings: PretrainSettings) -> PretrainSettings:
+    """Return the settings of an epoch at a learning rate of 0, which leaves the network as it is."""
+    return dataclasses.replace(
+        settings, epochs=1, stop_after=None, warmup_epochs=0.0, base_lr=0.0, start_lr=0.0, end_lr=0.0
+    )  # fmt: skip

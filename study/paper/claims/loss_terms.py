@@ -14,6 +14,7 @@ from study.paper.published import SourcePaper
 from study.results.comparisons import Interval
 from study.results.findings import ScaleClaim
 from study.results.schema import StudyResults
+from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
 STUDY = "lambda-mu-nu"
 
@@ -51,7 +52,8 @@ def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], pap
     results = nearest(candidates, paper, dataset="cifar10")
     if results is None or results.scale is None:
         return [replace(row, missing=f"the study {STUDY}")]
-    types = [run.collapse_type.name for run in baseline_of(results).runs if run.collapse_type]
+    runs = baseline_of(results).runs
+    types = [run.collapse_type.name for run in runs if run.collapse_type and run.collapse_type.name != UNDETERMINED]
     collapsed, n = sum(one in COLLAPSES for one in types), len(types)
     low, high = wilson(collapsed, n) if n else (None, None)
     ours = Interval(n=n, mean=collapsed / n, low=low, high=high, p=None) if n else None

@@ -1,6 +1,6 @@
 """The commands that made a measurement or would decide a claim."""
 
-import re
+import shlex
 from collections.abc import Sequence
 
 from study.paper.judged import UNDETERMINED, Judged
@@ -22,12 +22,12 @@ def made_by(row: Judged) -> list[str]:
 
 
 def _project(profile: str) -> str:
-    return f"dvc exp run -S profile={profile} project"
+    return shlex.join(["dvc", "exp", "run", "-S", f"profile={profile}", "project"])
 
 
 def ablate(study: str, profile: str) -> str:
     """Return the command of a study under a profile."""
-    return f"python -m study.ablate --study {study} --profile {profile}"
+    return shlex.join(["python", "-m", "study.ablate", "--study", study, "--profile", profile])
 
 
 def missing_text(row: Judged) -> str:
@@ -53,10 +53,12 @@ def next_command(row: Judged) -> str:
 
 def more_seeds(command: str) -> str:
     """Return a study's command with two seeds more than it has."""
-    asked = r" --(add-seeds|seeds) (\d+)"
-    if not re.search(asked, command):
+    parts = shlex.split(command)
+    option = next((one for one in ("--add-seeds", "--seeds") if one in parts[:-1]), None)
+    if option is None:
         return f"{command} --add-seeds 2"
-    return re.sub(asked, lambda found: f" --{found[1]} {int(found[2]) + 2}", command)
+    place = parts.index(option) + 1
+    return shlex.join([*parts[:place], str(int(parts[place]) + 2), *parts[place + 1 :]])
 
 
 def missing_commands(rows: Sequence[Judged]) -> list[str]:

@@ -33,7 +33,7 @@ class CorrelationRow(TypedDict):
 @as_svg
 def correlation_plot(rows: Sequence[CorrelationRow]) -> Figure:
     """Draw Spearman's (filled) and Kendall's (hollow) correlation of each metric, with 95 % intervals."""
-    labels = [shorten(row["label"], 32) for row in rows]
+    labels = [shorten(row["label"], 150) for row in rows]
     figure, axes = new_figure(66 + 17 * len(rows), label_width(labels) + 26, 14, bottom=54)
     axes.set_xlim(-1.05, 1.05)
     name_rows(axes, labels, fontsize=8)

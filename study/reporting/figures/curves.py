@@ -52,7 +52,7 @@ def curves(
         from_zero: whether a linear axis begins at zero.
     """
     shown = [(style, x, y) for style, (x, y) in zip(styles, lines) if x]
-    names = [shorten(style["label"], 22) for style, _, _ in shown]
+    names = [shorten(style["label"], 112) for style, _, _ in shown]
     figure, axes = new_figure(250, 38, 22 + label_width([*names, reference[0] if reference else ""]))
     values = [value for _, _, y in shown for point in y for value in point] + ([reference[1]] if reference else [])
     floor = _set_scale(axes, values, log=log, from_zero=from_zero)

@@ -7,6 +7,7 @@ import base64
 import functools
 import io
 import re
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import ParamSpec
@@ -16,12 +17,16 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextToPath
 from PIL import Image
 
 from study.reporting.palette import COLLAPSE_TYPES, GRID, INK, MUTED, NO_TYPE, PAPER, collapse_style
 
 WIDTH = 345.6  # points: about a phone's width in CSS pixels, so 9 point text is read at 9 pixels or more
+LABEL_SIZE = 8.5  # points
+LABEL_ROOM = 132.0  # points that a label may take of the width: about 25 characters, and room for what it names
 MANY_POINTS = 400  # beyond this, a dot carries no text of its own: the page would be made of them
 STYLE = {
     "svg.fonttype": "none", "svg.hashsalt": "vicreg", "text.parse_math": False, "axes.unicode_minus": True,
@@ -50,11 +55,14 @@ def as_svg(function: Callable[P, Figure]) -> Callable[P, str]:
     return draw
 
 
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # such a name would leave no figure
+
+
 def _svg(figure: Figure) -> str:
     FigureCanvasSVG(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
+    text = _NOT_IN_XML.sub("\ufffd", buffer.getvalue())
     text = text[text.index("<svg") :]  # the prologue names a DTD on another host
     text = re.sub(r"(font(?:-family)?: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1Helvetica, Arial, sans-serif", text)
     text = re.sub(r'<g id="tip (.*?)">', lambda match: f"<g><title>{match[1]}</title>", text)
@@ -97,14 +105,45 @@ def add_tip(artist: Artist, text: str) -> None:
     artist.set_gid(f"tip {' '.join(text.split())}")
 
 
-def shorten(label: str, length: int = 26) -> str:
-    """Return a label of at most `length` characters."""
-    return label if len(label) <= length else label[: length - 1] + "…"
+def shorten(label: str, room: float = LABEL_ROOM, *, size: float = LABEL_SIZE) -> str:
+    """Return a label of at most `room` points as text of `size` points, on one line.
+
+    It is cut in the middle: names that begin alike often end apart.
+    """
+    line = " ".join(label.split())
+    if text_width(line, size) <= room:
+        return line
+    for kept in reversed(range(min(len(line), int(2 * room)))):
+        head = (2 * kept + 2) // 3
+        short = f"{line[:head].rstrip()}…{line[len(line) - kept + head :].lstrip()}"
+        if text_width(short, size) <= room:
+            return short
+    return "…"
 
 
-def label_width(labels: Iterable[str]) -> float:
-    """Return the width of the longest label in points, as 8.5 point text."""
-    return 8 + 4.7 * max((len(shorten(label)) for label in labels), default=0)
+def label_width(labels: Iterable[str], *, size: float = LABEL_SIZE) -> float:
+    """Return the width in points of the longest label, with the room before an axis."""
+    return 8 + max((text_width(label, size) for label in labels), default=0)
+
+
+def text_width(text: str, size: float) -> float:
+    """Return the width in points of a line of text.
+
+    It is that of DejaVu Sans, which is wider than the fonts that browsers choose; of what that font lacks, as of Chinese, a
+    character is as wide as it is high.
+    """
+    return size * sum(map(_advance, text))
+
+
+@functools.cache
+def _advance(character: str) -> float:
+    """Return the width of a character, of a text of one point."""
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):  # drawn over the one before
+        return 0.0
+    if unicodedata.east_asian_width(character) in ("W", "F"):
+        return 1.1  # emoji are a little wider than high
+    font = FontProperties(family="DejaVu Sans", size=100)
+    return TextToPath().get_text_width_height_descent(character, font, ismath=False)[0] / 100
 
 
 def legend_of_types(figure: Figure, names: Sequence[str | None], *, no_value: bool = False) -> None:

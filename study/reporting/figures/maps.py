@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.transforms import Affine2D, ScaledTranslation
 from mpl_toolkits.mplot3d import Axes3D
 
-from study.reporting.figures.drawing import WIDTH, as_svg, new_figure, shorten
+from study.reporting.figures.drawing import WIDTH, as_svg, new_figure, shorten, text_width
 from study.reporting.palette import GRID, PAPER
 
 CLASS_COLOURS = (
@@ -34,6 +37,7 @@ def map_2d(points: Sequence[Sequence[float]], labels: Sequence[int], classes: Se
         classes: the names.
     """
     figure, axes = new_figure(WIDTH, 6, 6, top=6, bottom=6)
+    places: list[tuple[float, float, str, str]] = []  # x, y, name and colour of a class
     for index, name in enumerate(classes):
         mine = [point for point, label in zip(points, labels) if label == index]
         if not mine:
@@ -42,12 +46,31 @@ def map_2d(points: Sequence[Sequence[float]], labels: Sequence[int], classes: Se
         x, y = zip(*mine)
         axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgewidth=0, alpha=0.85,
                   rasterized=len(points) > DENSE)  # fmt: skip
-        if len(classes) <= MANY_CLASSES:
-            box = {"boxstyle": "round,pad=0.2", "facecolor": PAPER, "edgecolor": colour, "alpha": 0.9, "linewidth": 0.9}
-            axes.text(_middle(x), _middle(y), shorten(name, 14), ha="center", va="center", fontsize=8, bbox=box)
+        places.append((_middle(x), _middle(y), name, colour))
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
+    axes.apply_aspect()  # so that places on the page are known
+    if len(classes) <= MANY_CLASSES:
+        room = 72 if len(classes) <= 10 else 48
+        for x_middle, y_middle, name, colour in places:
+            _name(axes, x_middle, y_middle, shorten(name, room, size=8), colour)
     return figure
+
+
+def _name(axes: Axes, x: float, y: float, name: str, colour: str) -> None:
+    """Write a class's name in a box at a point of the map, moved sideways where it would leave the page."""
+    width, pad = text_width(name, 8), 2.5
+    centre = axes.transData.transform((x, y))[0] * 72 / axes.figure.dpi
+    edge = width / 2 + pad + 1
+    shift = min(max(centre, edge), WIDTH - edge) - centre
+    in_points = Affine2D().translate(shift, 0).scale(1 / 72) + axes.figure.dpi_scale_trans
+    at_the_point = ScaledTranslation(x, y, axes.transData)  # type: ignore[arg-type]  # takes any transform
+    box = FancyBboxPatch(
+        (-width / 2, -4.5), width, 9, boxstyle=f"round,pad={pad}", facecolor=PAPER, edgecolor=colour, alpha=0.9,
+        linewidth=0.9, transform=in_points + at_the_point, zorder=3, clip_on=False,
+    )  # fmt: skip
+    axes.add_artist(box)
+    axes.annotate(name, (x, y), (shift, 0), textcoords="offset points", ha="center", va="center", fontsize=8)
 
 
 def _middle(axis: Sequence[float]) -> float:

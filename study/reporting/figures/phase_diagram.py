@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from study.reporting.figures.drawing import WIDTH, add_tip, as_svg, legend_of_types, new_figure
+from study.reporting.figures.drawing import WIDTH, add_tip, as_svg, label_width, legend_of_types, new_figure
 from study.reporting.format import finite, is_finite
 from study.reporting.palette import GRID, INK, PAPER, collapse_style
 
@@ -55,11 +55,13 @@ def phase_diagram(
         published: rings where they trained, crosses where they collapsed.
     """
     by_type = colour == "type"
-    figure, axes = new_figure(330, 46, 20 if by_type else 62, top=12, bottom=64 if by_type else 40)
     xs, ys = sorted({cell["x"] for cell in cells}), sorted({cell["y"] for cell in cells})
+    left = max(46, 18 + label_width([f"{y:g}" for y in ys], size=9))  # the axis's name lies beside its numbers
+    figure, axes = new_figure(330, left, 20 if by_type else 62, top=12, bottom=64 if by_type else 40)
     x_edges, y_edges = _edges(xs), _edges(ys)
     ranks = finite([cell["rank"] for cell in cells])
-    scale = LogNorm(max(min(ranks, default=1), 1), max([*ranks, 2]))
+    lowest, highest = max(min(ranks, default=1), 1), max([*ranks, 2])
+    scale = LogNorm(lowest if lowest < highest else highest / 2, highest)  # one rank has no scale of its own
     for cell in cells:
         _tile(axes, cell, x_edges[xs.index(cell["x"])], y_edges[ys.index(cell["y"])], None if by_type else scale)
     _scale_of_ratio(axes, axes.xaxis, xs, [point["x"] for point in published], x_edges)

@@ -34,10 +34,10 @@ def test_what_is_kept_of_this_profile_stands_on_the_page_once(place, paper, monk
     without_figures(monkeypatch)
     folder = write_results(Path("results/source_paper/stem"), paper.results("stem"))
     main([])
-    before = TEXT.read_text()
+    before = TEXT.read_text(encoding="utf-8")
     main(["--keep", str(folder)])
     assert [results.study for _, results in every_result()] == ["stem"]
-    assert TEXT.read_text() == before
+    assert TEXT.read_text(encoding="utf-8") == before
 
 
 def test_kept_results_have_the_same_bytes_each_time_and_a_report_beside_them(place, paper, monkeypatch, capsys):
@@ -62,9 +62,11 @@ def test_a_folder_without_results_is_refused_in_one_sentence(place, command):
 def test_a_map_that_does_not_say_of_what_it_is_is_refused_and_on_the_page_left_out(place, capsys):
     old = {key: value for key, value in map_of().items() if key not in ("recipe", "profile", "data")}
     folder = write_results(Path("results/project"), old, "tsne.json")
-    with pytest.raises(InputError, match="tsne.json must have the key 'data', but has none; run the project stage again"):
+    with pytest.raises(
+        InputError, match="tsne.json must have the key 'data', but has none; run python -m study.project again"
+    ):
         keep(folder)
-    assert main([]) == 0 and "t-SNE in two" not in TEXT.read_text()
+    assert main([]) == 0 and "t-SNE in two" not in TEXT.read_text(encoding="utf-8")
 
 
 def test_results_with_other_settings_over_the_profile_do_not_take_the_place_of_kept_ones(place, paper, monkeypatch, capsys):

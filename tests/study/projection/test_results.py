@@ -39,4 +39,4 @@ def test_a_map_of_an_earlier_version_is_read_without_what_it_does_not_say():
 def test_a_map_that_does_not_fit_is_refused_with_the_stage_that_makes_it(changes, rule):
     with pytest.raises(InputError, match=rule) as refused:
         parsed(**changes)
-    assert str(refused.value).endswith("run the project stage again.")
+    assert str(refused.value).endswith("run python -m study.project again.")

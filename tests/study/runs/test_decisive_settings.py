@@ -62,7 +62,11 @@ OTHER = {
     "pretrain.augmentation.solarize": 0.3,
     "pretrain.augmentation.solarize_threshold": 0.6,
 }
-WITHOUT_EFFECT = {"pretrain.checkpoint_every": 2, "pretrain.graph": False}  # on a CPU, which has no graphs
+WITHOUT_EFFECT = {
+    "pretrain.checkpoint_every": 2,
+    "pretrain.checkpoint_share": 0.5,
+    "pretrain.graph": False,
+}  # on a CPU, which has no graphs
 
 
 @pytest.fixture(autouse=True)

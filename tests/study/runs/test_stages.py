@@ -70,12 +70,14 @@ def test_the_numbers_of_each_stage_are_of_the_right_shape(small, capsys):
 
 
 def test_weights_of_another_run_than_the_parameters_describe_are_refused(small, capsys):
-    with pytest.raises(InputError, match="holds no trained baseline; run `dvc repro pretrain` first"):
+    with pytest.raises(InputError, match="holds no trained baseline; run `dvc repro --force --single-item pretrain` first"):
         evaluate.main()
     pretrain.main()
     small.set({"pretrain.nu": 3})
     for stage in (evaluate.main, projection.main):
-        with pytest.raises(InputError, match="but the parameters now describe run .*; run `dvc repro pretrain` first"):
+        with pytest.raises(
+            InputError, match="but the parameters now describe run .*; run `dvc repro --force --single-item pretrain` first"
+        ):
             stage()
 
 

@@ -241,6 +241,14 @@ def test_a_diverged_run_keeps_its_log_up_to_the_last_good_epoch_and_is_not_tried
     assert go(run) == ("diverged", [])
 
 
+@pytest.mark.parametrize("error", [Diverged("the loss stopped being finite in epoch 4 of 4"), MemoryError()], ids=repr)
+def test_a_run_that_ends_early_keeps_the_log_of_epochs_since_its_last_checkpoint(store, go, run_of, error):
+    run = run_of({"pretrain.checkpoint_every": 2})
+    assert go(run, on_epoch=stop_at(3, error))[1] == [1, 2, 3]
+    assert latest_checkpoint(store.folder(run.digest)).name == "checkpoint-00002"
+    assert [record["epoch"] for record in store.result(run)["history"]] == [1, 2, 3]
+
+
 def test_a_learning_rate_beyond_all_measure_diverges(store, go, run_of):
     run = run_of({"pretrain.base_lr": 1e30, "pretrain.optimizer": "sgd"})
     assert go(run) == ("diverged", [])

@@ -301,6 +301,25 @@ def test_an_unknown_study_suggests_the_nearest_name():
         ("mode: arms", "mode: search", "search must give parameters, but does not"),
         ("arms:\n  one", "arms: {}\nfixed:\n  one", "arms must name at least one arm, but got {}"),
         ("arms:", "arms: [", "is not valid YAML"),
+        ("two:", "one:", "mine.yaml, line 8: 'one' is given twice; delete one or rename it."),
+        ("mode: arms", "mode: arms\nquestion: Another?", "mine.yaml, line 5: 'question' is given twice"),
+        ("  one:", "  1: {}\n  '1': {}\n  one:", "arm '1' is given twice, as a number and as text; rename one"),
+        ("{pretrain.nu: 2}", "{pretrain.nu: 2, pretrain.nu: 3}", "mine.yaml, line 8: 'pretrain.nu' is given twice"),
+        ("{pretrain.nu: 2}", "{pretrain.nu: 2, pretrain: {nu: 3}}", "arm 'two': pretrain.nu is given twice, in a section"),
+        ("{pretrain.nu: 2}", "{pretrain.nu: 2, pretrain.vicreg.nu: 2}", "are two spellings of one setting; give one of"),
+        ("{pretrain.nu: 2}", "{pretrain.nu: {}}", "arm 'two': pretrain.nu holds nothing; give it a value or delete it"),
+        ("{pretrain.nu: 2}", "{pretrain: null}", "arm 'two' may not hold 'pretrain'"),
+        ("{pretrain.nu: 2}", "{<<: 5}", "is not valid YAML, line 8: expected a mapping"),
+        ("{pretrain.nu: 2}", "{5: 2}", "arm 'two' may not hold '5'"),
+        ("mode: arms", "mode: arms\nfixed: {pretrain.mu: 1, pretrain: {mu: 2}}", "fixed: pretrain.mu is given twice"),
+        ("mode: arms", "mode: arms\nseeds: [100000000000000000000]", "every seed must be a number of at most 64 bits"),
+        ("mode: arms", "mode: arms\nseeds: [.nan]", "seeds must list whole numbers"),
+        ("mode: arms", "mode: arms\nseeds: [true]", "seeds must list whole numbers"),
+        ("mode: arms", "mode: arms\npublished: {source: [1]}", "published.source must be text, but is [1]"),
+        ("question: Does it matter?", "question: ''", "must give question as text, but gives ''"),
+        ("question: Does it matter?", "question: 2020-01-01\nquestio: x", "may not hold 'questio'"),
+        ("mode: arms", "mode:\tarms", "found character '\\t' that cannot start any token; indent with spaces"),
+        ("mode: arms", "---\nmode: arms", "is not valid YAML, line 4: but found another document"),
     ],
 )  # fmt: skip
 def test_a_file_that_breaks_a_rule_is_refused_in_one_sentence(study_of, old, new, said):
@@ -353,6 +372,13 @@ def test_a_file_that_is_not_text_is_refused(study_of, tmp_path):
         ("objective: linear_cached", "objective: [linear_cached]", "must be a name or a list of two names or more"),
         ("objective: linear_cached", "objective: [cost, cost]", "must list different names, but got ['cost', 'cost']"),
         ("  seed: 0", "  seed: 0\n  confirm: 2", "search.confirm is for several objectives"),
+        ("high: 10", "high: .inf", "search.parameters.pretrain.nu must be a finite number, but got inf"),
+        ("high: 10", "high: 1e400", "search.parameters.pretrain.nu must be a finite number, but got inf"),
+        ("low: 0.1", "low: .nan", "search.parameters.pretrain.nu must be a finite number, but got nan"),
+        ("low: 0.1", "low: '1e-3'", "numbers low < high, but gives '1e-3' and 10"),
+        ("{low: 0.1, high: 10, log: true}", "{choices: [0.001, 1e-3]}", "list different choices, but got [0.001, 0.001]"),
+        ("trials: 4", "trials: 4\n  trials: 5", "line 14: 'trials' is given twice"),
+        ("seed: 0", "seed: 9999999999", "search.seed must be at most 1000000, but got 9999999999"),
         ("search:", "nuisance: {pretrain.mu: [1, 2]}\nsearch:", "no nuisance; put pretrain.mu among search.parameters"),
         ("search:", "fixed: {pretrain.nu: 1}\nsearch:", "pretrain.nu has one role, but is fixed, and search sets it too"),
     ],
@@ -363,6 +389,53 @@ def test_a_search_with_an_impossible_range_or_number_is_refused(study_of, old, n
     assert study_of(text + SEARCH).search.trials == 4
     message = refusal(study_of, text + SEARCH.replace(old, new, 1))
     assert "mine.yaml" in message and said in message
+
+
+def test_a_range_takes_numbers_as_the_command_line_does(study_of):
+    text = GOOD.replace("mode: arms", "mode: search") + SEARCH.replace("low: 0.1, high: 10", "low: 1e-3, high: 1e-1")
+    assert study_of(text).search.parameters == {"pretrain.nu": {"low": 0.001, "high": 0.1, "log": True}}
+
+
+@pytest.mark.parametrize("levels", ["[0.001, 1e-3]", "[1, 1.0]", "[64, 0064]", "[[8], [8.0]]", "[null, ~]"])
+def test_two_levels_of_one_value_are_refused(study_of, levels):
+    text = "question: a?\nhypothesis: b.\nmode: grid\nbaseline: x\n"
+    assert "must list different values for pretrain.nu" in refusal(study_of, f"{text}grid: {{pretrain.nu: {levels}}}\n")
+    assert "must list different values for pretrain.nu" in refusal(study_of, f"{GOOD}nuisance: {{pretrain.nu: {levels}}}\n")
+
+
+def test_levels_that_would_have_one_name_are_refused_for_one_would_be_lost(study_of):
+    text = "question: a?\nhypothesis: b.\nmode: grid\nbaseline: x\ngrid: {pretrain.nu: [1.00000001, 1.00000002]}\n"
+    assert "differ after the sixth digit alone" in refusal(study_of, text)
+
+
+def test_words_that_older_yaml_takes_for_booleans_times_and_dates_are_text(study_of):
+    names = ["yes", "no", "on", "1:30", "2020-01-01"]
+    arms = "".join(f"  {name}: {{pretrain.nu: 3}}\n" for name in names if ":" not in name)
+    study = study_of(GOOD + arms)
+    assert [arm.name for arm in study.arms] == ["one", "two", *(name for name in names if ":" not in name)]
+
+
+def test_a_file_with_a_byte_order_mark_merged_keys_and_anchors_is_read(study_of):
+    text = "\ufeff" + GOOD.lstrip().replace("one: {", "one: &one {").replace(
+        "{pretrain.nu: 2}", "{<<: *one, pretrain.mu: 3}"
+    )
+    assert study_of(text).arms[1].settings == {"pretrain.nu": 1, "pretrain.mu": 3}
+
+
+@pytest.mark.parametrize("name", ["../tiny", "../../x", "/etc/passwd", "a/b", "", "..", "mine.yaml", "MINE", "mine ", "*"])
+def test_a_study_is_named_as_a_file_of_its_folder_and_nothing_else(tmp_path, name):
+    """Results and reports are written under its name."""
+    for path in (tmp_path / "studies" / "mine.yaml", tmp_path / "tiny.yaml", tmp_path / "studies" / "a" / "b.yaml"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(GOOD, encoding="utf-8")
+    message = refusal(lambda: load_study(name, folder=tmp_path / "studies"))
+    assert message.startswith(f"there is no study {name!r}; ")
+
+
+@pytest.mark.parametrize("name", ["measured", "source-paper", "a@b", "a:b", "a,b", " a", "a  b", "-a", "a\nb", "a'b"])
+def test_a_file_whose_name_has_a_meaning_elsewhere_is_refused(tmp_path, name):
+    (tmp_path / f"{name}.yaml").write_text(GOOD, encoding="utf-8")
+    assert "of a study needs another name: letters, digits" in refusal(lambda: load_study(name, folder=tmp_path))
 
 
 @pytest.mark.parametrize("name", ["λ25-μ0.5", "3x512", "no BatchNorm", "größer", "大きい", "हिंदी", "1e+30", "a_b"])

@@ -1,6 +1,7 @@
 """Folders of images: which files are read, in what form, and what is refused."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,16 @@ from PIL import Image
 from tests.vicreg.data.image_files import write_folder
 from tests.vicreg.data.loading import class_counts, load, splits
 from vicreg.data.fingerprint import source_fingerprint
-from vicreg.data.image_folder import read_images
+from vicreg.data.image_files import read_images
 from vicreg.data.sources import FOLDER_NOTE
 from vicreg.errors import InputError
+
+
+def refusal(root: Path) -> str:
+    with pytest.raises(InputError) as raised:
+        load("imagefolder", root)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 def test_a_folder_is_read_in_sorted_order_with_its_class_names(tmp_path):
@@ -156,12 +164,46 @@ def test_two_images_a_class_are_enough(tmp_path, validation):
 
 
 def test_a_folder_without_train_or_test_is_reported(tmp_path):
-    with pytest.raises(InputError, match=r"must hold train/<class>/<image>, but .*train has no class folder"):
-        load("imagefolder", tmp_path / "missing")
-    write_folder(tmp_path)
-    (tmp_path / "test").rename(tmp_path / "val")
-    with pytest.raises(InputError, match=r"must hold test/<class>/<image>, but .*test has no class folder"):
-        load("imagefolder", tmp_path)
+    here = "point data.root at the folder that holds train and test."
+    missing = tmp_path / "missing"
+    assert refusal(missing) == f"an imagefolder must hold train/<class>/<image>, but {missing} does not exist; {here}"
+    missing.mkdir()
+    assert refusal(missing) == f"an imagefolder must hold train/<class>/<image>, but {missing}/train does not exist; {here}"
+    (missing / "train").mkdir()
+    assert "missing/train has no class folder; put the images of each class in a folder named after it." in refusal(missing)
+    Image.new("RGB", (4, 4)).save(missing / "train" / "000.png")
+    assert "missing/train has no class folder but 1 images; put the images of each class in a folder" in refusal(missing)
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Test", "validation"])
+def test_another_name_for_the_test_folder_is_recognised(tmp_path, name):
+    (write_folder(tmp_path) / "test").rename(tmp_path / name)
+    assert f"but {tmp_path}/test does not exist; rename {tmp_path / name} to test, or link it." in refusal(tmp_path)
+    (tmp_path / "test").symlink_to(tmp_path / name)
+    assert len(load("imagefolder", tmp_path).test.labels) == 4
+
+
+def test_the_top_folder_of_an_unpacked_archive_is_found(tmp_path):
+    write_folder(tmp_path / "images-1.0")
+    (tmp_path / "__MACOSX").mkdir()
+    assert f"but {tmp_path}/train does not exist; point data.root at {tmp_path}/images-1.0, which" in refusal(tmp_path)
+
+
+def test_an_archive_or_a_file_in_place_of_a_folder_is_called_a_file(tmp_path):
+    (tmp_path / "images.zip").write_bytes(b"PK")
+    assert f"but {tmp_path}/images.zip is a file; unpack it, or point data.root at" in refusal(tmp_path / "images.zip")
+    (tmp_path / "train").write_text("no folder")
+    assert f"but {tmp_path}/train is a file; unpack it" in refusal(tmp_path)
+
+
+def test_a_tilde_is_the_home_folder_for_reading_and_for_the_fingerprint(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(write_folder(tmp_path / "home" / "images").parent))
+    root = Path("~/images")
+    assert load("imagefolder", root).digest == load("imagefolder", tmp_path / "home" / "images").digest
+    assert source_fingerprint(dataset="imagefolder", root=root) is not None
+    assert "data.root must begin with a folder of this machine, but got '~nobody-of-this-name/x'; write" in refusal(
+        Path("~nobody-of-this-name/x")
+    )
 
 
 def test_images_that_never_vary_are_refused(tmp_path):

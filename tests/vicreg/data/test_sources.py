@@ -6,7 +6,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tests.vicreg.data.loading import load, splits
-from vicreg.data.image_folder import read_images
+from vicreg.data.image_files import read_images
 
 
 def test_digits_are_scikit_learns_images_stretched_to_eight_bits():

@@ -1,10 +1,12 @@
 """Each kind of collapse is named, and the first test that fails decides."""
 
+from collections import Counter
+
 import pytest
 import torch
 
 from tests.vicreg.features import equicorrelated, gaussian, orthonormal
-from vicreg.evaluation.collapse_diagnosis import diagnose_collapse
+from vicreg.evaluation.collapse_diagnosis import ONE_CLASS, Untrained, diagnose_collapse
 from vicreg.metrics.collapse import collapse_metrics, collapse_trace
 
 
@@ -26,6 +28,8 @@ def judge(embeddings, representations=HEALTHY, *, knn_accuracy=0.9, chance=0.1, 
         representations=measure(representations),
         knn_accuracy=knn_accuracy,
         chance=chance,
+        images=len(embeddings),
+        dimensions=(embeddings.shape[1], representations.shape[1]),
     )
 
 
@@ -60,8 +64,18 @@ def test_scale_free_metrics_alone_would_call_tiny_noise_healthy():
 def test_healthy_geometry_with_chance_accuracy_is_uninformative_and_without_a_probe_healthy():
     assert judge(HEALTHY, knn_accuracy=0.15).name == "uninformative"
     assert judge(HEALTHY, knn_accuracy=0.15, chance=0.01).name == "healthy"
+    assert judge(HEALTHY, knn_accuracy=0.09, chance=0.01).name == "healthy"  # nine times a guess among a hundred classes
     assert judge(HEALTHY, knn_accuracy=None).name == "healthy"
     assert judge(HEALTHY, chance=None).name == "healthy"
+
+
+def test_metrics_without_a_rank_are_judged_by_the_others():
+    for features, type_ in ((torch.ones(150, 64).double(), "complete"), (HEALTHY, "healthy")):
+        judged = diagnose_collapse(
+            embeddings=collapse_trace(features, rank=False), representations=collapse_trace(HEALTHY, rank=False),
+            knn_accuracy=0.9, chance=0.1, images=150, dimensions=(64, 64),
+        )  # fmt: skip
+        assert judged.name == type_ and "RankMe" not in judged.reason
 
 
 def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformative_however_good_the_probe():
@@ -69,10 +83,10 @@ def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformati
         views = [HEALTHY + noise * gaussian(150, 64, seed=seed) for seed in (1, 2)]
         metrics = collapse_metrics(HEALTHY, views=(views[0], views[1]))
         trace = collapse_trace(HEALTHY)
-        untrained = {"view_discrepancy": 0.9}
         return diagnose_collapse(
-            embeddings=metrics, representations=trace, knn_accuracy=0.99, chance=0.1, untrained=untrained
-        )
+            embeddings=metrics, representations=trace, knn_accuracy=0.99, chance=0.1, images=150, dimensions=(64, 64),
+            untrained=Untrained(view_discrepancy=0.9),
+        )  # fmt: skip
 
     assert named(10.0).name == "uninformative"
     expected = "The embeddings' view discrepancy, next to the untrained network's, is 0.976, above 0.9."
@@ -83,7 +97,7 @@ def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformati
 
 def test_complete_collapse_is_judged_in_units_of_gamma():
     small = collapse_metrics(0.05 * HEALTHY)
-    judged = dict(embeddings=small, representations=small, knn_accuracy=None, chance=None)
+    judged = dict(embeddings=small, representations=small, knn_accuracy=None, chance=None, images=150, dimensions=(64, 64))
     assert diagnose_collapse(**judged).name == "complete"
     assert diagnose_collapse(**judged, target_std=0.05).name == "healthy"
 
@@ -91,7 +105,10 @@ def test_complete_collapse_is_judged_in_units_of_gamma():
 def test_representations_may_see_the_view_as_long_as_the_embeddings_do_not():
     strangers = collapse_metrics(HEALTHY, views=(HEALTHY, gaussian(150, 64, seed=3)))
     alike = collapse_metrics(HEALTHY, views=(HEALTHY, HEALTHY))
-    given = {"knn_accuracy": 0.9, "chance": 0.1, "untrained": {"view_discrepancy": 0.9}}
+    given = {
+        "knn_accuracy": 0.9, "chance": 0.1, "untrained": Untrained(view_discrepancy=0.9), "images": 150,
+        "dimensions": (64, 64),
+    }  # fmt: skip
     assert diagnose_collapse(embeddings=alike, representations=strangers, **given).name == "healthy"
     assert diagnose_collapse(embeddings=strangers, representations=alike, **given).name == "uninformative"
 
@@ -108,9 +125,106 @@ def test_the_first_collapse_in_order_is_the_one_named():
 def test_the_reason_gives_the_value_and_the_threshold():
     assert judge(torch.full((150, 64), 0.7)).reason == "The embeddings' mean std is 0, below 0.1."
     assert judge(partly_dead(0.6)).reason == "The embeddings' dead share is 0.6, above 0.5."
-    assert judge(RANK_ONE).reason == "The embeddings' root-mean-square correlation is 1, above 0.5."
+    assert judge(RANK_ONE).reason == "The embeddings' root-mean-square correlation is 1, above 0.505."
     assert judge(HEALTHY, RANK_ONE).reason == "The representations' RankMe is 1, below 4."
-    assert judge(HEALTHY, knn_accuracy=0.15).reason == "The k-NN accuracy is 0.15, below 0.2."
+    assert judge(HEALTHY, knn_accuracy=0.15).reason == "The k-NN accuracy is 0.15, below 0.19."
     healthy = judge(HEALTHY).reason
-    assert "the k-NN accuracy 0.9 (not below 0.2)" in healthy
+    assert "the k-NN accuracy 0.9 (not below 0.19)" in healthy
     assert "the embeddings' normalised std" in healthy
+
+
+# ---- few held-out images
+
+
+def names_of_isotropic(images, d, *, draws):
+    """How often each name is given to isotropic features."""
+    return Counter(
+        judge(gaussian(images, d, seed=seed), gaussian(images, 32, seed=9000 + seed), knn_accuracy=None).name
+        for seed in range(draws)
+    )
+
+
+@pytest.mark.parametrize(("images", "d"), [(2, 64), (4, 64), (5, 64), (7, 1), (8, 1), (8, 4), (8, 64), (20, 4)])
+def test_isotropic_features_of_few_images_are_not_called_a_collapse(images, d):
+    names = names_of_isotropic(images, d, draws=200)
+    expected = "healthy" if images >= 8 and d * (images - 1) >= 8 else "undetermined"
+    assert names[expected] >= 198  # a false label in at most 1 of 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("images", [2, 3, 6, 8, 9, 10, 12, 16, 32])
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 8, 200])
+def test_false_labels_of_isotropic_features_are_rare_at_every_number_of_images_and_dimensions(images, d):
+    names = names_of_isotropic(images, d, draws=500)
+    assert names["healthy"] + names["undetermined"] >= 495
+    assert not (names["healthy"] and names["undetermined"])
+
+
+@pytest.mark.parametrize("images", [2, 3, 5, 8, 12, 40])
+def test_a_true_collapse_is_named_at_every_number_of_images_that_can_tell(images):
+    assert judge(torch.full((images, 64), 0.7), gaussian(images, 64), knn_accuracy=None).name == "complete"
+    dead = gaussian(images, 64)
+    dead[:, :40] = 0.3
+    assert judge(dead, gaussian(images, 64), knn_accuracy=None).name == "dimensional"
+    copies = judge(gaussian(images, 1) @ gaussian(1, 64, seed=5), gaussian(images, 64), knn_accuracy=None)
+    assert copies.name == ("informational" if images >= 8 else "undetermined")
+    flat = judge(gaussian(images, 64), gaussian(images, 1) @ gaussian(1, 64, seed=5), knn_accuracy=None)
+    assert flat.name == ("dimensional" if images >= 8 else "undetermined")
+
+
+def test_too_few_images_are_said_with_their_number_the_number_wanted_and_the_remedy():
+    assert judge(gaussian(5, 64), gaussian(5, 64), knn_accuracy=None).reason == (
+        "Too few held-out images to tell: 5, and the embeddings' root-mean-square correlation and the embeddings' RankMe "
+        "and the representations' RankMe take at least 8; raise prepare.validation or add images."
+    )
+
+
+def test_an_accuracy_that_a_guess_often_has_is_undetermined_until_there_are_enough_images():
+    few = judge(gaussian(10, 64), gaussian(10, 64), knn_accuracy=0.2, chance=0.1)
+    assert few.name == "undetermined" and "the k-NN accuracy takes at least 80" in few.reason
+    assert judge(gaussian(80, 64), gaussian(80, 64), knn_accuracy=0.2, chance=0.1).name == "healthy"
+
+
+# ---- accuracy that can say nothing, and bounds that can be met
+
+
+@pytest.mark.parametrize("chance", [0.01, 0.1, 0.5, 0.92])
+def test_a_perfect_vote_is_never_uninformative_and_the_vote_for_the_largest_class_always_is(chance):
+    assert judge(gaussian(500, 64), knn_accuracy=1.0, chance=chance).name == "healthy"
+    assert judge(gaussian(500, 64), knn_accuracy=chance, chance=chance).name == "uninformative"
+
+
+def test_with_one_class_accuracy_says_nothing_and_geometry_still_names_a_collapse():
+    healthy = judge(HEALTHY, knn_accuracy=1.0, chance=1.0)
+    assert healthy.name == "healthy" and healthy.reason.endswith(ONE_CLASS) and "k-NN" not in healthy.reason
+    assert judge(RANK_ONE, knn_accuracy=1.0, chance=1.0).name == "informational"
+    strangers = collapse_metrics(HEALTHY, views=(HEALTHY, gaussian(150, 64, seed=3)))
+    named = diagnose_collapse(
+        embeddings=strangers, representations=strangers, knn_accuracy=1.0, chance=1.0, images=150, dimensions=(64, 64),
+        untrained=Untrained(view_discrepancy=0.5, knn_accuracy=1.0),
+    )  # fmt: skip
+    assert named.name == "uninformative" and "k-NN" not in named.reason
+
+
+# ---- a label does not contradict the number beside it
+
+
+def judge_views(*, knn_accuracy, before, noise=0.0):
+    strangers = collapse_metrics(HEALTHY, views=(HEALTHY, gaussian(150, 64, seed=3)))  # a view discrepancy of about 1
+    return diagnose_collapse(
+        embeddings=strangers, representations=strangers, knn_accuracy=knn_accuracy, chance=0.1, images=150,
+        dimensions=(64, 64), untrained=Untrained(view_discrepancy=0.8, noise=noise, knn_accuracy=before),
+    )  # fmt: skip
+
+
+def test_a_vote_better_than_the_untrained_networks_is_not_uninformative_whatever_the_views():
+    better, worse = judge_views(knn_accuracy=0.9, before=0.86), judge_views(knn_accuracy=0.84, before=0.86)
+    assert (better.name, worse.name) == ("healthy", "uninformative")
+    assert worse.reason.endswith("above 0.8; the k-NN accuracy, 0.84, is not above its 0.86.")
+    assert better.reason.startswith("No test names a collapse: ")
+    assert "(above 0.8; the k-NN accuracy, 0.9, is above its 0.86)" in better.reason
+
+
+def test_view_discrepancies_that_differ_by_less_than_their_noise_name_nothing():
+    assert judge_views(knn_accuracy=0.84, before=0.86, noise=0.02).name == "uninformative"
+    assert judge_views(knn_accuracy=0.84, before=0.86, noise=0.2).name == "healthy"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from typing import Any
 
 import pytest
@@ -10,7 +11,15 @@ import torch
 from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
 from vicreg.evaluation import evaluate as evaluation
-from vicreg.evaluation.evaluate import PROBES, EvaluateSettings, chance_accuracy, evaluate, measure_collapse
+from vicreg.evaluation.evaluate import (
+    best_on_validation,
+    chance_accuracy,
+    encode_held_out_views,
+    evaluate,
+    measure_collapse,
+)
+from vicreg.evaluation.linear_probe import LinearClassifier
+from vicreg.evaluation.settings import PROBES, EvaluateSettings
 from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_metrics
 from vicreg.metrics.features import encode
@@ -38,10 +47,12 @@ def model(config, digits, tmp_path_factory) -> JointEmbedding:
 def measure(config, model, digits):
     """`measure(dataset=..., probes=...)`: the tiny run's model, measured."""
 
-    def run(dataset: Dataset = digits, *, network: JointEmbedding = model, probes=("knn", "linear_cached")) -> dict:
+    def run(
+        dataset: Dataset = digits, *, network: JointEmbedding = model, probes=("knn", "linear_cached"), target_std=1.0
+    ) -> dict:
         return evaluate(
             network, dataset, control=new_model(config.pretrain, dataset), settings=config.evaluate, probes=probes,
-            views=config.pretrain.views, target_std=1.0, size=8, seed=0, device=CPU,
+            views=config.pretrain.views, target_std=target_std, size=8, seed=0, device=CPU,
         )  # fmt: skip
 
     return run
@@ -201,7 +212,9 @@ def test_collapse_is_measured_on_plain_validation_images(measure, model, digits)
 
 def test_views_that_do_not_differ_are_aligned(model, digits, config):
     still = ViewSettings(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0, jitter=0, grayscale=0, blur=0, solarize=0)
-    collapse = measure_collapse(model, digits, settings=config.evaluate, views=(still, still), size=8, device=CPU)
+    given = {"settings": config.evaluate, "size": 8, "device": CPU}
+    pair = encode_held_out_views(model, digits, views=(still, still), **given)
+    collapse = measure_collapse(model, digits, pair, **given)
     assert collapse["embeddings"]["alignment"] == pytest.approx(0, abs=1e-10)
 
 
@@ -211,6 +224,76 @@ def test_chance_is_the_share_of_the_most_frequent_validation_class(digits):
     assert chance_accuracy(dataclasses.replace(digits, validation=split)) == pytest.approx(0.6)
 
 
+# ---- few images, few classes
+
+
+def keep(split: Split, indexes) -> Split:
+    return Split(images=split.images[indexes], labels=split.labels[indexes])
+
+
+@pytest.mark.parametrize("images", [0, 1])
+def test_too_few_held_out_images_are_refused_before_anything_is_measured(measure, digits, images, monkeypatch):
+    monkeypatch.setattr(evaluation, "encode", lambda *_, **__: pytest.fail("something was encoded"))
+    few = dataclasses.replace(digits, validation=keep(digits.validation, slice(images)))
+    with pytest.raises(InputError) as raised:
+        measure(few)
+    assert str(raised.value) == (
+        f"collapse is measured on at least 2 held-out images, but digits has {images}; raise prepare.validation or add "
+        "images."
+    )
+
+
+def test_pretraining_refuses_too_few_held_out_images_before_its_first_step(config, digits, tmp_path):
+    few = dataclasses.replace(digits, validation=keep(digits.validation, slice(1)))
+    with pytest.raises(InputError, match="at least 2 held-out images, but digits has 1"):
+        pretrain(config.pretrain, few, device=CPU, folder=tmp_path, identity="run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("images", [2, 5])
+def test_a_handful_of_held_out_images_is_measured_and_called_undetermined(measure, digits, images):
+    few = dataclasses.replace(digits, validation=keep(digits.validation, slice(images)))
+    verdict = measure(few, target_std=None)["verdict"]
+    assert verdict["name"] == "undetermined"
+    assert verdict["reason"].startswith(f"Too few held-out images to tell: {images}, and ")
+
+
+def test_images_of_one_class_are_measured_and_labelled_by_geometry_alone(measure, digits):
+    splits = {part: getattr(digits, part) for part in ("train", "validation", "test")}
+    alone = {part: Split(images=one.images, labels=torch.zeros_like(one.labels)) for part, one in splits.items()}
+    results = measure(dataclasses.replace(digits, classes=("digit",), **alone), probes=PROBES, target_std=None)
+    assert {name: measured["top1"] for name, measured in results["test"].items()} == dict.fromkeys(results["test"], 1.0)
+    assert results["verdict"]["name"] != "undetermined" and "k-NN" not in results["verdict"]["reason"]
+
+
+def test_classes_that_validation_lacks_and_a_class_of_one_image_are_measured(measure, digits):
+    present = digits.validation.labels < 4
+    single = torch.cat([torch.nonzero(digits.train.labels != 9)[:, 0], torch.nonzero(digits.train.labels == 9)[:1, 0]])
+    results = measure(
+        dataclasses.replace(
+            digits, validation=keep(digits.validation, present), train=keep(digits.train, single.sort().values)
+        ),
+        probes=PROBES,
+    )
+    json.dumps(results, allow_nan=False)
+    assert results["test"]["linear_cached"]["top1"] > 0.2
+
+
+def test_a_linear_layer_that_diverged_is_never_chosen_and_all_diverged_are_refused(digits):
+    def layer(value):
+        return LinearClassifier(
+            weight=torch.full((10, 3), value), bias=torch.zeros(10), shift=torch.zeros(3), scale=torch.ones(())
+        )
+
+    features, labels = torch.ones(4, 3), torch.zeros(4, dtype=torch.int64)
+    assert best_on_validation({1.0: layer(0.1), 100.0: layer(math.nan)}, features, labels) == 1.0
+    with pytest.raises(InputError) as raised:
+        best_on_validation({1.0: layer(math.inf), 100.0: layer(math.nan)}, features, labels)
+    assert str(raised.value) == (
+        "the linear evaluation diverged at every rate of evaluate.linear.lr, [1.0, 100.0]; list a lower one."
+    )
+
+
 # ---- settings
 
 
@@ -218,21 +301,36 @@ def test_chance_is_the_share_of_the_most_frequent_validation_class(digits):
     ("change", "sentence"),
     [
         ({"batch_size": 0}, "evaluate.batch_size must be at least 1, but got 0."),
-        ({"knn": ()}, "evaluate.knn must list neighbour counts of at least 1, but got []."),
-        ({"knn": (20, 0)}, "evaluate.knn must list neighbour counts of at least 1, but got [20, 0]."),
-        ({"knn_temperature": 0.0}, "evaluate.knn_temperature must be positive, but got 0.0."),
-        ({"knn_temperature": float("nan")}, "evaluate.knn_temperature must be positive, but got nan."),
+        ({"knn": ()}, "evaluate.knn must list different neighbour counts of at least 1, but got []."),
+        ({"knn": (20, 0)}, "evaluate.knn must list different neighbour counts of at least 1, but got [20, 0]."),
+        ({"knn": (20, 20)}, "evaluate.knn must list different neighbour counts of at least 1, but got [20, 20]."),
+        *(
+            (
+                {"knn_temperature": temperature},
+                f"evaluate.knn_temperature must be from 0.001 to 100, but got {temperature:g}; 0.07 is usual. Below, the "
+                "nearest neighbour alone decides (evaluate.knn [1]); above, all votes are equal.",
+            )
+            for temperature in (-1.0, 0.0, 1e-300, 1e-6, 1e6, float("inf"), float("nan"))
+        ),
         (
             {"linear_cached_weight_decay": (0.1, 0.0)},
-            "evaluate.linear_cached.weight_decay must list positive numbers, but got [0.1, 0.0].",
+            "evaluate.linear_cached.weight_decay must list different numbers from 1e-09 to 100, but got [0.1, 0.0].",
         ),
         (
             {"linear_cached_weight_decay": (float("nan"),)},
-            "evaluate.linear_cached.weight_decay must list positive numbers, but got [nan].",
+            "evaluate.linear_cached.weight_decay must list different numbers from 1e-09 to 100, but got [nan].",
+        ),
+        *(
+            (
+                {"linear_cached_weight_decay": strengths},
+                f"evaluate.linear_cached.weight_decay must list different numbers from 1e-09 to 100, but got "
+                f"{list(strengths)}.",
+            )
+            for strengths in ((0.1, 0.1), (1e-300,), (1e300,))
         ),
         (
             {"linear_cached_weight_decay": ()},
-            "evaluate.linear_cached.weight_decay must list positive numbers, but got [].",
+            "evaluate.linear_cached.weight_decay must list different numbers from 1e-09 to 100, but got [].",
         ),
     ],
 )

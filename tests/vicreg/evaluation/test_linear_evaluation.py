@@ -16,6 +16,7 @@ from vicreg.evaluation.linear_probe import LinearClassifier
 from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.features import encode
 from vicreg.models.joint_embedding import JointEmbedding, build_model
+from vicreg.views.pipeline import crop_and_flip
 
 CPU = torch.device("cpu")
 
@@ -199,11 +200,15 @@ def test_decay_shrinks_the_layer(model, toy):
     [
         ({"epochs": 0}, "evaluate.linear.epochs must be at least 1, but got 0."),
         ({"batch_size": 0}, "evaluate.linear.batch_size must be at least 1, but got 0."),
-        ({"lr": (-0.1,)}, "evaluate.linear.lr must list finite numbers of at least 0, but got [-0.1]."),
-        ({"lr": (0.1, float("inf"))}, "evaluate.linear.lr must list finite numbers of at least 0, but got [0.1, inf]."),
-        ({"lr": ()}, "evaluate.linear.lr must list finite numbers of at least 0, but got []."),
-        ({"momentum": float("nan")}, "evaluate.linear.momentum must be at least 0, but got nan."),
-        ({"weight_decay": -1.0}, "evaluate.linear.weight_decay must be at least 0, but got -1.0."),
+        ({"lr": (-0.1,)}, "evaluate.linear.lr must list different numbers from 0 to 10000, but got [-0.1]."),
+        ({"lr": (0.1, float("inf"))}, "evaluate.linear.lr must list different numbers from 0 to 10000, but got [0.1, inf]."),
+        ({"lr": ()}, "evaluate.linear.lr must list different numbers from 0 to 10000, but got []."),
+        ({"lr": (0.1, 0.1)}, "evaluate.linear.lr must list different numbers from 0 to 10000, but got [0.1, 0.1]."),
+        ({"lr": (1e300,)}, "evaluate.linear.lr must list different numbers from 0 to 10000, but got [1e+300]."),
+        ({"momentum": 1.0}, "evaluate.linear.momentum must be at least 0 and below 1, but got 1.0."),
+        ({"weight_decay": 1e6}, "evaluate.linear.weight_decay must be from 0 to 1, but got 1000000.0."),
+        ({"momentum": float("nan")}, "evaluate.linear.momentum must be at least 0 and below 1, but got nan."),
+        ({"weight_decay": -1.0}, "evaluate.linear.weight_decay must be from 0 to 1, but got -1.0."),
         ({"flip": 1.5}, "flip must be a number between 0 and 1, but got 1.5."),
         ({"crop_scale": (0.2,)}, "crop_scale must be a range"),
         ({"crop_scale": (0.0, 1.0)}, "crop_scale must be a range"),
@@ -213,3 +218,19 @@ def test_impossible_settings_raise_before_anything_is_trained(change, sentence):
     with pytest.raises(InputError) as raised:
         settings(**change)
     assert str(raised.value).startswith(sentence)
+
+
+# ---- images at once
+
+
+def test_draws_and_views_do_not_depend_on_how_many_images_are_taken_at_once(toy):
+    def views(at_once: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(5)
+        return torch.cat([
+            crop_and_flip(
+                images, crop_scale=(0.5, 1.0), flip=0.5, size=8, mean=toy.mean, std=toy.std, generator=generator
+            )
+            for images in toy.train.images.split(at_once)
+        ])  # fmt: skip
+
+    assert all(torch.equal(views(at_once), views(90)) for at_once in (1, 7, 16, 40))

@@ -12,7 +12,7 @@ from vicreg.metrics.knn import knn_scores
 
 
 def naive_knn(features, labels, queries, *, k, temperature):
-    """One query and one neighbour at a time, in float64, votes as exp(cosine / T)."""
+    """One query and one neighbour at a time, in float64, votes as shares of exp(cosine / T)."""
     scores = []
     for query in queries.double():
         cosines = [(query @ one / query.norm() / one.norm()).item() for one in features.double()]
@@ -20,7 +20,7 @@ def naive_knn(features, labels, queries, *, k, temperature):
         votes = [0.0] * CLASSES
         for index in nearest:
             votes[labels[index]] += math.exp(cosines[index] / temperature)
-        scores.append(votes)
+        scores.append([vote / sum(votes) for vote in votes])
     return torch.tensor(scores, dtype=torch.float64)
 
 
@@ -29,8 +29,8 @@ def naive_knn(features, labels, queries, *, k, temperature):
 def test_scores_are_those_of_a_naive_implementation(k, temperature):
     (features, labels), (queries, _) = clusters(80, spread=2.0), clusters(30, seed=1, spread=2.0)
     scores = knn_scores(features, labels, queries, classes=CLASSES, k=k, temperature=temperature)
-    expected = naive_knn(features, labels, queries, k=k, temperature=temperature) * math.exp(-1 / temperature)
-    torch.testing.assert_close(scores.double(), expected, rtol=1e-4, atol=1e-9)
+    expected = naive_knn(features, labels, queries, k=k, temperature=temperature)
+    torch.testing.assert_close(scores.double(), expected, rtol=1e-4, atol=1e-6)
     assert torch.equal(scores.argmax(dim=1), expected.argmax(dim=1))
 
 
@@ -63,14 +63,37 @@ def test_knn_does_not_see_the_features_scale(scale):
     torch.testing.assert_close(scaled, expected, rtol=1e-4, atol=1e-9)
 
 
-def test_a_far_neighbour_votes_without_overflow_or_underflow_to_nothing():
+@pytest.mark.parametrize("temperature", [5e-324, 1e-60, 1e-6, 0.001, 0.07, 100.0, 1e6, 1e300])
+def test_the_only_neighbour_has_the_whole_vote_however_far_it_is_and_at_any_temperature(temperature):
     scores = knn_scores(
-        torch.tensor([[-1.0, 0.0]]), torch.tensor([2]), torch.tensor([[1.0, 0.0]]), classes=3, k=1, temperature=0.07
+        torch.tensor([[-1.0, 0.0]]), torch.tensor([2]), torch.tensor([[1.0, 0.0]]), classes=3, k=1, temperature=temperature
     )
-    assert scores[0, 2] == pytest.approx(math.exp(-2 / 0.07), rel=1e-4) and scores[0, :2].sum() == 0
+    assert scores.tolist() == [[0.0, 0.0, 1.0]]
 
 
-@pytest.mark.parametrize(("k", "temperature"), [(0, 0.07), (20, 0.0), (20, -1.0)])
+def test_a_small_temperature_leaves_the_vote_to_the_nearest_and_a_large_one_counts_neighbours():
+    (features, labels), (queries, _) = clusters(300, spread=3.0), clusters(200, seed=1, spread=3.0)
+    nearest, cold, warm = (
+        knn_scores(features, labels, queries, classes=CLASSES, k=k, temperature=temperature)
+        for k, temperature in ((1, 0.07), (20, 1e-9), (20, 1e9))
+    )
+    torch.testing.assert_close(cold, nearest, rtol=0, atol=1e-6)
+    counts = 20 * warm
+    torch.testing.assert_close(counts, counts.round(), rtol=0, atol=1e-4)
+    assert torch.equal(counts.round().sum(dim=1), torch.full((200,), 20.0))
+
+
+def test_scores_do_not_depend_on_how_many_one_hot_labels_are_held_at_a_time():
+    """64 classes and 2,000 neighbours are more than a block of 1,024 queries may hold at once."""
+    (features, _), (queries, _) = clusters(2000), clusters(300, seed=1)
+    labels = torch.arange(2000) % 64
+    whole = knn_scores(features, labels, queries, classes=64, k=2000, temperature=0.5)
+    some = knn_scores(features, labels, queries[250:], classes=64, k=2000, temperature=0.5)
+    torch.testing.assert_close(whole[250:], some)
+    torch.testing.assert_close(whole.sum(dim=1), torch.ones(300))
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(0, 0.07), (20, 0.0), (20, -1.0), (20, math.inf), (20, math.nan)])
 def test_impossible_neighbours_and_temperatures_raise(k, temperature):
     features, labels = clusters(8)
     with pytest.raises(InputError, match=f"but got {k} and {temperature}"):

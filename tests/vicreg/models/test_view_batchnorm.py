@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.vicreg.operations import Operations
 from vicreg.models.joint_embedding import VIEW_PASSES, JointEmbedding, build_model
-from vicreg.models.view_batchnorm import ViewBatchNorm1d, ViewBatchNorm2d, normalised_per_view
+from vicreg.models.view_batchnorm import ViewBatchNorm1d, ViewBatchNorm2d, counted_at_once, normalised_per_view
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -63,6 +64,36 @@ def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
     for name, expected in theirs.items():
         # A bias before BatchNorm has a gradient of 0 but for rounding, hence the 1.
         assert (ours[name] - expected).abs().max() <= 1e-12 * max(1.0, expected.abs().max().item()), name
+
+
+# ---- the counters of batches
+
+
+@pytest.mark.parametrize(("passes", "count"), [("separate", 2), ("together", 2), ("joint", 1)])
+def test_all_counters_are_raised_in_one_operation(model, passes, count):
+    with Operations() as seen:
+        model.train().embed_views(*(view.double() for view in views()), passes=passes)
+    assert [int(layer.num_batches_tracked) for layer in norms(model)] == [count] * len(norms(model))
+    residuals = 8 * (2 if passes == "separate" else 1)
+    assert seen.count("_foreach_add_") == 1 and seen.count("add_") == residuals
+
+
+def test_outside_of_a_batch_of_views_every_layer_counts_its_own_passes(model):
+    model.train()(views()[0])
+    assert [int(layer.num_batches_tracked) for layer in norms(model)] == [1] * len(norms(model))
+    model.eval()(views()[0])
+    model.eval().embed_views(*views(), passes="separate")
+    assert [int(layer.num_batches_tracked) for layer in norms(model)] == [1] * len(norms(model))
+
+
+def test_layers_that_saw_different_numbers_of_batches_count_them_even_when_a_pass_fails(model):
+    model.train()
+    with pytest.raises(RuntimeError), counted_at_once(model):
+        model(views()[0])
+        model.expander(torch.ones(2, 7).double())
+    model.backbone(views()[0])
+    assert [int(layer.num_batches_tracked) for layer in norms(model.backbone)] == [2] * len(norms(model.backbone))
+    assert [int(layer.num_batches_tracked) for layer in norms(model.expander)] == [1] * len(norms(model.expander))
 
 
 # ---- the model's passes

@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 
+from tests.vicreg.operations import READS_A_VALUE, Operations
 from vicreg.errors import InputError
-from vicreg.optim.lars import LARS
+from vicreg.optim.lars import LARS, step_at_once
 
 SHAPES = [(4, 3), (3,), (2, 3, 2, 2), (1,), (3, 5), (5, 2), ()]
 ZERO_PARAMETER, ZERO_GRADIENT = 4, 5  # of SHAPES: one parameter starts at zero, one never has a gradient but zeros
@@ -113,6 +114,14 @@ def test_zero_parameters_and_zero_gradients_stay_finite_and_take_the_plain_step(
     assert torch.equal(still.detach(), torch.ones(2, 2))
 
 
+@pytest.mark.parametrize("eta", [1e-3, 1e38])
+def test_a_ratio_that_float32_cannot_hold_is_infinite(eta):
+    parameter = torch.nn.Parameter(torch.full((2, 2), 3.0))
+    parameter.grad = torch.full((2, 2), 1e-10)
+    LARS([parameter], lr=1.0, eta=eta).step()
+    assert bool(parameter.isfinite().all()) == (eta < 1), "the run has diverged, and says so"
+
+
 def test_a_learning_rate_in_a_tensor_gives_the_same_bits_as_a_number():
     by_number, by_tensor = ([torch.nn.Parameter(p.detach().float()) for p in parameters()] for _ in range(2))
     rate = torch.tensor(0.0)
@@ -150,6 +159,46 @@ def test_training_goes_on_from_a_saved_state_bit_for_bit():
     train(optimizer, params, steps=range(3, 6))
     train(resumed, others, steps=range(3, 6))
     assert all(torch.equal(a, b) for a, b in zip(params, others, strict=True))
+
+
+@pytest.mark.parametrize("number", [True, False], ids=["number", "tensor"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("eta", [None, 0.02])
+def test_the_step_at_once_that_gpus_take_is_the_step_tensor_by_tensor(weight_decay, eta, number):
+    ours, theirs = parameters(), parameters()
+    optimizer = LARS(
+        theirs, lr=0.0, momentum=0.9, weight_decay=weight_decay, eta=eta or 1.0, decay_bias_and_norm=True,
+        adapt_bias_and_norm=True,
+    )  # fmt: skip
+    if eta is None:
+        optimizer = torch.optim.SGD(theirs, lr=0.0, momentum=0.9, weight_decay=weight_decay)
+    momenta = [torch.zeros_like(parameter) for parameter in ours]
+    rates = [0.5, 1.0, 0.3]
+    train(optimizer, theirs, steps=range(3), rates=rates)
+    for step, rate in enumerate(rates):
+        given = gradients(step)
+        for parameter, gradient in zip(ours, given, strict=True):
+            parameter.grad = gradient.clone()
+        lr = rate if number else torch.tensor(rate, dtype=torch.float64)
+        with torch.no_grad():
+            step_at_once(ours, momenta, lr=lr, momentum=0.9, weight_decay=weight_decay, eta=eta)
+        assert all(torch.equal(parameter.grad, one) for parameter, one in zip(ours, given, strict=True))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
+
+
+def test_a_step_at_once_calls_few_operations_whatever_the_number_of_tensors():
+    counts = []
+    for number in (3, 30):
+        params = [torch.nn.Parameter(torch.ones(2, 2)) for _ in range(number)]
+        for parameter in params:
+            parameter.grad = torch.ones(2, 2)
+        momenta = [torch.zeros(2, 2) for _ in params]
+        with torch.no_grad(), Operations() as seen:
+            step_at_once(params, momenta, lr=torch.tensor(0.1), momentum=0.9, weight_decay=0.1, eta=0.001)
+        counts.append(len(seen.names))
+        assert seen.count(READS_A_VALUE) == 0
+    assert counts[0] == counts[1] < 25
 
 
 def test_a_closure_is_evaluated_with_gradients_and_its_loss_returned():

@@ -11,12 +11,61 @@ from tests.vicreg.training.runs import IDENTITY
 from tests.vicreg.training.saved import OPTIMIZERS, history, network, same, save, train
 from vicreg.errors import InputError
 from vicreg.training.checkpoint import (
+    CheckpointInterval,
     latest_checkpoint,
     load_checkpoint,
     load_weights,
     restore_optimizer,
     save_weights,
 )
+
+# ---- when one is saved
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def saved(*, every: int, share: float, last: int, epoch: float, save: float) -> tuple[list[int], float]:
+    """The epochs that get a checkpoint, and the share of the run's time that these take."""
+    clock, epochs = Clock(), []
+    interval = CheckpointInterval(every=every, share=share, last=last, clock=clock)
+    for number in range(1, last + 1):
+        clock.now += epoch
+        if interval.due(number):
+            with interval.saving():
+                clock.now += save
+            epochs.append(number)
+    return epochs, len(epochs) * save / (clock.now - 1000)
+
+
+def test_after_a_save_of_one_second_the_next_waits_for_49_seconds_of_training():
+    assert saved(every=1, share=0.02, last=100, epoch=1, save=1)[0] == [1, 50, 99, 100]
+    assert saved(every=1, share=0.1, last=30, epoch=1, save=1)[0] == [1, 10, 19, 28, 30]
+
+
+@pytest.mark.parametrize(("epoch", "save"), [(0.9, 1.0), (0.05, 0.02), (60.0, 1.0), (600.0, 30.0)])
+def test_a_long_runs_checkpoints_take_no_more_than_their_share_of_its_time(epoch, save):
+    epochs, share = saved(every=1, share=0.02, last=10_000, epoch=epoch, save=save)
+    assert share < 0.021 and (epochs[0], epochs[-1]) == (1, 10_000)
+    assert len(epochs) > 50
+
+
+def test_a_save_that_costs_less_than_its_share_follows_every_epoch_and_a_share_of_1_sets_no_limit():
+    assert saved(every=1, share=0.02, last=5, epoch=50, save=1)[0] == [1, 2, 3, 4, 5]
+    assert saved(every=1, share=1, last=5, epoch=0.001, save=100)[0] == [1, 2, 3, 4, 5]
+
+
+def test_epochs_between_checkpoints_are_at_least_those_that_are_asked_for():
+    assert saved(every=3, share=1, last=10, epoch=1, save=1)[0] == [3, 6, 9, 10]
+    assert saved(every=3, share=0.1, last=20, epoch=1, save=1)[0] == [3, 12, 20]  # 9 seconds later is epoch 12
+
 
 # ---- what comes back
 

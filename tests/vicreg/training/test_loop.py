@@ -1,17 +1,19 @@
 """The training loop: it repeats itself to the bit, it can be stopped, and it says when it diverges."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
 
+from tests.vicreg.operations import READS_A_VALUE, Operations
 from tests.vicreg.training.runs import IDENTITY, Stopped, same_weights, stop_after, timeless
 from vicreg.data.dataset import Split
 from vicreg.errors import InputError
 from vicreg.training import batches as feed
 from vicreg.training import loop
 from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint
-from vicreg.training.loop import Diverged, Pretrained, pretrain
+from vicreg.training.loop import Diverged, Pretrained, all_finite, pretrain, rank_is_due, watch
 from vicreg.training.setup import new_model
 
 OPTIMIZERS = {"lars": 1.0, "sgd": 0.1, "adamw": 0.05}  # name -> a base learning rate it trains well with
@@ -83,6 +85,18 @@ def test_epochs_since_the_last_checkpoint_are_trained_again(settings, train, tmp
         checkpoint = latest_checkpoint(folder)
         assert (checkpoint and load_checkpoint(checkpoint, identity=IDENTITY).epoch) == left
         assert same_weights(whole, train(given, folder=folder))
+
+
+def test_a_run_with_few_checkpoints_ends_with_the_bits_of_one_with_many(settings, train, tmp_path):
+    many, few = settings(epochs=4), settings(epochs=4, checkpoint_share=1e-6)
+    assert same_weights(train(many), train(few))
+    with pytest.raises(Stopped):
+        train(few, folder=tmp_path / "run", on_epoch=stop_after(3))
+    kept = load_checkpoint(latest_checkpoint(tmp_path / "run"), identity=IDENTITY)
+    assert kept.epoch == 1  # later ones would have come too soon
+    resumed = train(few, folder=tmp_path / "run")
+    assert same_weights(train(many), resumed) and len(resumed.history) == 4
+    assert load_checkpoint(latest_checkpoint(tmp_path / "run"), identity=IDENTITY).epoch == 4
 
 
 def test_a_finished_run_is_read_and_not_trained_again(settings, train, tmp_path):
@@ -172,6 +186,52 @@ def test_an_epoch_sees_each_image_once_in_an_order_and_with_views_of_its_own(
     assert epochs[0] != epochs[1]
     # a stream a view and an epoch
     assert len(set(streams)) == 4 and streams == streams[:2] * half + streams[-2:] * half
+
+
+def test_whether_a_network_is_finite_is_asked_once():
+    tensors = [torch.full((3,), 3e38), torch.rand(2, 2), torch.tensor(7), torch.empty(0), torch.rand(2).double()]
+    with Operations() as seen:
+        assert all_finite(tensors)  # a sum of squares would overflow
+    assert seen.count(READS_A_VALUE) == 1
+    assert all_finite([torch.tensor(7)])
+    for bad in (math.nan, math.inf, -math.inf):
+        for place in range(3):
+            broken = torch.rand(3)
+            broken[place] = bad
+            assert not all_finite([*tensors, broken, torch.rand(5)])
+
+
+def test_a_cpu_logs_ranks_after_every_epoch_and_a_gpu_about_ten_times_in_a_run():
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+
+    def due(epochs, device):
+        return [epoch + 1 for epoch in range(epochs) if rank_is_due(epoch, epochs=epochs, device=device)]
+
+    for epochs in (1, 20, 100, 1000):
+        assert due(epochs, cpu) == list(range(1, epochs + 1))
+        assert len(due(epochs, gpu)) == min(epochs, 10) and due(epochs, gpu)[-1] == epochs
+    assert due(100, gpu) == list(range(10, 101, 10)) and due(7, gpu) == list(range(1, 8)) and due(25, gpu)[-2:] == [24, 25]
+
+
+def test_an_epoch_without_a_rank_logs_all_other_metrics(settings, digits, monkeypatch):
+    model, given = new_model(settings(), digits), settings()
+    whole = watch(given, digits, model, digits.validation.images, epoch=0)
+    monkeypatch.setattr(loop, "rank_is_due", lambda *_, **__: False)
+    without = watch(given, digits, model, digits.validation.images, epoch=0)
+    for space, metrics in whole.items():
+        assert "rankme" in metrics and without[space] == {key: value for key, value in metrics.items() if key != "rankme"}
+
+
+def test_an_epoch_of_any_network_waits_for_the_device_a_fixed_number_of_times(settings, digits):
+    # On a CPU the optimiser reads its norms, and views their scales, as plain numbers; neither does on a GPU.
+    found = []
+    for changes in ({}, {"backbone": "resnet34"}, {"expander": [8, 8, 8, 8, 8]}):
+        given = settings(**changes)
+        model = new_model(given, digits)
+        with Operations() as seen:
+            watch(given, digits, model, digits.validation.images, epoch=0)
+        found.append(seen.count(READS_A_VALUE))
+    assert len(set(found)) == 1 and found[0] < 50
 
 
 @pytest.mark.parametrize("batch_size", [32, 160])  # five steps an epoch, or one, after which no loss is seen

@@ -28,6 +28,14 @@ def settings(tiny_config) -> PretrainSettings:
         ({"view_passes": "both"}, "pretrain.view_passes must be one of separate, together, joint, but got 'both'."),
         ({"width": 0}, "pretrain.width must be a finite number of at least 1, but got 0."),
         ({"threads": 0}, "pretrain.threads must be a finite number of at least 1, but got 0."),
+        (
+            {"checkpoint_share": 0},
+            "pretrain.checkpoint_share must be above 0 and at most 1, but got 0; 0.02 is 2 % of a run's time.",
+        ),
+        (
+            {"checkpoint_share": 2.0},
+            "pretrain.checkpoint_share must be above 0 and at most 1, but got 2.0; 0.02 is 2 % of a run's time.",
+        ),
         ({"checkpoint_every": 0}, "pretrain.checkpoint_every must be a finite number of at least 1, but got 0."),
         ({"expander": (8, 0)}, "every size in pretrain.expander must be a finite number of at least 1, but got 0."),
         ({"seed": -1}, "pretrain.seed must be a finite number of at least 0, but got -1."),
@@ -49,6 +57,22 @@ def settings(tiny_config) -> PretrainSettings:
         (
             {"stop_after": 0},
             "pretrain.stop_after must be between 1 and pretrain.epochs, 4, but got 0; null trains to the schedule's end.",
+        ),
+        (
+            {"epochs": 0, "stop_after": 2},
+            "pretrain.stop_after must be null where pretrain.epochs is 0, but got 2; set it so.",
+        ),
+        *(
+            (
+                {name: 1e300},
+                f"pretrain.{name} must be at most 3.4e38, float32's largest, but got 1e+300; lower it.",
+            )
+            for name in ("base_lr", "start_lr", "end_lr", "weight_decay", "lars_eta")
+        ),
+        (
+            {"base_lr": 3e38, "lr_batch_size": 512},
+            "pretrain.base_lr times the batch size / 256 must be at most 3.4e38, float32's largest, but got 6e+38; "
+            "lower it.",
         ),
         ({"image_size": 1}, "pretrain.image_size must be a finite number of at least 2, but got 1."),
         (

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.vicreg.operations import READS_A_VALUE, Operations
 from tests.vicreg.training.steps import CPU, OPTIMIZERS, apart, pair, take, whole_run
 from vicreg.methods.base import Loss
 from vicreg.methods.vicreg import Coefficients, LossTerms, VICReg, vicreg_loss
@@ -106,6 +107,19 @@ def test_each_step_has_the_learning_rate_of_the_schedule(settings, start, digits
     assert len(rates) == 12 and rates == pytest.approx(expected, rel=1e-6)
     assert rates[0] == pytest.approx(0.001) and rates[-1] == pytest.approx(0.002) and max(rates) == pytest.approx(0.075)
     assert seen == pytest.approx(expected[3::4])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("view_passes", ["separate", "together", "joint"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_step_reads_no_value_and_makes_no_tensor_of_one(settings, start, optimizer, view_passes, precision):
+    # Either would wait for a GPU, and be forbidden while a CUDA graph is captured. LARS reads its norms on a CPU alone;
+    # tests/vicreg/optim has what it does on a GPU.
+    step = start(settings(optimizer=optimizer, view_passes=view_passes, precision=precision))
+    step(*pair(0), learning_rate=0.1)
+    with Operations() as seen:
+        step(*pair(1), learning_rate=0.1, progress=0.5)
+    assert seen.count(READS_A_VALUE) == 0 and seen.count("lift_fresh") == 0 and seen.count("nonzero") == 0
 
 
 # ---- what a step measures

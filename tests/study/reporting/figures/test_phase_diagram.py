@@ -36,3 +36,9 @@ def luminance(colour):
     values = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
     return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear))
+
+
+def test_tiles_of_one_rank_are_drawn():
+    for rank in (1.0, 2.0, 3.0, 500.0):
+        cell = {"x": 1.0, "y": 1.0, "type": "healthy", "rank": rank, "accuracy": 0.5, "tip": ""}
+        assert f">{rank:.3g}</text>" in phase_diagram([cell], colour="rank", axes_names=("x", "y"))

@@ -45,12 +45,17 @@ def describe_file(path: Path) -> str | None:
         return "it is a web page or other XML"
     if start.lstrip().startswith((b"{", b"[")):
         return "it is JSON"
+    try:
+        return _describe_archive(path)
+    except (zipfile.BadZipFile, tarfile.TarError, ValueError, NotImplementedError):  # of a damaged one, by the way it ends
+        return None
+
+
+def _describe_archive(path: Path) -> str | None:
+    """Return what a zip or tar archive holds where it is not torch's, or None, also for any other file."""
     if zipfile.is_zipfile(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-        except (zipfile.BadZipFile, ValueError, NotImplementedError):
-            return None
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
         if names and all(name.endswith(".npy") for name in names):
             return "it holds arrays of NumPy (.npz)"
         if not any(name.endswith("data.pkl") for name in names):

@@ -1,0 +1,111 @@
+"""Unpacks packages or images while the first sections run; a process of its own each."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.call import Call, read_call
+from benchmarks.gpu.queue import IMAGES, PACKAGES
+from benchmarks.gpu.results import read_results
+from vicreg.errors import InputError
+from vicreg.files import to_json, write_atomically
+
+
+def main() -> None:
+    what, call, started = sys.argv[1], read_call(sys.argv[2]), time.monotonic()
+    jobs: dict[str, Callable[[Call], dict[str, Any]]] = {PACKAGES: install_packages, IMAGES: unpack_images}
+    try:
+        said = jobs[what](call)
+    except (InputError, OSError, subprocess.SubprocessError, tarfile.TarError) as error:
+        said = {"error": " ".join(str(error).split())}
+    write_atomically(ready_path(call.work, what), to_json(said | {"seconds": time.monotonic() - started}))
+
+
+def ready_path(work: Path, what: str) -> Path:
+    """Return the file that is there when something has been unpacked, or could not be."""
+    return work / "ready" / f"{what}.json"
+
+
+def packages_path(work: Path) -> Path:
+    """Return the folder of installed packages."""
+    return work / "packages"
+
+
+def install_packages(call: Call) -> dict[str, Any]:
+    """Install the wheels that `make gpu-wheels` has left, without a network; nothing where there are none."""
+    wheels = sorted(call.wheels.glob("*.whl"))
+    if not wheels:
+        return {"installed": [], "note": f"no wheels in {call.wheels}: what is installed must do"}
+    target = packages_path(call.work)
+    command = [
+        sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--upgrade",
+        "--disable-pip-version-check", "--target", str(target), *map(str, wheels),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise InputError(
+            f"pip could not install the wheels: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+        )
+    return {"installed": [wheel.name for wheel in wheels]}
+
+
+def unpack_images(call: Call) -> dict[str, Any]:
+    """Unpack the archive of images once, and make the prepared data set of them that the recipe reads."""
+    from benchmarks.gpu.bench import Bench  # torch is loaded only here: installing does without it, and begins at once
+    from benchmarks.gpu.recipe import data_settings
+    from study.config.load import load_config
+    from study.runs.prepared_data import obtain_dataset
+
+    assert call.images is not None, "nothing is unpacked in the background that was not given"
+    root = images_in(call.images, call.work / "images")
+    config = load_config(profile=call.profile, settings=Bench(call=call).overrides | data_settings(root))
+    dataset, folder = obtain_dataset(config, store=call.work / "store")
+    return {"root": str(root), "digest": dataset.digest, "images": len(dataset.train.images), "prepared": str(folder)}
+
+
+def images_in(given: Path, folder: Path) -> Path:
+    """Return a folder with train/ and test/: the given one, or what the given archive holds, unpacked into `folder`.
+
+    Raises:
+        InputError: where there is neither.
+    """
+    if given.is_dir():
+        return given.absolute()
+    if not given.is_file():
+        raise InputError(f"--images must be a folder or a tar archive with train/ and test/, but {given} is neither.")
+    if not folder.is_dir():
+        temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+        with tarfile.open(given) as packed:
+            packed.extractall(temporary, filter="data")
+        temporary.replace(folder)  # so that a folder that is there is whole
+    inside = sorted(path.parent for path in folder.rglob("train") if path.is_dir())
+    if not inside:
+        raise InputError(f"--images must hold train/ and test/, but {given} has no train/ in it.")
+    return inside[0].absolute()
+
+
+def wait_until_ready(
+    work: Path, what: str, *, seconds: float, sleep: Callable[[float], None] = time.sleep
+) -> dict[str, Any]:
+    """Return what was said of something unpacked, once it is there.
+
+    Raises:
+        InputError: where it could not be unpacked, or not in time.
+    """
+    ends = time.monotonic() + seconds
+    while (said := read_results(ready_path(work, what))) is None:
+        if time.monotonic() > ends:
+            raise InputError(f"the {what} were not unpacked within {seconds:.0f} s.")
+        sleep(0.2)
+    if "error" in said:
+        raise InputError(f"the {what} could not be unpacked: {said['error']}")
+    return said
+
+
+if __name__ == "__main__":
+    main()

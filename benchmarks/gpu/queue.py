@@ -1,0 +1,42 @@
+"""The sections of the GPU script in their order, with the seconds that each may take."""
+
+from dataclasses import dataclass
+
+PACKAGES, IMAGES = "packages", "images"  # what is unpacked in the background, and waited for by name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of the script, done in a process of its own.
+
+    `limit` is in seconds, its start included; None is all that is left. It does not begin with less than `least` left.
+    `needs` names what must have been unpacked.
+    """
+
+    name: str
+    says: str
+    limit: float | None
+    least: float
+    needs: tuple[str, ...] = ()
+    default: bool = True
+
+
+# A call of 590 s holds the first four: 30 s, 25 s and 30 s are meant for the first three, and about as much again is allowed.
+SECTIONS = {
+    one.name: one
+    for one in (
+        Section(name="tests", says="the tests that need a GPU", limit=60, least=20, needs=(PACKAGES,)),
+        Section(name="agreement", says="the device against the CPU, shortcuts against what they stand for", limit=60, least=20),
+        Section(name="steps", says="images a second of six kinds of step", limit=75, least=20),
+        Section(
+            name="recipe-0", says="the source paper's recipe, seed 0, with its linear evaluation", limit=None, least=60,
+            needs=(PACKAGES, IMAGES),
+        ),
+        Section(name="packing", says="1, 2 and 4 runs side by side", limit=180, least=60, needs=(PACKAGES,)),
+        Section(
+            name="recipe-1", says="the recipe, seed 1", limit=None, least=60, needs=(PACKAGES, IMAGES)
+        ),
+        Section(name="ceilings", says="what products and copies reach on the device", limit=30, least=10, default=False),
+        Section(name="parts", says="milliseconds of each part of a step", limit=60, least=20, default=False),
+    )
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""A CUDA runtime without a GPU, against which the code for GPUs is walked through."""

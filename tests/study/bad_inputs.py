@@ -159,7 +159,7 @@ def spoil_images(root: Path, chance: random.Random) -> tuple[str, bool]:
         "no class": (lambda: bare(root / part), True),
         "no folder of a part": (lambda: shutil.rmtree(root / part), True),
         "no folder at all": (lambda: shutil.rmtree(root), True),
-        "a file in place of the folder": (lambda: (shutil.rmtree(root), root.write_text("")), True),
+        "a file in place of the folder": (lambda: (shutil.rmtree(root), root.write_text("", encoding="utf-8")), True),
         "one class": (lambda: (shutil.rmtree(root / "train" / "dog"), shutil.rmtree(root / "test" / "dog")), False),
         "a class in one part alone": (lambda: shutil.rmtree(other), True),
         "a link to nothing": (lambda: (folder / "9.png").symlink_to("nowhere.png"), False),
@@ -355,8 +355,8 @@ def spoil_bytes(path: Path, chance: random.Random) -> str:
         "random bytes": lambda: path.write_bytes(chance.randbytes(200)),
         "deleted": path.unlink,
         "a folder in its place": lambda: (path.unlink(), path.mkdir()),
-        "a list in its place": lambda: path.write_text("[]"),
-        "null in its place": lambda: path.write_text("null"),
+        "a list in its place": lambda: path.write_text("[]", encoding="utf-8"),
+        "null in its place": lambda: path.write_text("null", encoding="utf-8"),
         "zeros": lambda: path.write_bytes(b"\0" * len(content)),
     }
     what = chance.choice(list(ways))

@@ -109,6 +109,15 @@ def test_an_arm_that_diverged_is_not_said_to_have_collapsed(summary_of):
     assert summary_of(results)["answer"].endswith("Of 3 arms 1 collapsed (1 complete), 1 diverged.")
 
 
+def test_an_arm_of_which_too_few_images_can_tell_is_neither_collapsed_nor_said_not_to_be(summary_of):
+    few = {**by_seed("base", [0.5] * 3, verdict="undetermined"), **by_seed("other", [0.5] * 3, verdict="complete")}
+    results = {**few, **by_seed("third", [0.5] * 3)}
+    expected = ". Of 3 arms 1 collapsed (1 complete), 1 has too few held-out images to tell."
+    assert summary_of(results)["answer"].endswith(expected)
+    results |= by_seed("other", [0.5] * 3, verdict="undetermined") | by_seed("third", [0.5] * 3, verdict="undetermined")
+    assert summary_of(results)["answer"].endswith(". Of 3 arms 3 have too few held-out images to tell.")
+
+
 def test_a_searchs_answer_counts_collapsed_settings_and_what_pruning_saved(plans):
     plan = plans.search([{"pretrain.nu": 0.5}, {"pretrain.nu": 4}])
     pruned = unfinished("pruned", history=[log_record(1)])

@@ -61,11 +61,12 @@ def finished_files(store: Path) -> dict[Path, str]:
 
 
 @pytest.mark.parametrize("number", range(COUNT), ids=lambda number: f"{number}-{door(number)}")
-def test_a_bad_input_is_refused_in_a_sentence_or_named_and_nothing_is_lost(number, copied, command):
+def test_a_bad_input_is_refused_in_a_sentence_or_named_and_nothing_is_lost(number, copied, command, caplog):
     before = finished_files(copied.folder / "store")
     results = copied.results("tiny")
     attempt = draw(number, copied)
     status, output, errors = command(attempt.main, *attempt.argv)
+    errors += caplog.text
     said = f"{attempt.what}: status {status}\n{output[-600:]}\n{errors[-3000:]}"
     assert status in (0, 1, 2), said
     assert not CODE.search(output + errors), said

@@ -109,7 +109,7 @@ def _read(path: Path) -> Any:
         known = describe_file(path)
         if known is None and (what := _code_needed(path, str(error))) is not None:
             raise _needs_code(path, what) from error
-        cause = known or type(error).__name__  # torch's messages have several lines, and advise to read without safety
+        cause = known or "torch cannot read it"  # its messages have several lines, and advise to read without safety
     raise InputError(f"{path} is damaged, truncated or not a file of tensors ({cause}); fetch or export it again.")
 
 

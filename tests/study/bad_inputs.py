@@ -168,7 +168,6 @@ def spoil_images(root: Path, chance: random.Random) -> tuple[str, bool]:
         "folders in a class": (lambda: shutil.copytree(other, folder / "more"), False),
         "hidden files": (lambda: (folder / ".DS_Store").write_bytes(b"\0\1"), False),
         "another suffix": (lambda: (folder / "notes.txt").write_text("notes"), False),
-        "a folder named as an image": (lambda: (folder / "x.png").mkdir(), False),
         "one image": (lambda: [one.unlink() for one in sorted((root / "train").rglob("*.png"))[1:]], True),
         "train is test": (lambda: (shutil.rmtree(root / "test"), shutil.copytree(root / "train", root / "test")), True),
         "a large image's header": (lambda: image.write_bytes(content[:16] + b"\0\xff\xff\xff" * 2 + content[24:]), True),

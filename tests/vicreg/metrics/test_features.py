@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vicreg.data.dataset import Dataset, Split
-from vicreg.metrics.features import HELD_OUT_IMAGES, encode, encode_views, held_out
+from vicreg.metrics.features import HELD_OUT_IMAGES, encode, encode_views, encoded_at_once, held_out
 from vicreg.models.joint_embedding import JointEmbedding, build_model
 from vicreg.views.pipeline import plain_view
 
@@ -47,6 +47,13 @@ def test_features_are_those_of_the_plain_views_in_eval_mode(model):
 def test_the_batch_size_changes_nothing_but_rounding(model, batch_size):
     for one, other in zip(run(model, images(20)), run(model, images(20), batch_size=batch_size), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_gpu_encodes_as_many_images_at_once_as_fit_and_a_cpu_512():
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert encoded_at_once(gpu, channels=3, size=32) == 8192 and encoded_at_once(cpu, channels=3, size=32) == 512
+    assert encoded_at_once(gpu, channels=3, size=224) * 3 * 224**2 * 4 <= 8192 * 3 * 32**2 * 4
+    assert encoded_at_once(gpu, channels=3, size=10_000) == 1
 
 
 def test_images_are_resized_to_the_size_that_was_trained_on(model):

@@ -13,7 +13,7 @@ from vicreg.errors import InputError
 from vicreg.randomness import make_generator
 from vicreg.training import batches as feed
 from vicreg.training.batches import BYTES_AT_ONCE, drawn_ahead, epoch_of_views, images_at_once
-from vicreg.training.memory import place
+from vicreg.training.memory import images_of, place
 from vicreg.training.settings import PretrainSettings
 from vicreg.views.parameters import draw_parameters
 from vicreg.views.pipeline import apply_view, make_two_views
@@ -271,6 +271,15 @@ def test_a_step_is_fed_before_the_next_ones_views_are_made(settings, dataset, ma
 def test_on_a_cpu_images_stay_where_they_are(dataset):
     images = dataset.train.images
     assert place(images, CPU) is images
+
+
+def test_images_that_stay_on_the_host_are_gathered_there_before_they_are_sent(dataset):
+    images, indices = dataset.train.images, torch.tensor([7, 0, 79])
+    assert torch.equal(images_of(images, indices, indices), images[indices])  # both here
+    sent = images_of(images, indices, indices.to("meta"))  # indices of the host serve images of the host
+    assert sent.is_meta and sent.shape == (3, *images.shape[1:]) and sent.dtype == torch.uint8
+    there = images_of(images.to("meta"), indices, indices.to("meta"))
+    assert there.is_meta and there.shape == sent.shape
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -12,7 +12,7 @@ import typing
 from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
-from vicreg.errors import InputError, kind_of
+from vicreg.errors import InputError, cause_of, kind_of
 
 Record = TypeVar("Record")
 
@@ -59,7 +59,7 @@ def parse_json(content: bytes, *, where: str, remedy: str = "run the study again
         if b"\\ud" in content.lower():  # half of a surrogate pair can be read, but never written
             json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} must be JSON, but it is malformed ({error}); {remedy}.") from None
+        raise InputError(f"{where} must be JSON, but it is malformed ({cause_of(error)}); {remedy}.") from None
     return values
 
 

@@ -73,7 +73,7 @@ def test_metrics_without_a_rank_are_judged_by_the_others():
     for features, type_ in ((torch.ones(150, 64).double(), "complete"), (HEALTHY, "healthy")):
         judged = diagnose_collapse(
             embeddings=collapse_trace(features, rank=False), representations=collapse_trace(HEALTHY, rank=False),
-            knn_accuracy=0.9, chance=0.1,
+            knn_accuracy=0.9, chance=0.1, images=150, dimensions=(64, 64),
         )  # fmt: skip
         assert judged.name == type_ and "RankMe" not in judged.reason
 

@@ -1,6 +1,7 @@
 # `make repro`: the default study, from nothing to its report.   `make studies`: the other studies that two cores do.
 # `make keep`: what came out, taken into reports/measured, which is all that git keeps of results.
 # `make test`: the tests; `make quick`: those that take under two seconds.   `make lint`: style and types.
+# `make gpu-wheels`: packages for a rented machine with a GPU and no network, into build/gpu-wheels (benchmarks/README.md).
 # Each installs what it needs into .venv first; a second call installs nothing.
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Studies of the default profile beside the one of params.yaml: 83 runs.
 STUDIES := convention coefficient-grid coefficient-search
 
-.PHONY: repro studies keep test quick lint clean
+.PHONY: repro studies keep test quick lint gpu-wheels clean
 
 repro: $(VENV)/.installed
 	dvc repro
@@ -50,6 +51,12 @@ $(VENV)/.installed: requirements.txt
 $(VENV)/.installed-tests: requirements-test.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-test.txt
 	touch $@
+
+# For CPython 3.12 on Linux, whatever runs here.
+gpu-wheels:
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+	  --python-version 3.12 --implementation cp --abi cp312 --abi none --platform manylinux2014_x86_64 \
+	  --dest build/gpu-wheels --requirement benchmarks/gpu/wheels.txt
 
 clean:
 	rm -rf $(VENV) store models data/prepared results .pytest_cache .mypy_cache .ruff_cache

@@ -81,3 +81,11 @@ def tiny_config() -> Callable[..., Config]:
         return base.with_settings(settings or {})
 
     return build
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is skipped without a GPU as `gpu`, so that a machine with one can be asked for these tests alone."""
+    for item in items:
+        if any("needs a GPU" in str(mark.kwargs.get("reason")) for mark in item.iter_markers("skipif")):
+            item.add_marker(pytest.mark.gpu)

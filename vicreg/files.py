@@ -17,14 +17,15 @@ def user_path(text: str | Path, *, of: str) -> Path:
     """Return a path that a person wrote, with `~` and `~name` replaced by the home folder; `of` says what it is.
 
     Raises:
-        InputError: where nobody of that name has a home folder here.
+        InputError: where nobody of that name has a home folder here, and for a text that no path can be.
     """
+    if "\0" in str(text):
+        raise InputError(f"{of} must be a path, but got {str(text)!r}; write it without the character of value 0.")
     try:
         return Path(text).expanduser()
-    except RuntimeError:
-        raise InputError(
-            f"{of} must begin with a folder of this machine, but got {str(text)!r}; write it in full."
-        ) from None
+    except RuntimeError as error:
+        rule = f"{of} must begin with a folder of this machine"
+        raise InputError(f"{rule}, but got {str(text)!r}; write it in full.") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
-"""Unpacks packages or images while the first sections run; a process of its own each."""
+"""Unpacks packages or images while the first sections run; a process each."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from benchmarks.gpu.call import Call, read_call
 from benchmarks.gpu.queue import IMAGES, PACKAGES
-from benchmarks.gpu.results import read_results
+from benchmarks.gpu.ready import packages_path, ready_path
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
@@ -26,21 +27,11 @@ def main() -> None:
     write_atomically(ready_path(call.work, what), to_json(said | {"seconds": time.monotonic() - started}))
 
 
-def ready_path(work: Path, what: str) -> Path:
-    """Return the file that is there when something has been unpacked, or could not be."""
-    return work / "ready" / f"{what}.json"
-
-
-def packages_path(work: Path) -> Path:
-    """Return the folder of installed packages."""
-    return work / "packages"
-
-
 def install_packages(call: Call) -> dict[str, Any]:
-    """Install the wheels that `make gpu-wheels` has left, without a network; nothing where there are none."""
-    wheels = sorted(call.wheels.glob("*.whl"))
+    """Install what is missing of the wheels that `make gpu-wheels` has left, without a network."""
+    wheels = [wheel for wheel in sorted(call.wheels.glob("*.whl")) if not is_installed(wheel.name.split("-")[0])]
     if not wheels:
-        return {"installed": [], "note": f"no wheels in {call.wheels}: what is installed must do"}
+        return {"installed": []}
     target = packages_path(call.work)
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--upgrade",
@@ -52,6 +43,14 @@ def install_packages(call: Call) -> dict[str, Any]:
             f"pip could not install the wheels: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
         )
     return {"installed": [wheel.name for wheel in wheels]}
+
+
+def is_installed(name: str) -> bool:
+    """Return whether this Python has a package."""
+    try:
+        return bool(importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def unpack_images(call: Call) -> dict[str, Any]:
@@ -87,24 +86,6 @@ def images_in(given: Path, folder: Path) -> Path:
     if not inside:
         raise InputError(f"--images must hold train/ and test/, but {given} has no train/ in it.")
     return inside[0].absolute()
-
-
-def wait_until_ready(
-    work: Path, what: str, *, seconds: float, sleep: Callable[[float], None] = time.sleep
-) -> dict[str, Any]:
-    """Return what was said of something unpacked, once it is there.
-
-    Raises:
-        InputError: where it could not be unpacked, or not in time.
-    """
-    ends = time.monotonic() + seconds
-    while (said := read_results(ready_path(work, what))) is None:
-        if time.monotonic() > ends:
-            raise InputError(f"the {what} were not unpacked within {seconds:.0f} s.")
-        sleep(0.2)
-    if "error" in said:
-        raise InputError(f"the {what} could not be unpacked: {said['error']}")
-    return said
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from benchmarks.gpu.queue import SECTIONS
 from study.runs.revision import current_commit
 
 ROOT = Path(__file__).parents[2]
-WORK, WHEELS, PROFILE, SIDE = "build/gpu", "build/gpu-wheels", "cifar10", 32
+WORK, WHEELS, PROFILE, SIDE, TIMED = "build/gpu", "build/gpu-wheels", "cifar10", 32, 2.0
 SECONDS = 590.0  # of one call; whoever lends a GPU for 15 minutes ends a command after 10
 
 
@@ -27,6 +27,7 @@ class Call:
     given: tuple[str, ...]  # settings over the profile, as `key=value`
     side: int  # of the random images, pixels
     seconds: float
+    timed: float  # seconds that each kind of step and each number of runs is timed for, at least
     commit: str
     only: tuple[str, ...] = ()
 
@@ -51,6 +52,7 @@ class Call:
         parts += [f"--set {shlex.quote(setting)}" for setting in self.given]
         parts += [f"--side {self.side}"] if self.side != SIDE else []
         parts += [f"--seconds {self.seconds:g}"] if self.seconds != SECONDS else []
+        parts += [f"--timed {self.timed:g}"] if self.timed != TIMED else []
         parts += [f"--commit {self.commit}"]
         return " ".join([*parts, *(f"--only {name}" for name in sections)])
 
@@ -78,6 +80,7 @@ def parse_call(description: str, argv: list[str] | None = None) -> Call:
     parser.add_argument("--images", type=Path, help="CIFAR-10 as a tar archive or a folder, train|test/<class>/*")
     parser.add_argument("--only", action="append", choices=tuple(SECTIONS), help="this section; repeatable")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="after which everything has ended; default: 590")
+    parser.add_argument("--timed", type=float, default=TIMED, help="seconds of each kind of step; default: 2")
     parser.add_argument("--wheels", type=Path, default=Path(WHEELS), help="folder of `make gpu-wheels`")
     parser.add_argument("--work", type=Path, default=Path(WORK), help="folder for what need not come back")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -88,6 +91,6 @@ def parse_call(description: str, argv: list[str] | None = None) -> Call:
     given = parser.parse_args(argv)
     return Call(
         out=given.out, work=given.work, wheels=given.wheels, images=given.images, device=given.device,
-        profile=given.profile, given=tuple(given.set), side=given.side, seconds=given.seconds,
+        profile=given.profile, given=tuple(given.set), side=given.side, seconds=given.seconds, timed=given.timed,
         commit=given.commit or current_commit(), only=tuple(given.only or ()),
     )  # fmt: skip

@@ -22,8 +22,8 @@ def gpu_tests(bench: Bench, record: Any) -> None:
         raise InputError("pytest must be there to run tests, but is not; `make gpu-wheels` fetches it.") from None
     seen = Outcomes(record)
     arguments = [
-        "-q", "--import-mode=importlib", "-m", "gpu", "-p", "no:cacheprovider", "-o", "addopts=", "-o", "filterwarnings=default",
-        "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *map(str, files()),
+        "-q", "--import-mode=importlib", "-m", "gpu", "-p", "no:cacheprovider", "-o", "addopts=",
+        "-o", "filterwarnings=default", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), *map(str, files()),
     ]  # fmt: skip
     status = int(pytest.main(arguments, plugins=[seen]))
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):

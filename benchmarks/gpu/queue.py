@@ -21,12 +21,12 @@ class Section:
     default: bool = True
 
 
-# A call of 590 s holds the first four: 30 s, 25 s and 30 s are meant for the first three, and about as much again is allowed.
+# A call of 590 s holds the first four. 30, 25 and 30 s are meant for the first three, and about as much again is allowed.
 SECTIONS = {
     one.name: one
     for one in (
         Section(name="tests", says="the tests that need a GPU", limit=60, least=20, needs=(PACKAGES,)),
-        Section(name="agreement", says="the device against the CPU, shortcuts against what they stand for", limit=60, least=20),
+        Section(name="agreement", says="the device against the CPU, and shortcuts", limit=60, least=20),
         Section(name="steps", says="images a second of six kinds of step", limit=75, least=20),
         Section(
             name="recipe-0", says="the source paper's recipe, seed 0, with its linear evaluation", limit=None, least=60,

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.background import wait_until_ready
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.queue import IMAGES
+from benchmarks.gpu.ready import wait_until_ready
 from benchmarks.gpu.results import read_results
 from vicreg.errors import InputError
 
@@ -50,7 +50,7 @@ def recipe(bench: Bench, record: Any, *, seed: int) -> None:
 def command_of(bench: Bench, root: Path, *, seed: int) -> list[str]:
     """Return the command that runs the arm at a seed, one run at a time."""
     data = [f"{key}={value}" for key, value in data_settings(root).items()]
-    settings = [*data, *SETTINGS, *bench.call.given]
+    settings = {one.partition("=")[0]: one for one in (*data, *SETTINGS, *bench.call.given)}.values()  # the later one holds
     return [
         sys.executable, "-m", "study.ablate", "--study", STUDY, "--arm", ARM, "--seeds", "1", "--first-seed", str(seed),
         "--profile", bench.call.profile, "--device", bench.device.type, "--store", str(bench.call.work / "store"),

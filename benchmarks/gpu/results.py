@@ -4,7 +4,6 @@ import json
 import subprocess
 import tarfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +61,6 @@ def archive(folder: Path, target: Path) -> None:
             if path.suffix in _ARCHIVED and path.is_file() and inside.parts[0] in ("results", "logs", "store"):
                 packed.add(path, arcname=str(inside))
     temporary.replace(target)
-
-
-def today() -> str:
-    """Return the date, in UTC."""
-    return datetime.now(UTC).date().isoformat()
 
 
 def card() -> dict[str, str] | None:

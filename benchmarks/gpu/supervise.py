@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks.gpu.background import packages_path, ready_path, wait_until_ready
 from benchmarks.gpu.call import ROOT, Call, written
 from benchmarks.gpu.queue import IMAGES, PACKAGES, SECTIONS, Section
+from benchmarks.gpu.ready import packages_path, ready_path, wait_until_ready
 from benchmarks.gpu.results import DONE, FAILED, NOT_RUN, RUNNING, STOPPED, archive, mark, read_results
 from vicreg.errors import InputError
 

@@ -25,14 +25,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "bfloat16, views together, graph": {"precision": "bfloat16", "view_passes": "together"},
     "float32, views separate, graph, cifar stem": {"stem": "cifar"},
 }
-TIMED = 2.0  # seconds of each
 
 
 def steps(bench: Bench, record: Any) -> None:
     """Measure images a second and milliseconds a step, views included."""
     for name, changes in KINDS.items():
         config = bench.settings(**{"view_passes": "separate", "precision": "float32", "graph": True, **changes})
-        rate = measure_throughput(config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=TIMED)
+        rate = measure_throughput(config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=bench.call.timed)
         milliseconds = 1000 * config.pretrain.batch_size / rate
         record(f"{config.pretrain.backbone}, {name}", {"images_per_second": rate, "milliseconds_a_step": milliseconds})
 
@@ -42,7 +41,8 @@ def packing(bench: Bench, record: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         save_dataset(bench.dataset, Path(folder))
         for number in (1, 2, 4):
-            record(f"{number} at a time", pace(bench.config, number=number, data=Path(folder), device=bench.device))
+            found = pace(bench.config, number=number, data=Path(folder), device=bench.device, seconds=2 * bench.call.timed)
+            record(f"{number} at a time", found)
 
 
 def ceilings(bench: Bench, record: Any) -> None:

@@ -54,10 +54,12 @@ def _read_scalar(value: Any) -> Any:
 
 
 def _read_tensor(copied: Tensor) -> Tensor:
-    """Return a copy, made finite where the host has it."""
-    if copied.device.type == "cpu" and copied.is_floating_point():
-        return copied.nan_to_num_(0.0, 0.0, 0.0)
-    return copied
+    """Return a copy, true or finite where the host has it."""
+    if copied.device.type != "cpu":
+        return copied
+    if copied.dtype == torch.bool:
+        return copied.fill_(True)
+    return copied.nan_to_num_(0.0, 0.0, 0.0) if copied.is_floating_point() else copied
 
 
 def _convolution(

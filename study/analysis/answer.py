@@ -30,11 +30,22 @@ def answer(results: StudyResults) -> str:
     # What a search or a tuning tried was compared on validation, one seed each; test must not choose among it once more.
     measured = [arm for arm in arms if arm.role in ("arm", "step") and primary in arm.summary]
     if not measured:
-        return "No run has finished yet, so there is no answer yet."
+        return _nothing_measured(arms)
     sentences = [_best(measured, primary), _told_apart(measured, primary), _collapsed(arms), _of_design(results)]
     if results.mode == "grid":  # which asks for a region before it asks for a best cell
         sentences = [sentences[2], sentences[3], *sentences[:2]]
     return ". ".join(one for one in sentences if one) + "."
+
+
+def _nothing_measured(arms: Sequence[ArmResults]) -> str:
+    """Return why there is no answer where no arm has an accuracy: what became of the runs."""
+    statuses = [run.status for arm in arms if not arm.is_control for run in arm.runs]
+    if set(statuses) <= {MISSING, PARTIAL}:
+        return "No run has finished yet, so there is no answer yet."
+    counts = Counter(status for status in statuses if status != FINISHED)
+    endings = [f"{count} {_ENDINGS[status][count != 1]}" for status, count in sorted(counts.items())]
+    yet = " yet" if set(counts) & {MISSING, PARTIAL, KILLED, FAILED} else ""
+    return f"Of {len(statuses)} runs {', '.join(endings)}, so no arm has an accuracy and there is no answer{yet}."
 
 
 def alerts(results: StudyResults) -> list[str]:

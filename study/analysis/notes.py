@@ -6,6 +6,7 @@ import torch
 
 from study.analysis.vicreg_terms import hinge_note
 from study.results.schema import ArmResults, StudyResults
+from study.runs.outcomes import is_out_of_memory
 from study.spec.plan import Plan
 from vicreg.data.dataset import Dataset
 from vicreg.models.live_taps import parameters_without_gradient
@@ -82,7 +83,12 @@ def _dead_taps_note(plan: Plan, dataset: Dataset) -> list[str]:
     settings = next(cell for cell in plan.cells if not cell.is_control).run.config.pretrain
     size = view_size(settings, dataset.train.images)
     image = torch.zeros(1, dataset.train.images.shape[1], size, size)
-    dead, every = parameters_without_gradient(new_model(settings, dataset).backbone, image)
+    try:
+        dead, every = parameters_without_gradient(new_model(settings, dataset).backbone, image)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return []  # so its runs ended
     if dead == 0:
         return []
     return [

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from study.cli.stage import end_with_dvc
 from vicreg.errors import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -13,6 +14,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 def run_command(main: Callable[[], int | None]) -> None:
     """Run a command's main function and exit with its status: 2 for bad input, 130 for Ctrl-C."""
     print_in_any_encoding()
+    end_with_dvc()
     try:
         status = main()
     except InputError as error:

@@ -10,6 +10,7 @@ from vicreg.errors import InputError
 
 # Name on the command line -> what it does. Each is the module `study.<name>`, with `_` for `-`.
 COMMANDS: Mapping[str, str] = {
+    "check": "refuse parameters and studies that cannot be, before anything runs",
     "prepare": "read a data set and write it as tensors, with splits and digest",
     "pretrain": "train the baseline",
     "evaluate": "measure the baseline with every probe, and its untrained control",

@@ -100,4 +100,5 @@ def _as_float(value: Any) -> Any:
         return {key: _as_float(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_as_float(one) for one in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    # A whole number beyond every float stays as it is.
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**300 else value

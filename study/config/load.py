@@ -65,13 +65,17 @@ def _parse(content: bytes, where: str) -> Any:
 
 
 def load_config(
-    *, path: Path = Path("params.yaml"), profile: str | None = None, settings: Mapping[str, Any] | None = None
+    *,
+    path: Path = Path("params.yaml"),
+    profile: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    own: bool = True,
 ) -> Config:
     """Return the config of a profile, with the file's own values and `settings` over it.
 
     There are four layers, later over earlier: the baseline; the profile's differences from it; the values of the sections
     at the top of the file that are not null, which `dvc exp run -S` sets; and `settings` by dotted key (`pretrain.nu`).
-    The profile is by default the one `params.yaml` names.
+    The profile is by default the one `params.yaml` names. Without `own`, the third layer is left out.
 
     Raises:
         InputError: for an unknown profile, an unknown key or an impossible value.
@@ -91,7 +95,7 @@ def load_config(
     if places := [key for key in differences if key.partition(".")[0] == "data"]:
         # The pipeline depends on the folder that the file names at its top, whatever the profile.
         raise InputError(f"profile {profile!r} may not set {places[0]}; set it at the top of {path}, or by -S or --set.")
-    for layer in (differences, own_values(params, values), settings or {}):
+    for layer in (differences, own_values(params, values) if own else {}, settings or {}):
         replace_values(values, layer)
     return config_from_values(values)
 

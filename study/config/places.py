@@ -7,6 +7,7 @@ PREPARED = Path("data/prepared")  # the data set that the stage `prepare` leaves
 MODEL = Path("models/baseline")  # what the stage `pretrain` leaves
 
 RESULTS = Path("results")
+CHECKED = RESULTS / "checked.txt"  # by the stage `check`, on which the others depend
 PRETRAIN_RESULTS = RESULTS / "pretrain"
 EVALUATE_RESULTS = RESULTS / "evaluate"
 PROJECT_RESULTS = RESULTS / "project"

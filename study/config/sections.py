@@ -69,8 +69,8 @@ class AblateSettings:
             raise InputError(f"ablate.margin must be a share between 0 and 1, such as 0.01, but got {self.margin}.")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise InputError(f"ablate.seeds must list different numbers of at least 0, but got {list(self.seeds)}.")
-        if not self.probes or set(self.probes) - set(PROBES):
-            raise InputError(f"ablate.probes must be among {', '.join(PROBES)}, but got {list(self.probes)}.")
+        if not self.probes or len(set(self.probes)) < len(self.probes) or set(self.probes) - set(PROBES):
+            raise InputError(f"ablate.probes must be different ones of {', '.join(PROBES)}, but got {list(self.probes)}.")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"ablate.workers must be at least 1, but got {self.workers}.")
         if self.device not in DEVICES:

@@ -1,10 +1,12 @@
 """`--dry-run`: what a study would run, and what that would cost here."""
 
+from collections.abc import Iterable
+
 import torch
 
 from study.config.config import Config
 from study.execution.progress import format_duration
-from study.runs.outcomes import REPEATABLE
+from study.runs.outcomes import REPEATABLE, is_out_of_memory
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
@@ -22,17 +24,26 @@ class Costs:
 
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
         self._dataset, self._device = dataset, device
-        self._measured: dict[str, float] = {}
+        self._measured: dict[str, float | None] = {}
 
-    def seconds(self, config: Config) -> float:
-        """Return about how many seconds a run takes; none where nothing is trained."""
+    def seconds(self, config: Config) -> float | None:
+        """Return about how many seconds a run takes: 0 where nothing is trained, None where it has too little memory."""
         if not config.pretrain.epochs:
             return 0.0
         key = repr([config.values["pretrain"][name] for name in COST_FIELDS])
         if key not in self._measured:
-            self._measured[key] = seconds_per_step(config, self._dataset, self._device)
+            self._measured[key] = self._measure(config)
+        step = self._measured[key]
         steps = config.pretrain.trained_epochs * steps_per_epoch(config.pretrain, len(self._dataset.train.images))
-        return self._measured[key] * steps * _OVERHEAD
+        return None if step is None else step * steps * _OVERHEAD
+
+    def _measure(self, config: Config) -> float | None:
+        try:
+            return seconds_per_step(config, self._dataset, self._device)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
 
 
 def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.device, *, workers: int) -> None:
@@ -41,15 +52,25 @@ def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.devi
     total = 0.0
     for line, cells in _lines(plan).items():
         missing = [cell for cell in cells if store.status(cell.run)[0] not in REPEATABLE]
-        seconds = sum(costs.seconds(cell.run.config) for cell in missing)
+        seconds, said = _sum(costs.seconds(cell.run.config) for cell in missing)
         total += seconds
-        print(f"{line}: {len(cells)} runs, {len(missing)} to run" + (f", {format_duration(seconds)}" if seconds else ""))
+        print(f"{line}: {len(cells)} runs, {len(missing)} to run" + (f", {said}" if said else ""))
     for one in plan.pending:
-        seconds = one.runs * costs.seconds(one.like)
+        each_takes = costs.seconds(one.like)
+        seconds, said = _sum(each_takes for _ in range(one.runs))
         total += seconds
-        print(f"{one.name}: {one.runs} runs at most, after {one.after}, {format_duration(seconds)}")
+        print(f"{one.name}: {one.runs} runs at most, after {one.after}, {said or format_duration(0)}")
     each = f"with {workers} at a time on {device}, from {_TIMED_STEPS} timed steps"
     print(f"in all about {format_duration(total / workers)} {each}")
+
+
+def _sum(seconds: Iterable[float | None]) -> tuple[float, str]:
+    """Return the sum of what runs take, and in words what they take: nothing where nothing is trained."""
+    each = list(seconds)
+    total = sum(one for one in each if one is not None)
+    parts = [format_duration(total)] if total else []
+    parts += [f"{each.count(None)} of them with too little memory"] if None in each else []
+    return total, ", ".join(parts)
 
 
 def seconds_per_step(config: Config, dataset: Dataset, device: torch.device) -> float:

@@ -3,19 +3,26 @@
 On a CPU as many as its cores hold at `pretrain.threads` each, and its memory. On a GPU it is measured: one process, then
 two, four and so on train side by side for some seconds, until more of them no longer train more images a second or the
 memory is used up. Where NVIDIA's MPS serves the GPU, processes use it by themselves and share the device better.
+
+What is measured is the study's costliest arm, and once: the store keeps it with the machine's name (`packing.json`), for all
+commands that run arms of that cost.
 """
 
+import functools
 import json
 import os
+import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+from filelock import FileLock
 
 from study.config.config import Config, config_from_values
 from study.runs.identity import machinery, training_code
@@ -24,43 +31,87 @@ from vicreg.data.cache import read_dataset
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
+from vicreg.training.cost import step_operations
+from vicreg.training.settings import COST_FIELDS
 from vicreg.training.throughput import measure_throughput
 
 MOST = 16  # processes tried on one GPU
 GAIN = 1.1  # twice the processes must train this much faster, or their number is not raised
 HEADROOM = 0.8  # share of the free memory that packed runs may take
-SECONDS = 4.0  # that each number of processes is timed for, after its warm-up
+STEPS, SECONDS = 8, 4.0  # that each number of processes is timed for at least, after its warm-up
+
+Measured = Mapping[str, Any]
 
 
-def choose_workers(config: Config, dataset: Dataset, *, data: Path, store: Store, device: torch.device) -> int:
-    """Return the number of runs like `config`'s to give `device` at a time.
+def choose_workers(configs: Sequence[Config], dataset: Dataset, *, data: Path, store: Store, device: torch.device) -> int:
+    """Return the number of runs to give `device` at a time.
 
     Args:
-        config: of the runs.
+        configs: of the runs. The costliest is measured, where anything is trained; of the others no fewer fit.
         dataset: that they train on.
         data: the folder that holds it.
-        store: where a number that was measured is remembered.
-        device: that the runs share.
-
-    Raises:
-        InputError: if runs cannot be timed on the device.
+        store: where what was measured is kept.
+        device: that the runs share. A run that cannot be timed on it gets it alone, and ends as it does.
     """
+    config = costliest(configs, dataset)
     if device.type == "cpu":
-        cores = max(1, len(os.sched_getaffinity(0)) // config.pretrain.threads)
-        return cores if cores == 1 else max(1, min(cores, fitting_in_memory(config, dataset)))
-    path = store.root / "packing.json"
-    known = json.loads(path.read_bytes()) if path.exists() else {}
-    below = machinery(device, precision=config.pretrain.precision)
-    key = json.dumps([config.values["pretrain"], below, training_code(config.pretrain.method).root], sort_keys=True)
-    if key not in known:
-        best = best_number(lambda number: pace(config, number=number, data=data, device=device), most=MOST)
-        known[key] = best
-        write_atomically(path, to_json(known))
-    return known[key]["workers"]
+        cores = max(1, len(os.sched_getaffinity(0)) // max(one.pretrain.threads for one in configs))
+        if config is None or cores == 1:
+            return cores
+        alone = functools.partial(pace, config, number=1, data=data, device=device, steps=1, seconds=0.0)
+        taken = _measured_once("bytes", config, dataset, store, device, alone)
+        return 1 if taken is None else max(1, min(cores, int(HEADROOM * psutil.virtual_memory().available / taken)))
+    if config is None:
+        return 1
+
+    def find() -> Measured:
+        return best_number(lambda number: pace(config, number=number, data=data, device=device), most=MOST)
+
+    return int(_measured_once("workers", config, dataset, store, device, find) or 1)
+
+
+def costliest(configs: Sequence[Config], dataset: Dataset) -> Config | None:
+    """Return the config whose training step takes most operations, of equal ones the first; None where none trains."""
+    trained = [config for config in configs if config.pretrain.trained_epochs > 0]
+    return max(trained, key=lambda config: step_operations(config.pretrain, dataset), default=None)
+
+
+def _measured_once(
+    what: str, config: Config, dataset: Dataset, store: Store, device: torch.device, measure: Callable[[], Measured]
+) -> float | None:
+    """Return an entry of what the store keeps of runs of this cost on this machine, measured now where it keeps none.
+
+    None where they cannot be measured. Two commands do not measure at once: each would see the other's load.
+    """
+    settings, path = config.pretrain, store.root / "packing.json"
+    cost = {name: getattr(settings, name) for name in COST_FIELDS}
+    below = machinery(device, precision=settings.precision)
+    code = training_code(settings.method).root
+    key = json.dumps([platform.node(), below, code, cost, dataset.train.images.shape], sort_keys=True)
+    store.root.mkdir(parents=True, exist_ok=True)
+    with FileLock(store.root / "packing.json.lock"):
+        known = _known(path)
+        if what not in known.get(key, {}):
+            try:
+                known[key] = measure()
+            except InputError:
+                return None
+            with suppress(InputError):  # on a full disk it is measured again next time
+                write_atomically(path, to_json(known))
+        return known[key][what]
+
+
+def _known(path: Path) -> dict[str, Measured]:
+    """Return what was measured before; nothing where the file is missing or damaged, since it is measured again."""
+    try:
+        known = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {key: one for key, one in known.items() if isinstance(one, dict)} if isinstance(known, dict) else {}
 
 
 def best_number(measure: Callable[[int], Mapping[str, float]], *, most: int) -> dict[str, Any]:
-    """Return the number of processes, doubled from 1 for as long as that pays and fits.
+    """Return the number of processes, doubled from 1 for as long as that pays and fits; one that fails does not fit.
 
     Args:
         measure: number -> `images_per_second` of all of them together, and `memory_share`, of what was free before, that
@@ -69,23 +120,34 @@ def best_number(measure: Callable[[int], Mapping[str, float]], *, most: int) -> 
 
     Returns:
         `workers`, and `measured`: number -> images a second, for each number that was tried.
+
+    Raises:
+        InputError: if one process alone fails.
     """
     number, measured = 1, {1: measure(1)}
     while 2 * number <= most and 2 * measured[number]["memory_share"] <= HEADROOM:
-        measured[2 * number] = measure(2 * number)
+        try:
+            measured[2 * number] = measure(2 * number)
+        except InputError:
+            break
         if measured[2 * number]["images_per_second"] < GAIN * measured[number]["images_per_second"]:
             break
         number *= 2
     return {"workers": number, "measured": {str(key): one["images_per_second"] for key, one in measured.items()}}
 
 
-def pace(config: Config, *, number: int, data: Path, device: torch.device, seconds: float = SECONDS) -> dict[str, float]:
+def pace(
+    config: Config, *, number: int, data: Path, device: torch.device, steps: int = STEPS, seconds: float = SECONDS
+) -> dict[str, float]:
     """Return what `number` processes reach side by side, each training as `config` says for so many seconds.
+
+    At least so many steps are taken. It is the images a second of all together, the memory they took in bytes, and the share
+    of what was free.
 
     Raises:
         InputError: if one of them fails, with what it said.
     """
-    command = [sys.executable, "-m", "study.execution.packing", str(data), str(device), str(seconds)]
+    command = [sys.executable, "-m", "study.execution.packing", str(data), str(device), str(steps), str(seconds)]
     processes = [
         subprocess.Popen(
             command,
@@ -118,14 +180,7 @@ def pace(config: Config, *, number: int, data: Path, device: torch.device, secon
                 f"{number} runs side by side could not be timed on {device} ({last}); set ablate.workers, or give --workers."
             )
     reports = [json.loads(out.strip().splitlines()[-1]) for out, _ in told]
-    return {key: sum(one[key] for one in reports) for key in ("images_per_second", "memory_share")}
-
-
-def fitting_in_memory(config: Config, dataset: Dataset) -> int:
-    """Return how many runs fit in this host's memory, by what two steps of one take in this process."""
-    measure_throughput(config.pretrain, dataset, device=torch.device("cpu"), steps=1)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux
-    return int(HEADROOM * psutil.virtual_memory().available / peak)
+    return {key: sum(one[key] for one in reports) for key in ("images_per_second", "memory_share", "bytes")}
 
 
 def _say(process: subprocess.Popen[str], line: str) -> None:
@@ -136,7 +191,7 @@ def _say(process: subprocess.Popen[str], line: str) -> None:
 
 def main() -> None:
     """Be one of the processes that `pace` starts: warm up, say so, wait for `go`, train for some seconds and report."""
-    data, name, seconds = sys.argv[1:]
+    data, name, steps, seconds = sys.argv[1:]
     device = torch.device(name)
     config, dataset = config_from_values(json.loads(sys.stdin.readline())), read_dataset(Path(data))
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
@@ -145,12 +200,15 @@ def main() -> None:
         print("ready", flush=True)
         sys.stdin.readline()
 
-    pace_of_one = measure_throughput(config.pretrain, dataset, device=device, steps=8, seconds=float(seconds), before=wait)
+    pace_of_one = measure_throughput(
+        config.pretrain, dataset, device=device, steps=int(steps), seconds=float(seconds), before=wait
+    )  # fmt: skip
     if device.type == "cuda":
         taken = torch.cuda.max_memory_reserved(device) + 2**29  # and about half a GiB of context
     else:
         taken = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"images_per_second": pace_of_one, "memory_share": taken / free}), flush=True)
+    found = {"images_per_second": pace_of_one, "memory_share": taken / free, "bytes": taken}
+    print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

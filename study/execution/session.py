@@ -20,10 +20,12 @@ from study.execution.packing import choose_workers
 from study.execution.request import Request
 from study.runs.prepared_data import obtain_dataset
 from study.runs.store import Store
+from study.runs.weights import fitting_weights
 from study.spec.plan import Plan, Role, fixed_config, make_plan
 from study.spec.study_file import Arm, Study, load_study
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
+from vicreg.training.setup import check_fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,20 +64,29 @@ class Session:
         """Return the plan of the study's arms, or of `arms`, as `make_plan` does; a design may ask for more runs.
 
         Raises:
-            InputError: for settings no run can have.
+            InputError: for settings no run can have, or none on these data; the sentence names the arm.
         """
-        return make_plan(
+        plan = make_plan(
             self.study, self.config, data=self.dataset.digest, device=self.device, seeds=seeds or self.seeds,
             arms=arms, role=role, tuned=tuned,
         )  # fmt: skip
+        for arm, cells in plan.by_arm().items():  # seeds differ in nothing that data could be too few for
+            _check_fit(f"arm {arm!r} of study {self.study.name!r}", cells[0].run.config, self.dataset)
+        return plan
 
     @functools.cached_property
     def workers(self) -> int:
-        """Runs at a time: asked for, configured, or as many as the device holds (`choose_workers`)."""
+        """Runs at a time: asked for, configured, or as many of the costliest as the device holds (`choose_workers`)."""
         asked = self.request.workers or self.config.ablate.workers
         return asked or choose_workers(
-            self.config, self.dataset, data=self.data_folder, store=self.store, device=self.device
+            self._configs(), self.dataset, data=self.data_folder, store=self.store, device=self.device
         )
+
+    def _configs(self) -> list[Config]:
+        """Return the config of each arm, at each nuisance value, and of both ends of a search's ranges."""
+        fixed, study = fixed_config(self.study, self.config), self.study
+        varied = [dict(arm.settings) for arm in study.arms] + (study.search.corners() if study.search else [])
+        return [fixed.with_settings({**one, **values}) for one in varied for values in study.combinations or [{}]]
 
     @property
     def command(self) -> str:
@@ -122,6 +133,7 @@ def open_session(request: Request) -> Session:
     _check_search(study, config)
     device = choose_device(request.device or config.ablate.device)
     dataset, folder = obtain_dataset(config, store=request.store)
+    _check_search(study, config, dataset)
     return Session(
         request=request, study=study, config=config, dataset=dataset, data_folder=folder, store=Store(request.store),
         device=device,
@@ -141,12 +153,23 @@ def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
             raise InputError(f"--set {key} has no effect: study {study.name!r} {role} it; edit the study's file.")
 
 
-def _check_search(study: Study, config: Config) -> None:
-    """Refuse, before the first trial, a range of a search whose ends are no values that a run can have."""
+def _check_search(study: Study, config: Config, dataset: Dataset | None = None) -> None:
+    """Refuse, before the first trial, a range of a search whose ends are no values that a run can have, on these data."""
     if study.search is None:
         return
     for values in study.search.corners():
         try:
-            fixed_config(study, config).with_settings(values)
+            corner = fixed_config(study, config).with_settings(values)
         except InputError as error:
             raise InputError(f"search.parameters of study {study.name!r}: {error}") from None
+        if dataset is not None:
+            _check_fit(f"search.parameters of study {study.name!r}", corner, dataset)
+
+
+def _check_fit(where: str, config: Config, dataset: Dataset) -> None:
+    """Refuse settings that no run on these data can have; `where` begins the sentence."""
+    try:
+        check_fit(config.pretrain, dataset)
+        fitting_weights(config.pretrain, dataset)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None

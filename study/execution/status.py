@@ -65,9 +65,10 @@ def remember(plan: Plan, store: Store) -> None:
 
 def _remembered(plan: Plan, store: Store) -> dict[str, Any]:
     try:
-        return json.loads(_path(plan, store).read_bytes())
-    except (FileNotFoundError, ValueError):
+        found = json.loads(_path(plan, store).read_bytes())
+    except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _path(plan: Plan, store: Store) -> Path:

@@ -19,6 +19,7 @@ from study.projection.results import Projection, parse_projection, read_projecti
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
 from study.results.files import FILE, parse_results, read_results, results_bytes
+from study.results.json_values import parse_json
 from study.results.schema import StudyResults
 from study.results.timing import TIMING, read_timing, with_commits, without_commits
 from vicreg.errors import InputError
@@ -40,6 +41,8 @@ def keep(folder: Path) -> Path:
     if not (folder / FILE).is_file():
         raise InputError(f"--keep takes folders that hold a {FILE} or a {MAP}, but {folder} holds neither.")
     results = read_results(folder / FILE)
+    for name in (results.profile, results.study):
+        _require_plain(name, folder / FILE)
     target = KEPT_RESULTS / results.profile / f"{results.study}{PACKED}"
     if target.is_file() and _overrides(before := read_kept(target)) != _overrides(results):
         raise InputError(
@@ -58,7 +61,14 @@ def _keep_map(path: Path) -> Path:
     lacking = [key for key in SAYS_OF_WHAT if getattr(shown, key) is None]
     if lacking:
         raise InputError(f"{path} must have the key {lacking[0]!r}, but has none; run python -m study.project again.")
+    _require_plain(str(shown.profile), path)
     return _pack(json.loads(path.read_bytes()), KEPT_RESULTS / str(shown.profile) / f"{MAP}.xz")
+
+
+def _require_plain(name: str, path: Path) -> None:
+    """Raise `InputError` for a name in a file that is not the name of a folder: it would lead elsewhere."""
+    if name in ("", ".", "..") or Path(name).name != name or "\\" in name or "\0" in name:
+        raise InputError(f"{path} must name a study and a profile without / and .., but has {name!r}; run the study again.")
 
 
 def _pack(values: object, target: Path) -> Path:
@@ -149,6 +159,15 @@ def unpacked(path: Path) -> bytes:
 
 
 def read_failures(path: Path = PAPER_FAILURES) -> Mapping[str, str]:
-    """Return why studies could not be run this time, a sentence each; nothing where all could."""
-    failures: Mapping[str, str] = json.loads(path.read_bytes()) if path.is_file() else {}
+    """Return why studies could not be run this time, a sentence each; nothing where all could.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    if not path.is_file():
+        return {}
+    remedy = "run python -m study.source_paper again"
+    failures = parse_json(path.read_bytes(), where=str(path), remedy=remedy)
+    if not isinstance(failures, dict) or not all(isinstance(why, str) for why in failures.values()):
+        raise InputError(f"{path} must map studies to sentences, but does not; {remedy}.")
     return failures

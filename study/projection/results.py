@@ -1,12 +1,11 @@
 """What a `tsne.json` holds, as dataclasses; read and checked."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.results.json_values import from_values, json_field
+from study.results.json_values import from_values, json_field, parse_json
 from vicreg.errors import InputError
 
 FILE = "tsne.json"
@@ -100,11 +99,7 @@ def parse_projection(content: bytes, *, where: str) -> Projection:
     Raises:
         InputError: if it is no JSON or lacks a key, or where points, labels and classes do not fit.
     """
-    try:
-        values = json.loads(content)
-    except ValueError as error:
-        raise InputError(f"{where} must be JSON, but it is malformed ({error}); {REMEDY}.") from None
-    found = from_values(Projection, values, where=where, remedy=REMEDY)
+    found = from_values(Projection, parse_json(content, where=where, remedy=REMEDY), where=where, remedy=REMEDY)
     counts = [len(found.points_2d), len(found.points_3d), len(found.labels)]
     if len(set(counts)) != 1:
         raise InputError(f"{where} must have one point of each kind an image, but has {counts[0]} points in 2-D, "

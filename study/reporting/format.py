@@ -22,7 +22,12 @@ class Paired(TypedDict):
 
 def is_finite(value: object) -> TypeGuard[float]:
     """Return whether a value is a finite number; True and False are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def finite(values: Iterable[object]) -> list[float]:

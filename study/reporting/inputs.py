@@ -1,7 +1,6 @@
 """Read and check the files that a report is made from."""
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 from study.projection.results import Projection, read_projection
 from study.results.certificate import Certificate, certified, read_certificate
 from study.results.files import read_results
-from study.results.json_values import from_values
+from study.results.json_values import from_values, parse_json
 from study.results.schema import StudyResults
 from study.results.timing import NO_TIMING, Timing, read_timing, with_commits
 from vicreg.errors import InputError
@@ -87,12 +86,10 @@ def read_evaluation(path: Path) -> Evaluation:
         InputError: if there is no such file, or it is malformed.
     """
     try:
-        values = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error.strerror, command="study.evaluate") from None
-    except ValueError as error:
-        raise InputError(f"{path} must be JSON, but it is malformed ({error}); {_EVALUATE}.") from None
-    return from_values(Evaluation, values, where=str(path), remedy=_EVALUATE)
+    return from_values(Evaluation, parse_json(content, where=str(path), remedy=_EVALUATE), where=str(path), remedy=_EVALUATE)
 
 
 def read_curves(path: Path) -> tuple[ProbePoint, ...]:

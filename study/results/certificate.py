@@ -1,13 +1,12 @@
 """Certificates of `study.verify`: what running some runs again showed."""
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from study.results.json_values import from_values, to_values
+from study.results.json_values import from_values, parse_json, to_values
 from study.results.schema import StudyResults
 from study.runs.outcomes import REPEATABLE
 from vicreg.errors import InputError
@@ -68,12 +67,12 @@ def read_certificate(path: Path) -> Certificate | None:
         InputError: if the file does not hold a certificate.
     """
     try:
-        values = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} must be a certificate, but is not ({error!r}); {_REMEDY}.") from None
-    return certificate_from_values(values, where=str(path))
+    except OSError as error:
+        raise InputError(f"{path} must be a readable file, but: {error.strerror}; {_REMEDY}.") from None
+    return certificate_from_values(parse_json(content, where=str(path), remedy=_REMEDY), where=str(path))
 
 
 def certificate_from_values(values: Any, *, where: str) -> Certificate:

@@ -1,12 +1,11 @@
 """The one reader of `study.json`, and the bytes that are written."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from study.config.places import STUDY_RESULTS
-from study.results.json_values import from_values, to_values
+from study.results.json_values import from_values, parse_json, to_values
 from study.results.schema import StudyResults
 from vicreg.errors import InputError
 from vicreg.files import to_json
@@ -41,11 +40,7 @@ def parse_results(content: bytes, *, where: str) -> StudyResults:
     Raises:
         InputError: if it is no JSON, lacks a key, or has a value of another kind.
     """
-    try:
-        values = json.loads(content)
-    except ValueError as error:
-        raise InputError(f"{where} must be JSON, but it is malformed ({error}); run the study again.") from None
-    return results_from_values(values, where=where)
+    return results_from_values(parse_json(content, where=where), where=where)
 
 
 def results_from_values(values: Any, *, where: str) -> StudyResults:

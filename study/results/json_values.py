@@ -6,6 +6,7 @@ written, 25 as 25 and 25.0 as 25.0, so that what is read is written again with t
 
 import dataclasses
 import functools
+import json
 import types
 import typing
 from collections.abc import Hashable, Mapping
@@ -16,6 +17,7 @@ from vicreg.errors import InputError
 Record = TypeVar("Record")
 
 _KEY, _OMITTED, _INLINE, _REST = "key", "omitted", "inline", "rest"
+_LARGEST = 10**300  # of whole numbers: larger ones are no float
 _KINDS: dict[type, tuple[tuple[type, ...], str]] = {
     str: ((str,), "text"),
     bool: ((bool,), "true or false"),
@@ -44,6 +46,21 @@ def json_field(
     if omitted or inline:
         default = None
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def parse_json(content: bytes, *, where: str, remedy: str = "run the study again") -> Any:
+    """Return the values of a JSON text; `where` and `remedy` are for errors.
+
+    Raises:
+        InputError: if it is no JSON, is nested beyond all measure, or has text that is no Unicode.
+    """
+    try:
+        values = json.loads(content)
+        if b"\\ud" in content.lower():  # half of a surrogate pair can be read, but never written
+            json.dumps(values, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} must be JSON, but it is malformed ({error}); {remedy}.") from None
+    return values
 
 
 def to_values(record: Any) -> dict[str, Any]:
@@ -194,7 +211,8 @@ def _is_mapping(hint: Any) -> bool:
 def _fits(hint: Any, value: Any) -> bool:
     """Return whether a value is of the kind that a type hint asks for, whatever it holds."""
     if hint in _KINDS:
-        return isinstance(value, _KINDS[hint][0]) and (hint is bool or not isinstance(value, bool))
+        too_large = isinstance(value, int) and abs(value) > _LARGEST
+        return isinstance(value, _KINDS[hint][0]) and (hint is bool or not isinstance(value, bool)) and not too_large
     if typing.get_origin(hint) is tuple:
         return isinstance(value, (list, tuple))
     return isinstance(value, Mapping)

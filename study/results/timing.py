@@ -1,12 +1,11 @@
 """When and how fast runs were made: apart from results, which are the same wherever they are made."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.results.json_values import from_values
+from study.results.json_values import from_values, parse_json
 from study.results.schema import StudyResults
 from vicreg.errors import InputError
 
@@ -43,12 +42,12 @@ def read_timing(path: Path) -> Timing:
         InputError: if the file is damaged.
     """
     try:
-        values = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         return NO_TIMING
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} must be JSON, but is not ({error}); {_REMEDY}.") from None
-    return from_values(Timing, values, where=str(path), remedy=_REMEDY)
+    except OSError as error:
+        raise InputError(f"{path} must be a readable file, but: {error.strerror}; {_REMEDY}.") from None
+    return from_values(Timing, parse_json(content, where=str(path), remedy=_REMEDY), where=str(path), remedy=_REMEDY)
 
 
 def without_commits(results: StudyResults) -> StudyResults:

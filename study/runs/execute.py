@@ -9,18 +9,16 @@ from typing import Any
 import torch
 
 from study.runs.models import trained_model
-from study.runs.outcomes import DIVERGED, FINISHED, OUT_OF_MEMORY, PRUNED
+from study.runs.outcomes import DIVERGED, FINISHED, OUT_OF_MEMORY, PRUNED, is_out_of_memory
 from study.runs.pruning import prune_reason
 from study.runs.revision import current_commit
 from study.runs.run import Run
 from study.runs.store import Store, read_log
-from study.runs.weights import starting_weights
+from study.runs.weights import fitting_weights
 from vicreg.data.dataset import Dataset
-from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import evaluate
 from vicreg.files import to_json, write_atomically
 from vicreg.methods.base import Method
-from vicreg.models.pretrained import Encoder
 from vicreg.training.checkpoint import latest_checkpoint, save_weights
 from vicreg.training.loop import Diverged, pretrain
 from vicreg.training.memory import place_network
@@ -79,7 +77,9 @@ def execute(
             return _end(store, run, DIVERGED, str(error))
         except Pruned as error:
             return _end(store, run, PRUNED, str(error))
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             return _end(store, run, OUT_OF_MEMORY, str(error).splitlines()[0] if str(error) else "no memory was left")
     return FINISHED
 
@@ -123,14 +123,14 @@ def _train(
         on_epoch(record)
         prune()
 
-    encoder = _fitting_weights(run, dataset)
+    encoder = fitting_weights(run.config.pretrain, dataset)
     try:
         prune()
         trained = pretrain(
             run.config.pretrain, dataset, device=device, folder=folder, identity=run.digest, on_epoch=watch_epoch,
             start=None if encoder is None else encoder.tensors,
         )  # fmt: skip
-    except (Diverged, Pruned, MemoryError, torch.OutOfMemoryError):
+    except (MemoryError, RuntimeError):  # `Diverged` and `Pruned` among these
         # The log up to the last good epoch is worth showing, epochs since the last checkpoint too.
         if history and store.ending(run.digest)[0] != FINISHED:
             write_atomically(folder / "history.json", to_json(history))
@@ -151,17 +151,6 @@ def _write_provenance(run: Run, folder: Path) -> None:
         "values": run.config.values,
     }
     write_atomically(folder / "provenance.json", to_json(provenance))
-
-
-def _fitting_weights(run: Run, dataset: Dataset) -> Encoder | None:
-    """Return the weights that the run starts from, if any, checked to be of a network for these images."""
-    encoder, channels = starting_weights(run.config.pretrain), dataset.train.images.shape[1]
-    if encoder is not None and encoder.in_channels != channels:
-        raise InputError(
-            f"pretrain.weights must be of a network for images of {channels} channels, as {dataset.name} has, but "
-            f"{run.config.pretrain.weights} takes {encoder.in_channels}; choose other weights or images."
-        )
-    return encoder
 
 
 def _end(store: Store, run: Run, status: str, reason: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 # How a run can end.
 FINISHED, DIVERGED, PRUNED = "finished", "diverged", "pruned"
 OUT_OF_MEMORY, KILLED, FAILED = "out-of-memory", "killed", "failed"
@@ -16,3 +18,13 @@ OUTCOMES = (*REPEATABLE, OUT_OF_MEMORY)
 
 # The entries of a result that hold measurements, where there are none.
 NOTHING_MEASURED: Mapping[str, Any] = {"validation": {}, "test": {}, "collapse": {}, "verdict": None}
+
+# What torch says where a CPU has too little memory, for which it has no error of its own: for a tensor, or for any address.
+_NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that a device has too little memory."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sentence in str(error) for sentence in _NO_MEMORY)

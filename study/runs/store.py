@@ -16,7 +16,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,8 @@ class Store:
             return
         path = self.folder(run.digest) / "energy.json"
         before = _mapping(path).get("joules", 0.0)
-        write_atomically(path, to_json({"joules": round(before + joules, 1)}))
+        with suppress(InputError):  # on a full disk, say: a study must not fail for want of a note
+            write_atomically(path, to_json({"joules": round(before + joules, 1)}))
 
     def _unmeasured_path(self, run: Run) -> Path:
         return self.folder(run.digest) / f"unmeasured-{run.evaluation}.json"

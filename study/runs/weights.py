@@ -2,6 +2,7 @@
 
 import functools
 
+from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.models.pretrained import Encoder, load_encoder
 from vicreg.training.settings import PretrainSettings
@@ -25,6 +26,21 @@ def starting_weights(settings: PretrainSettings) -> Encoder | None:
                 f"pretrain.{name} must be that of pretrain.weights, but is {wanted}, and {settings.weights} holds {found}; "
                 f"set pretrain.{name} to {found}."
             )
+    return encoder
+
+
+def fitting_weights(settings: PretrainSettings, dataset: Dataset) -> Encoder | None:
+    """Return the encoder that a run starts from, if any, checked to be of a network for these images.
+
+    Raises:
+        InputError: as `starting_weights`, or where the images have another number of channels.
+    """
+    encoder, channels = starting_weights(settings), dataset.train.images.shape[1]
+    if encoder is not None and encoder.in_channels != channels:
+        raise InputError(
+            f"pretrain.weights must be of a network for images of {channels} channels, as {dataset.name} has, but "
+            f"{settings.weights} takes {encoder.in_channels}; choose other weights or images."
+        )
     return encoder
 
 

@@ -63,7 +63,9 @@ def is_data_at_hand(config: Config, *, store: Path) -> bool:
             recorded = json.loads((path / "source.json").read_bytes())
         except (OSError, ValueError):
             continue
-        if recorded.get("settings") == json.loads(json.dumps(dataclasses.asdict(config.prepare))):
+        if isinstance(recorded, dict) and recorded.get("settings") == json.loads(
+            json.dumps(dataclasses.asdict(config.prepare))
+        ):
             return True
     return False
 

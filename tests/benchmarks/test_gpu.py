@@ -1,116 +1,326 @@
-"""The GPU script on a CPU: what it checks can fail, its sections are done once, and it stops at its deadline."""
+"""The GPU script on a CPU: its sections, its order, how it stops, and what is on disk then."""
 
 import json
+import os
+import shlex
+import signal
+import subprocess
 import sys
+import tarfile
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks import agreement, gpu, studies
+from benchmarks.gpu import agreement, background, gpu_tests, ready, recipe, results, supervise
+from benchmarks.gpu.__main__ import main
+from benchmarks.gpu.bench import Bench
+from benchmarks.gpu.call import Call, parse_call, read_call, written
+from benchmarks.gpu.queue import SECTIONS
+from benchmarks.gpu.section import DO
 from benchmarks.measure import ROOT
 from study.config.load import load_config
 from study.config.values import parse_setting
 from study.spec.study_file import load_study
+from vicreg.errors import InputError
 
-pytestmark = pytest.mark.slow  # a benchmark is run
-
-TINY = [
-    "--device", "cpu", "--profile", "digits", "--side", "8", "--set", "pretrain.width=4",
-    "--set", "pretrain.expander=[16,16,16]", "--set", "pretrain.batch_size=8", "--set", "pretrain.image_size=8",
-    "--set", "pretrain.epochs=2", "--set", "pretrain.warmup_epochs=1",
-]  # fmt: skip
+SMALL = {
+    "pretrain.backbone": "resnet18", "pretrain.width": "4", "pretrain.expander": "[16,16]", "pretrain.batch_size": "8",
+    "pretrain.epochs": "2", "pretrain.warmup_epochs": "1", "pretrain.threads": "1", "evaluate.knn": "[5]",
+    "evaluate.linear.epochs": "2",
+}  # fmt: skip
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch):
-    """`call("--only", "parts")`: the script's exit status and its gpu.json."""
+def images(tmp_path) -> Path:
+    """An archive of 96 images of noise of two classes, one in four of them for the test."""
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 8, 8, 3), dtype=np.uint8)
+    for index, image in enumerate(pixels):
+        place = tmp_path / "raw" / ("test" if index % 4 == 0 else "train") / "ab"[index // 4 % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{index}.jpg")
+    with tarfile.open(tmp_path / "images.tar.xz", "w:xz") as packed:
+        packed.add(tmp_path / "raw", arcname="cifar")
+    return tmp_path / "images.tar.xz"
+
+
+@pytest.fixture
+def small(tmp_path, images, monkeypatch):
+    """`small("--only", "steps", settings={...})`: the arguments of a small call."""
     monkeypatch.chdir(ROOT)
+    places = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"), "--wheels", str(tmp_path / "none")]
+    how = ["--images", str(images), "--device", "cpu", "--side", "8"]
 
-    def run(*arguments: str):
-        monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path), *TINY, *arguments])
-        status = gpu.main()
-        path = tmp_path / "gpu.json"
-        return status, json.loads(path.read_bytes()) if path.exists() else None
+    def build(*more: str, settings: dict[str, str] | None = None) -> list[str]:
+        given = [part for key, value in {**SMALL, **(settings or {})}.items() for part in ("--set", f"{key}={value}")]
+        timed = [] if "--timed" in more else ["--timed", "0.1"]
+        return [*places, *how, *timed, *given, *more]
 
-    return run
-
-
-def test_on_a_cpu_everything_agrees_and_its_parts_are_timed(call):
-    status, found = call("--only", "agreement", "--only", "ceilings", "--only", "parts")
-    assert status == 0
-    assert all(check["agrees"] for check in found["agreement"].values())
-    exact = found["agreement"]["stopped and resumed against whole: weights"]
-    assert exact["error"] == exact["bound"] == 0.0
-    assert all(value > 0 for value in found["parts"]["milliseconds"].values())
-    assert found["parts"]["network_floor_milliseconds"] < found["parts"]["milliseconds"]["network"]
+    return build
 
 
-def test_what_does_not_agree_is_named_and_nothing_is_timed(call, monkeypatch, capsys):
-    original = agreement.apply_view
-    calls = iter(range(100))
-    monkeypatch.setattr(agreement, "apply_view", lambda *a, **k: original(*a, **k) + 0.1 * (next(calls) % 2))
-    status, found = call("--only", "agreement", "--only", "ceilings")
-    assert status == 1 and "ceilings" not in found
-    assert not found["agreement"]["device against CPU: views"]["agrees"]
-    assert "nothing is timed" in capsys.readouterr().err
+def call_of(arguments: list[str]) -> Call:
+    return parse_call("", arguments)
 
 
-def test_a_second_call_does_only_what_the_first_did_not(call, tmp_path):
-    _, first = call("--only", "ceilings")
-    _, second = call("--only", "ceilings", "--only", "studies", "--previous", str(tmp_path / "gpu.json"))
-    assert second["ceilings"] == first["ceilings"] and second["studies"] == {"status": "not run: no --data"}
+def found(tmp_path: Path) -> dict:
+    return {path.stem: json.loads(path.read_bytes()) for path in (tmp_path / "out").glob("*.json")}
+
+
+# ---- What it does, in which order
+
+
+def test_every_section_can_be_done_and_the_first_call_holds_the_recipe():
+    assert DO.keys() == SECTIONS.keys()
+    names = [name for name, one in SECTIONS.items() if one.default]
+    assert names == ["tests", "agreement", "steps", "recipe-0", "packing", "recipe-1"]
+    before = sum(SECTIONS[name].limit for name in names[:3])
+    assert before <= 200 and SECTIONS["recipe-0"].limit is None  # of 590 s two thirds are left for it, at the worst
+
+
+def test_the_recipe_is_the_source_papers_with_nothing_of_the_other_stem(small):
+    command = recipe.command_of(Bench(call=call_of(["--out", "o", "--device", "cpu"])), Path("images"), seed=1)
+    given = dict(parse_setting(command[at + 1]) for at, part in enumerate(command) if part == "--set")
+    text = " ".join(command)
+    assert "--study stem --arm imagenet --seeds 1 --first-seed 1 --profile cifar10" in text and "--workers 1" in text
+    arm = next(one for one in load_study("stem").arms if one.name == recipe.ARM)
+    config = load_config(profile="cifar10", settings=given | dict(arm.settings))
+    trained = config.pretrain
+    assert (trained.backbone, trained.stem, trained.width, trained.epochs) == ("resnet34", "imagenet", 64, 100)
+    assert config.prepare.dataset == "imagefolder" and "linear" in config.ablate.probes
+
+
+def test_the_next_command_asks_for_the_same(small):
+    call = call_of(small("--seconds", "300", "--commit", "abc", settings={"pretrain.base_lr": "0.1"}))
+    asked = shlex.split(call.command(("packing", "recipe-1")))
+    assert asked[:3] == ["python", "-m", "benchmarks.gpu"]
+    assert call_of(asked[3:]) == replace(call, only=("packing", "recipe-1"))
+    short = parse_call("", ["--out", "o", "--commit", "abc"])
+    assert short.command(()) == "python -m benchmarks.gpu --out o --commit abc"
+
+
+def test_a_call_is_the_same_after_a_section_has_read_it(small):
+    call = call_of(small("--only", "steps"))
+    assert read_call(written(call)) == call
+
+
+def test_wheels_have_the_versions_that_are_pinned():
+    def pins(path: Path) -> set[str]:
+        return {line.lower() for line in path.read_text(encoding="utf-8").splitlines() if "==" in line}
+
+    pinned = pins(ROOT / "requirements.txt") | pins(ROOT / "requirements-test.txt")
+    wanted = pins(ROOT / "benchmarks" / "gpu" / "wheels.txt")
+    assert {line.split("==")[0] for line in wanted} >= {"optuna", "alembic", "mako", "colorlog", "sqlalchemy"}
+    assert wanted <= pinned
+
+
+# ---- What is unpacked
+
+
+def test_an_archive_of_images_is_unpacked_once(images, tmp_path):
+    folder = background.images_in(images, tmp_path / "unpacked")
+    assert (folder / "train" / "a").is_dir() and (folder / "test" / "b").is_dir()
+    kept = folder / "kept"
+    kept.touch()
+    assert background.images_in(images, tmp_path / "unpacked") == folder and kept.exists()
+    assert background.images_in(folder, tmp_path / "never") == folder
+
+
+def test_what_holds_no_images_is_refused(tmp_path):
+    with pytest.raises(InputError, match="must be a folder or a tar archive"):
+        background.images_in(tmp_path / "nothing", tmp_path / "unpacked")
+    (tmp_path / "other").mkdir()
+    with tarfile.open(tmp_path / "other.tar", "w") as packed:
+        packed.add(tmp_path / "other", arcname="other")
+    with pytest.raises(InputError, match="has no train/ in it"):
+        background.images_in(tmp_path / "other.tar", tmp_path / "unpacked")
+
+
+def test_who_waits_for_something_unpacked_hears_why_it_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="not unpacked within 0 s"):
+        ready.wait_until_ready(tmp_path, "images", seconds=0, sleep=lambda seconds: None)
+    path = ready.ready_path(tmp_path, "images")
+    results.write_atomically(path, results.to_json({"error": "the archive is damaged"}))
+    with pytest.raises(InputError, match="could not be unpacked: the archive is damaged"):
+        ready.wait_until_ready(tmp_path, "images", seconds=0)
+
+
+def test_what_is_missing_is_installed_from_wheels_and_damaged_ones_are_an_error(tmp_path, small):
+    call = call_of(small())
+    assert background.install_packages(call)["installed"] == []
+    call.wheels.mkdir()
+    (call.wheels / "optuna-5.0.0-py3-none-any.whl").write_bytes(b"not a wheel")
+    assert background.install_packages(call)["installed"] == []  # it is there
+    (call.wheels / "missing_here-1.0-py3-none-any.whl").write_bytes(b"not a wheel")
+    with pytest.raises(InputError, match="pip could not install the wheels"):
+        background.install_packages(call)
+
+
+# ---- What is on disk
+
+
+def test_each_result_is_on_disk_when_it_is_recorded_and_stays_there_whatever_comes(tmp_path):
+    path = tmp_path / "steps.json"
+    one = results.Results(path, section="steps", asked={})
+    one.record("first", 1)
+    assert results.read_results(path)["results"] == {"first": 1}
+    assert results.read_results(path)["status"] == results.RUNNING
+    results.mark(path, results.STOPPED, "its time was over")
+    assert results.read_results(path)["results"] == {"first": 1}
+    assert results.read_results(path)["status"] == results.STOPPED
+
+
+def test_the_archive_has_records_and_logs_and_no_weights(tmp_path):
+    run = tmp_path / "work" / "store" / "runs" / "abc"
+    for path in (run / "history.json", run / "model.safetensors", tmp_path / "work" / "logs" / "steps.txt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "work" / "images").mkdir()
+    (tmp_path / "work" / "images" / "labels.json").write_text("{}")
+    results.archive(tmp_path / "work", tmp_path / "out.tar.gz")
+    with tarfile.open(tmp_path / "out.tar.gz") as packed:
+        assert packed.getnames() == ["logs/steps.txt", "store/runs/abc/history.json"]
+
+
+# ---- How it ends
 
 
 @pytest.mark.slow
-def test_the_studies_are_run_in_order_with_a_report_each_and_end_where_one_is_stopped(call, tmp_path, monkeypatch):
-    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
-    for index, image in enumerate(images):
-        place = tmp_path / "data" / ("test" if index % 4 == 0 else "train") / "ab"[index // 4 % 2]
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(place / f"{index}.png")
-    few = ("ablate.seeds=[0]", "ablate.probes=[knn]", "ablate.workers=1", "evaluate.knn=[5]")
-    small = (*few, "pretrain.threads=1", "prepare.per_class=null")
-    monkeypatch.setattr(studies, "QUEUE", (("convention", small), ("weight-decay", small)))
-    given = ("--only", "studies", "--data", str(tmp_path / "data"), "--store", str(tmp_path / "store"))
-    _, found = call(*given)
-    assert found["studies"] == {name: {"status": "ended", "exit": 0} for name in ("convention", "weight-decay")}
-    assert all((tmp_path / name / "report" / "index.html").is_file() for name in ("convention", "weight-decay"))
-    _, stopped = call(*given, "--study", "lars", "--minutes", "0.02", "--reserve", "-1")
-    assert stopped["studies"]["lars"]["status"].startswith("stopped at the deadline")
+def test_a_process_that_will_not_end_is_killed_with_those_it_started(monkeypatch, tmp_path):
+    monkeypatch.setattr(supervise, "GRACE", 0.5)
+    child = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+    parent = (
+        f"import subprocess, sys, time\nchild = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        f"print(child.pid, flush=True)\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    pass\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, start_new_session=True, text=True)
+    number = int(process.stdout.readline())
+    supervise.end(process)
+    process.stdout.close()
+    assert process.returncode is not None
+    ends = time.monotonic() + 5
+    while psutil.pid_exists(number) and psutil.Process(number).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
-def test_the_queue_is_the_source_papers_recipe_first_and_the_coefficients_last():
-    assert [name for name, _ in studies.QUEUE] == ["stem", "batch-size", "lambda-mu-nu"]
-    for name, settings in studies.QUEUE:
-        study = load_study(name)
-        config = load_config(profile="cifar10", settings={**dict(map(parse_setting, settings)), **study.settings})
-        assert [config.pretrain.backbone, config.pretrain.epochs] == (
-            {"stem": ["resnet34", 100], "batch-size": ["resnet18", 100], "lambda-mu-nu": ["resnet18", 20]}[name]
-        )
-        assert config.ablate.seeds == (0, 1, 2)
+def test_nothing_begins_without_the_time_it_needs_and_the_next_command_says_how_to_go_on(small, tmp_path, capsys):
+    assert main(small("--seconds", "12", "--only", "steps", "--only", "agreement")) == 0
+    said = capsys.readouterr().out
+    assert "steps: not begun: " in said and not (tmp_path / "out" / "steps.json").exists()
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("next: python -m benchmarks.gpu --out ") and "--only steps" in last
+    assert (tmp_path / "out" / "results.tar.gz").exists()
 
 
-def test_no_section_begins_after_the_deadline(call, capsys):
-    status, found = call("--minutes", "0", "--only", "ceilings")
-    assert status == 0 and found is None and "call again with --previous" in capsys.readouterr().out
+def test_without_images_the_recipe_is_not_run_and_says_so(small, tmp_path, capsys):
+    arguments = [part for part in small("--only", "recipe-0") if not part.startswith("--images")]
+    arguments.remove(str(tmp_path / "images.tar.xz"))
+    assert main(arguments) == 0
+    assert found(tmp_path)["recipe-0"]["status"] == results.NOT_RUN
+    assert "no --images was given" in capsys.readouterr().out
 
 
-def test_an_archive_of_images_is_unpacked_once(tmp_path):
-    import tarfile
-
-    (tmp_path / "images" / "train" / "a").mkdir(parents=True)
-    with tarfile.open(tmp_path / "images.tar.xz", "w:xz") as archive:
-        archive.add(tmp_path / "images", arcname="set")
-    store = tmp_path / "store"
-    store.mkdir()
-    folder = studies.images_in(tmp_path / "images.tar.xz", store)
-    assert (folder / "train" / "a").is_dir() and studies.images_in(tmp_path / "images.tar.xz", store) == folder
-    assert studies.images_in(folder, store) == folder
+@pytest.mark.slow
+def test_a_section_is_stopped_at_its_limit_and_what_it_measured_is_kept(small, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(SECTIONS, "steps", replace(SECTIONS["steps"], limit=25, least=0))
+    assert main(small("--only", "steps", "--timed", "9")) == 0  # six kinds of 9 s
+    steps = found(tmp_path)["steps"]
+    assert steps["status"] == results.STOPPED and steps["machine"]["commit"]
+    assert 0 < len(steps["results"]) < 6, "the machine is too slow for the first kind, or too fast for the last"
+    assert "next: " in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_everything_agrees(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path), "--only", "agreement"])
-    assert gpu.main() == 0
+@pytest.mark.slow
+def test_sigterm_in_the_middle_of_the_recipe_leaves_no_process_and_everything_on_disk(small, tmp_path):
+    long = small("--only", "recipe-0", settings={"pretrain.epochs": "5000", "pretrain.checkpoint_every": "1"})
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.gpu", *long], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    store = tmp_path / "work" / "store" / "runs"
+    ends = time.monotonic() + 200
+    while not list(store.glob("*/checkpoint-*")):
+        assert process.poll() is None and time.monotonic() < ends
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "--only recipe-0" in said.strip().splitlines()[-1]
+    assert found(tmp_path)["recipe-0"]["status"] == results.STOPPED
+    with tarfile.open(tmp_path / "out" / "results.tar.gz") as packed:
+        assert any(name.endswith("provenance.json") for name in packed.getnames())
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
+
+
+# ---- The sections
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_all_of_it_runs_on_a_cpu_and_a_second_call_does_nothing_twice(small, tmp_path, capsys):
+    assert main(small()) == 0
+    first = found(tmp_path)
+    assert {name: one["status"] for name, one in first.items()} == {
+        name: results.DONE for name, one in SECTIONS.items() if one.default
+    }
+    for one in first.values():
+        about = one["machine"]
+        assert about["commit"] and about["date"] and about["versions"]["torch"] and "card" in about
+    assert all(check["agrees"] for check in first["agreement"]["results"].values())
+    assert len(first["steps"]["results"]) == 6 and first["packing"]["results"].keys() == {
+        "1 at a time", "2 at a time", "4 at a time",
+    }  # fmt: skip
+    for seed in (0, 1):
+        measured = first[f"recipe-{seed}"]["results"]
+        assert 0 <= measured["evaluation"]["content"]["test"]["linear"]["top1"] <= 1
+        assert len(measured["history"]["content"]) == 2
+    with tarfile.open(tmp_path / "out" / "results.tar.gz") as packed:
+        names = packed.getnames()
+    assert not [name for name in names if name.endswith(".safetensors")]
+    assert len([name for name in names if "/evaluation-" in name]) == 2
+    capsys.readouterr()
+    assert main(small()) == 0
+    assert capsys.readouterr().out.count("done before") == 6 and found(tmp_path) == first
+
+
+@pytest.mark.slow
+def test_what_does_not_agree_is_recorded_and_stops_nothing(small, monkeypatch):
+    original, calls = agreement.apply_view, iter(range(100))
+    monkeypatch.setattr(agreement, "apply_view", lambda *a, **k: original(*a, **k) + 0.1 * (next(calls) % 2))
+    recorded: dict[str, dict] = {}
+    agreement.agreement(Bench(call=call_of(small())), recorded.__setitem__)
+    assert [name for name, one in recorded.items() if not one["agrees"]] == ["device against CPU: views"]
+    assert len(recorded) > 10
+    exact = recorded["stopped and resumed against whole: weights"]
+    assert exact["error"] == exact["bound"] == 0.0
+
+
+def test_an_error_that_is_no_number_does_not_agree(small, monkeypatch):
+    monkeypatch.setattr(agreement, "checks", lambda bench: [agreement.Check("one", float("nan"), 1.0)])
+    recorded: dict[str, dict] = {}
+    agreement.agreement(Bench(call=call_of(small())), recorded.__setitem__)
+    assert recorded == {"one": {"error": None, "bound": 1.0, "agrees": False}}
+
+
+def test_the_status_is_1_where_something_does_not_agree(small, tmp_path, capsys):
+    call = call_of(small("--only", "agreement"))
+    path = call.work / "results" / "agreement.json"
+    one = results.Results(path, section="agreement", asked=call.asked)
+    one.record("views", {"error": 1.0, "bound": 0.1, "agrees": False})
+    one.end(results.DONE)
+    assert main(small("--only", "agreement")) == 1
+    assert "done before" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_tests_that_need_a_gpu_are_found_and_nothing_else():
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "gpu", *map(str, gpu_tests.files())]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTEST_ADDOPTS": ""})
+    names = [line for line in said.stdout.splitlines() if "::" in line]
+    assert any("test_cuda_graph" in name for name in names) and any("test_batches" in name for name in names)
+    assert any("test_pipeline" in name for name in names)
+    if not torch.cuda.is_available():
+        assert all("gpu" in name or "graph" in name or "replays" in name for name in names)

@@ -73,10 +73,12 @@ def test_seeds_are_added_after_the_largest_and_the_command_says_so(finished, tra
 
 
 def test_more_seeds_and_other_seeds_exclude_one_another(finished, trained, command):
-    for other in ("--seeds", "--first-seed"):
-        status, _, errors = command(ablate.main, "--study", "tiny", "--add-seeds", "2", other, "1")
+    for other in (["--seeds", "1"], ["--seeds", "1", "--first-seed", "1"]):
+        status, _, errors = command(ablate.main, "--study", "tiny", "--add-seeds", "2", *other)
         assert (status, trained()) == (2, [])
         assert errors == "error: --add-seeds adds to the study's seeds and --seeds replaces them; give one of the two.\n"
+    status, _, errors = command(ablate.main, "--study", "tiny", "--add-seeds", "2", "--first-seed", "1")
+    assert (status, trained()) == (2, []) and "--first-seed is the first of --seeds, which is not given" in errors
 
 
 @pytest.mark.parametrize(

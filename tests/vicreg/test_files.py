@@ -11,7 +11,18 @@ import pytest
 
 from vicreg import files
 from vicreg.errors import InputError
-from vicreg.files import to_csv, to_json, write_atomically
+from vicreg.files import to_csv, to_json, user_path, write_atomically
+
+
+def test_a_tilde_is_the_home_folder_and_what_can_be_no_path_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_path("~/images", of="data.root") == tmp_path / "images" and str(user_path("a/~b", of="data.root")) == "a/~b"
+    for text, rule in (
+        ("~nobody-of-this-name/x", "data.root must begin with a folder"),
+        ("a\0b", "data.root must be a path"),
+    ):
+        with pytest.raises(InputError, match=f"^{rule}.*, but got .*; write it .*\\.$"):
+            user_path(text, of="data.root")
 
 
 @pytest.mark.parametrize("operation", ["open", "fsync", "replace"])

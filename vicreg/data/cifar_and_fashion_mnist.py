@@ -51,7 +51,7 @@ def read_published(dataset: str, root: Path) -> PublishedImages:
         InputError: for a damaged file, and for a missing one that cannot be downloaded.
     """
     copy = _copy_of(dataset)
-    if missing := [name for name in copy.files if not (root / name).is_file()]:
+    if missing := [name for name in copy.files if not os.path.isfile(root / name)]:
         _fetch(dataset, root, copy, missing[0])
     _check_sums(root, copy.files)
     source = getattr(torchvision.datasets, _SOURCES[dataset])
@@ -107,7 +107,7 @@ def _fetch(dataset: str, root: Path, copy: _Copy, missing: str) -> None:
 
     torchvision works in a temporary folder, so that a killed process leaves no incomplete file.
     """
-    here = {name: md5 for name, md5 in copy.archives.items() if (root / name).is_file()}
+    here = {name: md5 for name, md5 in copy.archives.items() if os.path.isfile(root / name)}
     _check_sums(root, here)
     action = "unpacking its archive" if len(here) == len(copy.archives) else f"downloading it from {copy.address}"
     _log.info("%s: %s", dataset, action)

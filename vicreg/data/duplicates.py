@@ -44,7 +44,9 @@ def find_duplicates(images: Mapping[str, Tensor], labels: Mapping[str, Tensor], 
         total = len(digests["validation"])
         remarks.append(f"{held_out} of {total} validation images are also in train, pixel for pixel; remove them from train")
     if ambiguous := _ambiguous(digests, labels):
-        remarks.append(f"{ambiguous} pictures are in more than one class, pixel for pixel; remove them from all but one")
+        remarks.append(
+            f"pictures in more than one class, pixel for pixel: {ambiguous}; remove each from all classes but one"
+        )
     return Duplicates(note, tuple(remarks))
 
 

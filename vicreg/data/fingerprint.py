@@ -28,7 +28,7 @@ def source_fingerprint(*, dataset: str, root: Path) -> str | None:
         files = [file for part in ("train", "test") for found in class_images(root / part).values() for file in found]
     else:
         files = [root / name for name in published_files(dataset)]
-    if not files or not all(path.is_file() for path in files):
+    if not files or not all(map(os.path.isfile, files)):
         return None
     listing = hashlib.sha256()
     for name, path in sorted((os.fsencode(path.relative_to(root).as_posix()), path) for path in files):

@@ -20,12 +20,12 @@ _READERS = min(8, os.cpu_count() or 1)  # Pillow decodes, and files are read, ou
 _ORIENTATION = 0x0112  # of EXIF: 1 is upright, 2 to 8 are turned or mirrored
 _LONG = 64  # where a side is so many times the other, only the centre is resized: 1 x 60,000 pixels at 224 would take 9 GB
 
-# What is read otherwise than a viewer shows it, or only in part: key -> how a sentence goes on after "3 images".
+# What is turned, or read only in part: key -> how a sentence calls it.
 _REMARKS = {
-    "turned": "turned as their EXIF orientation says",
-    "frames": "hold several pictures, of which the first is read",
-    "deep": "have 16 bits a channel, of which the upper 8 are read",
-    "transparent": "are transparent in places, where the colours below are read",
+    "turned": "turned upright by their EXIF orientation",
+    "frames": "with several pictures, of which the first is read",
+    "deep": "with 16 bits a channel, of which the upper 8 are read",
+    "transparent": "transparent in places, where the colours below are read",
 }
 
 _log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def read_images(paths: Sequence[Path], *, image_size: int | None) -> np.ndarray:
     for target, image in zip(stacked, images, strict=True):
         target[:] = image  # repeats a single channel three times, as Pillow converts L to RGB
     if remark := _count_remarks(zip(paths, (image.remarks for image in decoded), strict=True)):
-        _log.warning("of %d images %s", len(images), remark)
+        _log.warning("of %d images: %s", len(images), remark)
     return stacked
 
 
@@ -87,7 +87,7 @@ def _count_remarks(found: Iterable[tuple[Path, tuple[str, ...]]]) -> str:
     for path, remarks in found:
         for key in remarks:
             files[key].append(path)
-    return ", ".join(f"{len(paths)} {_REMARKS[key]} (such as {paths[0]})" for key, paths in files.items() if paths)
+    return ", ".join(f"{_REMARKS[key]} ({len(paths)}, such as {paths[0]})" for key, paths in files.items() if paths)
 
 
 def _read_image(path: Path, image_size: int | None) -> _Decoded:

@@ -21,7 +21,7 @@ _JUNK = {"thumbs.db", "desktop.ini", "icon\r", "__macosx"}
 # What others call the two parts, for the remedy.
 _OTHER_NAMES = {"train": ("train", "training"), "test": ("test", "testing", "val", "valid", "validation", "eval")}
 
-# Why an entry of a part is left out: key -> how a sentence goes on after a number.
+# Why an entry of a part is left out: key -> what such entries are.
 _REASONS = {
     "deeper": "images in folders below class folders",
     "dangling": "links or others that lead to no file",
@@ -195,7 +195,7 @@ def _file(path: Path) -> tuple[int, int]:
 def _left_out_remarks(root: Path, parts: list[dict[str, list[Path]]]) -> list[str]:
     """Return one sentence that counts what is left out, each kind with an example; none where nothing is."""
     together = {reason: [path for part in parts for path in part[reason]] for reason in _REASONS}
-    phrases = [f"{len(paths)} {_REASONS[reason]} (such as {paths[0]})" for reason, paths in together.items() if paths]
+    phrases = [f"{_REASONS[reason]} ({len(paths)}, such as {paths[0]})" for reason, paths in together.items() if paths]
     return [f"left out under {root}: {', '.join(phrases)}"] if phrases else []
 
 

@@ -4,14 +4,16 @@ The thresholds are separate from the metrics, so that changing one retrains no r
 where there are few images or dimensions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vicreg.evaluation.few_images import (
+    FALSE_ALARM,
     LEAST_IMAGES,
     accuracy_bound,
     correlation_bound,
     difference_bound,
+    guessed_by_chance,
     images_wanted,
     rank_bound,
     shows_spread,
@@ -98,6 +100,7 @@ def diagnose_collapse(
     chance: float | None,
     images: int | None,
     dimensions: tuple[int, int] | None,
+    class_counts: Sequence[int] | None = None,
     untrained: Untrained | None = None,
     target_std: float | None = 1.0,
 ) -> CollapseDiagnosis:
@@ -112,6 +115,8 @@ def diagnose_collapse(
         knn_accuracy, chance: shares in [0, 1]; None leaves out the comparison of the two, and so does a chance of 1.
         images: N, on which all of these were measured; None where it is not known, which is taken as enough.
         dimensions: of the embeddings and of the representations; None where they are not known, taken as many.
+        class_counts: images of each class that the accuracy is of. They tell a good vote from a guess with fewer images
+            where the classes are of unequal size; without them a guess is right with the probability `chance`.
         untrained: the network before training; None leaves the next test out. Embeddings do not represent the image if
             training has not brought two views of an image closer together, relative to views of two images, and a vote of
             neighbours is not better than that network's either.
@@ -122,7 +127,7 @@ def diagnose_collapse(
     tests = [
         *_of_spread(embeddings, target_std, n, widths[0]),
         *_of_directions(embeddings, representations, n, widths),
-        *_of_accuracy(knn_accuracy, chance, n),
+        *_of_accuracy(knn_accuracy, chance, n, class_counts),
         *_of_views(embeddings, knn_accuracy, chance, untrained, n),
     ]
     for test in tests:
@@ -191,12 +196,16 @@ def _of_directions(
     ]
 
 
-def _of_accuracy(knn_accuracy: float | None, chance: float | None, n: int) -> list[_Test]:
+def _of_accuracy(
+    knn_accuracy: float | None, chance: float | None, n: int, class_counts: Sequence[int] | None
+) -> list[_Test]:
     """Return the test of whether a vote of neighbours is better than a guess; none where all images are of one class."""
     if knn_accuracy is None or chance is None or chance >= 1:
         return []
-    wanted = images_wanted(knn_accuracy, chance=chance, images=n)
-    return [_Test("uninformative", "the k-NN accuracy", knn_accuracy, "below", accuracy_bound(chance), wanted)]
+    wanted, bound = images_wanted(knn_accuracy, chance=chance, images=n), accuracy_bound(chance)
+    if wanted is not None and class_counts is not None and knn_accuracy >= bound:
+        wanted = None if guessed_by_chance(knn_accuracy, class_counts) <= FALSE_ALARM else wanted
+    return [_Test("uninformative", "the k-NN accuracy", knn_accuracy, "below", bound, wanted)]
 
 
 def _of_views(

@@ -117,6 +117,7 @@ def _diagnose(
         chance=chance_accuracy(dataset),
         images=len(held_out(dataset)),
         dimensions=(after[0].shape[1], encoded["train"].shape[1]),
+        class_counts=torch.bincount(dataset.validation.labels).tolist(),
         untrained=Untrained(
             view_discrepancy=view_discrepancy(*untrained),
             noise=(differences.std() / len(differences) ** 0.5).item(),

@@ -5,6 +5,7 @@ Few images are redundant by themselves: N of them span N - 1 directions, so isot
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from scipy import special
 # How often, at most, a bound may be passed by chance alone.
 FALSE_ALARM = 0.01
 # Features' correlation and rank are judged from this many images. Half of the rank that 8 images can have is 4, the
-# threshold of RankMe, and isotropic features of 8 images pass no bound (tests/vicreg/evaluation/test_few_images.py).
+# threshold of RankMe, and isotropic features of 8 images pass no bound (tests/vicreg/evaluation/test_collapse_diagnosis.py).
 LEAST_IMAGES = 8
 # Spread is judged from this many independent deviations, d (N - 1). Of 8 normal numbers, less than 1 in 10,000 sets has a
 # mean size below 0.1.
@@ -68,6 +69,30 @@ def accuracy_bound(chance: float) -> float:
     would be far from a guess. It lies above chance and below 1.
     """
     return chance + min(UNINFORMATIVE_MARGIN * (1 - chance), chance)
+
+
+def guessed_by_chance(accuracy: float, class_counts: Sequence[int]) -> float:
+    """Return how likely a guess that sees no image is at least as accurate, the best of such guesses.
+
+    A guess answers class c with probability q_c, so its hits are a sum of Binomial(n_c, q_c). Guesses are tried from one by
+    the classes' shares to one that nearly always answers the largest.
+
+    Args:
+        accuracy: of N images.
+        class_counts: n_c, how many images of each class there are.
+    """
+    counts = np.array([count for count in class_counts if count > 0])
+    hits = round(accuracy * counts.sum())
+    tails = []
+    for sharpness in (1.0, 1.25, 1.5, 2.0, 3.0):
+        q = (counts / counts.sum()) ** sharpness
+        found = np.ones(1)
+        for n, share in zip(counts, q / q.sum(), strict=True):
+            k = np.arange(n + 1)
+            log = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+            found = np.convolve(found, np.exp(log + special.xlogy(k, share) + special.xlog1py(n - k, -share)))
+        tails.append(float(found[hits:].sum()))
+    return max(tails)
 
 
 def images_wanted(accuracy: float, *, chance: float, images: int) -> int | None:

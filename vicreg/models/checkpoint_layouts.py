@@ -15,12 +15,11 @@ from torch import Tensor
 
 from vicreg.errors import InputError
 from vicreg.models.checkpoint_names import HEADS, RENAMED, Role, role_of
-from vicreg.models.weight_files import enumerate_names
+from vicreg.models.weight_files import OPTIMISER_STATE, enumerate_names
 
 LAYOUTS = ("torchvision", "vicreg", "lightly", "solo-learn", "vicreg-study")
 
 _FIRST_CONVOLUTION = re.compile(r"((?:[^.]+\.)*)(conv1|0)\.weight")
-_OPTIMISER = re.compile(r"(?:.*\.)?state\.\d+\..+")
 # Children of a torchvision ResNet in order, as nn.Sequential(*children) numbers those that have tensors.
 _CHILDREN = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 
@@ -80,7 +79,7 @@ def _no_one_network(names: list[str], prefixes: list[str], several: bool, path: 
         what = f"one lies at each of {places}"
     elif prefixes:
         what = f"what lies under {places} may be a copy or no encoder"
-    elif all(map(_OPTIMISER.fullmatch, names)):
+    elif all(map(OPTIMISER_STATE.fullmatch, names)):
         what = "it holds the state of an optimiser alone"
     else:
         what = f"its tensors are those of {enumerate_names(list(dict.fromkeys(name.split('.')[0] for name in names)))}"

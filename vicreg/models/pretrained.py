@@ -85,7 +85,7 @@ def _locate(source: str, folder: Path | None) -> Path:
     """Return the path of the encoder's file, having downloaded a published one that is missing."""
     if (published := PUBLISHED_WEIGHTS.get(source)) is not None:
         path = (folder or Path(torch.hub.get_dir()) / "checkpoints").absolute() / published.file
-        if not path.is_file():
+        if not os.path.isfile(path):
             download_weights(source, path)
         return path
     path = user_path(source, of="an encoder's path")

@@ -5,7 +5,7 @@ import re
 import warnings
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from vicreg.file_kinds import describe_file, is_safetensors
 
 _DEEPEST = 8  # mappings inside each other that are looked into; VISSL's checkpoints have five
 _PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # modules as pickle's protocol 2 calls them
+OPTIMISER_STATE = re.compile(r"(?:.*\.)?state\.\d+\..+", re.DOTALL)  # names of what torch.optim keeps of each parameter
 _EXPORT = "export the network with torch.save(network.state_dict(), path) and point at that file."
 
 
@@ -40,12 +41,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             raise InputError(f"{path} must hold one tensor of a name, but holds two called {one_line(name)}; {_EXPORT}")
         else:
             tensors[name] = value
-    if tensors:
-        return tensors
-    if objects:
+    if objects and all(map(OPTIMISER_STATE.fullmatch, tensors)):
         where = f"under {enumerate_names(objects)} " if any(objects) else ""
         raise _needs_code(path, f"a whole network {where}as an object")
-    if isinstance(content, Mapping):
+    if tensors:
+        return tensors
+    if isinstance(content, dict):
         keys = f"only {enumerate_names([str(key) for key in content])}" if content else "and nothing else"
         raise InputError(f"{path} must hold tensors by name, but holds none, {keys}; {_EXPORT}")
     raise InputError(f"{path} must hold tensors by name, but holds a value of type {type(content).__name__}; {_EXPORT}")
@@ -89,8 +90,8 @@ def _entries(content: Any, path: tuple[str, ...], outer: tuple[int, ...]) -> Ite
             yield ".".join(path), content
     elif isinstance(content, OrderedDict) and "_modules" in vars(content):  # what `_InertDict` made of an nn.Module
         yield ".".join(path), content
-    elif isinstance(content, Mapping) and id(content) not in outer and len(path) < _DEEPEST:
-        for key, value in content.items():
+    elif isinstance(content, dict) and id(content) not in outer and len(path) < _DEEPEST:
+        for key, value in dict.items(content):  # what `_InertDict` made may have an attribute `items` of its own
             yield from _entries(value, (*path, str(key)), (*outer, id(content)))
 
 

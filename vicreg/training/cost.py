@@ -33,10 +33,20 @@ def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
     steps = epochs * steps_per_epoch(settings, len(images)) if epochs else 0
     # A short last batch, where `drop_last` is false, counts as what it holds.
     seen = steps * settings.batch_size if settings.drop_last else min(steps * settings.batch_size, epochs * len(images))
+    return _operations_an_image(settings, dataset) * seen
+
+
+def step_operations(settings: PretrainSettings, dataset: Dataset) -> int:
+    """Return the operations of one training step on a full batch, as `training_operations` counts them."""
+    return _operations_an_image(settings, dataset) * settings.batch_size
+
+
+def _operations_an_image(settings: PretrainSettings, dataset: Dataset) -> int:
+    images = dataset.train.images
     one = forward_operations(
         settings.backbone, settings.stem, settings.width, settings.expander, images.shape[1], view_size(settings, images)
     )
-    return _FORWARD_AND_BACKWARD * method_class(settings.method).VIEWS * one * seen
+    return _FORWARD_AND_BACKWARD * method_class(settings.method).VIEWS * one
 
 
 @functools.cache

@@ -21,6 +21,8 @@ OPTIMIZERS = ("lars", "sgd", "adamw")
 PRECISIONS = ("float32", "bfloat16")
 NORMALISATIONS = ("data", "imagenet")  # channel statistics that normalise pixels: of the train split, or of ImageNet
 
+_LARGEST = 2**20  # of widths and sides: a network is counted in 64-bit numbers before it is built
+
 
 def setting(
     *,
@@ -114,6 +116,13 @@ class PretrainSettings:
             _at_least(f"pretrain.{name}", getattr(self, name), 1)
         for size in self.expander:
             _at_least("every size in pretrain.expander", size, 1)
+        for name, size in (
+            ("width", self.width),
+            ("image_size", self.image_size or 0),
+            ("expander", max(self.expander, default=0)),
+        ):
+            if size > _LARGEST:
+                raise InputError(f"pretrain.{name} must be at most {_LARGEST}, but got {size}; no machine holds more.")
         for name in ("seed", "epochs", "start_lr", "end_lr", "base_lr", "weight_decay"):
             _at_least(f"pretrain.{name}", getattr(self, name), 0)
         for name in ("momentum", "warmup_epochs", "lars_eta"):

@@ -38,6 +38,16 @@ def normalised(settings: PretrainSettings, dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, mean=mean, std=std)
 
 
+def check_fit(settings: PretrainSettings, dataset: Dataset) -> None:
+    """Refuse settings that no run on this data set can have. Nothing is built, so it takes no time.
+
+    Raises:
+        InputError: for a normalisation or a batch size that does not suit the images.
+    """
+    normalised(settings, dataset)
+    steps_per_epoch(settings, len(dataset.train.images))
+
+
 def new_model(settings: PretrainSettings, dataset: Dataset, *, start: Mapping[str, Tensor] | None = None) -> Method:
     """Return the model that a run starts from, on the CPU.
 

@@ -80,9 +80,27 @@ def test_two_seeds_are_said_to_be_too_few_for_an_interval(summary_of):
 
 
 def test_without_a_finished_run_there_is_no_answer(summary_of):
+    assert summary_of({})["answer"] == "No run has finished yet, so there is no answer yet."
+    assert summary_of({("base", 0): unfinished("partial")})["answer"].startswith("No run has finished yet")
     summary = summary_of({("base", 0): unfinished("diverged")})
-    assert summary["answer"] == "No run has finished yet, so there is no answer yet."
+    assert summary["answer"] == (
+        "Of 9 runs 1 diverged, 8 are missing, so no arm has an accuracy and there is no answer yet."
+    )
     assert summary["commits"] == [] and not any(arm["summary"] for arm in summary["arms"])
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("diverged", "9 diverged, so no arm has an accuracy and there is no answer."),
+        ("out-of-memory", "9 ran out of memory, so no arm has an accuracy and there is no answer."),
+        ("killed", "9 were killed, so no arm has an accuracy and there is no answer yet."),
+        ("failed", "9 failed, so no arm has an accuracy and there is no answer yet."),
+    ],
+)
+def test_where_no_arm_has_an_accuracy_the_answer_says_what_became_of_its_runs(summary_of, status, said):
+    results = {(arm, seed): unfinished(status) for arm in ("base", "other", "third") for seed in range(3)}
+    assert summary_of(results)["answer"] == f"Of 9 runs {said}"
 
 
 def test_the_answer_speaks_of_a_probe_that_was_measured(summary_of):
@@ -107,6 +125,15 @@ def test_an_arm_that_diverged_is_not_said_to_have_collapsed(summary_of):
     assert summary_of(results)["answer"].endswith("Of 3 arms none collapsed, 1 diverged, 1 is missing.")
     results |= by_seed("third", [0.5] * 3, verdict="complete")
     assert summary_of(results)["answer"].endswith("Of 3 arms 1 collapsed (1 complete), 1 diverged.")
+
+
+def test_an_arm_of_which_too_few_images_can_tell_is_neither_collapsed_nor_said_not_to_be(summary_of):
+    few = {**by_seed("base", [0.5] * 3, verdict="undetermined"), **by_seed("other", [0.5] * 3, verdict="complete")}
+    results = {**few, **by_seed("third", [0.5] * 3)}
+    expected = ". Of 3 arms 1 collapsed (1 complete), 1 has too few held-out images to tell."
+    assert summary_of(results)["answer"].endswith(expected)
+    results |= by_seed("other", [0.5] * 3, verdict="undetermined") | by_seed("third", [0.5] * 3, verdict="undetermined")
+    assert summary_of(results)["answer"].endswith(". Of 3 arms 3 have too few held-out images to tell.")
 
 
 def test_a_searchs_answer_counts_collapsed_settings_and_what_pruning_saved(plans):

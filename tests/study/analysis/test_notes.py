@@ -1,9 +1,11 @@
 """Notes on where results agree with published ones, and on what sets their runs apart."""
 
+import dataclasses
+
 import pytest
 
 from study.spec.study_file import Arm
-from tests.study.made_up import ARMS, arm_of, by_seed, log_record, study, unfinished
+from tests.study.made_up import ARMS, Plans, arm_of, by_seed, log_record, study, unfinished
 
 
 def notes_on_outcomes(summary: dict) -> list[str]:
@@ -49,6 +51,24 @@ def test_a_note_says_where_published_outcomes_came_out_otherwise(summary_of):
 def test_a_run_that_says_nothing_of_its_settings_agrees_with_no_published_outcome(summary_of, status):
     results = {**by_seed("base", [0.5] * 3), **{("other", seed): unfinished(status) for seed in range(3)}}
     assert notes_on_outcomes(summary_of(results)) == ["Of 1 arms with a published outcome (a paper), 1 agree."]
+
+
+def test_an_arm_of_which_too_few_images_can_tell_agrees_with_no_published_outcome(summary_of):
+    results = {**by_seed("base", [0.5] * 3), **by_seed("other", [0.5] * 3, verdict="undetermined")}
+    assert notes_on_outcomes(summary_of(results)) == ["Of 1 arms with a published outcome (a paper), 1 agree."]
+
+
+def test_a_note_says_that_accuracy_says_nothing_of_one_class(tiny_config, digits):
+    alone = dataclasses.replace(digits, classes=("digit",))
+    (note,) = [note for note in Plans(tiny_config, alone).summary({})["notes"] if "one class" in note]
+    assert note == "All images are of one class, so every accuracy is 1 and says nothing; only geometry names a collapse."
+
+
+def test_a_note_says_of_which_k_all_training_images_vote(plans, digits):
+    images = len(digits.train.images)
+    plan = plans.plan(study(ARMS), settings={"evaluate.knn": [5, images, images + 1, 5000]})
+    (note,) = [note for note in plans.summary({}, of=plan)["notes"] if "vote" in note]
+    assert note == f"There are {images} training images, so in the k-NN with k = {images + 1} and k = 5000 all of them vote."
 
 
 def test_a_diverged_arm_agrees_with_a_published_collapse(summary_of):

@@ -43,6 +43,12 @@ def test_collapses_are_counted_apart_by_whether_both_terms_are_of_one_scale(summ
     assert (scale["same"], scale["other"]) == ([3, 4], [1, 4])
 
 
+def test_runs_of_which_too_few_images_can_tell_are_not_counted(summary_of):
+    results = {("base", seed): with_terms("healthy", 1.0, 1.0) for seed in range(2)}
+    results["base", 2] = with_terms("undetermined", 1.0, 1.0)
+    assert summary_of(results)["scale"]["same"] == [0, 2]
+
+
 def test_terms_that_are_zero_have_no_ratio(summary_of):
     assert summary_of({("base", 0): with_terms("complete", 0.0, 0.0)})["scale"] is None
     assert summary_of({("base", 0): finished(0.5)})["scale"] is None

@@ -10,7 +10,7 @@ from study.cli.arguments import Parser, path, positive, share, whole
 from study.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[3]
-STAGES = ("prepare", "pretrain", "evaluate", "project")
+STAGES = ("check", "prepare", "pretrain", "evaluate", "project")
 NEEDED = {
     "ablate": ["--study", "tiny"], "report": ["--results", "study.json", "--out", "out"], "compare": ["a", "b"],
 }  # fmt: skip

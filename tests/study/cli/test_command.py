@@ -52,10 +52,10 @@ def test_bad_input_is_one_sentence_and_status_2(project, command, trained, monke
     assert errors.startswith("error: ") and errors.count("\n") == 1 and said in errors
 
 
-def test_settings_that_do_not_fit_the_data_fail_their_runs_in_one_sentence(project, command):
-    status, output, _ = command(ablate.main, "--study", "tiny", "--set", "pretrain.batch_size=4000")
-    said = "failed (pretrain.batch_size must not exceed the number of training images, but got 4000 and 160"
-    assert status == 1 and output.count(f"not finished: ν 1, seed 0: {said}") == 1
+def test_settings_that_do_not_fit_the_data_are_refused_before_any_run(project, command, trained):
+    status, _, errors = command(ablate.main, "--study", "tiny", "--set", "pretrain.batch_size=4000")
+    said = "pretrain.batch_size must not exceed the number of training images, but got 4000 and 160"
+    assert (status, trained()) == (2, []) and errors.startswith(f"error: arm 'nu-1' of study 'tiny': {said}")
 
 
 @pytest.mark.parametrize("name", ["status.json", "history.json"])

@@ -47,6 +47,7 @@ def test_commands_say_greek_letters_whatever_the_locale(setting, argv, status, s
     assert done.returncode == status and said in told and "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_a_study_is_run_to_its_end_where_standard_output_is_ascii(project, monkeypatch):
     """Labels and answers have Greek letters; the last of them is printed after hours of work."""
     output = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)

@@ -43,7 +43,11 @@ def test_alone_it_lists_every_command_with_one_line_each(typed, asked):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("ablat", "did you mean 'ablate'?"), ("source_paper", "did you mean 'source-paper'?"), ("xyz", "there are prepare, ")],
+    [
+        ("ablat", "did you mean 'ablate'?"),
+        ("source_paper", "did you mean 'source-paper'?"),
+        ("xyz", "there are check, prepare, "),
+    ],
 )
 def test_a_name_that_no_command_has_is_one_sentence_and_status_2(typed, name, hint):
     status, output, errors = typed(name, "--study", "tiny")

@@ -326,7 +326,12 @@ def test_a_mistake_in_the_file_is_named(edited, change, sentence):
         ("project.classes", "ten", "project.classes must be a whole number, but got 'ten'."),
         ("ablate.seeds", [], "ablate.seeds must list different numbers of at least 0, but got []."),
         ("ablate.seeds", [0, 0], "ablate.seeds must list different numbers of at least 0, but got [0, 0]."),
-        ("ablate.probes", ["svm"], "ablate.probes must be among knn, linear, linear_cached, but got ['svm']."),
+        ("ablate.probes", ["svm"], "ablate.probes must be different ones of knn, linear, linear_cached, but got ['svm']."),
+        (
+            "ablate.probes",
+            ["knn", "knn"],
+            "ablate.probes must be different ones of knn, linear, linear_cached, but got ['knn', 'knn'].",
+        ),
         ("ablate.workers", 0, "ablate.workers must be at least 1, but got 0."),
         ("ablate.device", "tpu", "ablate.device must be one of auto, cpu, cuda, but got 'tpu'."),
     ],

@@ -1,5 +1,6 @@
 """How many runs a device is given at a time."""
 
+import json
 import os
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from study.runs.store import Store
 from vicreg.data.cache import save_dataset
 from vicreg.errors import InputError
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
 def measured(paces: dict[int, float], *, share: float = 0.01):
@@ -37,47 +38,111 @@ def test_a_number_whose_memory_would_not_suffice_is_not_tried():
     assert tried["workers"] == 2 and set(tried["measured"]) == {"1", "2"}
 
 
+def test_a_number_of_processes_that_fails_does_not_fit():
+    def measure(number):
+        if number == 4:
+            raise InputError("no memory")
+        return {"images_per_second": 100.0 * number, "memory_share": 0.01}
+
+    assert best_number(measure, most=16)["workers"] == 2
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """The config and the number of processes of each measurement; nothing is measured."""
+    calls = []
+
+    def pace(config, *, number, data, device, steps=8, seconds=4.0):
+        calls.append((config, number))
+        return {**measured({1: 1.0, 2: 2.0, 4: 2.1})(number), "bytes": 2**20}
+
+    monkeypatch.setattr(packing, "pace", pace)
+    monkeypatch.setattr(packing, "machinery", lambda device, *, precision: {"device": str(device), "precision": precision})
+    return calls
+
+
 @pytest.fixture
 def asked(tiny_config, digits, tmp_path):
-    def ask(settings=None) -> int:
-        return choose_workers(
-            tiny_config(settings), digits, data=tmp_path / "data", store=Store(tmp_path / "store"), device=CPU
-        )
+    def ask(*settings, device=CPU) -> int:
+        configs = [tiny_config(one) for one in settings or ({},)]
+        return choose_workers(configs, digits, data=tmp_path / "data", store=Store(tmp_path / "store"), device=device)
 
     return ask
 
 
 @pytest.mark.parametrize(("cores", "threads", "workers"), [(8, 1, 8), (8, 2, 4), (8, 3, 2), (2, 2, 1), (1, 2, 1), (1, 1, 1)])
-def test_a_cpu_is_given_as_many_runs_as_its_cores_hold(asked, monkeypatch, cores, threads, workers):
+def test_a_cpu_is_given_as_many_runs_as_its_cores_hold(asked, timed, monkeypatch, cores, threads, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores))
-    monkeypatch.setattr(packing, "fitting_in_memory", lambda config, dataset: 100)
     assert asked({"pretrain.threads": threads}) == workers
+    assert len(timed) == (workers > 1)
 
 
-def test_a_cpu_is_given_no_more_runs_than_its_memory_holds(asked, monkeypatch):
+@pytest.mark.parametrize(("free", "workers"), [(2**50, 8), (4 * 2**20, 3), (2**20, 1), (0, 1)])
+def test_a_cpu_is_given_no_more_runs_than_its_memory_holds(asked, timed, monkeypatch, free, workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(8))
-    peak = 1024 * packing.resource.getrusage(packing.resource.RUSAGE_SELF).ru_maxrss
-    for free, least, most in ((2**50, 8, 8), (6 * peak, 2, 4), (peak // 2, 1, 1)):
-        monkeypatch.setattr(packing.psutil, "virtual_memory", lambda free=free: SimpleNamespace(available=free))
-        assert least <= asked() <= most
+    monkeypatch.setattr(packing.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    assert asked() == workers
 
 
-def test_the_number_for_a_gpu_is_measured_once_and_remembered(tiny_config, digits, tmp_path, monkeypatch):
-    calls = []
+def numbers(calls):
+    return [number for _, number in calls]
 
-    def timed(config, *, number, data, device):
-        calls.append(number)
-        return measured({1: 1.0, 2: 2.0, 4: 2.1})(number)
 
-    monkeypatch.setattr(packing, "pace", timed)
-    monkeypatch.setattr(packing, "machinery", lambda device, *, precision: {"device": str(device), "precision": precision})
-    gpu = torch.device("cuda")
-    ask = lambda settings: choose_workers(  # noqa: E731
-        tiny_config(settings), digits, data=tmp_path, store=Store(tmp_path), device=gpu
-    )
-    assert ask({}) == 2 and calls == [1, 2, 4]
-    assert ask({}) == 2 and calls == [1, 2, 4]
-    assert ask({"pretrain.width": 8}) == 2 and calls == [1, 2, 4] * 2
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_what_runs_of_one_cost_take_is_measured_once_and_kept(asked, timed, tmp_path, monkeypatch, device):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(2))
+    once = [1] if device == CPU else [1, 2, 4]
+    assert asked(device=device) == 2 and numbers(timed) == once
+    for same in ({}, {"pretrain.nu": 3}, {"pretrain.base_lr": 1e6}, {"pretrain.seed": 4}, {"pretrain.epochs": 2}):
+        assert asked(same, device=device) == 2 and numbers(timed) == once
+    assert asked({"pretrain.width": 8}, device=device) == 2 and numbers(timed) == once * 2
+    monkeypatch.setattr(packing.platform, "node", lambda: "another machine")
+    assert asked(device=device) == 2 and numbers(timed) == once * 3
+    kept = json.loads((tmp_path / "store" / "packing.json").read_bytes())
+    assert len(kept) == 3 and sum("another machine" in key for key in kept) == 1
+
+
+def test_of_a_studys_arms_the_costliest_is_measured(asked, timed, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(2))
+    arms = [{}, {"pretrain.epochs": 0, "pretrain.width": 64}, {"pretrain.width": 16}, {"pretrain.batch_size": 40}]
+    assert asked(*arms) == 2
+    ((config, _),) = timed
+    assert config.pretrain.width == 16
+
+
+@pytest.mark.parametrize(("device", "workers"), [(CPU, 2), (GPU, 1)])
+def test_nothing_is_measured_where_nothing_is_trained(asked, timed, monkeypatch, device, workers):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(2))
+    assert asked({"pretrain.epochs": 0}, device=device) == workers and timed == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b'{"torn": ', b'{"a": 3}'])
+def test_a_damaged_record_of_measurements_is_made_again(asked, timed, tmp_path, monkeypatch, content):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(2))
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "packing.json").write_bytes(content)
+    assert asked() == asked() == 2 and len(timed) == 1
+
+
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_a_run_that_cannot_be_timed_gets_the_device_alone_and_is_timed_again(asked, monkeypatch, tmp_path, device):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(2))
+    monkeypatch.setattr(packing, "machinery", lambda device, *, precision: {"device": str(device)})
+
+    def pace(*_, **__):
+        raise InputError("1 runs side by side could not be timed")
+
+    monkeypatch.setattr(packing, "pace", pace)
+    assert asked(device=device) == 1 and not (tmp_path / "store" / "packing.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{"pretrain.base_lr": 1e6, "pretrain.warmup_epochs": 0}, {"pretrain.nu": 1e300}])
+def test_settings_that_diverge_are_timed_like_any_others(asked, digits, tmp_path, monkeypatch, settings):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(2))
+    save_dataset(digits, tmp_path / "data")
+    assert asked(settings) == 2
+    assert (tmp_path / "store" / "packing.json").exists()
 
 
 @pytest.mark.slow

@@ -62,3 +62,12 @@ def test_what_looks_like_markup_of_the_terminal_in_a_reason_is_printed_as_it_sta
     project.store.record_ending(cell.run, "failed", "weights [/encoder] has no [bold]conv1 :cat:")
     status, output, _ = command(ablate.main, "--study", "tiny", "--status")
     assert status == 0 and "weights [/encoder] has no [bold]conv1 :cat:" in output
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b'{"torn'])
+def test_a_damaged_note_of_what_arms_stood_for_is_begun_anew(finished, command, content):
+    (path,) = (finished.folder / "store" / "ledger").glob("tiny@*.json")
+    good = path.read_bytes()
+    path.write_bytes(content)
+    assert command(ablate.main, "--study", "tiny", "--status")[0] == 0
+    assert command(ablate.main, "--study", "tiny")[0] == 0 and path.read_bytes() == good

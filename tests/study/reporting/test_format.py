@@ -6,6 +6,7 @@ from study.reporting.format import (
     certainty_of,
     duration,
     figure_of,
+    is_finite,
     many,
     mean_and_sd,
     objective_text,
@@ -145,3 +146,7 @@ def test_a_share_is_a_percentage_and_a_difference_of_shares_is_in_points():
 
 def test_words_beyond_the_first_few_are_counted():
     assert many(["a", "b"]) == "a, b" and many(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+def test_a_whole_number_beyond_every_float_is_no_finite_number():
+    assert not is_finite(10**400) and figure_of(10**400) == "–" and is_finite(10**30)

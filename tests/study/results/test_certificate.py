@@ -103,7 +103,7 @@ def test_a_certificate_is_read_as_it_was_written_with_the_same_bytes(tmp_path):
 def test_a_file_that_is_no_certificate_is_one_sentence_and_a_missing_one_is_none(tmp_path):
     path = tmp_path / "s.json"
     assert read_certificate(path) is None
-    for content, said in (("{", "must be a certificate, but is not"), ("{}", "must have the key 'study', but has none")):
+    for content, said in (("{", "must be JSON, but it is malformed"), ("{}", "must have the key 'study', but has none")):
         path.write_text(content)
         with pytest.raises(InputError, match=said) as refused:
             read_certificate(path)

@@ -84,6 +84,29 @@ def test_changed_raw_data_are_prepared_anew(config, folder, counted):
     assert where != PREPARED and changed.digest != made.digest
 
 
+def test_a_root_below_the_home_folder_and_its_full_path_are_one_place(config, folder, counted, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    write_images(folder / "raw", seed=0)
+    settings = {"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "~/raw"}
+    made = prepared_data.prepare(config.with_settings(settings), PREPARED)
+    found, where = obtain_dataset(config.with_settings({**settings, "data.root": str(folder / "raw")}), store=STORE)
+    assert where == PREPARED and found.digest == made.digest and len(counted) == 1
+
+
+def test_what_was_left_out_is_said_when_data_are_prepared_and_not_again(config, folder, caplog):
+    write_images(folder / "raw", seed=0)
+    (folder / "raw" / "train" / "cat" / "notes.txt").write_text("no image")
+    shutil.copyfile(folder / "raw" / "train" / "cat" / "0.png", folder / "raw" / "test" / "cat" / "0.png")
+    config = config.with_settings({"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "raw"})
+    prepared_data.prepare(config, PREPARED)
+    assert [message.split(":")[0].split(",")[0] for message in caplog.messages] == [
+        "left out under raw", "1 of 8 test images are also training images",
+    ]  # fmt: skip
+    caplog.clear()
+    found, _ = obtain_dataset(config, store=STORE)
+    assert caplog.messages == [] and "1 of 8 test images are also training images" in found.note
+
+
 def test_without_the_raw_data_what_was_prepared_from_them_serves_on(config, folder):
     write_images(folder / "raw", seed=0)
     config = config.with_settings({"prepare.dataset": "imagefolder", "prepare.per_class": None, "data.root": "raw"})

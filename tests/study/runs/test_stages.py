@@ -73,7 +73,7 @@ def test_weights_of_another_run_than_the_parameters_describe_are_refused(small, 
     with pytest.raises(InputError, match="holds no trained baseline; run `dvc repro --force --single-item pretrain` first"):
         evaluate.main()
     pretrain.main()
-    small.set({"pretrain.nu": 3})
+    small.set({"pretrain.vicreg.nu": 3})
     for stage in (evaluate.main, projection.main):
         with pytest.raises(
             InputError, match="but the parameters now describe run .*; run `dvc repro --force --single-item pretrain` first"

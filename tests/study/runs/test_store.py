@@ -368,6 +368,15 @@ def test_what_a_run_says_beside_its_results_may_be_damaged(copied, undisturbed, 
     assert store.result(run)["joules"] == 2.0
 
 
+def test_a_note_of_energy_that_cannot_be_written_stops_nothing(copied):
+    store, run = copied
+    path = store.folder(run.digest) / "energy.json"
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    store.add_energy(run, 2.0)
+    assert store.result(run)["joules"] is None and store.status(run) == ("finished", None)
+
+
 def lose_weights(path):
     path.unlink()
 

@@ -72,7 +72,7 @@ def test_a_test_folder_that_is_the_training_folder_is_refused_though_few_are_kep
 def test_a_picture_in_two_classes_and_one_twice_in_train_are_counted(root, caplog):
     copy(root, "train/cat/000.png", "train/dog/x.png", "train/dog/y.png")
     load("imagefolder", root)
-    assert caplog.messages == ["1 pictures are in more than one class, pixel for pixel; remove them from all but one"]
+    assert caplog.messages == ["pictures in more than one class, pixel for pixel: 1; remove each from all classes but one"]
     caplog.clear()
     for number in range(1, 5):
         copy(root, "train/cat/000.png", f"train/cat/00{number}.png")

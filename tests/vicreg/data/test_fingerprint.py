@@ -1,15 +1,30 @@
 """The fingerprint of raw files sees every change of a name or of content, and nothing else."""
 
 import os
+from pathlib import Path
+
+import pytest
 
 from tests.vicreg.data.image_files import write_folder
+from tests.vicreg.data.loading import load
 from vicreg.data.fingerprint import source_fingerprint
+from vicreg.errors import InputError
 
 
 def test_fingerprint_of_digits_needs_no_files_and_that_of_a_missing_copy_is_none(tmp_path):
     assert source_fingerprint(dataset="digits", root=tmp_path / "missing").startswith("sha256:")
     for name in ("cifar10", "cifar100", "fashion-mnist"):
         assert source_fingerprint(dataset=name, root=tmp_path) is None
+
+
+@pytest.mark.parametrize("dataset", ["imagefolder", "cifar10", "fashion-mnist"])
+def test_a_root_whose_name_is_too_long_or_that_is_a_file_has_no_copy(tmp_path, dataset):
+    (tmp_path / "file").touch()
+    for root in (Path("x" * 5000), tmp_path / "file"):
+        assert source_fingerprint(dataset=dataset, root=root) is None
+        with pytest.raises(InputError) as raised:
+            load(dataset, root)
+        assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
 
 
 def test_fingerprint_sees_a_changed_a_renamed_and_a_removed_file(tmp_path):

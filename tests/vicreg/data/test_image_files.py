@@ -1,5 +1,8 @@
 """Images are turned upright, read in eight bits and three channels, and what is read in part is said."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -40,7 +43,7 @@ def test_an_exif_orientation_is_applied(tmp_path, caplog, suffix, orientation):
     assert found.shape == expected.shape and np.array_equal(found, expected)
     assert (found.shape[1:] == (6, 4)) == (orientation <= 4)
     if suffix != "tif":  # which Pillow turns by itself
-        said = [f"of 1 images 1 turned as their EXIF orientation says (such as {path})"]
+        said = [f"of 1 images: turned upright by their EXIF orientation (1, such as {path})"]
         assert caplog.messages == (said if orientation > 1 else [])
 
 
@@ -73,9 +76,22 @@ def test_what_is_read_in_part_is_counted_in_one_sentence(tmp_path, caplog):
     assert np.array_equal(images[0], noise(6, 4).transpose(2, 0, 1))
     assert np.array_equal(images[2], noise(6, 4, 4)[..., :3].transpose(2, 0, 1))
     assert caplog.messages == [
-        f"of 3 images 2 hold several pictures, of which the first is read (such as {tif}), 1 are transparent in places, "
-        f"where the colours below are read (such as {png})"
+        f"of 3 images: with several pictures, of which the first is read (2, such as {tif}), transparent in places, where "
+        f"the colours below are read (1, such as {png})"
     ]
+
+
+def test_colours_of_sixteen_bits_are_read_by_their_upper_eight_and_said(tmp_path, caplog):
+    numbers = noise(6, 4, dtype=np.uint16)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in numbers)  # each begins with a filter, which is none
+    header = struct.pack(">IIBBBBB", 4, 6, 16, 2, 0, 0, 0)  # 16 bits, RGB; Pillow writes no such file
+    path = tmp_path / "deep.png"
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+            file.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content)))
+    assert np.array_equal(read_images([path], image_size=None)[0], (numbers >> 8).transpose(2, 0, 1))
+    assert caplog.messages == [f"of 1 images: with 16 bits a channel, of which the upper 8 are read (1, such as {path})"]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])

@@ -31,9 +31,9 @@ def test_each_kind_is_counted_in_one_sentence(root, caplog):
     (root / "train" / "loose.jpg").write_text("no image")
     assert (load("imagefolder", root).digest, source_fingerprint(dataset="imagefolder", root=root)) == before
     assert caplog.messages == [
-        f"left out under {root}: 2 images in folders below class folders (such as {cat}/more/1.png), 2 links or others that "
-        f"lead to no file (such as {root}/test/dog/gone.png), 3 files whose suffix is of no image (such as {cat}/000), 1 "
-        f"images beside class folders (such as {root}/train/loose.jpg)"
+        f"left out under {root}: images in folders below class folders (2, such as {cat}/more/1.png), links or others that "
+        f"lead to no file (2, such as {root}/test/dog/gone.png), files whose suffix is of no image (3, such as {cat}/000), "
+        f"images beside class folders (1, such as {root}/train/loose.jpg)"
     ]
 
 

@@ -194,6 +194,15 @@ def test_a_perfect_vote_is_never_uninformative_and_the_vote_for_the_largest_clas
     assert judge(gaussian(500, 64), knn_accuracy=chance, chance=chance).name == "uninformative"
 
 
+def test_a_perfect_vote_on_classes_of_8_and_92_percent_is_healthy_on_few_images_too():
+    features = gaussian(25, 64)
+    trace = collapse_trace(features)
+    given = {"embeddings": trace, "representations": trace, "images": 25, "dimensions": (64, 64), "chance": 0.92}
+    assert diagnose_collapse(**given, knn_accuracy=1.0, class_counts=[23, 2]).name == "healthy"
+    assert diagnose_collapse(**given, knn_accuracy=1.0, class_counts=None).name == "undetermined"
+    assert diagnose_collapse(**given, knn_accuracy=0.92, class_counts=[23, 2]).name != "healthy"
+
+
 def test_with_one_class_accuracy_says_nothing_and_geometry_still_names_a_collapse():
     healthy = judge(HEALTHY, knn_accuracy=1.0, chance=1.0)
     assert healthy.name == "healthy" and healthy.reason.endswith(ONE_CLASS) and "k-NN" not in healthy.reason

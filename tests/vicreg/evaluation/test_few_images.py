@@ -14,6 +14,7 @@ from vicreg.evaluation.few_images import (
     accuracy_bound,
     correlation_bound,
     difference_bound,
+    guessed_by_chance,
     images_wanted,
     rank_bound,
     shows_spread,
@@ -77,14 +78,33 @@ def test_the_noise_of_few_differences_is_students():
     assert difference_bound(8) == pytest.approx(stats.t.isf(0.01, 7)) and difference_bound(10**6) < 2.33
 
 
+def test_a_perfect_vote_on_unequal_classes_is_told_from_a_guess_by_the_probability_of_guessing_each_class():
+    assert guessed_by_chance(1.0, [28, 2]) == pytest.approx((28 / 30) ** 28 * (2 / 30) ** 2)
+    assert guessed_by_chance(1.0, [29, 1]) > 0.01  # one image of a class is soon guessed
+    assert guessed_by_chance(0.2, [6] * 10) == pytest.approx(stats.binom.sf(11, 60, 0.1))
+
+
+def test_guesses_that_see_no_image_are_no_more_accurate_than_their_bound_says():
+    draw, labels = np.random.Generator(np.random.PCG64(0)), np.repeat([0, 1], [46, 4])
+    for share in (0.5, 0.9, 0.92, 0.97, 1.0):
+        guesses = draw.random((20_000, 50)) >= share
+        accuracies = (guesses == labels).mean(axis=1)
+        bound = min(one / 50 for one in range(47, 51) if guessed_by_chance(one / 50, [46, 4]) <= 0.01)
+        assert (accuracies >= bound).mean() <= 0.012
+
+
 # ---- a data set of which nothing could be said is refused before it is trained on
 
 
 def folder_of(root, *, classes, train, make_image):
-    for part, count in (("train", train), ("test", 2)):
-        for name in range(classes):
-            for number in range(count):
-                make_image(root / part / f"class{name}" / f"{number}.png", number)
+    paths = [
+        root / part / f"class{name}" / f"{number}.png"
+        for part, count in (("train", train), ("test", 2))
+        for name in range(classes)
+        for number in range(count)
+    ]
+    for seed, path in enumerate(paths):  # no two images are the same
+        make_image(path, seed)
     return {
         "dataset": "imagefolder", "root": root, "split_seed": 0, "test": 0.2, "per_class": None, "image_size": None,
     }  # fmt: skip

@@ -74,6 +74,8 @@ def settings(tiny_config) -> PretrainSettings:
             "pretrain.base_lr times the batch size / 256 must be at most 3.4e38, float32's largest, but got 6e+38; "
             "lower it.",
         ),
+        ({"width": 10**10}, "pretrain.width must be at most 1048576, but got 10000000000; no machine holds more."),
+        ({"expander": (8, 2**21)}, "pretrain.expander must be at most 1048576, but got 2097152; no machine holds more."),
         ({"image_size": 1}, "pretrain.image_size must be a finite number of at least 2, but got 1."),
         (
             {"warmup_epochs": 4.0},

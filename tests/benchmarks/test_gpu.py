@@ -59,7 +59,8 @@ def small(tmp_path, images, monkeypatch):
     def build(*more: str, settings: dict[str, str] | None = None) -> list[str]:
         given = [part for key, value in {**SMALL, **(settings or {})}.items() for part in ("--set", f"{key}={value}")]
         timed = [] if "--timed" in more else ["--timed", "0.1"]
-        return [*places, *how, *timed, *given, *more]
+        commit = [] if "--commit" in more else ["--commit", "tested"]  # that of the working tree may change meanwhile
+        return [*places, *how, *timed, *commit, *given, *more]
 
     return build
 

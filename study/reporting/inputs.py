@@ -107,8 +107,9 @@ def read_curves(path: Path) -> tuple[ProbePoint, ...]:
     except OSError as error:
         raise _unreadable(path, error.strerror, command="study.evaluate") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} must have the columns network, split, epoch and top1, but is malformed ({cause_of(error)}); "
-                         f"{_EVALUATE}.") from None  # fmt: skip
+        raise InputError(
+            f"{path} must have the columns network, split, epoch and top1, but is malformed ({cause_of(error)}); {_EVALUATE}."
+        ) from None
 
 
 def _certificate(path: Path | None) -> Certificate | None:

@@ -16,6 +16,8 @@ def main(argv: Sequence[str] = ()) -> None:
     dataset = prepare(load_config(), PREPARED)
     sizes = ", ".join(f"{len(getattr(dataset, part).images)} {part}" for part in ("train", "validation", "test"))
     print(f"{dataset.name}: {sizes}; {dataset.digest}")
+    if len(dataset.classes) == 1:
+        print("There is one class, so accuracy says nothing of these data; collapse is measured all the same.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from study.config.config import Config, config_from_values
 from study.config.methods import check_known, replace_values
 from study.config.read_yaml import parse_yaml
 from study.config.values import flatten, null_if_none, section_of, unknown_key
-from vicreg.errors import InputError
+from vicreg.errors import InputError, kind_of
 
 SECTIONS = ("prepare", "pretrain", "evaluate", "project", "ablate", "source_paper")
 _TOP_LEVEL = (*SECTIONS, "profile", "studies", "data", "baseline", "profiles")
@@ -29,7 +29,7 @@ def load_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); make it a readable file.") from None
     if not isinstance(params, dict):
-        raise InputError(f"{path} must hold named sections, but holds {type(params).__name__}.")
+        raise InputError(f"{path} must hold named sections, but holds {kind_of(params)}.")
     _check_sections(params, _TOP_LEVEL, str(path))
     for name in ("baseline", "profiles"):
         if not isinstance(params[name], dict):

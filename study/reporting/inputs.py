@@ -12,7 +12,7 @@ from study.results.files import read_results
 from study.results.json_values import from_values, parse_json
 from study.results.schema import StudyResults
 from study.results.timing import NO_TIMING, Timing, read_timing, with_commits
-from vicreg.errors import InputError
+from vicreg.errors import InputError, cause_of
 
 _EVALUATE = "run python -m study.evaluate again"
 
@@ -107,8 +107,9 @@ def read_curves(path: Path) -> tuple[ProbePoint, ...]:
     except OSError as error:
         raise _unreadable(path, error.strerror, command="study.evaluate") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} must have the columns network, split, epoch and top1, but is malformed ({error}); "
-                         f"{_EVALUATE}.") from None  # fmt: skip
+        raise InputError(
+            f"{path} must have the columns network, split, epoch and top1, but is malformed ({cause_of(error)}); {_EVALUATE}."
+        ) from None
 
 
 def _certificate(path: Path | None) -> Certificate | None:

@@ -12,7 +12,7 @@ import typing
 from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
-from vicreg.errors import InputError
+from vicreg.errors import InputError, cause_of, kind_of
 
 Record = TypeVar("Record")
 
@@ -59,7 +59,7 @@ def parse_json(content: bytes, *, where: str, remedy: str = "run the study again
         if b"\\ud" in content.lower():  # half of a surrogate pair can be read, but never written
             json.dumps(values, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} must be JSON, but it is malformed ({error}); {remedy}.") from None
+        raise InputError(f"{where} must be JSON, but it is malformed ({cause_of(error)}); {remedy}.") from None
     return values
 
 
@@ -105,9 +105,7 @@ class _Reader:
         fields, hints, known = _layout(typing.cast(Hashable, record))
         if not isinstance(values, Mapping):
             first = _key(fields[0])
-            raise InputError(
-                f"{where} must be an object with the key {first!r}, but is {type(values).__name__}; {self.remedy}."
-            )
+            raise InputError(f"{where} must be an object with the key {first!r}, but is {kind_of(values)}; {self.remedy}.")
         found: dict[str, Any] = {}
         for field in fields:
             hint, key = hints[field.name], _key(field)

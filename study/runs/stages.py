@@ -1,11 +1,9 @@
 """What the stages `pretrain` and `evaluate` make of the baseline."""
 
-import csv
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.config.places import EVALUATE_RESULTS, MODEL, PRETRAIN_RESULTS
+from study.config.places import EVALUATE_RESULTS, PRETRAIN_RESULTS
 from study.config.values import flatten
 from study.runs.baseline import DESCRIPTION, WEIGHTS, Baseline, control_run, with_all_probes
 from study.runs.execute import OnEpoch, execute, measure
@@ -25,16 +23,13 @@ def pretrain_baseline(baseline: Baseline, *, on_epoch: OnEpoch = lambda record: 
     result = store.result(run)
     if result["status"] != FINISHED:
         raise InputError(f"the baseline must train to its end, but ended as {result['status']} ({result['reason']}).")
-    MODEL.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(store.weights_path(run.digest), WEIGHTS)
+    write_atomically(WEIGHTS, store.weights_path(run.digest).read_bytes())
     described = {"settings": dict(run.identity.settings), "effective_coefficients": result["effective_coefficients"]}
     write_atomically(DESCRIPTION, to_json({"digest": run.digest, **described}))
     rows = [flatten(record) for record in result["history"]]
-    PRETRAIN_RESULTS.mkdir(parents=True, exist_ok=True)
-    with open(PRETRAIN_RESULTS / "history.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["epoch"])
-        writer.writeheader()
-        writer.writerows(rows)
+    columns = list(rows[0]) if rows else ["epoch"]
+    table = to_csv(columns, [[row.get(name) for name in columns] for row in rows])
+    write_atomically(PRETRAIN_RESULTS / "history.csv", table)
     write_atomically(PRETRAIN_RESULTS / "metrics.json", to_json(rows[-1] if rows else {}))
 
 

@@ -19,7 +19,7 @@ from study.config.read_yaml import read_yaml
 from study.config.values import check_numbers
 from study.spec.keys import check_keys, mapping, settings
 from study.spec.search import Search, read_search
-from vicreg.errors import InputError
+from vicreg.errors import InputError, kind_of
 
 STUDIES = Path(__file__).parents[1] / "studies"
 MODES = ("arms", "grid", "search", "path")
@@ -153,7 +153,7 @@ def _read(name: str, folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); make it a readable file.") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path.name} must hold named entries, but holds {type(content).__name__}.")
+        raise InputError(f"{path.name} must hold named entries, but holds {kind_of(content)}.")
     return content
 
 

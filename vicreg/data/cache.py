@@ -7,7 +7,7 @@ import safetensors
 import safetensors.torch
 
 from vicreg.data.dataset import PARTS, Dataset, Split, channel_statistics
-from vicreg.errors import InputError
+from vicreg.errors import InputError, cause_of
 from vicreg.files import to_json, write_atomically
 
 _TENSORS, _DESCRIPTION = "dataset.safetensors", "dataset.json"
@@ -63,7 +63,7 @@ def read_dataset(folder: Path) -> Dataset:
         )
         recorded = (description["digest"], description["mean"], description["std"])
     except (OSError, ValueError, KeyError, TypeError, AssertionError, safetensors.SafetensorError) as error:
-        raise InputError(f"the data set in {folder} is damaged or truncated ({error}); {remedy}.") from error
+        raise InputError(f"the data set in {folder} is damaged or truncated ({cause_of(error)}); {remedy}.") from error
     if (dataset.digest, list(mean), list(std)) != recorded:
         raise InputError(
             f"the data set in {folder} is damaged: its digest must be {recorded[0]}, but is {dataset.digest}; {remedy}."

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vicreg.errors import InputError
+from vicreg.errors import InputError, kind_of
 from vicreg.file_kinds import describe_file, is_safetensors
 
 _DEEPEST = 8  # mappings inside each other that are looked into; VISSL's checkpoints have five
@@ -49,7 +49,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if isinstance(content, dict):
         keys = f"only {enumerate_names([str(key) for key in content])}" if content else "and nothing else"
         raise InputError(f"{path} must hold tensors by name, but holds none, {keys}; {_EXPORT}")
-    raise InputError(f"{path} must hold tensors by name, but holds a value of type {type(content).__name__}; {_EXPORT}")
+    raise InputError(f"{path} must hold tensors by name, but holds {kind_of(content)}; {_EXPORT}")
 
 
 def one_line(error: BaseException | str) -> str:
@@ -109,7 +109,7 @@ def _read(path: Path) -> Any:
         known = describe_file(path)
         if known is None and (what := _code_needed(path, str(error))) is not None:
             raise _needs_code(path, what) from error
-        cause = known or type(error).__name__  # torch's messages have several lines, and advise to read without safety
+        cause = known or "torch cannot read it"  # its messages have several lines, and advise to read without safety
     raise InputError(f"{path} is damaged, truncated or not a file of tensors ({cause}); fetch or export it again.")
 
 

@@ -22,7 +22,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
-from vicreg.errors import InputError
+from vicreg.errors import InputError, cause_of
 from vicreg.files import disk_error, flush_folder, to_json, write_atomically
 
 _PREFIX = "checkpoint-"
@@ -152,7 +152,7 @@ def load_checkpoint(path: Path, *, identity: str) -> Checkpoint:
         contents = {name: (path / name).read_bytes() for name in _FILES}
         recorded, epoch, owner = dict(manifest["sha256"]), int(manifest["epoch"]), str(manifest["identity"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"the checkpoint {path} cannot be read ({type(error).__name__}: {error}); {remedy}.") from None
+        raise InputError(f"the checkpoint {path} cannot be read ({cause_of(error)}); {remedy}.") from None
     if owner != identity:
         raise InputError(f"the checkpoint {path} belongs to run {owner[:12]}, not to {identity[:12]}; {remedy}.")
     for name, content in contents.items():

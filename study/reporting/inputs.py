@@ -108,7 +108,8 @@ def read_curves(path: Path) -> tuple[ProbePoint, ...]:
         raise _unreadable(path, error.strerror, command="study.evaluate") from None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} must have the columns network, split, epoch and top1, but is malformed ({cause_of(error)}); {_EVALUATE}."
+            f"{path} must have the columns network, split, epoch and top1, but is malformed ({cause_of(error)}); "
+            f"{_EVALUATE}."
         ) from None
 
 

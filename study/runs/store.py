@@ -104,7 +104,8 @@ class Store:
             "status": status,
             "reason": reason,
             "commit": provenance.get("commit"),
-            "effective_coefficients": provenance.get("effective_coefficients"),
+            # Of this run and not of the one that was first: an untrained control is shared by runs of other coefficients.
+            "effective_coefficients": run.config.pretrain.effective if provenance else None,
             "images_per_second": [record["images_per_second"] for record in history],  # of each epoch, where it was run
             "joules": _mapping(folder / "energy.json").get("joules"),
             "history": [{key: record[key] for key in record if key != "images_per_second"} for record in history],

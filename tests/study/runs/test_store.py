@@ -9,6 +9,7 @@ import pytest
 import torch
 from filelock import FileLock, Timeout
 
+from study.config.config import UNTRAINED
 from study.runs import execute as executing
 from study.runs import pruning
 from study.runs.execute import execute
@@ -514,3 +515,12 @@ def test_all_that_a_store_writes_is_json_any_program_can_read(undisturbed):
     for path in store.folder(run.digest).glob("*.json"):
         json.loads(path.read_bytes(), parse_constant=pytest.fail)  # which is called for NaN and Infinity
     assert all(math.isfinite(value) for value in store.result(run)["history"][-1]["embeddings"].values())
+
+
+def test_a_shared_control_has_the_coefficients_of_the_run_that_asks_and_not_of_the_first(store, run_of, digits):
+    first, second = (run_of({**UNTRAINED, "pretrain.vicreg.mu": mu}) for mu in (25, 10))
+    assert first.digest == second.digest
+    execute(first, store=store, dataset=digits, device=CPU)
+    assert store.result(first)["effective_coefficients"] == first.config.pretrain.effective
+    assert store.result(second)["effective_coefficients"] == second.config.pretrain.effective
+    assert first.config.pretrain.effective != second.config.pretrain.effective

@@ -71,7 +71,7 @@ def shown(one: Mapping[str, float]) -> dict[str, str]:
 # A small process between: Linux counts the memory of whoever forked a process as that process's own, up to its exec.
 _METER = """import json, resource, subprocess, sys, time
 started = time.perf_counter()
-status = subprocess.run(sys.argv[1:]).returncode
+status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
 print(json.dumps([status, time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024]))
 """
 

@@ -90,7 +90,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _refuse_without_effect(parser: Parser, arguments: argparse.Namespace) -> None:
     """Refuse an option that nothing of what is asked for uses."""
     what = next((name for name in ("dry_run", "status", "again") if getattr(arguments, name)), None)
-    if arguments.first_seed is not None and not (arguments.seeds or arguments.add_seeds):
+    if arguments.first_seed is not None and not arguments.seeds:
         parser.error("--first-seed is the first of --seeds, which is not given; add --seeds N")
     if arguments.out and (what or arguments.arm):
         parser.error(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from study.cli.arguments import Parser, path
 from study.cli.command import run_command
-from study.config.load import load_config, load_params
+from study.config.load import load_params, profile_of
 from study.config.places import CERTIFICATES, INDEX_PAGE, REPORTS, STORE, STUDY_RESULTS
 from study.overview.page import studies_with_results, write_page
 
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reports=arguments.reports,
         certificates=arguments.certificates,
         store=arguments.store,
-        profile=load_config(profile=arguments.profile).profile,
+        profile=profile_of(params, arguments.profile),
         wanted=list(
             dict.fromkeys([*params["studies"], *(studies_with_results(arguments.results) if arguments.all else ())])
         ),

@@ -64,6 +64,18 @@ def _parse(content: bytes, where: str) -> Any:
     return parse_yaml(content, where=where)
 
 
+def profile_of(params: Mapping[str, Any], profile: str | None) -> str:
+    """Return the name of a profile of `params.yaml`, that which it names where `profile` is None.
+
+    Raises:
+        InputError: where there is none of the name.
+    """
+    name, profiles = params["profile"] if profile is None else profile, params["profiles"]
+    if name not in profiles:
+        raise InputError(f"profile must be one of {', '.join(map(str, profiles))}, but got {name!r}.")
+    return str(name)
+
+
 def load_config(
     *,
     path: Path = Path("params.yaml"),
@@ -81,10 +93,7 @@ def load_config(
         InputError: for an unknown profile, an unknown key or an impossible value.
     """
     params = load_params(path)
-    profile = params["profile"] if profile is None else profile
-    profiles = params["profiles"]
-    if profile not in profiles:
-        raise InputError(f"profile must be one of {', '.join(map(str, profiles))}, but got {profile!r}.")
+    profile, profiles = profile_of(params, profile), params["profiles"]
     if not isinstance(profiles[profile], dict):
         raise InputError(f"profile {profile!r} must hold named sections, but holds {profiles[profile]!r}.")
     values: dict[str, Any] = {section: copy.deepcopy(dict(section_of(params["baseline"], section))) for section in SECTIONS}

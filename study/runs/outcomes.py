@@ -1,9 +1,8 @@
 """How a run can end, and how it can stand before."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
-
-import torch
 
 # How a run can end.
 FINISHED, DIVERGED, PRUNED = "finished", "diverged", "pruned"
@@ -25,6 +24,7 @@ _NO_MEMORY = ("can't allocate memory", "Storage size calculation overflowed")
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a device has too little memory."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    torch = sys.modules.get("torch")  # a report, which trains nothing, is made without it
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sentence in str(error) for sentence in _NO_MEMORY)

@@ -165,7 +165,7 @@ def test_a_run_reported_by_another_machine_is_verified_on_this_one(finished, com
     ("arguments", "said"),
     [
         (["--tolerance", "2"], "must be a number from 0 to 1, but got '2'"),
-        (["--runs", "0"], "must be a whole number of at least 1, but got '0'"),
+        (["--runs", "0"], "must be a whole number from 1 to 1000000, but got '0'"),
     ],
 )
 def test_impossible_arguments_are_refused(project, capsys, arguments, said):

@@ -49,7 +49,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if isinstance(content, dict):
         keys = f"only {enumerate_names([str(key) for key in content])}" if content else "and nothing else"
         raise InputError(f"{path} must hold tensors by name, but holds none, {keys}; {_EXPORT}")
-    raise InputError(f"{path} must hold tensors by name, but holds {kind_of(content)}; {_EXPORT}")
+    what = "one tensor without a name" if isinstance(content, Tensor) else kind_of(content)
+    raise InputError(f"{path} must hold tensors by name, but holds {what}; {_EXPORT}")
 
 
 def one_line(error: BaseException | str) -> str:

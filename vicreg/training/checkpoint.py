@@ -152,7 +152,8 @@ def load_checkpoint(path: Path, *, identity: str) -> Checkpoint:
         contents = {name: (path / name).read_bytes() for name in _FILES}
         recorded, epoch, owner = dict(manifest["sha256"]), int(manifest["epoch"]), str(manifest["identity"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"the checkpoint {path} cannot be read ({cause_of(error)}); {remedy}.") from None
+        which = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        raise InputError(f"the checkpoint {path} cannot be read ({which}{cause_of(error)}); {remedy}.") from None
     if owner != identity:
         raise InputError(f"the checkpoint {path} belongs to run {owner[:12]}, not to {identity[:12]}; {remedy}.")
     for name, content in contents.items():

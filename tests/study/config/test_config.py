@@ -359,7 +359,7 @@ def test_a_file_that_is_no_yaml_says_so(tmp_path, content):
     assert f"{tmp_path / 'params.yaml'} is not valid YAML" in refusal(load_params, tmp_path / "params.yaml")
 
 
-@pytest.mark.parametrize(("content", "kind"), [("", "NoneType"), ("[1]", "list"), ("text", "str")])
+@pytest.mark.parametrize(("content", "kind"), [("", "nothing"), ("[1]", "a list"), ("text", "text")])
 def test_a_file_without_sections_says_so(tmp_path, content, kind):
     (tmp_path / "params.yaml").write_text(content)
     message = refusal(load_params, tmp_path / "params.yaml")

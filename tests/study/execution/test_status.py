@@ -31,7 +31,7 @@ def test_status_says_what_was_never_run_and_what_is_half_done(project, command, 
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"pretrain.mu": 7}, "setting mu changed from 25.0 to 7.0"),
+        ({"pretrain.vicreg.mu": 7}, "setting mu changed from 25.0 to 7.0"),
         (
             {"pretrain.base_lr": 0.1, "pretrain.width": 8},
             "setting base_lr changed from 0.05 to 0.1; setting width changed from 4 to 8",

@@ -83,7 +83,7 @@ def test_a_damaged_file_of_kept_results_is_named(place, command):
     path = Path("reports/measured/cifar10/stem.json.xz")
     path.parent.mkdir(parents=True)
     path.write_bytes(lzma.compress(b"{}")[:-9])
-    status, _, errors = command(lambda: main([]))
+    status, _, errors = command(main)
     assert status == 2 and errors.startswith(f"error: {path} must be an xz file, but is damaged")
 
 

@@ -83,7 +83,7 @@ def test_results_without_what_later_versions_added_are_read(modes):
     ("content", "said"),
     [
         ("{", "study.json must be JSON, but it is malformed"),
-        ("[]", "study.json must be an object with the key 'study', but is list"),
+        ("[]", "study.json must be an object with the key 'study', but is a list"),
         ("{}", "study.json must have the key 'study', but has none; run the study again."),
         (lambda values: values.pop("recipe"), "study.json must have the key 'recipe', but has none"),
         (lambda values: values.update(data=3), "study.json must have an object under 'data', but got 3"),

@@ -92,7 +92,7 @@ def test_a_value_of_another_kind_is_refused_in_one_sentence(changes, said):
 def test_an_object_without_a_key_it_must_have_and_what_is_no_object_are_refused():
     with pytest.raises(InputError, match="tree.json must have the key 'class', but has none; plant it again."):
         read({"name": "oak"}, remedy="plant it again")
-    with pytest.raises(InputError, match="tree.json must be an object with the key 'name', but is list"):
+    with pytest.raises(InputError, match="tree.json must be an object with the key 'name', but is a list"):
         read([])
 
 

@@ -113,7 +113,7 @@ def test_optimiser_state_alone_and_a_network_without_names_are_described(tmp_pat
         assert "but it holds the state of an optimiser alone; export" in refusal(saved(tmp_path / "optim.pth", content))
     for content, what in (
         ({"epoch": 3, "lr": 0.1}, "holds none, only epoch, lr; export"), ({}, "holds none, and nothing else; export"),
-        (torch.zeros(3), "holds a value of type Tensor; export"), ({"net": {}}, "holds none, only net; export"),
+        (torch.zeros(3), "holds one tensor without a name; export"), ({"net": {}}, "holds none, only net; export"),
         ({"net": {"a.b": torch.zeros(1)}, "net.a": {"b": torch.zeros(1)}}, "holds two called net.a.b; export"),
     ):  # fmt: skip
         assert what in refusal(saved(tmp_path / "none.pth", content))

@@ -46,7 +46,7 @@ def test_code_in_a_file_is_not_run(tmp_path):
     for content in ({"net": network}, {"net": network, "optimizer": {"state": state, "param_groups": []}}):
         assert refusal(saved(path, content)) == refused("a whole network under net as an object")
     message = refusal(saved(path, [network.state_dict()]))
-    assert message == f"{path} must hold tensors by name, but holds a value of type list; {export}"
+    assert message == f"{path} must hold tensors by name, but holds a list; {export}"
     assert load_encoder(saved(path, {"x": Attack(eval, code)} | network.state_dict())).backbone == "resnet18"
     before_16 = {"_use_new_zipfile_serialization": False}
     torch.save({"x": Attack(eval, code)} | network.state_dict(), path, **before_16)

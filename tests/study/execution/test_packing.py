@@ -154,5 +154,7 @@ def test_processes_train_side_by_side_and_report_their_pace_and_memory(tiny_conf
 
 @pytest.mark.slow
 def test_a_process_that_fails_is_one_sentence(tiny_config, tmp_path):
-    with pytest.raises(InputError, match="1 runs side by side could not be timed on cpu .*; set ablate.workers, or give --workers"):
+    with pytest.raises(
+        InputError, match="1 runs side by side could not be timed on cpu .*; set ablate.workers, or give --workers"
+    ):
         pace(tiny_config(), number=1, data=tmp_path / "nothing", device=CPU, seconds=0.1)

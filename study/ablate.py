@@ -76,7 +76,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
     parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one as KEY=VALUE,...; no results")
     parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
-    parser.add_argument("--out", type=path, help="folder for results; default: results/ablate/<study>")
+    parser.add_argument(
+        "--out",
+        type=path,
+        help="folder for results; default: results/ablate/<study>, or results/custom/ with other settings",
+    )
     parser.add_argument("--allow-diverged", action="store_true", help="a diverged run does not make the status 1")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost")

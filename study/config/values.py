@@ -88,7 +88,12 @@ def replace_value(values: dict[str, Any], key: str, value: Any) -> None:
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """Return the sentence on a key that is not known, with the nearest one that is."""
     names = list(known)
-    close = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+    if key in ("profile", "studies"):
+        return f"{key!r} is not a setting of a run; " + (
+            "choose it by --profile NAME or in params.yaml." if key == "profile" else "set it in params.yaml."
+        )
+    same_name = [name for name in names if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    close = same_name[:1] or difflib.get_close_matches(key, names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}."
     return f"{key!r} is not a parameter; {hint}"
 

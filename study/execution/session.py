@@ -130,6 +130,8 @@ def open_session(request: Request) -> Session:
         raise InputError(f"--trials is for a search, but study {study.name!r} has mode {study.mode}; use --seeds.")
     _check_overrides(study, request.overrides)
     config = load_config(profile=request.profile, settings=request.overrides)
+    if "data.root" in request.overrides and config.prepare.dataset == "digits":
+        raise InputError("--set data.root has no effect on digits, which scikit-learn brings; set prepare.dataset too.")
     _check_search(study, config)
     device = choose_device(request.device or config.ablate.device)
     dataset, folder = obtain_dataset(config, store=request.store)

@@ -163,15 +163,15 @@ def test_a_dry_run_prints_what_would_be_run_and_its_cost(project, trained, comma
     status, output, _ = command(ablate.main, "--study", "tiny", "--dry-run")
     lines = output.splitlines()
     assert status == 0 and trained() == [] and not (project.folder / "store" / "runs").exists()
-    assert re.fullmatch(r"nu-1: 1 runs, 1 to run, \d+ s", lines[0]) and lines[2] == "untrained: 1 runs, 1 to run"
+    assert re.fullmatch(r"nu-1: 1 run, 1 to run, \d+ s", lines[0]) and lines[2] == "untrained: 1 run, 1 to run"
     assert re.match(r"in all about \d+ s with 1 at a time on cpu", lines[-1])
 
 
 def test_a_dry_run_of_what_is_finished_costs_nothing(finished, command):
     _, output, _ = command(ablate.main, "--study", "tiny", "--dry-run")
-    assert "nu-1: 1 runs, 0 to run" in output and "in all about 0 s" in output
+    assert "nu-1: 1 run, 0 to run" in output and "nothing is left to train" in output
     _, output, _ = command(ablate.main, "--study", "quest", "--dry-run")
-    assert "trials: 4 runs, 0 to run" in output and "best: 1 runs, 0 to run" in output
+    assert "trials: 4 runs, 0 to run" in output and "best: 1 run, 0 to run" in output
 
 
 def test_again_computes_the_numbers_once_more_and_finds_them_identical(finished, trained, command):

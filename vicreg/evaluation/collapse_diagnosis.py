@@ -14,9 +14,9 @@ from vicreg.evaluation.few_images import (
     correlation_bound,
     difference_bound,
     guessed_by_chance,
+    images_for_spread,
     images_wanted,
     rank_bound,
-    shows_spread,
 )
 
 # In units of the std that the loss drives each dimension to; for VICReg it is gamma. At a tenth of gamma the variance term
@@ -133,14 +133,16 @@ def diagnose_collapse(
     for test in tests:
         if test.collapsed:
             return CollapseDiagnosis(test.name, test.sentence)
-    needed = [(test.wanted, test.what) for test in tests if test.wanted is not None]
+    needed: dict[int, dict[str, None]] = {}
+    for test in tests:
+        if test.wanted is not None:
+            needed.setdefault(test.wanted, {})[test.what] = None
     if needed:
-        most = max(wanted for wanted, _ in needed)
-        what = " and ".join(dict.fromkeys(what for _, what in needed))
-        reason = (
-            f"Too few held-out images to tell: {n}, and {what} {'take' if len(needed) > 1 else 'takes'} at least {most}; "
-            "raise prepare.validation or add images."
+        each = "; ".join(
+            f"{' and '.join(what)} {'take' if len(what) > 1 else 'takes'} at least {wanted}"
+            for wanted, what in sorted(needed.items())
         )
+        reason = f"Too few held-out images to tell: {n}. To judge them, {each}. Raise prepare.validation or add images."
         return CollapseDiagnosis(UNDETERMINED, reason)
     one_class = f" {ONE_CLASS}" if chance is not None and chance >= 1 else ""
     passed = ", ".join(test.passed for test in tests)
@@ -150,7 +152,8 @@ def diagnose_collapse(
 
 def _of_spread(embeddings: Mapping[str, Any], target_std: float | None, n: int, width: int) -> list[_Test]:
     """Return the tests of whether embeddings vary at all, and in most of their dimensions."""
-    wanted = None if shows_spread(n, width) else LEAST_IMAGES
+    least = images_for_spread(width)
+    wanted = None if n >= least else least
     tests = []
     if target_std is not None:
         std = embeddings["std_mean"]

@@ -13,11 +13,12 @@ from scipy import special
 
 # How often, at most, a bound may be passed by chance alone.
 FALSE_ALARM = 0.01
-# Features' correlation and rank are judged from this many images. Half of the rank that 8 images can have is 4, the
-# threshold of RankMe, and isotropic features of 8 images pass no bound (tests/vicreg/evaluation/test_collapse_diagnosis.py).
+# Features' spread, correlation and rank are judged from this many images. Half of the rank that 8 images can have is 4,
+# the threshold of RankMe, and isotropic features of 8 images pass no bound (test_collapse_diagnosis.py). Fewer say little
+# of spread however many dimensions there are: these are correlated, and two images may just be alike.
 LEAST_IMAGES = 8
-# Spread is judged from this many independent deviations, d (N - 1). Of 8 normal numbers, less than 1 in 10,000 sets has a
-# mean size below 0.1.
+# Spread also takes this many deviations, d (N - 1). Of 8 normal numbers, less than 1 in 10,000 sets has a mean size
+# below 0.1.
 _LEAST_DEVIATIONS = 8
 # A tail of a tenth of `FALSE_ALARM`: several bounds are tested, and the distribution below is approximate for small d.
 _TAIL = FALSE_ALARM / 10
@@ -27,9 +28,9 @@ _HIGHEST_CORRELATION = 0.95  # dimensions that are copies of each other must pas
 UNINFORMATIVE_MARGIN = 0.1
 
 
-def shows_spread(images: int, dimensions: int) -> bool:
-    """Return whether features (N, d) are enough to tell whether they vary."""
-    return dimensions * (images - 1) >= _LEAST_DEVIATIONS
+def images_for_spread(dimensions: int) -> int:
+    """Return how many images are enough to tell whether features of `dimensions` d vary."""
+    return max(LEAST_IMAGES, 1 + math.ceil(_LEAST_DEVIATIONS / dimensions))
 
 
 def correlation_bound(images: int, dimensions: int, *, correlation: float) -> float:

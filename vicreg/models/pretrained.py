@@ -91,8 +91,10 @@ def _locate(source: str, folder: Path | None) -> Path:
     path = user_path(source, of="an encoder's path")
     if not os.path.isfile(path):
         names = ", ".join(PUBLISHED_WEIGHTS)
-        what = ", which is a folder; name the file in it" if os.path.isdir(path) else ""
-        raise InputError(f"an encoder must be one of {names} or the path of a file, but got {source!r}{what}.")
+        what = "is a folder; name the file in it" if os.path.isdir(path) else "is no file; correct pretrain.weights"
+        if not os.path.lexists(path):
+            what = "does not exist; correct pretrain.weights"
+        raise InputError(f"an encoder must be one of {names} or the path of a file, but {source!r} {what}.")
     return path
 
 

@@ -7,6 +7,7 @@ from study.reporting.names import measure_name
 from study.reporting.selection import seeds_of, trained_arms
 from study.results.findings import Power
 from study.results.schema import ArmResults, StudyResults
+from study.runs.outcomes import OUTCOMES
 
 
 class PowerView(TypedDict):
@@ -21,7 +22,10 @@ def certainty_texts(study: StudyResults, arms: Sequence[ArmResults]) -> list[str
     counts = {sum(run.status == "finished" for run in arm.runs) for arm in trained_arms(arms)}
     most, seeds = max(counts, default=0), ", ".join(map(str, seeds_of(arms)))
     if most == 0:
-        return ["No run has finished, so there is nothing to be sure of yet."]
+        ended = {run.status for arm in trained_arms(arms) for run in arm.runs if run.status in OUTCOMES}
+        if ended:
+            return [f"Every run that ended was {' or '.join(sorted(ended))}, so there is no accuracy to be sure of."]
+        return ["No run has ended yet, so there is nothing to be sure of."]
     if most == 1:
         return ["n = 1: descriptive only. Each arm has one finished seed at most. There is no standard deviation and no "
                 "interval: a difference between two arms may be chance. Run it with three seeds or more "

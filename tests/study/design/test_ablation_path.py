@@ -102,7 +102,7 @@ def test_a_path_that_has_not_begun_says_what_it_waits_for(project, trained, comm
 
 def test_a_path_that_was_walked_is_known_without_running_anything(designed, trained, command):
     _, output, _ = command(ablate.main, "--study", "walk", "--dry-run")
-    assert "step-1-nu: 1 runs, 0 to run" in output and "in all about 0 s" in output
+    assert "step-1-nu: 1 run, 0 to run" in output and "nothing is left to train" in output
     status, output, _ = command(ablate.main, "--study", "walk", "--arm", "step-1-nu")
     assert (status, trained()) == (0, [])
 

@@ -85,7 +85,7 @@ def test_an_arm_waits_while_one_of_its_tuning_runs_was_killed_and_the_next_call_
 def test_before_tuning_a_study_says_what_waits_for_it(project, trained, command):
     status, output, _ = command(ablate.main, "--study", "tuned", "--dry-run")
     assert status == 0
-    assert "tuning of nu-1: 3 runs, 3 to run" in output and "nu-2: 1 runs at most, after its tuning" in output
+    assert "tuning of nu-1: 3 runs, 3 to run" in output and "nu-2: 1 run at most, after its tuning" in output
     _, output, _ = command(ablate.main, "--study", "tuned", "--status")
     assert "0 of 6 runs are finished; at most 2 more follow from them" in output and "after its tuning" in output
     status, _, errors = command(ablate.main, "--study", "tuned", "--arm", "nu-1", "--again")
@@ -105,7 +105,7 @@ def test_after_tuning_nothing_is_run_twice_and_everything_says_so(designed, trai
     assert command(ablate.main, "--study", "tuned")[0] == 0
     assert trained() == []
     _, output, _ = command(ablate.main, "--study", "tuned", "--dry-run")
-    assert "tuning of nu-2: 3 runs, 0 to run" in output and "nu-2: 1 runs, 0 to run" in output
+    assert "tuning of nu-2: 3 runs, 0 to run" in output and "nu-2: 1 run, 0 to run" in output
     _, output, _ = command(ablate.main, "--study", "tuned", "--status")
     assert "9 of 9 runs are finished\n" in output
 

@@ -162,10 +162,12 @@ def test_false_labels_of_isotropic_features_are_rare_at_every_number_of_images_a
 
 @pytest.mark.parametrize("images", [2, 3, 5, 8, 12, 40])
 def test_a_true_collapse_is_named_at_every_number_of_images_that_can_tell(images):
-    assert judge(torch.full((images, 64), 0.7), gaussian(images, 64), knn_accuracy=None).name == "complete"
+    constant = judge(torch.full((images, 64), 0.7), gaussian(images, 64), knn_accuracy=None)
+    assert constant.name == ("complete" if images >= 8 else "undetermined")
     dead = gaussian(images, 64)
     dead[:, :40] = 0.3
-    assert judge(dead, gaussian(images, 64), knn_accuracy=None).name == "dimensional"
+    unused = judge(dead, gaussian(images, 64), knn_accuracy=None)
+    assert unused.name == ("dimensional" if images >= 8 else "undetermined")
     copies = judge(gaussian(images, 1) @ gaussian(1, 64, seed=5), gaussian(images, 64), knn_accuracy=None)
     assert copies.name == ("informational" if images >= 8 else "undetermined")
     flat = judge(gaussian(images, 64), gaussian(images, 1) @ gaussian(1, 64, seed=5), knn_accuracy=None)
@@ -174,8 +176,9 @@ def test_a_true_collapse_is_named_at_every_number_of_images_that_can_tell(images
 
 def test_too_few_images_are_said_with_their_number_the_number_wanted_and_the_remedy():
     assert judge(gaussian(5, 64), gaussian(5, 64), knn_accuracy=None).reason == (
-        "Too few held-out images to tell: 5, and the embeddings' root-mean-square correlation and the embeddings' RankMe "
-        "and the representations' RankMe take at least 8; raise prepare.validation or add images."
+        "Too few held-out images to tell: 5. To judge them, the embeddings' mean std and the embeddings' normalised std and "
+        "the embeddings' dead share and the embeddings' root-mean-square correlation and the embeddings' RankMe and the "
+        "representations' RankMe take at least 8. Raise prepare.validation or add images."
     )
 
 

@@ -255,7 +255,7 @@ def test_a_handful_of_held_out_images_is_measured_and_called_undetermined(measur
     few = dataclasses.replace(digits, validation=keep(digits.validation, slice(images)))
     verdict = measure(few, target_std=None)["verdict"]
     assert verdict["name"] == "undetermined"
-    assert verdict["reason"].startswith(f"Too few held-out images to tell: {images}, and ")
+    assert verdict["reason"].startswith(f"Too few held-out images to tell: {images}. To judge them, ")
 
 
 def test_images_of_one_class_are_measured_and_labelled_by_geometry_alone(measure, digits):

@@ -15,9 +15,9 @@ from vicreg.evaluation.few_images import (
     correlation_bound,
     difference_bound,
     guessed_by_chance,
+    images_for_spread,
     images_wanted,
     rank_bound,
-    shows_spread,
 )
 
 
@@ -55,8 +55,8 @@ def test_the_rank_is_judged_by_four_where_there_are_images_and_dimensions_for_ei
     assert rank_bound(5000, 4, rank=4.0) == 2.0
 
 
-def test_spread_is_judged_from_two_images_of_many_dimensions_but_not_of_few():
-    assert shows_spread(2, 8) and not shows_spread(2, 7) and not shows_spread(8, 1)
+def test_spread_is_judged_from_eight_images_and_of_one_dimension_from_nine():
+    assert [images_for_spread(d) for d in (1, 2, 8, 512)] == [9, 8, 8, 8]
 
 
 def test_an_accuracy_is_judged_once_a_guess_would_have_it_once_in_a_hundred():

@@ -35,10 +35,11 @@ def test_the_digest_is_of_names_and_numbers_alone(tmp_path):
 def test_a_source_that_is_neither_published_nor_a_file_is_refused(tmp_path):
     assert refusal(str(tmp_path)) == (
         "an encoder must be one of vicreg-resnet50, torchvision-resnet18, torchvision-resnet34, torchvision-resnet50, "
-        f"torchvision-resnet50-v2 or the path of a file, but got {str(tmp_path)!r}, which is a folder; name the file in it."
+        f"torchvision-resnet50-v2 or the path of a file, but {str(tmp_path)!r} is a folder; name the file in it."
     )
-    assert "or the path of a file, but got '/dev/null'." in refusal("/dev/null")
-    assert "or the path of a file, but got" in refusal("x" * 5000)
+    assert "or the path of a file, but '/dev/null' is no file; correct pretrain.weights." in refusal("/dev/null")
+    assert refusal("nowhere.pth").endswith("but 'nowhere.pth' does not exist; correct pretrain.weights.")
+    assert "or the path of a file, but" in refusal("x" * 5000)
     assert refusal("~nobody-of-this-name/x.pth") == (
         "an encoder's path must begin with a folder of this machine, but got '~nobody-of-this-name/x.pth'; write it in full."
     )

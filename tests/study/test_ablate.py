@@ -44,7 +44,8 @@ def test_the_results_hold_no_clock_time_and_no_place_on_a_disk(finished):
         assert not re.search(r'"/|/home|/tmp|/root|seconds|\d\d:\d\d:\d\d|20\d\d-\d\d-\d\d', text)
 
 
-@pytest.mark.parametrize("name", ["tiny", pytest.param("quest", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tiny", "quest"])
 def test_the_number_of_workers_changes_no_byte_of_the_results(project, undisturbed, trained, name):
     assert ablate.main(["--study", name, "--workers", "2"]) == 0
     assert project.results(name) == undisturbed.results(name)
@@ -53,6 +54,7 @@ def test_the_number_of_workers_changes_no_byte_of_the_results(project, undisturb
     assert len({process for _, process in trained()}) >= 2
 
 
+@pytest.mark.slow
 def test_a_study_that_grows_trains_only_what_is_new(finished, trained):
     before = {path.name for path in (finished.folder / "store" / "runs").iterdir()}
     assert ablate.main(["--study", "tiny", "--seeds", "2"]) == 0

@@ -58,6 +58,7 @@ def test_settings_that_do_not_fit_the_data_are_refused_before_any_run(project, c
     assert (status, trained()) == (2, []) and errors.startswith(f"error: arm 'nu-1' of study 'tiny': {said}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["status.json", "history.json"])
 def test_a_damaged_run_is_trained_again_and_no_other(finished, undisturbed, command, trained, name):
     digest = finished.arm("tiny", "nu-1")["runs"][0]["digest"]
@@ -86,6 +87,7 @@ def test_data_that_are_damaged_are_prepared_again_by_whoever_needs_them(finished
     assert path.read_bytes() == good and trained() == [] and finished.results("tiny") == undisturbed.results("tiny")
 
 
+@pytest.mark.slow
 def test_a_corrupt_checkpoint_fails_its_run_alone_and_says_what_to_do(project, undisturbed, command, befall):
     befall(lambda: os.kill(os.getpid(), signal.SIGKILL), nu=1)
     ablate.main(["--study", "tiny"])

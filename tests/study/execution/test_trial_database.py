@@ -252,6 +252,7 @@ def lock_it(path):
     return connection
 
 
+@pytest.mark.slow
 def test_a_command_on_a_locked_database_ends_well_and_says_so_once(finished, command):
     path = finished.folder / "store" / "optuna.db"
     before = path.read_bytes()

@@ -32,6 +32,7 @@ def arms(tiny_config, digits, tmp_path_factory) -> dict[tuple[int, int, int], li
     return logs
 
 
+@pytest.mark.slow
 def test_invariance_alone_shrinks_the_embeddings(arms):
     first, last = arms[1, 0, 0][0], arms[1, 0, 0][-1]
     assert last["embedding_std_mean"] < 0.4 * first["embedding_std_mean"]

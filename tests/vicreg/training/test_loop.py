@@ -75,6 +75,7 @@ def test_a_run_that_stops_after_some_epochs_is_the_beginning_of_the_whole_schedu
     assert shorter.history[1]["learning_rate"] < begun.history[1]["learning_rate"]  # a schedule of its own has ended there
 
 
+@pytest.mark.slow
 def test_epochs_since_the_last_checkpoint_are_trained_again(settings, train, tmp_path):
     given = settings(epochs=4, checkpoint_every=3)
     whole = train(given)
@@ -87,6 +88,7 @@ def test_epochs_since_the_last_checkpoint_are_trained_again(settings, train, tmp
         assert same_weights(whole, train(given, folder=folder))
 
 
+@pytest.mark.slow
 def test_a_run_with_few_checkpoints_ends_with_the_bits_of_one_with_many(settings, train, tmp_path):
     many, few = settings(epochs=4), settings(epochs=4, checkpoint_share=1e-6)
     assert same_weights(train(many), train(few))

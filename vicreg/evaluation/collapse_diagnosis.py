@@ -12,7 +12,6 @@ from vicreg.evaluation.few_images import (
     LEAST_IMAGES,
     accuracy_bound,
     correlation_bound,
-    difference_bound,
     guessed_by_chance,
     images_for_spread,
     images_wanted,
@@ -51,13 +50,9 @@ class CollapseDiagnosis(NamedTuple):
 
 
 class Untrained(NamedTuple):
-    """What is known of the network before training: the view discrepancy of its embeddings, and its k-NN accuracy.
-
-    `noise` is the standard error, over images, of the difference of the two networks' view discrepancies.
-    """
+    """What is known of the network before training: the view discrepancy of its embeddings, and its k-NN accuracy."""
 
     view_discrepancy: float
-    noise: float = 0.0
     knn_accuracy: float | None = None
 
 
@@ -223,11 +218,10 @@ def _of_views(
     if untrained is None or n < LEAST_IMAGES:
         return []
     what = "the embeddings' view discrepancy, next to the untrained network's,"
-    bound = untrained.view_discrepancy + difference_bound(n) * untrained.noise
     also, better = "", False
     if knn_accuracy is not None and untrained.knn_accuracy is not None and chance is not None and chance < 1:
         better = knn_accuracy > untrained.knn_accuracy
         where = "above" if better else "not above"
         also = f"; the k-NN accuracy, {knn_accuracy:.3g}, is {where} its {untrained.knn_accuracy:.3g}"
     value = embeddings["view_discrepancy"]
-    return [_Test("uninformative", what, value, "above", bound, also=also, also_holds=not better)]
+    return [_Test("uninformative", what, value, "above", untrained.view_discrepancy, also=also, also_holds=not better)]

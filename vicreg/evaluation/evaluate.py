@@ -14,7 +14,7 @@ from vicreg.evaluation.linear_evaluation import fit_linear
 from vicreg.evaluation.linear_probe import LinearClassifier, choose_linear_cached
 from vicreg.evaluation.settings import PROBES, EvaluateSettings
 from vicreg.metrics.accuracy import accuracy, top1_accuracy
-from vicreg.metrics.collapse import collapse_metrics, view_discrepancies, view_discrepancy
+from vicreg.metrics.collapse import collapse_metrics, view_discrepancy
 from vicreg.metrics.features import Encoded, encode, encode_views, held_out
 from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import JointEmbedding
@@ -102,7 +102,6 @@ def _diagnose(
     """Return the kind of the model's collapse, from validation images and from the network before training."""
     before = encode_held_out_views(control, dataset, settings=settings, views=views, size=size, device=device)
     after, untrained = ([view.embeddings for view in views_of] for views_of in (pair, before))
-    differences = view_discrepancies(*after) - view_discrepancies(*untrained)
     of_control = {
         part: encode(
             control, getattr(dataset, part).images.to(device),
@@ -120,7 +119,6 @@ def _diagnose(
         class_counts=torch.bincount(dataset.validation.labels).tolist(),
         untrained=Untrained(
             view_discrepancy=view_discrepancy(*untrained),
-            noise=(differences.std() / len(differences) ** 0.5).item(),
             knn_accuracy=_knn_accuracy(of_control, dataset, settings),
         ),
         target_std=target_std,

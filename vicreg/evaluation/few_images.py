@@ -126,8 +126,3 @@ def _able_and_bound(chance: float) -> tuple[float, float]:
     """Return the accuracy half-way between the bound and 1, and the bound."""
     bound = accuracy_bound(chance)
     return (1 + bound) / 2, bound
-
-
-def difference_bound(images: int) -> float:
-    """Return Student's t that a mean of N differences exceeds in one of a hundred samples if the true mean is 0."""
-    return float(special.stdtrit(images - 1, 1 - FALSE_ALARM))

@@ -160,33 +160,16 @@ def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
     Raises:
         InputError: if the shapes differ.
     """
-    squares, different = _view_squares(z, z_prime)
-    same, count = squares.sum(), len(squares)
-    if not different > 0:
-        return 1.0
-    return (same / count / (different / (count * (count - 1)))).item()
-
-
-def view_discrepancies(z: Tensor, z_prime: Tensor) -> Tensor:
-    """Return what each image adds to `view_discrepancy`, `(N,)`; their mean is that number, to rounding.
-
-    Raises:
-        InputError: if the shapes differ.
-    """
-    squares, different = _view_squares(z, z_prime)
-    count = len(squares)
-    return (squares.sum(dim=1) * (count * (count - 1)) / different).where(different > 0, 1.0)
-
-
-def _view_squares(z: Tensor, z_prime: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the squared differences of each image's views, (N, d), and their sum over all pairs of different images."""
     _check_pair(z, z_prime)
     count = len(_checked(z))
     first, second = _centred(torch.cat([_checked(z), _checked(z_prime)])).split(count)
-    same = (first - second).square()
+    same = (first - second).square().sum()
     squares = count * (first.square().sum() + second.square().sum())
     every = squares - 2 * first.sum(dim=0) @ second.sum(dim=0)
-    return same, every - same.sum()
+    different = every - same
+    if not different > 0:
+        return 1.0
+    return (same / count / (different / (count * (count - 1)))).item()
 
 
 def uniformity(z: Tensor) -> float:

@@ -172,11 +172,7 @@ class Supervisor:
     def _mirror(self, *, archived: bool = False) -> None:
         """Copy results that are newer than what has come to `out`, and once a minute pack everything else."""
         for path in (self._call.work / "results").glob("[!.]*.json"):
-            target = self._call.out / path.name
-            if not target.exists() or target.stat().st_mtime_ns < path.stat().st_mtime_ns:
-                temporary = target.with_name(f".{path.name}.tmp")
-                shutil.copyfile(path, temporary)
-                temporary.replace(target)
+            mirror(path, self._call.out / path.name)
         if archived or time.monotonic() > self._archived + ARCHIVED_EVERY:
             self._archived = time.monotonic()
             archive(self._call.work, self._call.out / "results.tar.gz")
@@ -188,6 +184,21 @@ class Supervisor:
         wrong = self._wrong()
         said = f"; look at {', '.join(wrong)}" if wrong else ""
         return f"nothing is left to do{said}; commit {self._call.out} as reports/gpu/ (benchmarks/README.md, On a GPU)"
+
+
+def mirror(path: Path, target: Path) -> None:
+    """Copy a file that is not the one last copied, and give the copy its time.
+
+    The time is read first: where the file is replaced while it is copied, the copy has the time of the one before, and the
+    next call copies again.
+    """
+    changed = path.stat().st_mtime_ns
+    if target.exists() and target.stat().st_mtime_ns == changed:
+        return
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(path, temporary)
+    os.utime(temporary, ns=(changed, changed))
+    temporary.replace(target)
 
 
 def end(process: subprocess.Popen[Any]) -> None:

@@ -286,6 +286,22 @@ def test_all_of_it_runs_on_a_cpu_and_a_second_call_does_nothing_twice(small, tmp
     assert capsys.readouterr().out.count("done before") == 6 and found(tmp_path) == first
 
 
+def test_results_that_are_replaced_while_they_are_copied_are_copied_again(tmp_path, monkeypatch):
+    path, target, copy = tmp_path / "one.json", tmp_path / "out.json", supervise.shutil.copyfile
+    path.write_text("running", encoding="utf-8")
+
+    def copy_what_is_replaced(source, destination):
+        copy(source, destination)
+        path.write_text("done", encoding="utf-8")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(supervise.shutil, "copyfile", copy_what_is_replaced)
+        supervise.mirror(path, target)
+    assert target.read_text(encoding="utf-8") == "running"
+    supervise.mirror(path, target)
+    assert target.read_text(encoding="utf-8") == "done"
+
+
 @pytest.mark.slow
 def test_what_does_not_agree_is_recorded_and_stops_nothing(small, monkeypatch):
     original, calls = agreement.apply_view, iter(range(100))

@@ -225,9 +225,16 @@ def test_a_key_nothing_is_near_to_lists_what_there_is(source):
     assert message.startswith("'xyzzy' is not a parameter; known are ") and "pretrain.nu" in message
 
 
-@pytest.mark.parametrize("key", ["pretrain", "pretrain.augmentation", "profile"])
-def test_a_section_and_the_profile_are_no_parameters(source, key):
+@pytest.mark.parametrize("key", ["pretrain", "pretrain.augmentation"])
+def test_a_section_is_no_parameter(source, key):
     assert refusal(source.with_settings, {key: {}}).startswith(f"{key!r} is not a parameter")
+
+
+def test_who_sets_the_profile_or_the_studies_as_a_parameter_is_told_where_they_are_set(source):
+    assert refusal(source.with_settings, {"profile": "digits"}) == (
+        "'profile' is not a setting of a run; choose it by --profile NAME or in params.yaml."
+    )
+    assert refusal(source.with_settings, {"studies": []}).endswith("set it in params.yaml.")
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ def test_weights_trained_behind_a_padding_of_two_need_the_stem_that_has_it(tiny_
 
 
 def test_what_is_neither_published_nor_a_file_is_refused_in_one_sentence(tiny_config):
-    with pytest.raises(InputError, match="must be one of .*vicreg-resnet50.* or the path of a file, but got 'nowhere.pth'"):
+    with pytest.raises(
+        InputError, match="must be one of .*vicreg-resnet50.* or the path of a file, but 'nowhere.pth' does not exist"
+    ):
         starting_weights(given(tiny_config, "nowhere.pth").pretrain)
 
 

@@ -11,10 +11,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-from PIL import Image
 
 from benchmarks.gpu import agreement, background, gpu_tests, ready, recipe, results, supervise
 from benchmarks.gpu.__main__ import main
@@ -26,6 +24,7 @@ from benchmarks.measure import ROOT
 from study.config.load import load_config
 from study.config.values import parse_setting
 from study.spec.study_file import load_study
+from tests.benchmarks.image_archive import write_archive
 from vicreg.errors import InputError
 
 SMALL = {
@@ -37,15 +36,7 @@ SMALL = {
 
 @pytest.fixture
 def images(tmp_path) -> Path:
-    """An archive of 96 images of noise of two classes, one in four of them for the test."""
-    pixels = np.random.default_rng(0).integers(0, 256, (96, 8, 8, 3), dtype=np.uint8)
-    for index, image in enumerate(pixels):
-        place = tmp_path / "raw" / ("test" if index % 4 == 0 else "train") / "ab"[index // 4 % 2]
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(place / f"{index}.jpg")
-    with tarfile.open(tmp_path / "images.tar.xz", "w:xz") as packed:
-        packed.add(tmp_path / "raw", arcname="cifar")
-    return tmp_path / "images.tar.xz"
+    return write_archive(tmp_path)
 
 
 @pytest.fixture

@@ -3,16 +3,14 @@
 import json
 import os
 import subprocess
-import tarfile
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks.gpu.queue import SECTIONS
 from benchmarks.measure import ROOT
 from benchmarks.pretended_cuda import build
 from benchmarks.pretended_cuda.__main__ import walk
+from tests.benchmarks.image_archive import write_archive
 from vicreg.errors import InputError
 
 SETTINGS = (
@@ -87,17 +85,11 @@ def test_training_evaluation_and_runs_go_through_without_an_error_or_a_forbidden
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_all_of_the_gpu_script_goes_through(pretended, tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (96, 8, 8, 3), dtype=np.uint8)
-    for index, image in enumerate(pixels):
-        place = tmp_path / "raw" / ("test" if index % 4 == 0 else "train") / "ab"[index // 4 % 2]
-        place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(place / f"{index}.jpg")
-    with tarfile.open(tmp_path / "images.tar.xz", "w:xz") as packed:
-        packed.add(tmp_path / "raw", arcname="cifar")
+    images = write_archive(tmp_path)
     out = tmp_path / "out"
     said = pretended(
         "-m", "benchmarks.gpu", "--out", str(out), "--work", str(tmp_path / "work"), "--wheels", str(tmp_path),
-        "--images", str(tmp_path / "images.tar.xz"), "--device", "cuda", "--side", "8", "--timed", "0.1",
+        "--images", str(images), "--device", "cuda", "--side", "8", "--timed", "0.1",
         "--seconds", "1100",
         *(part for setting in SETTINGS for part in ("--set", setting)),
     )  # fmt: skip

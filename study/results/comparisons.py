@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from study.results.json_values import json_field
 
+BETTER, WORSE, EQUIVALENT, UNDECIDED = "better", "worse", "equivalent", "undecided"
+DECISIONS = (BETTER, WORSE, EQUIVALENT, UNDECIDED)  # of an arm against the baseline; equivalent is within the margin
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
@@ -39,7 +42,9 @@ class DifferenceDetail:
     """What a difference of the primary accuracy says beside its interval.
 
     `values` are the differences at `seeds`, `effect_size` is Hedges' g, and `probability_better` how likely one more seed
-    is above. `test_error` is the standard error from the choice of test images.
+    is above. `test_error` is the standard error from the choice of test images. `spread` is the standard deviation of one
+    difference that the interval rests on, `freedom` its degrees of freedom, and `moderated` whether other arms of the same
+    class had a part in it; files of earlier versions have none of these.
     """
 
     seeds: tuple[int, ...] = ()
@@ -47,13 +52,21 @@ class DifferenceDetail:
     effect_size: float | None = None
     probability_better: float | None = None
     test_error: float | None = None
+    spread: float | None = json_field(omitted=True)
+    freedom: float | None = json_field(omitted=True)
+    moderated: bool | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adjusted:
-    """A p-value adjusted by Holm over the tests of a study; None where the test has none."""
+    """What a test says as one of a study's.
+
+    `p_holm` is the p-value adjusted by Holm over the study's tests, times the price of its looks; None where the test has
+    none. `decision` is one of `DECISIONS`; None for gains, and in files of earlier versions.
+    """
 
     p_holm: float | None = None
+    decision: str | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +80,11 @@ class Difference(Interval):
     def p_holm(self) -> float | None:
         """The p-value adjusted by Holm; None where this is no test or has no p-value."""
         return self.adjusted.p_holm if self.adjusted else None
+
+    @property
+    def decision(self) -> str | None:
+        """One of `DECISIONS`; None where this is no test of an arm."""
+        return self.adjusted.decision if self.adjusted else None
 
 
 @dataclass(frozen=True, kw_only=True)

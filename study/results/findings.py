@@ -1,7 +1,7 @@
 """What results say of a study as a whole and its design."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from study.results.comparisons import ColumnSummary, Correlation, Difference, Interval
@@ -16,6 +16,22 @@ class Cost:
     epochs: int
     images: int
     operations: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """How often the results were looked at with a chance to stop or go on, and what that costs.
+
+    `look` (from 1) of `planned` numbers of seeds is shown here. Where `declared`, `price` is the number of looks: p-values
+    are times it, and intervals at 1 - 0.05 / price. Undeclared additions cost l (l + 1) at look l. `stopped` maps an arm
+    that was decided early to the look at which it was.
+    """
+
+    look: int
+    planned: tuple[int, ...]
+    declared: bool
+    price: int
+    stopped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

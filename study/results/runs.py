@@ -12,10 +12,15 @@ _OF_THE_MACHINE = ("images_per_second", "joules")  # of what a store says of a r
 
 @dataclass(frozen=True, kw_only=True)
 class CollapseType:
-    """How a network collapsed, or `healthy`, and the reason in a sentence."""
+    """How a network collapsed, or `healthy`, and the reason in a sentence.
+
+    `borderline` says in a sentence which threshold a metric is within 10 % of, where that would change the name; None where
+    none is, and in files of earlier versions.
+    """
 
     name: str
     reason: str = ""
+    borderline: str | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)

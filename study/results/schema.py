@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from study.results.comparisons import ColumnSummary, Outcomes
-from study.results.findings import Cost, GridFindings, PathFindings, Power, Predictor, ScaleClaim, SearchFindings, TunedValue
+from study.results.findings import (
+    Cost,
+    GridFindings,
+    Looks,
+    PathFindings,
+    Power,
+    Predictor,
+    ScaleClaim,
+    SearchFindings,
+    TunedValue,
+)
 from study.results.json_values import json_field
 from study.results.runs import CollapseType, RunResults
 
@@ -102,7 +112,8 @@ class StudyResults:
 
     `recipe` are the settings that all arms share, by dotted key, `overrides` those set on the command line. `environment`
     has versions and hardware. `terms` are the terms of the loss by the name they are logged under; files of earlier versions
-    have none. `answer`, `alerts` and `notes` are sentences that follow from the numbers.
+    have none. `answer` says in at most 40 words what to do, and `trust` in a few sentences how far to trust it. `alerts` and
+    `notes` are sentences that follow from the numbers.
     """
 
     study: str
@@ -127,12 +138,14 @@ class StudyResults:
     parameters: Parameters | None = None
     cost: Cost | None = None
     power: Power | None = None
+    looks: Looks | None = json_field(omitted=True)
     predictors: tuple[Predictor, ...] = ()
     scale: ScaleClaim | None = None
     grid: GridFindings | None = None
     tuning: tuple[TunedValue, ...] | None = None
     search: SearchFindings | None = None
     path: PathFindings | None = None
+    trust: tuple[str, ...] | None = json_field(omitted=True)
     alerts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

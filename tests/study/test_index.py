@@ -87,6 +87,7 @@ def test_the_page_opens_with_the_question_and_the_answer_of_the_first_study(page
     assert '<p class="answer">' in top and 'href="tiny/index.html"' in top and "<figure" in top
 
 
+@pytest.mark.slow
 def test_every_address_on_the_page_is_a_page_that_is_there(page, finished, command):
     for name in ("tiny", "quest"):
         arguments = ("--results", f"results/ablate/{name}/study.json", "--out", f"reports/{name}")

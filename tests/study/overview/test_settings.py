@@ -94,7 +94,8 @@ def test_what_differs_beside_the_weights_is_named_but_not_a_warm_up_that_goes_wi
     )  # fmt: skip
     rows = setting_table([results(*arms, recipe={**recipe, "pretrain.convention": "official"})])["rows"]
     assert [(row["label"], row["others"]) for row in rows] == [
-        ("λ 25, μ 25, ν 1", ""), ("λ 25, μ 25, ν 2", ""), ("λ 25, μ 25, ν 1", ""), ("λ 25, μ 25, ν 1", "convention equation"),
+        ("λ 25, μ 25, ν 1", ""), ("λ 25, μ 25, ν 2", ""), ("λ 25, μ 25, ν 1", ""),
+        ("λ 25, μ 25, ν 1", "convention equation"),
     ]  # fmt: skip
 
 
@@ -110,15 +111,8 @@ def test_settings_that_were_only_tried_stand_last_and_those_without_accuracy_las
     trial = dataclasses.replace(measured("trial-000", {"pretrain.nu": 3}, [0.99]), role="trial")
     pruned = arm("trial-001", {"pretrain.nu": 4}, [run(0, None, status="pruned")], collapse_type="pruned")
     killed = arm("k", {"pretrain.nu": 5}, [run(0, None, status="killed", rank=2.0)], collapse_type="killed")
-    arms = (
-        trial,
-        dataclasses.replace(pruned, role="trial"),
-        killed,
-        measured("x", {}, [0.5]),
-        measured("y", WEIGHTS, [0.6]),
-    )
-    arms = (*arms[:4], measured("y", {"pretrain.nu": 2}, [0.6]))
-    rows = rows_of(study(*arms))
+    named = measured("x", {}, [0.5]), measured("y", {"pretrain.nu": 2}, [0.6])
+    rows = rows_of(study(trial, dataclasses.replace(pruned, role="trial"), killed, *named))
     assert [row["label"][-3:] for row in rows] == ["ν 2", "ν 1", "ν 5", "ν 3", "ν 4"]
     assert rows[-1]["collapse_type"]["name"] == rows[-1]["runs"][0]["badge"]["name"] == "stopped early"
     assert rows[2]["test"] == {"text": "–", "value": None} and rows[2]["seeds"] == "0"

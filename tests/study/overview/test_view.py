@@ -112,7 +112,8 @@ def test_the_state_counts_what_is_out_of_date_absent_and_unchecked():
     stale = Freshness(groups=(("never run", ("ν 1, seed 1",)),), count=1)
     shown = page(one, other, checked={"s": stale, "other": Freshness(unchecked="no data")}, wanted=["s", "other", "third"])
     assert shown["state"] == (
-        "1 of 3 results is out of date or missing; third has not been run; other could not be checked against the current code."
+        "1 of 3 results is out of date or missing; third has not been run; "
+        "other could not be checked against the current code."
     )
     assert shown["stale"] == [("s", stale.groups)] and shown["unchecked"] == [("other", "no data")]
     assert shown["absent"] == ["python -m study.ablate --study third --profile p"]

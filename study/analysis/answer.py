@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from study.analysis.alerts import ENDINGS, paired_seeds
-from study.analysis.arms import compared_arms
 from study.analysis.arms_answer import answer_of_arms
-from study.analysis.decisions import Decisions, decisions_of, gain_of, is_established, is_whole, leader
+from study.analysis.decided import Decisions, decisions_of, gain_of, is_established, is_whole, leader
+from study.analysis.decisions import compared_arms
 from study.analysis.design_answers import answer_of_grid, answer_of_path, answer_of_search
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import agree, capitalised, count_of, in_words, name_of, percent, spelled, within

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from study.analysis.decisions import Decisions, difference_of, is_collapsed, is_whole, leader
+from study.analysis.decided import Decisions, difference_of, is_collapsed, is_whole, leader
 from study.analysis.regions import names_of_zeros, shared_settings, with_a_zero
 from study.analysis.wording import agree, capitalised, in_words, listed, name_of, points, signed, spelled
 from study.results.schema import ArmResults, StudyResults

@@ -1,108 +1,145 @@
-"""Sorts a study's arms by what their comparison with the baseline decided."""
+"""Tests arms against their baseline, and their gains over untrained controls."""
 
+import dataclasses
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from study.analysis.arms import COLLAPSES, compared_arms, digests_of
-from study.analysis.moments import LEAST_SEEDS
-from study.analysis.wording import ALPHA
-from study.results.comparisons import BETTER, UNDECIDED, WORSE, ColumnSummary, Difference
-from study.results.schema import ArmResults, StudyResults
-from study.runs.outcomes import FINISHED
+from study.analysis.effect_sizes import probability_above
+from study.analysis.equivalence import is_within
+from study.analysis.moderated import ArmClass, ModeratedDifference, moderated_differences
+from study.analysis.multiple_testing import holm
+from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE, Adjusted, Difference
+from study.results.schema import ArmResults
+from study.runs.outcomes import DIVERGED, FINISHED, PRUNED
+from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
+
+ALPHA = 0.05  # of a family of tests; what is decided has an adjusted p-value below it
+
+Digests = tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decisions:
-    """The arms that were compared with the baseline at three seeds or more, by decision.
+def compared_arms(arms: Sequence[ArmResults]) -> list[ArmResults]:
+    """Return the arms that a study compares, the baseline among them.
 
-    `partial` are arms that lost seeds: a mean over the seeds that survived would speak for settings that let some diverge,
-    so no decision in their favour counts. `untested` have fewer than three pairs.
+    Trials, tuning and controls are left out, and so are other names of the baseline's runs.
     """
-
-    baseline: ArmResults
-    better: tuple[ArmResults, ...] = ()
-    worse: tuple[ArmResults, ...] = ()
-    equivalent: tuple[ArmResults, ...] = ()
-    undecided: tuple[ArmResults, ...] = ()
-    partial: tuple[ArmResults, ...] = ()
-    untested: tuple[ArmResults, ...] = ()
-
-    @property
-    def tested(self) -> int:
-        """The number of arms that were compared."""
-        return len(self.better) + len(self.worse) + len(self.tied) + len(self.partial)
-
-    @property
-    def tied(self) -> tuple[ArmResults, ...]:
-        """The arms that are neither better nor worse, in the order of the study."""
-        return (*self.equivalent, *self.undecided)
+    baseline = [digests_of(arm) for arm in arms if arm.is_baseline]
+    ours = [arm for arm in arms if arm.role in ("arm", "step")]
+    return [arm for arm in ours if arm.is_baseline or digests_of(arm) not in baseline]
 
 
-def decisions_of(results: StudyResults) -> Decisions | None:
-    """Return what was decided of each arm; None where the baseline has no accuracy, so that nothing is compared.
+def digests_of(arm: ArmResults) -> Digests:
+    """Return the digests of an arm's runs, which two arms of the same runs share."""
+    return tuple(sorted(run.digest for run in arm.runs))
 
-    Two names of the same runs are one arm.
+
+def arm_class(arm: ArmResults) -> ArmClass:
+    """Return the class whose arms spread alike: healthy or collapsed where all runs that ended are, else mixed.
+
+    The collapse may be of any type. A run that diverged, or that has too few held-out images to tell, is of neither kind.
+    What is missing or was stopped from outside says nothing and is not counted.
     """
-    arms = {digests_of(arm): arm for arm in reversed(compared_arms(results.arms))}
-    ordered = list(reversed(arms.values()))
-    baseline = next((arm for arm in ordered if arm.is_baseline), None)
-    if baseline is None or results.primary not in baseline.summary:
-        return None
-    found: dict[str, list[ArmResults]] = {}
-    for arm in ordered:
-        difference = difference_of(arm, results.primary)
-        if not arm.is_baseline and difference is not None:
-            found.setdefault(_place(arm, difference), []).append(arm)
-    return Decisions(baseline=baseline, **{name: tuple(arms) for name, arms in found.items()})
+    ended = {_class_of(run.outcome) for run in arm.runs if run.status in (FINISHED, PRUNED, DIVERGED)}
+    return ended.pop() if len(ended) == 1 else "mixed"
 
 
-def _place(arm: ArmResults, difference: Difference) -> str:
-    if difference.n < LEAST_SEEDS:
-        return "untested"
-    decision = decision_of(difference)
-    return "partial" if decision != WORSE and not is_whole(arm) else decision
+def _class_of(outcome: str) -> ArmClass:
+    if outcome == "healthy":
+        return "healthy"
+    return "mixed" if outcome in (DIVERGED, UNDETERMINED, FINISHED) else "collapsed"
 
 
-def decision_of(difference: Difference) -> str:
-    """Return what a comparison decided; of files that do not say it, what Holm's p-value does."""
-    if difference.decision is not None:
-        return difference.decision
-    if difference.p_holm is None or difference.p_holm > ALPHA:
-        return UNDECIDED
-    return BETTER if difference.mean > 0 else WORSE
+def decide(
+    arms: Sequence[ArmResults], *, baseline: str, primary: str, margin: float, price: float = 1
+) -> tuple[ArmResults, ...]:
+    """Return the arms with what the study's test decides of each: its primary difference from the baseline.
+
+    The differences are moderated (`moderated_differences`) and are one family of Holm, arms of the same runs one test. An
+    arm is better or worse where its p-value, adjusted and times `price`, is below 0.05. It is equivalent where two
+    one-sided tests on the same standard error, at 0.05 / price, place it within the margin. Else it is undecided.
+
+    Args:
+        arms: with their summaries. Trials, tuning and controls are not tested, and stay as they are.
+        baseline: the name of the arm that all others are compared with.
+        primary: the probe whose accuracy is compared.
+        margin: the smallest difference that would matter, a share.
+        price: of looking at the results more than once; intervals are at 1 - 0.05 / price.
+    """
+    by_digests: dict[Digests, ArmResults] = {}
+    for arm in compared_arms(arms):
+        by_digests.setdefault(digests_of(arm), arm)
+    accuracies = {arm.name: _accuracies(arm, primary) for arm in by_digests.values()}
+    if not accuracies.get(baseline):
+        return tuple(arms)
+    classes = {arm.name: arm_class(arm) for arm in by_digests.values()}
+    found = moderated_differences(accuracies, classes, baseline=baseline, confidence=1 - ALPHA / price)
+    adjusted = dict(zip(found, _priced([one.p for one in found.values()], price), strict=True))
+    names = {arm.name: by_digests[digests_of(arm)].name for arm in compared_arms(arms)}
+
+    def decided(arm: ArmResults) -> ArmResults:
+        name = names.get(arm.name)
+        difference = arm.summary[primary].difference if primary in arm.summary else None
+        if name not in found or difference is None:
+            return arm
+        one, p = found[name], adjusted[name]
+        told = Adjusted(p_holm=p, decision=_decision(one, p, margin=margin, alpha=ALPHA / price))
+        return _with(arm, primary, difference=_moderated(difference, one, told))
+
+    return tuple(decided(arm) for arm in arms)
 
 
-def is_established(gain: Difference) -> bool:
-    """Return whether a gain over the untrained network is: above zero by Holm's p-value."""
-    return gain.p_holm is not None and gain.p_holm <= ALPHA and gain.mean > 0
+def adjust_gains(arms: Sequence[ArmResults], primary: str, *, price: float = 1) -> tuple[ArmResults, ...]:
+    """Return the arms with Holm's adjustment of their gains over untrained controls, a family beside the differences.
+
+    Gains stay paired t tests: a control has no class of collapse. Each set of runs is one test.
+    """
+    p_values: dict[Digests, float | None] = {}
+    tested = {arm.name: gain for arm in compared_arms(arms) if (gain := _gain(arm, primary)) is not None}
+    for arm in compared_arms(arms):
+        if arm.name in tested:
+            p_values.setdefault(digests_of(arm), tested[arm.name].p)
+    adjusted = dict(zip(p_values, _priced(list(p_values.values()), price), strict=True))
+    return tuple(
+        _with(arm, primary, gain=dataclasses.replace(tested[arm.name], adjusted=Adjusted(p_holm=adjusted[digests_of(arm)])))
+        if arm.name in tested else arm for arm in arms
+    )  # fmt: skip
 
 
-def difference_of(arm: ArmResults, primary: str) -> Difference | None:
-    """Return an arm's difference from the baseline in the primary accuracy, or None."""
-    column = arm.summary.get(primary)
-    return column.difference if column else None
+def _accuracies(arm: ArmResults, primary: str) -> dict[int, float]:
+    values = {run.seed: run.test[primary].top1 for run in arm.runs if primary in run.test}
+    return {seed: value for seed, value in values.items() if math.isfinite(value)}
 
 
-def gain_of(arm: ArmResults, primary: str) -> Difference | None:
-    """Return an arm's gain over its untrained control in the primary accuracy, or None."""
-    column = arm.summary.get(primary)
-    return column.gain if column else None
+def _gain(arm: ArmResults, primary: str) -> Difference | None:
+    return arm.summary[primary].gain if primary in arm.summary else None
 
 
-def is_whole(arm: ArmResults) -> bool:
-    """Return whether an arm finished at every seed."""
-    return all(run.status == FINISHED for run in arm.runs)
+def _priced(p_values: Sequence[float | None], price: float) -> list[float | None]:
+    return [None if p is None else min(1.0, price * p) for p in holm(p_values)]
 
 
-def is_collapsed(arm: ArmResults) -> bool:
-    """Return whether most seeds of an arm ended in a collapse."""
-    return arm.collapse_type.name in COLLAPSES
+def _decision(one: ModeratedDifference, p_holm: float | None, *, margin: float, alpha: float) -> str:
+    if p_holm is not None and p_holm < ALPHA:
+        return BETTER if one.mean > 0 else WORSE
+    return EQUIVALENT if is_within(one, margin=margin, alpha=alpha) else UNDECIDED
 
 
-def leader(arms: Sequence[ArmResults], primary: str) -> ArmResults:
-    """Return the arm with the highest mean on validation; test must not choose."""
-    return max(arms, key=lambda arm: _validation(arm, primary).mean)
+def _moderated(difference: Difference, one: ModeratedDifference, adjusted: Adjusted) -> Difference:
+    """Return a paired difference with the interval that the classes moderate."""
+    detail = difference.detail
+    if detail is not None and one.sd is not None and one.df is not None:
+        better = probability_above(one.mean, one.sd, n=one.n, freedom=one.df)
+        detail = dataclasses.replace(
+            detail, probability_better=better, spread=one.sd, freedom=one.df, moderated=one.moderated
+        )
+    return dataclasses.replace(
+        difference, n=one.n, mean=one.mean, low=one.low, high=one.high, p=one.p, detail=detail, adjusted=adjusted
+    )
 
 
-def _validation(arm: ArmResults, primary: str) -> ColumnSummary:
-    return arm.summary.get(f"validation_{primary}", arm.summary[primary])
+def _with(
+    arm: ArmResults, primary: str, *, difference: Difference | None = None, gain: Difference | None = None
+) -> ArmResults:
+    column = arm.summary[primary]
+    column = dataclasses.replace(column, difference=difference or column.difference, gain=gain or column.gain)
+    return dataclasses.replace(arm, summary={**arm.summary, primary: column})

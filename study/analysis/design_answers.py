@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from study.analysis.arms_answer import answer_of_arms
-from study.analysis.decisions import (
+from study.analysis.decided import (
     Decisions,
     decision_of,
     difference_of,

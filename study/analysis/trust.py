@@ -1,7 +1,7 @@
 """How far to trust a study's answer: untrained level, seeds, power, ties."""
 
 from study.analysis.answer import untrained_summary
-from study.analysis.decisions import Decisions, decisions_of, gain_of, is_established
+from study.analysis.decided import Decisions, decisions_of, gain_of, is_established
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import agree, capitalised, count_of, in_words, interval_of, name_of, points, probe_name, spelled
 from study.results.findings import Looks, Power

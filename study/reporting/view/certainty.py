@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
-from study.analysis.arms import compared_arms
+from study.analysis.decisions import compared_arms
 from study.analysis.wording import count_of, listed, points
 from study.reporting.names import measure_name
 from study.reporting.selection import seeds_of, trained_arms

@@ -1,7 +1,7 @@
 """Warnings before any number: runs without a result, and too few seeds."""
 
 from study.analysis.moments import LEAST_SEEDS
-from study.analysis.wording import agree, capitalised, count_of, first_of, name_of, spelled
+from study.analysis.wording import agree, count_of, first_of, name_of
 from study.results.schema import StudyResults
 from study.runs.outcomes import DIVERGED, FAILED, FINISHED, KILLED, MISSING, OUT_OF_MEMORY, PARTIAL, PRUNED
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
@@ -55,9 +55,7 @@ def _few_seeds(results: StudyResults) -> list[str]:
     seeds = paired_seeds(results)
     if not 0 < seeds < LEAST_SEEDS:
         return []
-    only = capitalised(spelled(seeds, "seed"))
-    return [f"{only} {agree(seeds, 'describes', 'describe')} and {agree(seeds, 'proves', 'prove')} nothing: below three "
-            "seeds no difference is tested."]  # fmt: skip
+    return [f"n = {seeds}: descriptive only. Below three seeds no difference is tested."]
 
 
 def paired_seeds(results: StudyResults) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from study.analysis.alerts import ENDINGS, paired_seeds
 from study.analysis.arms_answer import answer_of_arms
-from study.analysis.decided import Decisions, decisions_of, gain_of, is_established, is_whole, leader
+from study.analysis.decided import Decisions, decisions_of, gain_of, is_established, is_loss, is_whole, leader
 from study.analysis.decisions import compared_arms
 from study.analysis.design_answers import answer_of_grid, answer_of_path, answer_of_search
 from study.analysis.moments import LEAST_SEEDS
@@ -38,9 +38,11 @@ def _sentences(results: StudyResults) -> list[str]:
         return [_no_baseline(results, measured)]
     if paired_seeds(results) < LEAST_SEEDS:
         return _too_few_seeds(results, measured)
-    if len(measured) == 1:
+    if len(measured) == 1 and results.mode != "search":
         return _baseline_alone(results, measured[0])
     chosen = leader(found.better, results.primary) if found.better else found.baseline
+    if is_loss(gain_of(chosen, results.primary)):
+        return _harm(results, chosen)
     return [*gain_warning(results, chosen), *_BY_MODE.get(results.mode, answer_of_arms)(results, found)]
 
 
@@ -49,14 +51,14 @@ def gain_warning(results: StudyResults, arm: ArmResults) -> list[str]:
     gain, untrained = gain_of(arm, results.primary), untrained_summary(results, arm)
     if gain is None or untrained is None or is_established(gain):
         return []
-    if gain.p_holm is not None and is_established_loss(gain.mean, gain.p_holm):
-        return [f"Training made it clearly worse than the untrained network ({100 * untrained.mean:.1f} %)."]
     return [f"No gain over the untrained network ({100 * untrained.mean:.1f} %) is established."]
 
 
-def is_established_loss(mean: float, p_holm: float) -> bool:
-    """Return whether training lost accuracy against the untrained network beyond doubt."""
-    return mean < 0 and p_holm <= 0.05
+def _harm(results: StudyResults, arm: ArmResults) -> list[str]:
+    """Return that the setting to use loses accuracy in training, which makes any other advice pointless."""
+    untrained = untrained_summary(results, arm)
+    level = f" ({100 * untrained.mean:.1f} %)" if untrained else ""
+    return [f"Do not train like this: the untrained network{level} is clearly better than {name_of(arm.label)}."]
 
 
 def untrained_summary(results: StudyResults, arm: ArmResults) -> ColumnSummary | None:
@@ -89,10 +91,8 @@ _REMEDIES = {
 def _no_baseline(results: StudyResults, measured: Sequence[ArmResults]) -> str:
     """Return that nothing can be compared, for the baseline has no accuracy."""
     baseline = next((arm.label for arm in results.arms if arm.is_baseline), results.baseline)
-    have = agree(len(measured), "has", "have")
-    return (f"Run the baseline {name_of(baseline)} again: it has no result, so none of the "
-            f"{spelled(len(measured), 'setting')} "
-            f"that {have} one can be compared.")  # fmt: skip
+    others = f"{spelled(len(measured), 'other setting')} {agree(len(measured), 'has', 'have')} one"
+    return f"Run the baseline {name_of(baseline)} again: it has no result, so nothing is compared, though {others}."
 
 
 def _too_few_seeds(results: StudyResults, measured: Sequence[ArmResults]) -> list[str]:

@@ -8,13 +8,14 @@ from study.analysis.wording import agree, capitalised, in_words, listed, name_of
 from study.results.schema import ArmResults, StudyResults
 
 MOST_NAMED = 2
+LEAST_SHOWN = 0.0005  # a share: below 0.05 points a difference is shown as 0.0
 
 
 def answer_of_arms(results: StudyResults, found: Decisions) -> list[str]:
     """Return whether to keep the baseline or what to use instead, then which settings are worse and which are open."""
     if found.better:
         return [*_use(results, found), _worse(found), _lost(found), _open(results, found)]
-    return [*_keep(results, found), _worse(found), _lost(found), _open(results, found), _leads(results, found)]
+    return [*_keep(results, found), _leads(results, found)]
 
 
 def _use(results: StudyResults, found: Decisions) -> list[str]:
@@ -33,26 +34,65 @@ def _use(results: StudyResults, found: Decisions) -> list[str]:
                 f"{capitalised(name_of(ahead.label))} leads them on validation, but no test compares them."]  # fmt: skip
     collapsed = [arm for arm in better if is_collapsed(arm)]
     if collapsed:
-        which = "its" if len(better) == 1 else f"{in_words(len(collapsed))} of their"
-        said.append(capitalised(f"{which} embeddings collapsed nevertheless."))
+        said.append(_collapsed_all_the_same(better, collapsed))
     margin = margin_of(results)
     if margin and max(means) < margin:
-        said.append(f"That is less than the {points(margin)} that matter.")
+        said.append(f"That is less than the smallest difference of interest, {points(margin)}.")
     return said
 
 
+def _collapsed_all_the_same(better: Sequence[ArmResults], collapsed: Sequence[ArmResults]) -> str:
+    """Return which settings collapsed though they are better, with the type of the one that did."""
+    if len(better) == 1:
+        return f"Its collapse type is {better[0].collapse_type.name} all the same."
+    return capitalised(f"{in_words(len(collapsed))} of them collapsed all the same.")
+
+
 def _keep(results: StudyResults, found: Decisions) -> list[str]:
-    """Return that no setting is clearly better, and which do as well; with a warning where the baseline collapsed."""
+    """Return that no setting is clearly better, and which tie with the baseline; or that the baseline collapsed."""
     base = name_of(found.baseline.label)
     if is_collapsed(found.baseline):
         return [f"Look for another baseline: {base} collapsed ({found.baseline.collapse_type.name}), and nothing is clearly "
-                "better."]  # fmt: skip
-    outside = [*found.worse, *found.partial, *found.untested]
-    group = shared_settings([found.baseline, *found.tied], outside) if found.tied and outside else None
-    if group:
-        tied = in_words(len(found.tied) + 1)
-        return [f"Keep {base}, or use any of the {tied} settings with {group}: they tie."]
-    return [f"Keep {base}: nothing is clearly better."]
+                "better.", _worse(found), _lost(found), _open(results, found)]  # fmt: skip
+    near = near_baseline(results, found)
+    rest = [arm for arm in (*found.tied, *found.worse, *found.partial, *found.untested) if arm not in near]
+    group = shared_settings([found.baseline, *near], rest) if rest else None
+    if group is None:
+        return [f"Keep {base}: nothing is clearly better.", _worse(found), _lost(found), _open(results, found)]
+    far = [arm for arm in found.undecided if arm not in near]
+    return [f"Keep {base}; all {in_words(len(near) + 1)} with {group} tie.", _far(results, found, far), _lost(found)]
+
+
+def near_baseline(results: StudyResults, found: Decisions) -> list[ArmResults]:
+    """Return the arms that tie with the baseline: equivalent, or undecided with a mean that lies within the margin."""
+    return [arm for arm in found.tied if arm in found.equivalent or _side(arm, results) == 0]
+
+
+def _side(arm: ArmResults, results: StudyResults) -> int:
+    """Return 1 where an arm's mean lies above the baseline's by the margin or more, -1 where below, else 0."""
+    difference, margin = difference_of(arm, results.primary), margin_of(results)
+    if difference is None or margin is None or abs(difference.mean) < margin:
+        return 0
+    return 1 if difference.mean > 0 else -1
+
+
+def _far(results: StudyResults, found: Decisions, undecided: Sequence[ArmResults]) -> str:
+    """Return how many settings outside a tie are clearly worse, and how those look of which the seeds cannot tell."""
+    worse = len(found.worse)
+    clear = f"{in_words(worse)} {agree(worse, 'other is', 'others are')} clearly worse" if worse else ""
+    looks = _looks(results, undecided, among=found.tested) if undecided else ""
+    return f"{capitalised(', '.join(part for part in (clear, looks) if part))}." if clear or looks else ""
+
+
+def _looks(results: StudyResults, undecided: Sequence[ArmResults], *, among: int) -> str:
+    """Return how settings look of which nothing is decided, by the sign of a mean beyond the margin; `all` where they are all of `among`."""
+    sides = [_side(arm, results) for arm in undecided]
+    parts = [(sides.count(-1), "worse"), (sides.count(1), "better")]
+    said = [
+        f"{'all' if count == among > 1 else in_words(count)} {agree(count, 'looks', 'look')} {how}"
+        for count, how in parts if count
+    ]  # fmt: skip
+    return " and ".join(said)
 
 
 def _worse(found: Decisions) -> str:
@@ -63,7 +103,7 @@ def _worse(found: Decisions) -> str:
     are = agree(len(worse), "is", "are")
     others = found.tested + len(found.untested) - len(worse)
     if not others and len(worse) > MOST_NAMED:
-        return f"All {in_words(len(worse))} other settings are clearly worse."
+        return f"All {in_words(len(worse))} others are clearly worse."
     if len(worse) <= MOST_NAMED:
         return f"{capitalised(listed([name_of(arm.label) for arm in worse]))} {are} clearly worse."
     everyone = [found.baseline, *found.better, *found.tied, *worse, *found.partial, *found.untested]
@@ -93,11 +133,11 @@ def _cannot_tell(results: StudyResults, undecided: Sequence[ArmResults], *, rest
     )
     if not others and len(undecided) > MOST_NAMED:
         which = f"For all {in_words(len(undecided))} others"
-    limit = ""
-    power = results.power
-    if not others and power and power.detectable and power.detectable < 1:
-        limit = f": they show only differences above {points(power.detectable)}"
-    return f"{which}, {spelled(seeds, 'seed')} cannot tell{limit}."
+    looks = _looks(results, undecided, among=len(undecided))
+    power, limit = results.power, ""
+    if not others and power and power.detectable and LEAST_SHOWN <= power.detectable < 1:
+        limit = f", which reliably {agree(seeds, 'finds', 'find')} only differences above {points(power.detectable)}"
+    return f"{which}, {spelled(seeds, 'seed')} cannot tell{f'; {looks}' if looks else limit}."
 
 
 def _leads(results: StudyResults, found: Decisions) -> str:

@@ -77,6 +77,11 @@ def is_established(gain: Difference) -> bool:
     return gain.p_holm is not None and gain.p_holm < ALPHA and gain.mean > 0
 
 
+def is_loss(gain: Difference | None) -> bool:
+    """Return whether an arm is below its untrained network beyond doubt."""
+    return gain is not None and gain.p_holm is not None and gain.p_holm < ALPHA and gain.mean < 0
+
+
 def difference_of(arm: ArmResults, primary: str) -> Difference | None:
     """Return an arm's difference from the baseline in the primary accuracy, or None."""
     column = arm.summary.get(primary)

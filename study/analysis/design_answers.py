@@ -40,8 +40,8 @@ def answer_of_grid(results: StudyResults, found: Decisions) -> list[str]:
                   f"{in_words(others)}.")  # fmt: skip
         return [region, _better(found), _explained(results)]
     first, *rest = by_arms
-    none = f"{capitalised(spelled(len(collapsed), 'setting'))} of {in_words(len(arms))} collapsed." if arms else ""
-    return [first, none, *rest, _explained(results)]
+    how_many = in_words(len(collapsed)) if collapsed else "none"
+    return [first, f"{capitalised(how_many)} of {spelled(len(arms), 'setting')} collapsed.", *rest, _explained(results)]
 
 
 def _accuracy(found: Decisions) -> str:
@@ -70,7 +70,7 @@ def _explained(results: StudyResults) -> str:
     if not clear:
         return ""
     most = max(clear, key=lambda effect: effect.share)
-    return f"{most.term.replace(' x ', ' × ')} explains {100 * most.share:.0f} % of the variance."
+    return f"{capitalised(most.term.replace(' x ', ' × '))} explains {100 * most.share:.0f} % of the variance."
 
 
 def answer_of_search(results: StudyResults, found: Decisions) -> list[str]:
@@ -108,7 +108,7 @@ def _proposal(results: StudyResults, found: Decisions, arm: ArmResults, tried: i
 
 
 def _caveat(arm: ArmResults) -> str:
-    return f"It collapsed all the same ({arm.collapse_type.name})." if is_collapsed(arm) else ""
+    return f"Its collapse type is {arm.collapse_type.name}." if is_collapsed(arm) else ""
 
 
 def _several(results: StudyResults, found: Decisions, measured: Sequence[ArmResults]) -> list[str]:
@@ -150,15 +150,21 @@ def answer_of_path(results: StudyResults, found: Decisions) -> list[str]:
                 "the step before."]  # fmt: skip
     else:
         most = max(clear, key=lambda step: step.gain.mean)
-        others = f"the other {spelled(len(clear) - 1, 'clear gain')}" if len(clear) > 1 else ""
-        said = [f"Change {name_of(most.change)}: it gains {signed(most.gain.mean)} points over the step before, clearly.",
-                f"Make {others} as well." if others else ""]  # fmt: skip
+        others = [step for step in clear if step is not most]
+        said = [
+            f"Make the change {name_of(most.change)}. It gains {signed(most.gain.mean)} points over the step before, "
+            "clearly."
+        ]
+        if others:
+            gained = [f"{name_of(step.change)} ({signed(step.gain.mean)})" for step in others]
+            also = listed(gained) if len(others) <= MOST_NAMED else spelled(len(others), "other change")
+            said.append(f"{capitalised(also)} {agree(len(others), 'gains', 'gain')} clearly as well.")
     if harmful:
         said.append(
             f"{capitalised(spelled(len(harmful), 'change'))} clearly {agree(len(harmful), 'loses', 'lose')} accuracy."
         )
     open_ = len(steps) - len(clear) - len(harmful)
-    if open_:
+    if open_ and (clear or harmful):
         said.append(f"For {spelled(open_, 'change')}, {spelled(min(step.gain.n for step in steps), 'seed')} cannot tell.")
     return said
 

@@ -21,7 +21,7 @@ def notes(plan: Plan, results: StudyResults, dataset: Dataset) -> list[str]:
     return [
         *hinge_note(results.arms),
         *_published_note(results.arms, results.published_source),
-        *_choice_notes(plan),
+        *_choice_notes(plan, results),
         *_joint_note(plan),
         *_dead_taps_note(plan, dataset),
         *_few_labels_notes(plan, dataset),
@@ -39,19 +39,23 @@ def _published_note(arms: Sequence[ArmResults], source: str | None) -> list[str]
             differing.append(f"{name_of(arm.label)} ({there} there, {arm.collapse_type.name} here)")
     same = len(compared) - len(differing)
     count = count_of(len(compared), "published outcome")
-    found = [f"{same} of {count} {agree(same, 'agrees', 'agree')} with ours ({source})."]
-    return found + ([f"Not {first_of(differing, MOST_NAMED)}."] if differing else [])
+    found = [f"Of {count} ({source}), {same or 'none'} {agree(max(same, 1), 'agrees', 'agree')} with ours."]
+    if differing:
+        found.append(f"{agree(len(differing), 'One differs', 'Others differ')}: {first_of(differing, MOST_NAMED)}.")
+    return found
 
 
-def _choice_notes(plan: Plan) -> list[str]:
+def _choice_notes(plan: Plan, results: StudyResults) -> list[str]:
     """Return how a search or a tuning chose settings."""
     found = []
     if plan.study.mode == "search":
-        found.append(
-            "Trials were compared on validation, at seeds of their own. The winner was rerun with fresh seeds, so luck "
-            "in the "
-            "search does not count."
-        )
+        found.append("Trials were compared on validation, at seeds of their own.")
+        confirmed = [
+            arm for arm in results.arms if arm.role == "arm" and not arm.is_baseline and results.primary in arm.summary
+        ]
+        if confirmed:
+            winners = agree(len(confirmed), "The winner was", "The winners were")
+            found.append(f"{winners} rerun with fresh seeds, so luck in the search does not count.")
     if plan.study.nuisance:
         keys = ", ".join(plan.study.nuisance)
         found.append(f"In every arm alike, {keys} {agree(len(plan.study.nuisance), 'was', 'were')} tuned on "

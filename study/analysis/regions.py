@@ -47,7 +47,7 @@ def shared_settings(members: Sequence[ArmResults], others: Sequence[ArmResults])
             tests.append(test)
     if not parts or any(all(test(arm.settings) for test in tests) for arm in others):
         return None
-    return ", ".join(parts)
+    return listed(parts)
 
 
 def _equal_keys(values: Mapping[str, Sequence[Any]]) -> list[tuple[str, ...]]:

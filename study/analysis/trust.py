@@ -1,6 +1,8 @@
 """How far to trust a study's answer: untrained level, seeds, power, ties."""
 
+from study.analysis.alerts import SAYS_NOTHING
 from study.analysis.answer import untrained_summary
+from study.analysis.arms_answer import LEAST_SHOWN
 from study.analysis.decided import Decisions, decisions_of, gain_of, is_established
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import agree, capitalised, count_of, in_words, interval_of, name_of, points, probe_name, spelled
@@ -32,7 +34,7 @@ def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
     """Return the accuracy of the untrained network, and whether the baseline's gain over it is established."""
     gain, untrained = gain_of(baseline, results.primary), untrained_summary(results, baseline)
     if gain is None or untrained is None:
-        return ["There is no untrained network to compare with, so nobody knows what training gained."]
+        return ["There is no untrained network to compare with, so what training gained is not known."]
     level = f"{100 * untrained.mean:.1f} %"
     name = capitalised(probe_name(results.primary))
     clear = "clear" if is_established(gain) else "not established"
@@ -73,7 +75,7 @@ def _families(results: StudyResults) -> list[str]:
 
 def _power(power: Power | None) -> list[str]:
     """Return the smallest difference that would have been found; nothing where it is not known."""
-    if power is None or power.detectable is None:
+    if power is None or power.detectable is None or power.detectable < LEAST_SHOWN:
         return []
     if power.detectable >= 1:
         return [f"With {count_of(power.n, 'seed')} hardly any difference would have been found."]
@@ -84,7 +86,7 @@ def _power(power: Power | None) -> list[str]:
 def _mixed(results: StudyResults, found: Decisions) -> list[str]:
     """Return of which arms the seeds ended differently, so that their intervals are too narrow."""
     arms = [found.baseline, *found.better, *found.worse, *found.tied, *found.partial, *found.untested]
-    mixed = [arm for arm in arms if len(arm.collapse_type.counts) > 1]
+    mixed = [arm for arm in arms if len(set(arm.collapse_type.counts) - set(SAYS_NOTHING)) > 1]
     if not mixed:
         return []
     whose = name_of(mixed[0].label) if len(mixed) == 1 else spelled(len(mixed), "setting")

@@ -15,12 +15,12 @@ def count_of(count: int, what: str) -> str:
 
 
 def noun(count: int, what: str) -> str:
-    """Return a noun, the last of its words, in the number that `count` asks for: `1 study`, `2 studies`, `2 classes`."""
+    """Return a noun, the last of its words, in the number that `count` asks for: `1 study`, `2 studies`, `2 batches`."""
     if count == 1:
         return what
     if what.endswith("y") and what[-2:-1] not in "aeiou":
         return f"{what[:-1]}ies"
-    return what + ("es" if what.endswith(("s", "x", "ch", "sh")) else "s")
+    return what + ("es" if what.endswith(("s", "x", "sh", "tch")) else "s")
 
 
 def agree(count: int, singular: str, plural: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+from study.analysis.alerts import ENDINGS
 from study.analysis.decisions import compared_arms
 from study.analysis.wording import count_of, listed, points
 from study.reporting.names import measure_name
@@ -26,8 +27,10 @@ def certainty_texts(study: StudyResults, arms: Sequence[ArmResults]) -> list[str
     if most == 0:
         ended = sorted({run.status for arm in trained_arms(arms) for run in arm.runs if run.status in OUTCOMES})
         if ended:
-            return [f"Every run that ended was {listed(ended, word='or')}, so there is no accuracy to be sure of."]
-        return ["No run has ended yet, so there is nothing to be sure of."]
+            return [
+                f"Every run that ended {listed([ENDINGS[one][0] for one in ended], word='or')}, so there is no accuracy."
+            ]
+        return ["No run has ended yet, so there is no accuracy."]
     if most == 1:
         return ["n = 1: descriptive only. Each arm has one finished seed at most, so there is no standard deviation and no "
                 "interval. A difference between two arms may be chance; run three seeds or more to tell."]  # fmt: skip
@@ -92,7 +95,7 @@ def _detectable(power: Power) -> str:
     """Return the smallest difference that would have been found; empty where it is not known."""
     if power.detectable is None:
         return ""
-    family = f"over all {power.family} comparisons" if power.family > 1 else "for its one comparison"
+    family = f"over its {power.family} comparisons" if power.family > 1 else "for its one comparison"
     size = f"a difference of {100 * power.detectable:.1f} points" if power.detectable < 1 else "no difference there can be"
     return (f"With n = {power.n} this study would have found {size} in {100 * power.power:.0f} % of repetitions, at "
             f"{100 * power.alpha:.0f} % {family}. ")  # fmt: skip

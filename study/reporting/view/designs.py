@@ -95,7 +95,11 @@ def importance_table(study: StudyResults) -> Table | None:
         return None
     found = search.importances
     if found is None:
-        return {"columns": [], "rows": [], "notes": [without_paths(search.importances_reason)]}
+        return {
+            "columns": [],
+            "rows": [],
+            "notes": [f"There are no importances: {without_paths(search.importances_reason)}"],
+        }
     return {"columns": ["Parameter", "fANOVA", "PED-ANOVA"], "rows": _importance_rows(found), "notes": [
         f"From {count_of(found.n, 'finished trial')}. fANOVA (Hutter et al., 2014) explains the variance over the "
         "whole space. "
@@ -186,8 +190,9 @@ def _predictor_note(found: Sequence[Predictor]) -> str:
     rivals = [row for row in others if _furthest(row.spearman) >= nearest]
     rival = ""
     if rivals:
-        rival = (f" {len(rivals)} of the {count_of(len(others), 'other metric')} may do as well: "
-                 f"{agree(len(rivals), 'its interval overlaps', 'their intervals overlap')}.")  # fmt: skip
+        which = "All" if len(rivals) == len(others) else f"{len(rivals)} of the"
+        rival = (f" {which} {count_of(len(others), 'other metric')} may do as well, for "
+                 f"{agree(len(rivals), 'its interval overlaps', 'their intervals overlap')} with it.")  # fmt: skip
     return (f"{metric_name(top.metric, top.space)} goes with test accuracy best (Spearman "
             f"{signed(best, '.2f')}{sure}).{rival} "
             f"That is over {count_of(top.runs, 'run')} of {count_of(top.settings, 'setting')}. Intervals count "

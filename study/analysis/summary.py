@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.analysis.answer import SAYS_NOTHING, alerts, answer
+from study.analysis.alerts import SAYS_NOTHING, alerts
+from study.analysis.answer import answer
 from study.analysis.arms import compare_arms
 from study.analysis.commands import command_of, without_seeds
 from study.analysis.cost import cost_of
@@ -18,7 +19,9 @@ from study.analysis.findings import describe_grid, describe_path, describe_searc
 from study.analysis.notes import notes
 from study.analysis.predictors import predictors
 from study.analysis.sensitivity import describe_power
+from study.analysis.trust import trust
 from study.analysis.vicreg_terms import published_coefficients, scale_claim
+from study.analysis.wording import count_of
 from study.config.config import Config
 from study.results.runs import CollapseType, RunResults, run_results
 from study.results.schema import (
@@ -86,6 +89,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
     return dataclasses.replace(
         results,
         answer=answer(results),
+        trust=tuple(trust(results)),
         alerts=tuple(alerts(results)),
         notes=tuple(notes(plan, results, dataset)),
     )
@@ -191,14 +195,22 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
 
 
 def _collapse_type(runs: Sequence[RunResults], cell: Cell) -> ArmCollapseType:
-    """Return the collapse type most seeds share; of equally frequent ones the first seed's."""
+    """Return the collapse type most seeds share, with the reasons of the seeds that have it; of a tie the first seed's."""
     if cell.is_control:
         return ArmCollapseType(name="untrained", reason="Initial weights: where training starts from.")
     named = [run.collapse_type or CollapseType(name=run.status, reason=run.reason or "") for run in runs]
     counts = Counter(one.name for one in named)
     name = counts.most_common(1)[0][0]
-    reason = next(one.reason for one in named if one.name == name)
-    return ArmCollapseType(name=name, reason=reason, counts=dict(sorted(counts.items())))
+    reasons = {run.seed: one.reason for run, one in zip(runs, named, strict=True) if one.name == name}
+    return ArmCollapseType(name=name, reason=_reason(reasons, of=len(runs)), counts=dict(sorted(counts.items())))
+
+
+def _reason(reasons: Mapping[int, str], *, of: int) -> str:
+    """Return why an arm has its collapse type: what its seeds say, each by its number where they differ."""
+    (seed, first), *rest = reasons.items()
+    if not first or len(reasons) == of and all(reason == first for _, reason in rest):
+        return first
+    return f"{len(reasons)} of {count_of(of, 'seed')}; seed {seed}: {first}"
 
 
 def _agrees(published: Mapping[str, Any] | None, collapse_type: str) -> bool | None:

@@ -73,7 +73,7 @@ def judge(arms: Sequence[ArmResults], *, looks: Sequence[int], primary: str, com
 
 def decisions_of(arms: Sequence[ArmResults], primary: str) -> dict[str, str | None]:
     """Return what was decided of each arm that is tested against the baseline."""
-    found = {}
+    found: dict[str, str | None] = {}
     for arm in arms:
         difference = arm.summary[primary].difference if primary in arm.summary else None
         if difference is not None and difference.decision is not None:

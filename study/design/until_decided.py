@@ -39,10 +39,9 @@ def decide(session: Session, runner: Runner | Lookup) -> Plan:
             break
         new = _next_seeds(session, plan, undecided, range(seeds.looks[number - 1], seeds.looks[number]))
         more = plan.with_cells(new)
-        if seeds.budget is not None and trained_runs(more) > seeds.budget:
-            said = (
-                f"The budget of {seeds.budget} runs ends here: with look {number + 1} there would be {trained_runs(more)}."
-            )
+        runs = trained_runs(more)
+        if seeds.budget is not None and runs > seeds.budget:
+            said = f"The budget of {seeds.budget} runs ends here: with look {number + 1} there would be {runs}."
             return replace(plan, notes=(said,))
         plan = more
     return plan

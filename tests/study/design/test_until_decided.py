@@ -9,7 +9,7 @@ from study import ablate
 from study.execution import scheduler
 from tests.study.made_up_runs import MadeUp
 
-ARMS = {1: 0.9, 2: 0.7, 3: 0.885, 4: 0.895}  # nu 2 is far below nu 1, nu 3 a little and nu 4 less than can be told
+ARMS = {1: 0.9, 2: 0.6, 3: 0.85, 4: 0.898}
 STUDY = """
     question: Does the weight of the covariance matter?
     hypothesis: It does.
@@ -34,7 +34,7 @@ def executors(project, monkeypatch):
         return opened[-1]
 
     monkeypatch.setattr(scheduler, "LocalExecutor", open_executor)
-    project.set({"ablate.margin": 0.002})
+    project.set({"ablate.margin": 0.01})
     write(project, STUDY)
     return opened
 

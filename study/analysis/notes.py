@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from study.analysis.looks import undecided_note
 from study.analysis.vicreg_terms import hinge_note
 from study.analysis.wording import agree, count_of, first_of, listed, name_of
 from study.results.schema import ArmResults, StudyResults
@@ -20,12 +21,18 @@ def notes(plan: Plan, results: StudyResults, dataset: Dataset) -> list[str]:
     """Return sentences on where these results and published ones agree, and on what sets these runs apart."""
     return [
         *hinge_note(results.arms),
+        *_looks_notes(plan, results),
         *_published_note(results.arms, results.published_source),
         *_choice_notes(plan, results),
         *_joint_note(plan),
         *_dead_taps_note(plan, dataset),
         *_few_labels_notes(plan, dataset),
     ]
+
+
+def _looks_notes(plan: Plan, results: StudyResults) -> list[str]:
+    """Return why arms that are not decided got no more seeds, and which these are."""
+    return [*plan.notes, *undecided_note(results)] if plan.look and plan.look.steps else []
 
 
 def _published_note(arms: Sequence[ArmResults], source: str | None) -> list[str]:

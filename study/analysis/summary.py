@@ -5,6 +5,7 @@ bytes, so a `dvc repro` that computes nothing new changes nothing.
 """
 
 import dataclasses
+import functools
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,10 @@ from typing import Any
 from study.analysis.alerts import SAYS_NOTHING, alerts
 from study.analysis.answer import answer
 from study.analysis.arms import compare_arms
-from study.analysis.commands import command_of, without_seeds
+from study.analysis.commands import command_of, with_looks, without_seeds
 from study.analysis.cost import cost_of
 from study.analysis.findings import describe_grid, describe_path, describe_search, describe_tuning
+from study.analysis.looks import Judged, judge, looks_of
 from study.analysis.notes import notes
 from study.analysis.predictors import predictors
 from study.analysis.sensitivity import describe_power
@@ -60,23 +62,24 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
     """
     config, primary = plan.config, plan.config.primary
     runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
-    arms = compare_arms(
-        _arms(plan, runs, command),
-        baseline=plan.study.baseline,
-        primary=primary,
-        test_images=len(dataset.test.images),
-        margin=config.ablate.margin,
-    )
+    judged = _judged(plan, runs, dataset, command)
+    arms = judged.arms
+    looks = looks_of(plan, judged)
     results = dataclasses.replace(
         _described(plan, dataset, command=command, overrides=overrides),
         commits=tuple(sorted({run.commit for run in runs.values() if run.status == FINISHED and run.commit})),
         cost=cost_of(plan, runs, dataset),
         arms=arms,
-        power=describe_power(
-            arms,
-            primary=primary,
-            margin=config.ablate.margin,
-            configured=len(plan.study.seeds or config.ablate.seeds),
+        looks=looks,
+        power=with_looks(
+            describe_power(
+                arms,
+                primary=primary,
+                margin=config.ablate.margin,
+                configured=(plan.study.seeds or config.ablate.seeds).looks[0],
+                command=without_seeds(command),
+            ),
+            looks,
             command=without_seeds(command),
         ),
         predictors=predictors(arms, primary),
@@ -95,6 +98,12 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
     )
 
 
+def judged_arms(plan: Plan, store: Store, dataset: Dataset) -> Judged:
+    """Return the arms of a plan as the looks that were taken at them judge them; nothing is run."""
+    runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
+    return _judged(plan, runs, dataset, command="")
+
+
 def describe_data(dataset: Dataset) -> DataDescription:
     """Return what a report says of a data set."""
     return DataDescription(
@@ -108,6 +117,22 @@ def describe_data(dataset: Dataset) -> DataDescription:
         note=dataset.note,
         chance=chance_accuracy(dataset),
     )
+
+
+def _judged(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset, command: str) -> Judged:
+    """Return the arms of a plan, compared at the price of its looks; those that stopped as they were where they did."""
+    compare = functools.partial(
+        compare_arms,
+        baseline=plan.study.baseline,
+        primary=plan.config.primary,
+        test_images=len(dataset.test.images),
+        margin=plan.config.ablate.margin,
+        price=plan.look.price if plan.look else 1,
+    )
+    arms = _arms(plan, runs, command)
+    if plan.look is None or not plan.look.steps:
+        return Judged(arms=compare(arms))
+    return judge(arms, looks=plan.look.steps, primary=plan.config.primary, compare=compare)
 
 
 def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping[str, Any]) -> StudyResults:

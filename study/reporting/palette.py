@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from study.reporting.format import without_paths
 from study.results.schema import ArmCollapseType
-from vicreg.evaluation.collapse_diagnosis import CHANCE_LEVEL, VIEW_DEPENDENT
+from vicreg.evaluation.collapse_criteria import CHANCE_LEVEL, VIEW_DEPENDENT
 
 INK, MUTED, GRID, PAPER = "#1c1c1e", "#66666b", "#dedee2", "#ffffff"  # a page may put its own colours in their place
 BLUE, ORANGE = "#0072b2", "#e69f00"  # for what has no type of collapse

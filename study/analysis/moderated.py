@@ -103,6 +103,11 @@ def moderated_differences(
     return found
 
 
+def learned_freedom(freedom: float, *, prior_freedom: float = PRIOR_FREEDOM) -> float:
+    """Return g = d0 f / (d0 + f), what a scale learned from f degrees of freedom is worth, d0 at most."""
+    return prior_freedom * freedom / (prior_freedom + freedom)
+
+
 def class_scale(variances: Sequence[float], freedoms: Sequence[float], *, prior_freedom: float = PRIOR_FREEDOM) -> float:
     """Return the scale s0^2 of variances (m,) that scatter as s0^2 F(nu, d0), by maximum likelihood.
 
@@ -159,7 +164,7 @@ def _class_variance(
 
     healthy = scale(of_healthy, rest)
     own = healthy if classes[arm] == "healthy" else scale(spreads.own, others)
-    return prior_freedom * freedom / (prior_freedom + freedom), own + max(healthy, spreads.healthy[baseline])
+    return learned_freedom(freedom, prior_freedom=prior_freedom), own + max(healthy, spreads.healthy[baseline])
 
 
 def _difference(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+from study.analysis.moments import LEAST_SEEDS
 from study.reporting.names import measure_name
 from study.reporting.selection import seeds_of, trained_arms
 from study.results.findings import Power
@@ -55,9 +56,11 @@ def power_view(study: StudyResults) -> PowerView | None:
     if power is None:
         return None
     if power.spread is None:
+        if power.n >= LEAST_SEEDS:
+            return {"text": "Differences are the same at each seed, so there is no spread to tell by.", "command": None}
         text = f"With n = {power.n} nothing is concluded and no spread is known. What it takes first is three seeds:"
         return {"text": text, "command": power.command}
-    arms = f"{power.arms} healthy {'arm' if power.arms == 1 else 'arms'}"
+    arms = f"{power.arms} {power.spread_of or 'compared'} {'arm' if power.arms == 1 else 'arms'}"
     text = f"The differences of {arms} vary by {100 * power.spread:.2f} points from seed to seed. "
     return {"text": text + _detectable(power) + _needed(power), "command": power.command}
 
@@ -76,8 +79,10 @@ def _needed(power: Power) -> str:
     """Return how many seeds the smallest difference of interest would take."""
     margin = f"{100 * power.margin:g} {'point' if power.margin == 0.01 else 'points'}"
     if power.needed is None:
-        return f"A difference of {margin} would take more than a thousand seeds."
+        return ""  # the spread is not known well enough to say
     if not power.command:
         return f"That is enough for a difference of {margin}."
     asked = ", which were asked for but have not all finished:" if power.needed <= power.asked else ":"
-    return f"A difference of {margin} would take {power.needed} seeds{asked}"
+    low, high = power.needed_range or (power.needed, power.needed)
+    span = f" ({low} to {high}, for the spread is uncertain)" if low < high else ""
+    return f"A difference of {margin} would take {power.needed} seeds{span}{asked}"

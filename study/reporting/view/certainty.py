@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from study.analysis.alerts import ENDINGS
 from study.analysis.decisions import compared_arms
+from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import count_of, listed, points
 from study.reporting.names import measure_name
 from study.reporting.selection import seeds_of, trained_arms
@@ -79,6 +80,8 @@ def power_view(study: StudyResults) -> PowerView | None:
     if power is None:
         return None
     if power.spread is None:
+        if power.n >= LEAST_SEEDS:
+            return {"text": "Differences are the same at each seed, so no spread is known.", "command": None}
         text = f"With n = {power.n} nothing is concluded and no spread is known. Run three seeds first:"
         return {"text": text, "command": power.command}
     text = f"The differences of {_whose(study, power)} vary by {100 * power.spread:.2f} points from seed to seed. "
@@ -105,8 +108,10 @@ def _needed(power: Power) -> str:
     """Return how many seeds the smallest difference of interest would take."""
     margin = points(power.margin)
     if power.needed is None:
-        return f"A difference of {margin} would take more than a thousand seeds."
+        return ""  # the spread is not known well enough to say
     if not power.command:
         return f"That is enough for a difference of {margin}."
     asked = ", which were asked for but have not all finished:" if power.needed <= power.asked else ":"
-    return f"A difference of {margin} would take {count_of(power.needed, 'seed')}{asked}"
+    low, high = power.needed_range or (power.needed, power.needed)
+    span = f" ({low} to {high}, for the spread is uncertain)" if low < high else ""
+    return f"A difference of {margin} would take {count_of(power.needed, 'seed')}{span}{asked}"

@@ -32,7 +32,7 @@ from vicreg.files import to_json
 SEEDS = 3
 SMALL_RUNS, SMALL_EPOCHS = 40, 20  # a study of the default profile
 MOST_SECONDS, MOST_BYTES, MOST_PAGE = 30, 1_000_000_000, 3_000_000
-COLLAPSED = {"complete": (0.4, 1.5, 1e-4), "dimensional": (0.7, 4.0, 0.4), "uninformative": (0.3, 30.0, 1.0)}
+COLLAPSED = {"complete": (0.4, 1.5, 1e-4), "dimensional": (0.7, 4.0, 0.4), "chance-level": (0.3, 30.0, 1.0)}
 
 
 def main() -> int:

@@ -58,7 +58,11 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
     config, primary = plan.config, plan.config.primary
     runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
     arms = compare_arms(
-        _arms(plan, runs, command), baseline=plan.study.baseline, primary=primary, test_images=len(dataset.test.images)
+        _arms(plan, runs, command),
+        baseline=plan.study.baseline,
+        primary=primary,
+        test_images=len(dataset.test.images),
+        margin=config.ablate.margin,
     )
     results = dataclasses.replace(
         _described(plan, dataset, command=command, overrides=overrides),

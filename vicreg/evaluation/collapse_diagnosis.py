@@ -34,6 +34,7 @@ DIMENSIONAL_RANK = 4.0
 # independent directions in any width. Independent dimensions measure 1 / sqrt(N - 1), 0.08 for N = 150.
 INFORMATIONAL_CORRELATION = 0.5
 
+VIEW_DEPENDENT, CHANCE_LEVEL = "view-dependent", "chance-level"
 UNDETERMINED = "undetermined"  # too few images to name a collapse, or to say that there is none
 ONE_CLASS = "All held-out images are of one class, so accuracy says nothing and was left out."
 
@@ -41,8 +42,8 @@ ONE_CLASS = "All held-out images are of one class, so accuracy says nothing and 
 class CollapseDiagnosis(NamedTuple):
     """The kind of a collapse, and a sentence with the reason.
 
-    `name` is `complete`, `dimensional`, `informational`, `uninformative`, `healthy` if there is none, or `undetermined`
-    if there are too few images to tell.
+    `name` is `complete`, `dimensional`, `informational`, `view-dependent`, `chance-level`, `healthy` if there is none,
+    or `undetermined` if there are too few images to tell.
     """
 
     name: str
@@ -203,7 +204,7 @@ def _of_accuracy(
     wanted, bound = images_wanted(knn_accuracy, chance=chance, images=n), accuracy_bound(chance)
     if wanted is not None and class_counts is not None and knn_accuracy >= bound:
         wanted = None if guessed_by_chance(knn_accuracy, class_counts) <= FALSE_ALARM else wanted
-    return [_Test("uninformative", "the k-NN accuracy", knn_accuracy, "below", bound, wanted)]
+    return [_Test(CHANCE_LEVEL, "the k-NN accuracy", knn_accuracy, "below", bound, wanted)]
 
 
 def _of_views(
@@ -224,4 +225,4 @@ def _of_views(
         where = "above" if better else "not above"
         also = f"; the k-NN accuracy, {knn_accuracy:.3g}, is {where} its {untrained.knn_accuracy:.3g}"
     value = embeddings["view_discrepancy"]
-    return [_Test("uninformative", what, value, "above", untrained.view_discrepancy, also=also, also_holds=not better)]
+    return [_Test(VIEW_DEPENDENT, what, value, "above", untrained.view_discrepancy, also=also, also_holds=not better)]

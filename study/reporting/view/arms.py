@@ -129,7 +129,7 @@ def type_table(arms: Sequence[ArmResults]) -> TypeTable:
 
 
 def measure_table(arms: Sequence[ArmResults]) -> MeasureTable:
-    """Return every measure that some arm has; intervals stand for themselves, unadjusted."""
+    """Return every measure that some arm has; intervals of all but the primary accuracy are unadjusted."""
     names = list(dict.fromkeys([*MEASURES, *(name for arm in arms for name in arm.summary)]))
     names = [name for name in names if any(name in arm.summary for arm in arms)]
     rows = [(arm.label, [_measure(arm, name) for name in names]) for arm in arms if arm.summary]

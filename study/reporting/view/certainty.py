@@ -36,7 +36,8 @@ def certainty_texts(study: StudyResults, arms: Sequence[ArmResults]) -> list[str
     if most == 2:
         return [f"n = 2: descriptive only. Each arm has two finished seeds at most ({seeds}). {told} With two seeds no "
                 "interval is given, and a difference may be chance."]  # fmt: skip
-    return [f"Seeds {seeds}. {told} Its 95 % interval is a paired t interval with n the number of pairs. * marks a "
+    return [f"Seeds {seeds}. {told} An interval pairs n seeds by Student's t; that of a difference from the "
+            "baseline shares the spread of arms of the same class. * marks a "
             "difference from the baseline, or a gain, whose p-value adjusted by Holm is below 0.05; the study's "
             "differences are one family and its gains another. An interval that includes zero says that this study cannot "
             "tell, not that there is no effect.",

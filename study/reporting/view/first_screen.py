@@ -12,7 +12,8 @@ from study.results.findings import Looks
 from study.results.schema import ArmResults, StudyResults
 
 HEALTHY = "healthy"
-MAIN = {"grid": "phase-verdict", "search": "search-history"}  # mode -> name of the figure that answers its question
+PLANE, HISTORY = "search-plane", "search-history"
+MAIN = {"grid": ("phase-verdict",), "search": (PLANE, HISTORY)}  # mode -> names of figures that answer its question
 FOREST = "forest"
 _SAID = {
     BETTER: ("is better", "are better"), WORSE: ("is worse", "are worse"),
@@ -27,7 +28,7 @@ def with_main(groups: Mapping[str, Sequence[Panel]], mode: str) -> dict[str, lis
     It is the phase diagram of a grid, the trials of a search, and else the forest plot; where there is none, the accuracies.
     """
     every = [figure for name in ("design", "forest", "accuracy") for figure in groups[name]]
-    wanted = (MAIN.get(mode), FOREST, *(figure["name"] for figure in groups["accuracy"]))
+    wanted = (*MAIN.get(mode, ()), FOREST, *(figure["name"] for figure in groups["accuracy"]))
     main = next((figure for name in wanted for figure in every if figure["name"] == name), None)
     rest = {name: [figure for figure in group if figure is not main] for name, group in groups.items()}
     return {"main": [main] if main else [], **rest}
@@ -44,7 +45,10 @@ def caption_of(main: Sequence[Panel], published: str) -> str:
         marks = (" Rings are published coefficients that trained, crosses published ones that collapsed "
                  f"({published}). A setting with a zero has no place on these axes.") if published else ""  # fmt: skip
         return tile + marks
-    if name == MAIN["search"]:
+    if name == PLANE:
+        return ("A mark is a trial, on validation. What was chosen was run anew at the study's seeds; its test accuracy is in "
+                "the table.")  # fmt: skip
+    if name == HISTORY:
         return ("A mark is a trial on validation, the line the best so far. What was chosen was run anew at the "
                 "study's seeds; its test accuracy is in the table.")  # fmt: skip
     return "Each dot is one seed, the upright tick the mean." if main else ""

@@ -126,7 +126,7 @@ def test_the_table_has_five_columns_and_the_rest_is_folded(full, plans):
 
 def test_the_figure_of_each_mode_comes_first_and_once(plans, monkeypatch):
     without_figures(monkeypatch)
-    wanted = {"arms": "forest", "grid": "phase-verdict", "search": "search-history", "path": "forest", "tuned": "forest"}
+    wanted = {"arms": "forest", "grid": "phase-verdict", "search": "search-plane", "path": "forest", "tuned": "forest"}
     for mode, summary in every_mode(plans).items():
         view = view_of(summary)
         (main,) = view["figures"]["main"]

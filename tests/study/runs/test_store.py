@@ -275,7 +275,7 @@ def test_a_search_prunes_a_run_once_it_has_been_collapsed_for_so_many_epochs_aft
     assert go(run, prune_after=2) == ("pruned", [])
 
 
-@pytest.mark.parametrize("verdict", ["dimensional", "informational", "uninformative", "healthy"])
+@pytest.mark.parametrize("verdict", ["dimensional", "informational", "view-dependent", "chance-level", "healthy"])
 def test_nothing_but_complete_collapse_is_pruned(go, run_of, monkeypatch, verdict):
     monkeypatch.setattr(pruning, "diagnose_collapse", lambda **_: CollapseDiagnosis(verdict, ""))
     assert go(run_of(), prune_after=1) == ("finished", [1, 2, 3, 4])

@@ -61,8 +61,8 @@ def test_scale_free_metrics_alone_would_call_tiny_noise_healthy():
         assert tiny[name] == pytest.approx(fair[name])
 
 
-def test_healthy_geometry_with_chance_accuracy_is_uninformative_and_without_a_probe_healthy():
-    assert judge(HEALTHY, knn_accuracy=0.15).name == "uninformative"
+def test_healthy_geometry_with_chance_accuracy_is_chance_level_and_without_a_probe_healthy():
+    assert judge(HEALTHY, knn_accuracy=0.15).name == "chance-level"
     assert judge(HEALTHY, knn_accuracy=0.15, chance=0.01).name == "healthy"
     assert judge(HEALTHY, knn_accuracy=0.09, chance=0.01).name == "healthy"  # nine times a guess among a hundred classes
     assert judge(HEALTHY, knn_accuracy=None).name == "healthy"
@@ -78,7 +78,7 @@ def test_metrics_without_a_rank_are_judged_by_the_others():
         assert judged.name == type_ and "RankMe" not in judged.reason
 
 
-def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformative_however_good_the_probe():
+def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_view_dependent_however_good_the_probe():
     def named(noise):
         views = [HEALTHY + noise * gaussian(150, 64, seed=seed) for seed in (1, 2)]
         metrics = collapse_metrics(HEALTHY, views=(views[0], views[1]))
@@ -88,7 +88,7 @@ def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_uninformati
             untrained=Untrained(view_discrepancy=0.9),
         )  # fmt: skip
 
-    assert named(10.0).name == "uninformative"
+    assert named(10.0).name == "view-dependent"
     expected = "The embeddings' view discrepancy, next to the untrained network's, is 0.976, above 0.9."
     assert named(10.0).reason == expected
     assert named(1.0).name == "healthy"  # half of the variance is the image's, so the discrepancy is a half
@@ -110,7 +110,7 @@ def test_representations_may_see_the_view_as_long_as_the_embeddings_do_not():
         "dimensions": (64, 64),
     }  # fmt: skip
     assert diagnose_collapse(embeddings=alike, representations=strangers, **given).name == "healthy"
-    assert diagnose_collapse(embeddings=strangers, representations=alike, **given).name == "uninformative"
+    assert diagnose_collapse(embeddings=strangers, representations=alike, **given).name == "view-dependent"
 
 
 def test_the_first_collapse_in_order_is_the_one_named():
@@ -192,9 +192,9 @@ def test_an_accuracy_that_a_guess_often_has_is_undetermined_until_there_are_enou
 
 
 @pytest.mark.parametrize("chance", [0.01, 0.1, 0.5, 0.92])
-def test_a_perfect_vote_is_never_uninformative_and_the_vote_for_the_largest_class_always_is(chance):
+def test_a_perfect_vote_is_never_at_chance_level_and_the_vote_for_the_largest_class_always_is(chance):
     assert judge(gaussian(500, 64), knn_accuracy=1.0, chance=chance).name == "healthy"
-    assert judge(gaussian(500, 64), knn_accuracy=chance, chance=chance).name == "uninformative"
+    assert judge(gaussian(500, 64), knn_accuracy=chance, chance=chance).name == "chance-level"
 
 
 def test_a_perfect_vote_on_classes_of_8_and_92_percent_is_healthy_on_few_images_too():
@@ -215,7 +215,7 @@ def test_with_one_class_accuracy_says_nothing_and_geometry_still_names_a_collaps
         embeddings=strangers, representations=strangers, knn_accuracy=1.0, chance=1.0, images=150, dimensions=(64, 64),
         untrained=Untrained(view_discrepancy=0.5, knn_accuracy=1.0),
     )  # fmt: skip
-    assert named.name == "uninformative" and "k-NN" not in named.reason
+    assert named.name == "view-dependent" and "k-NN" not in named.reason
 
 
 # ---- a label does not contradict the number beside it
@@ -229,9 +229,9 @@ def judge_views(*, knn_accuracy, before):
     )  # fmt: skip
 
 
-def test_a_vote_better_than_the_untrained_networks_is_not_uninformative_whatever_the_views():
+def test_a_vote_better_than_the_untrained_networks_is_not_view_dependent_whatever_the_views():
     better, worse = judge_views(knn_accuracy=0.9, before=0.86), judge_views(knn_accuracy=0.84, before=0.86)
-    assert (better.name, worse.name) == ("healthy", "uninformative")
+    assert (better.name, worse.name) == ("healthy", "view-dependent")
     assert worse.reason.endswith("above 0.8; the k-NN accuracy, 0.84, is not above its 0.86.")
     assert better.reason.startswith("No test names a collapse: ")
     assert "(above 0.8; the k-NN accuracy, 0.9, is above its 0.86)" in better.reason

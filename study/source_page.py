@@ -5,7 +5,7 @@
 It writes `reports/source-paper.html` and its Markdown twin from all results there are: those of this profile, and those of
 any profile that git keeps under `reports/measured`. So what a GPU measured elsewhere stands beside what is measured here.
 Each study that `study.source_paper` ran gets a report of its own. `--keep` takes folders there that hold a `study.json` or a
-`tsne.json`, with their reports, and a page from these alone.
+`tsne.json`, with their reports, and a page from these alone; the README's quotation of an answer follows them.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from study.cli.arguments import Parser, path
 from study.cli.command import run_command
 from study.config.places import KEPT_RESULTS, PAPER_PAGE
 from study.paper.kept_results import keep
+from study.paper.readme import README, update_readme
 from study.paper.write import write_own_reports, write_page
 
 KEPT_PAGE = KEPT_RESULTS / PAPER_PAGE.name
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if folders:
         write_page(KEPT_PAGE, kept_only=True)
         print(f"kept: {KEPT_PAGE.with_suffix('.md')}")
+        if update_readme():
+            print(f"written: {README}, which quotes the answer")
     write_own_reports()
     write_page()
     print(f"written: {PAPER_PAGE} and {PAPER_PAGE.with_suffix('.md')}")

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from study.overview.lead import lead_figure
 from study.overview.settings import STOPPED_EARLY, setting_table
 from study.reporting.format import without_paths
+from study.reporting.lead import lead_figure
 from study.reporting.names import measure_name
 from study.reporting.panels.panel import Panel
 from study.reporting.panels.phase_diagram import has_phase_diagram, phase_source

@@ -46,8 +46,8 @@ def caption_of(main: Sequence[Panel], published: str) -> str:
                  f"({published}). A setting with a zero has no place on these axes.") if published else ""  # fmt: skip
         return tile + marks
     if name == PLANE:
-        return ("A mark is a trial, on validation. What was chosen was run anew at the study's seeds; its test accuracy is in "
-                "the table.")  # fmt: skip
+        return ("A mark is a trial, on validation. What was chosen was run anew at the study's seeds; its test accuracy is "
+                "in the table.")  # fmt: skip
     if name == HISTORY:
         return ("A mark is a trial on validation, the line the best so far. What was chosen was run anew at the "
                 "study's seeds; its test accuracy is in the table.")  # fmt: skip

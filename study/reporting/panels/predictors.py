@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from study.reporting.figures import correlations, scatter
 from study.reporting.figures.correlations import Correlated, CorrelationRow
-from study.reporting.figures.scatter import Point
+from study.reporting.figures.points import Point
 from study.reporting.format import figure_of, is_finite
 from study.reporting.names import metric_name
 from study.reporting.panels.panel import Panel, make_panel
@@ -12,6 +12,7 @@ from study.results.comparisons import Correlation
 from study.results.schema import ArmResults, StudyResults
 
 LOGARITHMIC = ("rankme", "participation_ratio")
+LEAST_SETTINGS = 10  # from which a metric's relation to accuracy is drawn as a line: fewer say nothing of it
 # The literature disagrees about RankMe, so it is always shown, in both spaces.
 ALWAYS = (("rankme", "embeddings"), ("rankme", "representations"))
 
@@ -44,7 +45,7 @@ def _against_accuracy(primary: str, trained: Sequence[ArmResults], metric: str, 
     """Return one metric against test accuracy, a point a run that has both."""
     name = metric_name(metric, space)
     points: list[Point] = []
-    rows = []
+    rows, settings = [], []
     for arm in trained:
         for run in arm.runs:
             top1 = run.test_top1(primary)
@@ -55,7 +56,9 @@ def _against_accuracy(primary: str, trained: Sequence[ArmResults], metric: str, 
             collapse_type = run.collapse_type.name if run.collapse_type else None
             tip = f"{which}: {name} {figure_of(x)}, {100 * top1:.1f} %, {collapse_type}"
             points.append({"x": x, "y": 100 * top1, "type": collapse_type, "tip": tip})
+            settings.append(arm.name)
             rows.append([which, figure_of(x), figure_of(100 * top1, ".1f"), collapse_type or "–"])
-    svg = scatter.scatter_plot(points, xlabel=name, log_x=metric in LOGARITHMIC)
+    fitted = settings if len(set(settings)) >= LEAST_SETTINGS else ()
+    svg = scatter.scatter_plot(points, xlabel=name, log_x=metric in LOGARITHMIC, settings=fitted)
     return make_panel(f"predictor-{metric.replace('_', '-')}-{space}", f"{name} against test accuracy, a point a run", svg,
                       (["Run", name, "Test, %", "Verdict"], rows))  # fmt: skip

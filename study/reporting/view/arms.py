@@ -135,22 +135,18 @@ def _published(arm: ArmResults) -> PublishedView:
 
 
 def published_notes(study: StudyResults) -> list[str]:
-    """Return where published outcomes are from, how the protocols differ, and which arms came out otherwise."""
+    """Return where published outcomes are from, how the protocols differ, and what agreement means."""
     if not study.published_source:
         return []
-    differing = [arm.label for arm in study.arms if _published(arm)["agreement"] == "differs"]
     recipe = study.recipe
     ours = [study.data.dataset, recipe.get("pretrain.backbone"), f"width {recipe.get('pretrain.width')}",
             f"{recipe.get('pretrain.epochs')} epochs", f"batch {recipe.get('pretrain.batch_size')}",
             measure_name(study.primary)]  # fmt: skip
-    notes = [
+    return [
         f"Published: {study.published_source}. Here: {', '.join(map(str, ours))}. The protocols differ, so compare "
-        "outcomes, not numbers: “agrees” means an accuracy there and a healthy verdict here, or a collapse there and a "
-        "verdict other than healthy here."
+        "outcomes, "
+        "not numbers. “Agrees” means an accuracy there and no collapse here, or a collapse in both."
     ]
-    if differing:
-        notes.append(f"Here and there differ for: {'; '.join(differing)}.")
-    return notes
 
 
 def type_table(arms: Sequence[ArmResults]) -> TypeTable:

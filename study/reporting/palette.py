@@ -48,6 +48,13 @@ def collapse_style(name: str | None) -> tuple[str, str, str]:
     return COLLAPSE_TYPES.get(name or "", NO_TYPE)
 
 
+def type_label(name: str | None) -> str:
+    """Return a type of collapse with its sign, as legends have it; `no verdict` for a name that is none."""
+    if name == "untrained":
+        return name
+    return f"{collapse_style(name)[2]} {name if name in COLLAPSE_TYPES else 'no verdict'}"
+
+
 def type_view(collapse_type: ArmCollapseType) -> TypeView:
     """Return what a page shows of an arm's type of collapse, or of how its runs ended."""
     return named_type_view(collapse_type.name, reason=collapse_type.reason, counts=collapse_type.counts)

@@ -25,7 +25,7 @@ STUDIES = Path(__file__).parents[1] / "studies"
 MODES = ("arms", "grid", "search", "path")
 CHOSEN = "best"  # the arm of a search's best trial, run at every seed beside the study's own arms; and the end of a path
 _KEYS = (
-    "question", "hypothesis", "mode", "baseline", "fixed", "nuisance", "arms", "grid", "search", "path", "seeds",
+    "question", "headline", "hypothesis", "mode", "baseline", "fixed", "nuisance", "arms", "grid", "search", "path", "seeds",
     "published",
 )  # fmt: skip
 _MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms": ("arms", "search", "path")}
@@ -58,8 +58,8 @@ class Arm:
 class Study:
     """A study as its file states it.
 
-    `settings` are those it fixes, `nuisance` the values to be tuned over, and `path` where `mode: path` walks to: `best`
-    or an arm.
+    `headline` is the short question that it helps to answer, beside other studies. `settings` are those it fixes, `nuisance`
+    the values to be tuned over, and `path` where `mode: path` walks to: `best` or an arm.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Study:
     published_source: str | None
     nuisance: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     path: str | None = None
+    headline: str | None = None
 
     @property
     def roles(self) -> dict[str, str]:
@@ -108,6 +109,8 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
     for key in ("question", "hypothesis", "baseline"):
         if not isinstance(content.get(key), str) or not content[key].strip():
             raise InputError(f"{where} must give {key} as text, but gives {content.get(key)!r}.")
+    if "headline" in content and (not isinstance(content["headline"], str) or not content["headline"].strip()):
+        raise InputError(f"{where} must give headline as text, or not at all, but gives {content['headline']!r}.")
     for key, modes in _MODES_OF.items():
         if key in content and mode not in modes:
             raise InputError(f"{where}: {key} is for mode {' or '.join(modes)}, but the mode is {mode}.")
@@ -132,6 +135,7 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         published_source=published.get("source"),
         nuisance=_lists(f"{where}: nuisance", content.get("nuisance")),
         path=_path(where, content, names) if mode == "path" else None,
+        headline=" ".join(content["headline"].split()) if "headline" in content else None,
     )
     _check_roles(where, study)
     return study

@@ -140,11 +140,14 @@ def test_data_that_are_not_canonical_are_announced_above_the_results(small):
 @pytest.mark.usefixtures("sketched")
 def test_what_the_study_could_have_seen_comes_with_the_command_for_more_seeds(small):
     study = small()
+    study["power"] |= {"needed": 9, "needed_range": [7, 12], "command": "python -m study.ablate --study small --add-seeds 6"}
     power = study["power"]
     for twin in (read_html(twins(study)[0]), read_markdown(twins(study)[1])):
         (text,) = [block for block in twin.blocks if "smallest difference this study would have found" in block]
-        assert f"is {100 * power['detectable']:.1f} points." in text and f"would take {power['needed']} seeds" in text
+        assert f"is {100 * power['detectable']:.1f} points." in text and "would take 9 seeds (7 to 12" in text
         assert power["command"] in twin.blocks
+    vague = small()  # three seeds do not know their spread well enough to say
+    assert "would take" not in "".join(twins(vague)[:2])
 
 
 # ---- the page by itself

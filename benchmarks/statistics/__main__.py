@@ -27,7 +27,7 @@ from study.cli.command import run_command
 from vicreg.errors import InputError
 
 ALL: dict[str, Callable[[Generator, int], Rows]] = {
-    part.__name__: part for part in (scenarios, detectable, adaptive, *PARTS)
+    part.__name__: part for part in (*PARTS, scenarios, detectable, adaptive)
 }
 
 

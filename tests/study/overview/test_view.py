@@ -39,6 +39,7 @@ def test_the_question_on_top_is_the_short_one_of_the_first_study_with_its_answer
     assert page()["lead"] is None
 
 
+@pytest.mark.slow
 def test_of_studies_that_answer_one_question_the_one_with_a_phase_diagram_speaks(modes):
     first = dataclasses.replace(modes["arms"], study="first")
     grid = dataclasses.replace(modes["grid"], study="plane")
@@ -54,6 +55,7 @@ def test_how_far_to_trust_the_answer_stands_below_it():
     assert page(study)["lead"]["trust"] == ["Three seeds see two points.", "It is from …/data."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "title"),
     [("arms", "Difference from the baseline"), ("grid", "Collapse phase diagram"), ("search", "All trials by"),
@@ -66,6 +68,7 @@ def test_a_card_has_the_figure_of_the_studys_design_under_a_name_of_its_own(mode
     assert card["file"].startswith(f"{study.study}/figures/") and card["file"].endswith(".svg")
 
 
+@pytest.mark.slow
 def test_a_card_says_one_sentence_of_the_answer_and_how_many_seeds_and_settings_there_are(modes):
     study = results(arm("x", {}, seeds([0.5, 0.6])), arm("u", {}, [run(0, 0.3)], is_control=True), answer="Use x. It leads.")
     (card,) = page(study)["cards"]

@@ -37,20 +37,18 @@ def test_the_readme_quotes_the_answer_that_is_kept_with_a_figure_of_the_very_rep
     assert f"> {escaped(read_kept(ROOT / f'{folder}.json.xz').answer)}\n" in quoted, "python -m study.source_page --keep"
     (figure,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", quoted)
     assert figure.startswith(f"{folder}/figures/") and (ROOT / figure).is_file()
-    assert f"]({folder}/README.md)" in quoted and Path(figure).name in (ROOT / folder / "README.md").read_text(
-        encoding="utf-8"
-    )
+    assert f"]({folder}/README.md)" in quoted
+    assert Path(figure).name in (ROOT / folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_opens_with_the_answer_and_its_picture_and_then_the_two_commands():
     text = (ROOT / README).read_text(encoding="utf-8")
-    places = [
-        text.index(one)
-        for one in ("# VICReg", "<!-- answer of ", "![", "<!-- end of answer", "## ", "make repro", "make test")
-    ]
+    order = ("# VICReg", "<!-- answer of ", "![", "<!-- end of answer", "## ", "make repro", "make test")
+    places = [text.index(one) for one in order]
     assert places == sorted(places) and text.index("## ") == text.index("## Two commands")
 
 
+@pytest.mark.slow
 def test_keeping_results_writes_the_quotation_anew(document, paper, monkeypatch, capsys):
     without_figures(monkeypatch)
     folder = write_results(Path("elsewhere/stem"), paper.results("stem", around(0.7)))

@@ -2,26 +2,26 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from study.analysis.vicreg_terms import hinge_note
 from study.results.schema import ArmResults, StudyResults
-from study.runs.outcomes import is_out_of_memory
-from study.spec.plan import Plan
-from vicreg.data.dataset import Dataset
-from vicreg.models.live_taps import parameters_without_gradient
-from vicreg.training.setup import new_model, view_size
+
+VIEW_PASSES = "pretrain.view_passes"
 
 
-def notes(plan: Plan, results: StudyResults, dataset: Dataset) -> list[str]:
-    """Return sentences on where these results and published ones agree, and on what sets these runs apart."""
+def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
+    """Return sentences on where these results and published ones agree, and on what sets these runs apart.
+
+    Args:
+        results: with their arms compared.
+        network: notes on the network, which `study.analysis.network_notes` writes.
+    """
     return [
         *hinge_note(results.arms),
         *_published_note(results.arms, results.published_source),
-        *_choice_notes(plan),
-        *_joint_note(plan),
-        *_dead_taps_note(plan, dataset),
-        *_few_labels_notes(plan, dataset),
+        *_choice_notes(results),
+        *_joint_note(results),
+        *network,
+        *_few_labels_notes(results),
     ]
 
 
@@ -39,24 +39,24 @@ def _published_note(arms: Sequence[ArmResults], source: str | None) -> list[str]
     return [sentence + (f"; not {'; '.join(differing)}." if differing else ".")]
 
 
-def _choice_notes(plan: Plan) -> list[str]:
+def _choice_notes(results: StudyResults) -> list[str]:
     """Return how a search or a tuning chose settings."""
     found = []
-    if plan.study.mode == "search":
+    if results.mode == "search":
         found.append(
             "The settings were proposed and chosen on validation at seeds of their own; what was chosen was then run at the "
             "study's seeds and read on test, so that its lead is not the luck of the best of many."
         )
-    if plan.study.nuisance:
-        keys = ", ".join(plan.study.nuisance)
+    if results.parameters and results.parameters.nuisance:
+        keys = ", ".join(results.parameters.nuisance)
         found.append(f"In every arm alike, {keys} was tuned on validation, at a seed that is none of the study's.")
     return found
 
 
-def _joint_note(plan: Plan) -> list[str]:
+def _joint_note(results: StudyResults) -> list[str]:
     """Return which arms normalised both views together, which is a training of another kind."""
-    trained = [cell for cell in plan.cells if not cell.is_control]
-    joint = sorted({cell.label for cell in trained if cell.run.config.pretrain.view_passes == "joint"})
+    trained = [arm for arm in results.arms if not arm.is_control]
+    joint = sorted({arm.label for arm in trained if {**results.recipe, **arm.settings}.get(VIEW_PASSES) == "joint"})
     if not joint:
         return []
     return [
@@ -65,34 +65,14 @@ def _joint_note(plan: Plan) -> list[str]:
     ]
 
 
-def _few_labels_notes(plan: Plan, dataset: Dataset) -> list[str]:
+def _few_labels_notes(results: StudyResults) -> list[str]:
     """Return what accuracies cannot say where there is one class, or fewer training images than a k-NN's neighbours."""
-    found, images = [], len(dataset.train.images)
-    if len(dataset.classes) == 1:
+    found, images = [], results.data.train
+    if len(results.data.classes) == 1:
         found.append("All images are of one class, so every accuracy is 1 and says nothing; only geometry names a collapse.")
-    probes = plan.cells[0].run.probes
-    larger = [k for k in plan.config.evaluate.knn if k > images and "knn" in probes]
+    probes = {name for arm in results.arms for run in arm.runs for name in run.test}
+    larger = [k for k in results.recipe.get("evaluate.knn", ()) if k > images and f"knn_{k}" in probes]
     if larger:
         names = " and ".join(f"k = {k}" for k in larger)
         found.append(f"There are {images} training images, so in the k-NN with {names} all of them vote.")
     return found
-
-
-def _dead_taps_note(plan: Plan, dataset: Dataset) -> list[str]:
-    """Return how much of the baseline's backbone can never learn, where images are too small for its kernels."""
-    settings = next(cell for cell in plan.cells if not cell.is_control).run.config.pretrain
-    size = view_size(settings, dataset.train.images)
-    image = torch.zeros(1, dataset.train.images.shape[1], size, size)
-    try:
-        dead, every = parameters_without_gradient(new_model(settings, dataset).backbone, image)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return []  # so its runs ended
-    if dead == 0:
-        return []
-    return [
-        f"At {size} x {size} pixels with the {settings.stem} stem {100 * dead / every:.0f} % of the parameters of the "
-        f"{settings.backbone} never receive a gradient: the last feature maps are smaller than the kernels, whose outer "
-        "taps see only padding."
-    ]

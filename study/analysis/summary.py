@@ -6,23 +6,18 @@ bytes, so a `dvc repro` that computes nothing new changes nothing.
 
 import dataclasses
 import platform
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.analysis.answer import SAYS_NOTHING, alerts, answer
-from study.analysis.arms import compare_arms
-from study.analysis.commands import command_of, without_seeds
+from study.analysis.analyse import analyse
+from study.analysis.collapse_types import UNNAMED
+from study.analysis.commands import command_of
 from study.analysis.cost import cost_of
-from study.analysis.findings import describe_grid, describe_path, describe_search, describe_tuning
-from study.analysis.notes import notes
-from study.analysis.predictors import predictors
-from study.analysis.sensitivity import describe_power
-from study.analysis.vicreg_terms import published_coefficients, scale_claim
+from study.analysis.findings import changes_of, describe_search, describe_tuning
+from study.analysis.network_notes import network_notes
 from study.config.config import Config
-from study.results.runs import CollapseType, RunResults, run_results
+from study.results.runs import RunResults, run_results
 from study.results.schema import (
-    ArmCollapseType,
     ArmResults,
     DataDescription,
     Parameters,
@@ -55,35 +50,23 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
         command: runs the study, as a person would type it.
         overrides: settings of the command over the profile.
     """
-    config, primary = plan.config, plan.config.primary
     runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
-    arms = compare_arms(
-        _arms(plan, runs, command), baseline=plan.study.baseline, primary=primary, test_images=len(dataset.test.images)
-    )
-    results = dataclasses.replace(
+    arms = _arms(plan, runs, command)
+    described = dataclasses.replace(
         _described(plan, dataset, command=command, overrides=overrides),
+        arms=tuple(arms),
         commits=tuple(sorted({run.commit for run in runs.values() if run.status == FINISHED and run.commit})),
         cost=cost_of(plan, runs, dataset),
-        arms=arms,
-        power=describe_power(
-            arms,
-            primary=primary,
-            margin=config.ablate.margin,
-            configured=len(plan.study.seeds or config.ablate.seeds),
-            command=without_seeds(command),
-        ),
-        predictors=predictors(arms, primary),
-        scale=scale_claim(arms),
-        grid=describe_grid(plan, arms, primary),
-        tuning=describe_tuning(plan, arms, primary),
-        search=describe_search(plan, arms, primary, dataset),
-        path=describe_path(plan, arms, primary),
+        tuning=describe_tuning(plan, arms, plan.config.primary),
+        search=describe_search(plan, arms, plan.config.primary, dataset),
     )
-    return dataclasses.replace(
-        results,
-        answer=answer(results),
-        alerts=tuple(alerts(results)),
-        notes=tuple(notes(plan, results, dataset)),
+    return analyse(
+        described,
+        margin=plan.config.ablate.margin,
+        configured_seeds=len(plan.study.seeds or plan.config.ablate.seeds),
+        changes=changes_of(plan, arms),
+        path_note=" ".join(plan.notes),
+        network=network_notes(plan, dataset),
     )
 
 
@@ -118,7 +101,6 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
         terms=_terms(plan),
         primary=config.primary,
         published_source=study.published_source,
-        published_coefficients=published_coefficients(),
         data=describe_data(dataset),
         environment=_environment(identity, config),
         identity=RecordedIdentity(
@@ -165,7 +147,6 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
     own = tuple(
         dataclasses.replace(runs[cell.run.digest], command=command_of(command, plan, [cell], alone=True)) for cell in cells
     )
-    collapse_type = _collapse_type(own, first)
     return ArmResults(
         name=first.arm,
         label=first.arm if by_name and not first.is_control else first.label,
@@ -179,32 +160,10 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
         control=first.control,
         effective=None if first.is_control else first.run.config.pretrain.effective,
         published=dict(first.published) if first.published else None,
-        collapse_type=collapse_type,
-        agrees=_agrees(first.published, collapse_type.name),
+        collapse_type=UNNAMED,
         summary={},
         runs=own,
     )
-
-
-def _collapse_type(runs: Sequence[RunResults], cell: Cell) -> ArmCollapseType:
-    """Return the collapse type most seeds share; of equally frequent ones the first seed's."""
-    if cell.is_control:
-        return ArmCollapseType(name="untrained", reason="Initial weights: where training starts from.")
-    named = [run.collapse_type or CollapseType(name=run.status, reason=run.reason or "") for run in runs]
-    counts = Counter(one.name for one in named)
-    name = counts.most_common(1)[0][0]
-    reason = next(one.reason for one in named if one.name == name)
-    return ArmCollapseType(name=name, reason=reason, counts=dict(sorted(counts.items())))
-
-
-def _agrees(published: Mapping[str, Any] | None, collapse_type: str) -> bool | None:
-    """Return whether a published outcome and ours are alike: an accuracy and healthy, or a collapse in both.
-
-    None where there is nothing to compare.
-    """
-    if not published or collapse_type in SAYS_NOTHING:
-        return None
-    return bool(published.get("collapse")) == (collapse_type != "healthy")
 
 
 def _parameters(plan: Plan) -> Parameters:

@@ -1,5 +1,6 @@
 """The one reader of `study.json`, and the bytes that are written."""
 
+import lzma
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from vicreg.errors import InputError
 from vicreg.files import to_json
 
 FILE = "study.json"
+PACKED = ".json.xz"  # suffix of what git keeps in reports/measured
 
 
 def results_path(study: str, *, folder: Path = STUDY_RESULTS) -> Path:
@@ -19,7 +21,7 @@ def results_path(study: str, *, folder: Path = STUDY_RESULTS) -> Path:
 
 
 def read_results(path: Path) -> StudyResults:
-    """Read the results in a file, or in the `study.json` of a folder.
+    """Read the results in a file, be it packed, or in the `study.json` of a folder.
 
     Raises:
         InputError: if there is no such file, or it does not hold the results of a study.
@@ -31,7 +33,24 @@ def read_results(path: Path) -> StudyResults:
         raise InputError(
             f"{path} must be the results of a study, but: {error.strerror}; run python -m study.ablate --study NAME first."
         ) from None
-    return parse_results(content, where=str(path))
+    return parse_results(unpack(content, where=str(path)) if is_packed(path) else content, where=str(path))
+
+
+def is_packed(path: Path) -> bool:
+    """Return whether a file is packed, as git keeps results."""
+    return path.name.endswith(PACKED)
+
+
+def unpack(content: bytes, *, where: str) -> bytes:
+    """Return what a packed file holds; `where` names it in errors.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        return lzma.decompress(content)
+    except (EOFError, lzma.LZMAError) as error:
+        raise InputError(f"{where} must be an xz file, but is damaged ({error}); restore it from git.") from None
 
 
 def parse_results(content: bytes, *, where: str) -> StudyResults:

@@ -1,18 +1,23 @@
 """Computes what results say of their runs: comparisons, findings, sentences."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
-from study.analysis.answer import alerts, answer
+from study.analysis.alerts import alerts
+from study.analysis.answer import answer
 from study.analysis.arms import compare_arms
 from study.analysis.collapse_types import type_arm
-from study.analysis.commands import without_seeds
+from study.analysis.commands import with_looks, without_seeds
 from study.analysis.findings import Change, describe_grid, describe_path, retell_search, retell_tuning
+from study.analysis.looks import Judged, judge, steps_of
 from study.analysis.notes import notes
 from study.analysis.predictors import predictors
 from study.analysis.sensitivity import describe_power
+from study.analysis.trust import trust
 from study.analysis.vicreg_terms import published_coefficients, scale_claim
-from study.results.schema import StudyResults
+from study.results.findings import Looks
+from study.results.schema import ArmResults, StudyResults
 
 
 def analyse(
@@ -32,24 +37,51 @@ def analyse(
         path_note: what the path did otherwise than its file says.
         network: notes on the network.
     """
-    primary = results.primary
-    arms = compare_arms(
-        [type_arm(arm) for arm in results.arms], baseline=results.baseline, primary=primary, test_images=results.data.test
+    primary, baseline, command = results.primary, results.baseline, without_seeds(results.command or "")
+    judged = judge_arms(
+        results.arms, results.looks, baseline=baseline, primary=primary, test_images=results.data.test, margin=margin
     )
+    arms = judged.arms
+    looks = results.looks and dataclasses.replace(results.looks, stopped=judged.stopped)
+    power = describe_power(arms, primary=primary, margin=margin, configured=configured_seeds, command=command)
     compared = dataclasses.replace(
         results,
         arms=arms,
+        looks=looks,
         published_coefficients=published_coefficients(),
-        power=describe_power(
-            arms, primary=primary, margin=margin, configured=configured_seeds, command=without_seeds(results.command or "")
-        ),
+        power=with_looks(power, looks, command=command),
         predictors=predictors(arms, primary),
         scale=scale_claim(arms),
         grid=describe_grid(results.mode, arms, primary),
         tuning=retell_tuning(results.tuning, arms),
         search=retell_search(results.search, arms),
-        path=describe_path(changes, arms, primary, baseline=results.baseline, note=path_note),
+        path=describe_path(changes, arms, primary, baseline=baseline, note=path_note),
     )
     return dataclasses.replace(
-        compared, answer=answer(compared), alerts=tuple(alerts(compared)), notes=tuple(notes(compared, network=network))
+        compared,
+        answer=answer(compared),
+        trust=tuple(trust(compared)),
+        alerts=tuple(alerts(compared)),
+        notes=tuple(notes(compared, network=network)),
     )
+
+
+def judge_arms(
+    arms: Sequence[ArmResults], looks: Looks | None, *, baseline: str, primary: str, test_images: int, margin: float
+) -> Judged:
+    """Return arms compared at the price of the looks at them; those that stopped as they were where they did.
+
+    Args:
+        arms: with their runs.
+        looks: at them; None for a single one.
+        baseline: the arm that all others are compared with.
+        primary: the probe whose accuracy is compared.
+        test_images: number of test images.
+        margin: the smallest difference of accuracy that would matter, a share.
+    """
+    compare = functools.partial(
+        compare_arms,
+        baseline=baseline, primary=primary, test_images=test_images, margin=margin, price=looks.price if looks else 1,
+    )  # fmt: skip
+    typed, steps = [type_arm(arm) for arm in arms], steps_of(looks)
+    return judge(typed, looks=steps, primary=primary, compare=compare) if steps else Judged(arms=compare(typed))

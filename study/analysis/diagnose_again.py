@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from study.results.json_values import to_values
+from study.results.json_values import from_values, to_values
 from study.results.runs import SPACES, CollapseType, RunResults
 from study.results.schema import ArmResults, StudyResults
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED, Untrained, diagnose_collapse
+from vicreg.evaluation.evaluate import verdict_values
 from vicreg.metrics.features import HELD_OUT_IMAGES
 
 NEEDED = ("std_mean", "normalised_std", "dead_share", "rms_correlation", "rankme", "view_discrepancy")
@@ -61,7 +62,7 @@ def _diagnose(run: RunResults, arm: ArmResults, untrained: RunResults, results: 
     )
     if found.name == UNDETERMINED:
         return None
-    return CollapseType(**found._asdict())
+    return from_values(CollapseType, verdict_values(found), where="a diagnosis")
 
 
 def _dimensions(space: Mapping[str, Any]) -> int:

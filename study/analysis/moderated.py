@@ -171,14 +171,15 @@ def _difference(
     if n < LEAST_SEEDS:
         return nothing
     own = _sum_of_squares(value - centre for value in differences) / (n - 1) if varies else 0.0
-    variance = max(own, (weight * expected + (n - 1) * own) / freedom)
+    variance = max(own, (weight * expected + (n - 1) * own) / freedom) if weight else own
     if not variance > 0:
         return nothing
-    error = math.sqrt(variance / n)
+    spread = math.sqrt(variance)
+    error = spread / math.sqrt(n)
     half = t_quantile((1 + confidence) / 2, freedom) * error
     return ModeratedDifference(
         n=n, mean=centre, low=centre - half, high=centre + half, p=2 * t_share(-abs(centre) / error, freedom),
-        sd=math.sqrt(variance), df=freedom, moderated=weight > 0,
+        sd=spread, df=freedom, moderated=weight > 0,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def network_notes(plan: Plan, dataset: Dataset) -> list[str]:
     if dead == 0:
         return []
     return [
-        f"At {size} x {size} pixels with the {settings.stem} stem {100 * dead / every:.0f} % of the parameters of the "
-        f"{settings.backbone} {_SIGN}: the last feature maps are smaller than the kernels, whose outer "
-        "taps see only padding."
+        f"At {size} x {size} pixels with the {settings.stem} stem, {100 * dead / every:.0f} % of the {settings.backbone}'s "
+        f"parameters {_SIGN}. The last feature maps are smaller than the kernels, whose outer weights see "
+        "only padding."
     ]

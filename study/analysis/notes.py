@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from study.analysis.looks import undecided_note
 from study.analysis.vicreg_terms import hinge_note
+from study.analysis.wording import agree, count_of, first_of, listed, name_of
 from study.results.schema import ArmResults, StudyResults
 
 VIEW_PASSES = "pretrain.view_passes"
+MOST_NAMED = 2  # arms in a sentence
 
 
 def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
@@ -17,12 +20,19 @@ def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
     """
     return [
         *hinge_note(results.arms),
+        *_looks_notes(results),
         *_published_note(results.arms, results.published_source),
         *_choice_notes(results),
         *_joint_note(results),
         *network,
         *_few_labels_notes(results),
     ]
+
+
+def _looks_notes(results: StudyResults) -> list[str]:
+    """Return why arms that are not decided got no more seeds, and which these are."""
+    note = results.looks.note if results.looks else ""
+    return [*([note] if note else []), *undecided_note(results)]
 
 
 def _published_note(arms: Sequence[ArmResults], source: str | None) -> list[str]:
@@ -32,24 +42,33 @@ def _published_note(arms: Sequence[ArmResults], source: str | None) -> list[str]
     differing = []
     for arm in compared:
         if arm.agrees is False:
-            found = "collapse" if (arm.published or {}).get("collapse") else "no collapse"
-            differing.append(f"{arm.label} ({found} there, {arm.collapse_type.name} here)")
-    agree = len(compared) - len(differing)
-    sentence = f"Of {len(compared)} arms with a published outcome ({source}), {agree} agree"
-    return [sentence + (f"; not {'; '.join(differing)}." if differing else ".")]
+            there = "collapse" if (arm.published or {}).get("collapse") else "no collapse"
+            differing.append(f"{name_of(arm.label)} ({there} there, {arm.collapse_type.name} here)")
+    same = len(compared) - len(differing)
+    count = count_of(len(compared), "published outcome")
+    found = [f"Of {count} ({source}), {same or 'none'} {agree(max(same, 1), 'agrees', 'agree')} with ours."]
+    if differing:
+        found.append(f"{agree(len(differing), 'One differs', 'Others differ')}: {first_of(differing, MOST_NAMED)}.")
+    return found
 
 
 def _choice_notes(results: StudyResults) -> list[str]:
     """Return how a search or a tuning chose settings."""
     found = []
     if results.mode == "search":
-        found.append(
-            "The settings were proposed and chosen on validation at seeds of their own; what was chosen was then run at the "
-            "study's seeds and read on test, so that its lead is not the luck of the best of many."
-        )
+        found.append("Trials were compared on validation, at seeds of their own.")
+        confirmed = [
+            arm for arm in results.arms if arm.role == "arm" and not arm.is_baseline and results.primary in arm.summary
+        ]
+        if confirmed:
+            winners = agree(len(confirmed), "The winner was", "The winners were")
+            found.append(f"{winners} rerun with fresh seeds, so luck in the search does not count.")
     if results.parameters and results.parameters.nuisance:
-        keys = ", ".join(results.parameters.nuisance)
-        found.append(f"In every arm alike, {keys} was tuned on validation, at a seed that is none of the study's.")
+        keys = list(results.parameters.nuisance)
+        were = agree(len(keys), "was", "were")
+        found.append(
+            f"In every arm alike, {', '.join(keys)} {were} tuned on validation, at a seed that is none of the study's."
+        )
     return found
 
 
@@ -60,8 +79,8 @@ def _joint_note(results: StudyResults) -> list[str]:
     if not joint:
         return []
     return [
-        f"BatchNorm saw both views of a batch at once (pretrain.view_passes: joint) in {', '.join(joint)}: not the "
-        "published training, which normalises each view by itself."
+        f"BatchNorm saw both views of a batch at once (pretrain.view_passes: joint) in {first_of(joint, MOST_NAMED)}. The "
+        "published training normalises each view by itself."
     ]
 
 
@@ -69,10 +88,14 @@ def _few_labels_notes(results: StudyResults) -> list[str]:
     """Return what accuracies cannot say where there is one class, or fewer training images than a k-NN's neighbours."""
     found, images = [], results.data.train
     if len(results.data.classes) == 1:
-        found.append("All images are of one class, so every accuracy is 1 and says nothing; only geometry names a collapse.")
+        found.append(
+            "All images are of one class, so every accuracy is 100 % and says nothing. Only geometry shows a collapse."
+        )
     probes = {name for arm in results.arms for run in arm.runs for name in run.test}
     larger = [k for k in results.recipe.get("evaluate.knn", ()) if k > images and f"knn_{k}" in probes]
     if larger:
-        names = " and ".join(f"k = {k}" for k in larger)
-        found.append(f"There are {images} training images, so in the k-NN with {names} all of them vote.")
+        names = listed([f"k = {k}" for k in larger])
+        found.append(
+            f"There {agree(images, 'is', 'are')} {count_of(images, 'training image')}, so all vote in the k-NN with {names}."
+        )
     return found

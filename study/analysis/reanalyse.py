@@ -46,9 +46,11 @@ def _said(results: StudyResults) -> str:
 def _configured_seeds(results: StudyResults) -> int:
     """Return how many seeds the study was configured with, which `--add-seeds` adds to.
 
-    They are those that were asked for, without the added ones. Where the command replaced the configured seeds, the command
-    that was recorded for more seeds says from how many it counts.
+    They are those of the first look, or those that were asked for, without the added ones. Where the command replaced the
+    configured seeds, the command that was recorded for more seeds says from how many it counts.
     """
+    if results.looks is not None:
+        return results.looks.planned[0]
     power, command = results.power, results.command or ""
     offered = _option(power.command, "--add-seeds") if power and power.command else None
     if offered is not None and power and power.needed is not None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from study.analysis.arms import compared_arms, digests_of
+from study.analysis.decisions import compared_arms, digests_of
 from study.analysis.moments import LEAST_SEEDS, pooled_spread
 from study.analysis.power import seeds_needed, smallest_detectable
 from study.results.findings import Power

@@ -9,11 +9,12 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.analysis.analyse import analyse
+from study.analysis.analyse import analyse, judge_arms
 from study.analysis.collapse_types import UNNAMED
 from study.analysis.commands import command_of
 from study.analysis.cost import cost_of
 from study.analysis.findings import changes_of, describe_search, describe_tuning
+from study.analysis.looks import Judged, looks_of
 from study.analysis.network_notes import network_notes
 from study.config.config import Config
 from study.results.runs import RunResults, run_results
@@ -57,16 +58,30 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
         arms=tuple(arms),
         commits=tuple(sorted({run.commit for run in runs.values() if run.status == FINISHED and run.commit})),
         cost=cost_of(plan, runs, dataset),
+        looks=looks_of(plan),
         tuning=describe_tuning(plan, arms, plan.config.primary),
         search=describe_search(plan, arms, plan.config.primary, dataset),
     )
     return analyse(
         described,
         margin=plan.config.ablate.margin,
-        configured_seeds=len(plan.study.seeds or plan.config.ablate.seeds),
+        configured_seeds=(plan.study.seeds or plan.config.ablate.seeds).looks[0],
         changes=changes_of(plan, arms),
         path_note=" ".join(plan.notes),
         network=network_notes(plan, dataset),
+    )
+
+
+def judged_arms(plan: Plan, store: Store, dataset: Dataset) -> Judged:
+    """Return the arms of a plan as the looks that were taken at them judge them; nothing is run."""
+    runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
+    return judge_arms(
+        _arms(plan, runs, command=""),
+        looks_of(plan),
+        baseline=plan.study.baseline,
+        primary=plan.config.primary,
+        test_images=len(dataset.test.images),
+        margin=plan.config.ablate.margin,
     )
 
 

@@ -75,11 +75,8 @@ def _unit_of(name: str) -> tuple[str, float]:
     return (".1f", 100) if is_accuracy(name) else (".3g", 1)
 
 
-def paired(entry: Difference | None, name: str, *, adjusted: bool = True) -> Paired:
-    """Return a difference as a cell; one that is told apart from zero is starred.
-
-    It is told apart by Holm's p where it is `adjusted`, and by its own interval elsewhere.
-    """
+def paired(entry: Difference | None, name: str) -> Paired:
+    """Return a difference as a cell; a star means that its p-value, adjusted by Holm, is below 0.05, and nothing else."""
     if entry is None or not is_finite(entry.mean):
         return no_difference("–")
     spec, scale = _unit_of(name)
@@ -90,7 +87,7 @@ def paired(entry: Difference | None, name: str, *, adjusted: bool = True) -> Pai
         return {"text": text, "interval": f"{why}no interval, n = {entry.n}", "is_significant": False}
     low, high = bounds
     p = entry.p_holm
-    told = p is not None and p < ALPHA if adjusted else low > 0 or high < 0
+    told = p is not None and p < ALPHA
     interval = f"[{signed(low * scale, spec)}, {signed(high * scale, spec)}], n = {entry.n}"
     return {"text": f"{text} *" if told else text, "interval": interval, "is_significant": told}
 

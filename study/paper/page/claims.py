@@ -9,7 +9,7 @@ from study.paper.page.values import bounds_text, value_text
 from study.paper.protocol import DATASETS, data_of
 from study.reporting.format import short, signed
 
-SIGNS = {REPRODUCED: ("●", "healthy"), NOT_REPRODUCED: ("✖", "complete"), UNDETERMINED: ("◆", "uninformative")}
+SIGNS = {REPRODUCED: ("●", "healthy"), NOT_REPRODUCED: ("✖", "complete"), UNDETERMINED: ("◆", "view-dependent")}
 
 Protocols = Mapping[tuple[str, ...], str]  # deviations from the paper's -> the letter for them
 

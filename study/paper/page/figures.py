@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+from study.analysis.wording import count_of
 from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, described, nearest, nearest_map
 from study.paper.page.commands import command_of
-from study.paper.page.values import count_text
 from study.paper.protocol import data_of, dataset_of, settings_of
 from study.paper.published import SourcePaper
 from study.projection.results import Projection
@@ -50,7 +50,7 @@ def losses_section(found: ResultsByStudy, paper: SourcePaper) -> Section | None:
         return None
     baseline = baseline_of(results)
     shown = [baseline, *(arm for arm in results.arms if arm.name == baseline.control)]
-    seeds = count_text(len(histories(baseline)), "seed")
+    seeds = count_of(len(histories(baseline)), "seed")
     return {
         "figures": [_loss(baseline, title, names) for title, names in LOSSES],
         "columns": ["Arm", "Verdict", *COLLAPSE.values()],
@@ -106,7 +106,7 @@ def _longer_caption(results: StudyResults, arm: ArmResults, n: int) -> str:
     said = ", ".join(f"{key} {plain(own[f'pretrain.{key}'])}" for key in ("backbone", "width", "epochs"))
     mean = "mean of " if n > 1 else ""
     return (f"{said} on {results.data.train:,} training images of {data_of(results.data)}, profile {results.profile}; "
-            f"{mean}{count_text(n, 'seed')}, without an interval. {command_of(results)}")  # fmt: skip
+            f"{mean}{count_of(n, 'seed')}, without an interval. {command_of(results)}")  # fmt: skip
 
 
 def map_section(maps: Sequence[Projection], paper: SourcePaper) -> MapView | None:

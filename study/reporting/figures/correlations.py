@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from study.reporting.figures.drawing import add_tip, as_svg, label_width, name_rows, new_figure, shorten
+from study.reporting.figures.drawing import as_svg, label_width, name_rows, new_figure, shorten
+from study.reporting.figures.marks import name_mark
 from study.reporting.format import is_finite
 from study.reporting.palette import BLUE, INK, PAPER
 
@@ -57,4 +58,4 @@ def _row(axes: Axes, y: int, label: str, found: Mapping[str, Correlated]) -> Non
             axes.plot([low, high], [y + offset] * 2, color=BLUE, linewidth=1.1, zorder=2)
         if is_finite(value):
             (dot,) = axes.plot(value, y + offset, "o", color=BLUE, markerfacecolor=face, markersize=4.2, zorder=3)
-            add_tip(dot, f"{label}, {name.capitalize()}: {value:.2f}")
+            name_mark(dot, f"{label}, {name.capitalize()}: {value:.2f}")

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.reporting.figures.drawing import MANY_POINTS, add_tip, as_svg, label_width, legend_of_types, new_figure, shorten
+from study.reporting.figures.drawing import as_svg, label_width, legend_of_types, new_figure, shorten
+from study.reporting.figures.strips import Dot, points_of_means, strip_of_runs
 from study.reporting.format import finite, is_finite
-from study.reporting.palette import GRID, INK, MUTED, PAPER, collapse_style
+from study.reporting.palette import GRID, INK, MUTED
 
 
 class DotRow(TypedDict):
@@ -34,8 +35,16 @@ def dot_plot(rows: Sequence[DotRow], *, chance: float | None = None) -> Figure:
     margin = max(0.06 * (high - low), 0.5)
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(len(rows) - 0.4, -0.6)
+    dots, means = [], {}
     for y, row in enumerate(rows):
-        _row(axes, y, row, tips=len(everything) < MANY_POINTS)
+        dots += _dots_of(axes, y, row)
+        if mean := finite([row["mean"]]):
+            means[y] = 100 * mean[0]
+            if row["is_control"]:
+                axes.axvline(means[y], color=MUTED, linewidth=0.9, linestyle="--", zorder=1.5)
+    strip_of_runs(axes, dots, len(rows), size=5)
+    points_of_means(axes, means, len(rows), size=14)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     if chance is not None and low - margin < 100 * chance < high + margin:
         axes.axvline(100 * chance, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         axes.annotate("chance", (100 * chance, 0), (2, 0), xycoords=("data", "axes fraction"),
@@ -54,22 +63,15 @@ def dot_plot(rows: Sequence[DotRow], *, chance: float | None = None) -> Figure:
     return figure
 
 
-def _row(axes: Axes, y: int, row: DotRow, *, tips: bool) -> None:
-    """Draw one arm at height `y`."""
+def _dots_of(axes: Axes, y: int, row: DotRow) -> list[Dot]:
+    """Return the dots of one arm at height `y`; say so in their place where it has none, and shade the baseline."""
     if row["is_baseline"]:
         axes.axhspan(y - 0.5, y + 0.5, color=GRID, alpha=0.45, linewidth=0)
-    dots = [(seed, value, name) for seed, value, name in zip(row["seeds"], row["values"], row["types"]) if is_finite(value)]
-    mean = finite([row["mean"]])
-    if not dots:
+    found = [(seed, value, name) for seed, value, name in zip(row["seeds"], row["values"], row["types"]) if is_finite(value)]
+    if not found:
         axes.text(0.01, y, "no finished run", transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=MUTED)
-    if mean and row["is_control"]:
-        axes.axvline(100 * mean[0], color=MUTED, linewidth=0.9, linestyle="--", zorder=1.5)
-    if mean:
-        axes.plot([100 * mean[0]] * 2, [y - 0.42, y + 0.42], color=INK, linewidth=1.4, zorder=2.5, solid_capstyle="butt")
-    for index, (seed, share, name) in enumerate(dots):  # spread a little, so that equal seeds show as two dots
-        colour, marker, _ = (MUTED, "o", "") if row["is_control"] else collapse_style(name)
-        offset, value = 0.44 * (index / (len(dots) - 1) - 0.5) if len(dots) > 1 else 0, 100 * share
-        (dot,) = axes.plot(value, y + offset, marker, color=colour, markersize=5, markeredgecolor=PAPER,
-                           markeredgewidth=0.6, alpha=0.9, zorder=3)  # fmt: skip
-        if tips:
-            add_tip(dot, f"{row['label']}, seed {seed}: {value:.2f} %, {'untrained' if row['is_control'] else name}")
+    types = ["untrained" if row["is_control"] else name for _, _, name in found]
+    return [
+        Dot(y, lane, 100 * value, name, f"{row['label']}, seed {seed}: {100 * value:.2f} %, {name or 'no verdict'}")
+        for lane, ((seed, value, _), name) in enumerate(zip(found, types))
+    ]

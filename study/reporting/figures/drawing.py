@@ -22,6 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 from PIL import Image
 
+from study.reporting.figures.marks import mark_key, write_marks
 from study.reporting.palette import COLLAPSE_TYPES, GRID, INK, MUTED, NO_TYPE, PAPER, collapse_style
 
 WIDTH = 345.6  # points: about a phone's width in CSS pixels, so 9 point text is read at 9 pixels or more
@@ -65,7 +66,7 @@ def _svg(figure: Figure) -> str:
     text = _NOT_IN_XML.sub("\ufffd", buffer.getvalue())
     text = text[text.index("<svg") :]  # the prologue names a DTD on another host
     text = re.sub(r"(font(?:-family)?: [^;\"]*?)'DejaVu Sans'[^;\"]*", r"\1Helvetica, Arial, sans-serif", text)
-    text = re.sub(r'<g id="tip (.*?)">', lambda match: f"<g><title>{match[1]}</title>", text)
+    text = write_marks(text)
     text = re.sub(r' (?:d|x|y)="[^"]*"', lambda match: _shorten(match[0]), text)
     text = re.sub(r"(?<=data:image/png;base64,)[^\"]+", lambda match: _with_a_palette(match[0]), text)
     return re.sub(r"\n\s+", "\n", text)
@@ -98,11 +99,6 @@ def name_rows(axes: Axes, labels: Sequence[str], *, fontsize: float = 8.5) -> No
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_yticks(range(len(labels)), labels, fontsize=fontsize, color=INK)
     axes.grid(axis="y", visible=False)
-
-
-def add_tip(artist: Artist, text: str) -> None:
-    """Give an artist a text that a pointer on it shows, with no script: the title of its group in the SVG."""
-    artist.set_gid(f"tip {' '.join(text.split())}")
 
 
 def shorten(label: str, room: float = LABEL_ROOM, *, size: float = LABEL_SIZE) -> str:
@@ -146,10 +142,12 @@ def _advance(character: str) -> float:
     return TextToPath().get_text_width_height_descent(character, font, ismath=False)[0] / 100
 
 
-def legend_of_types(figure: Figure, names: Sequence[str | None], *, no_value: bool = False) -> None:
+def legend_of_types(
+    figure: Figure, names: Sequence[str | None], *, no_value: bool = False, others: Sequence[tuple[Artist, str]] = ()
+) -> None:  # fmt: skip
     """Draw the types of collapse among `names`, each with its colour and marker, below everything.
 
-    With `no_value` the cross of what came to no value, such as a pruned run, is among them.
+    With `no_value` the cross of what came to no value, such as a pruned run, is among them; `others` follow.
     """
     shown = [name for name in COLLAPSE_TYPES if name in names]
     if any(name not in COLLAPSE_TYPES for name in names):
@@ -158,8 +156,20 @@ def legend_of_types(figure: Figure, names: Sequence[str | None], *, no_value: bo
     if no_value:
         shown.append("no value")
         styles.append((NO_TYPE[0], "x"))
-    handles = [Line2D([], [], linestyle="", color=colour, marker=marker, markersize=5) for colour, marker in styles]
-    if handles:
-        figure.legend(handles, shown, loc="lower center", ncols=3 if len(shown) > 4 else len(shown), frameon=False,
-                      fontsize=7.5, handletextpad=0.0, columnspacing=0.9, borderpad=0, borderaxespad=0.2,
-                      labelcolor=INK, labelspacing=0.2)  # fmt: skip
+    entries: list[tuple[Artist, str]] = [
+        (Line2D([], [], linestyle="", color=colour, marker=marker, markersize=5), name)
+        for (colour, marker), name in zip(styles, shown)
+    ]
+    draw_key(figure, [*entries, *others])
+
+
+def draw_key(figure: Figure, entries: Sequence[tuple[Artist, str]]) -> None:
+    """Draw a legend below everything, in as many columns as the width has room for."""
+    if not entries:
+        return
+    widest = 18 + max(text_width(name, 7.5) for _, name in entries)
+    columns = min(len(entries), max(1, int(WIDTH / widest)))
+    columns = -(-len(entries) // -(-len(entries) // columns))  # rows of one length
+    key = figure.legend(*zip(*entries), loc="lower center", ncols=columns, frameon=False, fontsize=7.5, handletextpad=0.0,
+                        columnspacing=0.9, borderpad=0, borderaxespad=0.2, labelcolor=INK, labelspacing=0.2)  # fmt: skip
+    mark_key(key)

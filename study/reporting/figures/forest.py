@@ -5,11 +5,20 @@ from typing import TypedDict
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from study.reporting.figures.drawing import add_tip, as_svg, label_width, legend_of_types, name_rows, new_figure, shorten
-from study.reporting.format import finite, is_finite
-from study.reporting.palette import GRID, INK, PAPER, collapse_style
+from study.reporting.figures.broken_axis import Extent, add_panels, panels_of
+from study.reporting.figures.drawing import WIDTH, as_svg, label_width, legend_of_types, name_rows, shorten, text_width
+from study.reporting.figures.marks import name_mark
+from study.reporting.figures.strips import Dot, strip_of_runs
+from study.reporting.format import finite, is_finite, signed
+from study.reporting.palette import GRID, INK, MUTED, PAPER, collapse_style, type_label
+from study.results.comparisons import UNDECIDED
+
+TOP, BOTTOM, ROW = 8.0, 62.0, 19.0  # points
+SEEDS_LANE = 0.3  # rows below an arm's interval at which its seeds are drawn
+HEADROOM = 2.0  # times the margin that the axis reaches at least, so that the margin is seen
 
 
 class ForestRow(TypedDict):
@@ -21,67 +30,97 @@ class ForestRow(TypedDict):
     mean: float | None
     low: float | None
     high: float | None
+    seeds: Sequence[int]
     values: Sequence[float]
+    decision: str | None
 
 
 @as_svg
 def forest_plot(rows: Sequence[ForestRow], *, margin: float) -> Figure:
     """Draw differences in points: a dot a seed, the mean with its 95 % interval, a band of ± `margin` (a share).
 
-    The axis spans what healthy arms need; an arm beyond it is an arrow at the edge, its number beside it.
+    The axis holds every arm with its interval; where some lie far out it is broken. A hollow mark is undecided.
     """
     labels = [shorten(row["label"]) for row in rows]
-    figure, axes = new_figure(64 + 19 * max(len(rows), 1), label_width(labels) + 6, 118, bottom=56)
-    low, high = _span(rows, margin)
-    axes.set_xlim(low, high)
-    name_rows(axes, labels)
-    axes.axvspan(-100 * margin, 100 * margin, color=GRID, alpha=0.5, linewidth=0, zorder=0)
-    axes.axvline(0, color=INK, linewidth=1)
-    for y, row in enumerate(rows):
-        axes.text(1.03, y, row["text"], transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=INK)
-        if row["mean"] is not None and is_finite(row["mean"]):
-            place = _within if low <= 100 * row["mean"] <= high else _beyond
-            place(axes, y, row, 100 * row["mean"], low, high)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:+g}".replace("-", "−") if v else "0"))
-    axes.spines["left"].set_visible(False)
-    axes.set_xlabel("difference from the baseline, points", fontsize=8.5)
-    legend_of_types(figure, [row["type"] for row in rows])
+    words = [_words(row) for row in rows]
+    height = TOP + BOTTOM + ROW * max(len(rows), 1)
+    figure = Figure(figsize=(WIDTH / 72, height / 72))
+    left, right = label_width(labels) + 6, 6 + max((text_width(word, 8) for word in words), default=0)
+    floor = 100 * HEADROOM * margin
+    spans = panels_of([extent for row in rows if (extent := _extent(row))], floor)
+    panels = add_panels(figure, spans, (left, BOTTOM, WIDTH - left - right - 6, height - TOP - BOTTOM))
+    for axes in panels:
+        _panel(axes, rows, 100 * margin)
+        name_rows(axes, labels if axes is panels[0] else [""] * len(rows))
+    for y, word in enumerate(words):
+        panels[-1].annotate(word, (1, y), (6, 0), xycoords=panels[-1].get_yaxis_transform(), textcoords="offset points",
+                            va="center", fontsize=8, color=INK, annotation_clip=False)  # fmt: skip
+    broken = ", on an axis that is broken at //" if len(panels) > 1 else ""
+    figure.text(0.5, 36 / height, f"points from the baseline{broken}", ha="center", fontsize=8.5)
+    legend_of_types(figure, [row["type"] for row in rows], others=_undecided(rows))
     return figure
 
 
-def _span(rows: Sequence[ForestRow], margin: float) -> tuple[float, float]:
-    """Return the ends of the axis in points: what the healthy arms need, or all where none is healthy."""
-    healthy = [row for row in rows if row["type"] == "healthy" and is_finite(row["mean"])]
-    shown = healthy or [row for row in rows if is_finite(row["mean"])]
-    bounds = [100 * v for row in shown for v in finite([row["low"], row["high"], row["mean"], *row["values"]])]
-    low, high = min([*bounds, -200 * margin]), max([*bounds, 200 * margin])
-    room = 0.06 * (high - low)
-    return low - room, high + room
+def _words(row: ForestRow) -> str:
+    """Return what stands at the right of an arm: its mean, and what was decided."""
+    if not is_finite(row["mean"]):
+        return "no result"
+    return " ".join([signed(100 * row["mean"]), *([row["decision"]] if row["decision"] else [])])
 
 
-def _beyond(axes: Axes, y: int, row: ForestRow, mean: float, low: float, high: float) -> None:
-    """Draw an arm whose mean lies beyond the axis as an arrow at the edge."""
+def _extent(row: ForestRow) -> Extent | None:
+    """Return what an arm needs of the axis, in points; None without a mean."""
+    if not is_finite(row["mean"]):
+        return None
+    drawn = [100 * value for value in finite([row["mean"], row["low"], row["high"], *row["values"]])]
+    return Extent(100 * row["mean"], min(drawn), max(drawn))
+
+
+def _undecided(rows: Sequence[ForestRow]) -> list[tuple[Line2D, str]]:
+    """Return the entry of the legend for hollow marks, where there are any."""
+    hollow = Line2D([], [], linestyle="", marker="o", markersize=5, color=MUTED, markerfacecolor=PAPER)
+    return [(hollow, "hollow: undecided")] if any(row["decision"] == UNDECIDED for row in rows) else []
+
+
+def _panel(axes: Axes, rows: Sequence[ForestRow], margin: float) -> None:
+    """Draw all rows, of which the part within the axis is seen."""
+    low, high = axes.get_xlim()
+    axes.axvspan(max(-margin, low), min(margin, high), color=GRID, alpha=0.5 if low < margin and high > -margin else 0,
+                 linewidth=0, zorder=0)  # fmt: skip
+    if low <= 0 <= high:
+        axes.axvline(0, color=INK, linewidth=1)
+    within = [
+        Dot(y, 0, 100 * value, row["type"], f"{row['label']}, seed {seed}: {signed(100 * value, '.2f')} points")
+        for y, row in enumerate(rows) for seed, value in zip(row["seeds"], row["values"])
+        if is_finite(value) and low <= 100 * value <= high
+    ]  # fmt: skip
+    strip_of_runs(axes, within, len(rows), size=3, alpha=0.75, below=SEEDS_LANE)
+    for y, row in enumerate(rows):
+        if is_finite(row["mean"]):
+            _arm(axes, y, row, 100 * row["mean"])
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(MaxNLocator(5 if low <= 0 <= high else 2, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:+g}".replace("-", "−") if v else "0"))
+    axes.spines["left"].set_visible(False)
+
+
+def _arm(axes: Axes, y: int, row: ForestRow, mean: float) -> None:
+    """Draw an arm's interval with its ends, and its mean."""
+    low, high = axes.get_xlim()
     colour, marker, _ = collapse_style(row["type"])
-    edge = low + 0.025 * (high - low) if mean < low else high - 0.025 * (high - low)
-    inwards = edge + (0.05 if mean < low else -0.05) * (high - low)
-    (arrow,) = axes.plot(edge, y, "<" if mean < low else ">", color=colour, markersize=6, clip_on=False, zorder=4)
-    axes.plot(inwards, y, marker, color=colour, markersize=5, markeredgecolor=PAPER, markeredgewidth=0.6, zorder=4)
-    add_tip(arrow, f"{row['label']}: {row['text']}")
-
-
-def _within(axes: Axes, y: int, row: ForestRow, mean: float, low: float, high: float) -> None:
-    """Draw an arm's interval, its seeds and its mean."""
-    colour, marker, _ = collapse_style(row["type"])
+    series, text = (
+        type_label(row["type"]),
+        f"{row['label']}: {row['text']} points" + (f", {row['decision']}" if row["decision"] else ""),
+    )
     if is_finite(row["low"]) and is_finite(row["high"]):
-        ends = max(100 * row["low"], low), min(100 * row["high"], high)
-        axes.plot(ends, [y, y], color=colour, linewidth=1.6, zorder=2)
-        for end, bound, sign in ((ends[0], 100 * row["low"], "<"), (ends[1], 100 * row["high"], ">")):
-            if end != bound:  # the interval goes on beyond the axis
-                axes.plot(end, y, sign, color=colour, markersize=4, clip_on=False, zorder=3)
-    for index, value in enumerate(finite(row["values"])):
-        offset = 0.24 + 0.16 * (index / max(len(row["values"]) - 1, 1) - 0.5)
-        if low <= 100 * value <= high:
-            axes.plot(100 * value, y + offset, "o", color=colour, markersize=2.2, markeredgewidth=0, alpha=0.75, zorder=3)
-    (dot,) = axes.plot(mean, y, marker, color=colour, markersize=6, markeredgecolor=PAPER, markeredgewidth=0.6, zorder=4)
-    add_tip(dot, f"{row['label']}: {row['text']}")
+        ends = 100 * row["low"], 100 * row["high"]
+        (line,) = axes.plot(ends, [y, y], color=colour, linewidth=1.6, zorder=2)
+        name_mark(line, text, series=series)
+        caps = [end for end in ends if low <= end <= high]
+        (bars,) = axes.plot(caps, [y] * len(caps), "|", color=colour, markersize=6, markeredgewidth=1.4, zorder=2)
+        name_mark(bars, text, series=series)
+    if low <= mean <= high:
+        face, edge, width = (PAPER, colour, 1.3) if row["decision"] == UNDECIDED else (colour, PAPER, 0.6)
+        (dot,) = axes.plot(mean, y, marker, color=colour, markersize=6, markerfacecolor=face, markeredgecolor=edge,
+                           markeredgewidth=width, zorder=4)  # fmt: skip
+        name_mark(dot, text, series=series)

@@ -1,24 +1,30 @@
-"""The collapse phase diagram: tiles on a plane of two ratios."""
+"""The collapse phase diagram: a heat map on a plane of two ratios."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
 import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.colors import LogNorm, to_hex, to_rgb
+from matplotlib.colors import ListedColormap, LogNorm, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
-from study.reporting.figures.drawing import WIDTH, add_tip, as_svg, label_width, legend_of_types, new_figure
+from study.reporting.figures.drawing import WIDTH, as_svg, draw_key, label_width, legend_of_types, new_figure, text_width
+from study.reporting.figures.marks import name_mark, name_marks
+from study.reporting.figures.scale import ROOM, draw_scale
 from study.reporting.format import finite, is_finite
-from study.reporting.palette import GRID, INK, PAPER, collapse_style
+from study.reporting.palette import GRID, INK, PAPER, collapse_style, type_label
 
 EVEN = 0.1791  # the luminance on which black and white have one contrast, 4.58: (L + 0.05) / 0.05 = 1.05 / (L + 0.05)
-RANKS = "cividis"  # a scale of one lightness from end to end, read alike by all eyes
+RANKS = matplotlib.colormaps["cividis"]  # a scale of one lightness from end to end, read alike by all eyes
+LEAST_ROW = 26.0  # points of height that a tile has at least
+SIZES = (8.0, 6.5)  # points of a tile's text
 
-Face = str | tuple[float, float, float, float]
+Place = tuple[float, float]
 
 
 class Cell(TypedDict):
@@ -29,6 +35,8 @@ class Cell(TypedDict):
     type: str  # of collapse, the one that most runs share
     rank: float | None
     accuracy: float | None
+    decision: str | None  # against the baseline
+    is_baseline: bool
     tip: str
 
 
@@ -46,72 +54,109 @@ def phase_diagram(
     cells: Sequence[Cell], *, colour: Literal["type", "rank"], axes_names: tuple[str, str],
     published: Sequence[PublishedPoint] = (),
 ) -> Figure:  # fmt: skip
-    """Draw tiles on two logarithmic axes, coloured by type of collapse or by rank, with published points over them.
+    """Draw a tile for each pair of levels, coloured by type of collapse or by rank, with published points over them.
 
     Args:
         cells: at least one.
         colour: `type` for the type of collapse.
         axes_names: of x and y.
-        published: rings where they trained, crosses where they collapsed.
+        published: rings where they trained, crosses where they collapsed, between the levels as their logarithms lie.
     """
     by_type = colour == "type"
     xs, ys = sorted({cell["x"] for cell in cells}), sorted({cell["y"] for cell in cells})
     left = max(46, 18 + label_width([f"{y:g}" for y in ys], size=9))  # the axis's name lies beside its numbers
-    figure, axes = new_figure(330, left, 20 if by_type else 62, top=12, bottom=64 if by_type else 40)
-    x_edges, y_edges = _edges(xs), _edges(ys)
-    ranks = finite([cell["rank"] for cell in cells])
-    lowest, highest = max(min(ranks, default=1), 1), max([*ranks, 2])
-    scale = LogNorm(lowest if lowest < highest else highest / 2, highest)  # one rank has no scale of its own
-    for cell in cells:
-        _tile(axes, cell, x_edges[xs.index(cell["x"])], y_edges[ys.index(cell["y"])], None if by_type else scale)
-    _scale_of_ratio(axes, axes.xaxis, xs, [point["x"] for point in published], x_edges)
-    _scale_of_ratio(axes, axes.yaxis, ys, [point["y"] for point in published], y_edges)
+    right, top, bottom = 14 if by_type else ROOM, 8, 78
+    figure, axes = new_figure(max(330, top + bottom + LEAST_ROW * len(ys)), left, right, top=top, bottom=bottom)
+    at = {(cell["x"], cell["y"]): cell for cell in cells}
+    rows = [[at.get((x, y)) for x in xs] for y in ys]
+    room = (WIDTH - left - right) / len(xs)
+    if by_type:
+        _tiles_by_type(axes, rows, room)
+    else:
+        draw_scale(figure, RANKS, _tiles_by_rank(axes, rows, room), "RankMe")
+    _outline_baseline(axes, rows)
+    for point in published:
+        _published_point(axes, point, (_place(point["x"], xs), _place(point["y"], ys)))
+    _scales(axes, xs, ys, [(_place(point["x"], xs), _place(point["y"], ys)) for point in published])
     axes.set_xlabel(axes_names[0], fontsize=9)
     axes.set_ylabel(axes_names[1], fontsize=9)
-    axes.grid(visible=False)
-    for point in published:
-        _published_point(axes, point)
+    others = _key_of_marks(published, any(cell["is_baseline"] for cell in cells))
     if by_type:
-        legend_of_types(figure, [cell["type"] for cell in cells])
+        legend_of_types(figure, [cell["type"] for cell in cells], others=others)
     else:
-        _bar_of_ranks(figure, scale)
+        draw_key(figure, others)
     return figure
 
 
-def _edges(levels: Sequence[float]) -> list[tuple[float, float]]:
-    """Return the bounds of each level's tile, half way to its neighbours on a logarithmic scale."""
-    logs = [math.log10(level) for level in levels]
-    step = min([b - a for a, b in zip(logs, logs[1:])], default=1)
-    between = [(a + b) / 2 for a, b in zip(logs, logs[1:])]
-    bounds = [logs[0] - step / 2, *between, logs[-1] + step / 2]
-    return [(10**low, 10**high) for low, high in zip(bounds, bounds[1:])]
+def _place(ratio: float, levels: Sequence[float]) -> float:
+    """Return where a ratio lies on the axis: a level at the middle of its tile, others by their logarithms."""
+    logs, value = [math.log(level) for level in levels], math.log(ratio)
+    if len(logs) == 1:
+        return 0.5 + (value - logs[0]) / math.log(10)
+    after = min(max(next((k for k, log in enumerate(logs) if log >= value), len(logs)), 1), len(logs) - 1)
+    return after - 0.5 + (value - logs[after - 1]) / (logs[after] - logs[after - 1])
 
 
-def _tile(axes: Axes, cell: Cell, x: tuple[float, float], y: tuple[float, float], ranks: LogNorm | None) -> None:
-    """Draw a tile between the edges `x` and `y`, coloured by rank on the scale `ranks`, else by type of collapse."""
-    (left, right), (bottom, top) = x, y
-    face, ink, text = _by_type(cell) if ranks is None else _by_rank(cell, ranks)
-    axes.fill([left, right, right, left], [bottom, bottom, top, top], facecolor=face, edgecolor=PAPER, linewidth=1.5)
-    below = bottom * (top / bottom) ** 0.16  # a published point may lie in the middle
-    words = axes.text(math.sqrt(left * right), below, text, ha="center", va="center", fontsize=8, color=ink)
-    add_tip(words, cell["tip"])
+def _heat_map(
+    axes: Axes, values: Sequence[Sequence[float]], rows: Sequence[Sequence[Cell | None]], **kwargs: object
+) -> None:
+    """Draw a tile for each cell that is there, each named."""
+    import seaborn
+
+    seaborn.heatmap(
+        values, mask=np.array([[cell is None for cell in row] for row in rows]), cbar=False, linewidths=1.5, linecolor=PAPER,
+        xticklabels=False, yticklabels=False, ax=axes, **kwargs,
+    )  # fmt: skip
+    flat = [cell for row in rows for cell in row]
+    series = [type_label(cell["type"]) if cell else "" for cell in flat]
+    name_marks(axes.collections[0], [cell["tip"] if cell else "" for cell in flat], series=series)
 
 
-def _by_type(cell: Cell) -> tuple[Face, str, str]:
-    """Return face, ink and text of a tile: its type of collapse and its accuracy."""
-    accuracy = f"{100 * cell['accuracy']:.1f} %" if is_finite(cell["accuracy"]) else "no result"
-    face, _, sign = collapse_style(cell["type"])
-    return (*to_rgb(face), 0.55), INK, f"{sign} {accuracy}"
+def _tiles_by_type(axes: Axes, rows: Sequence[Sequence[Cell | None]], room: float) -> None:
+    """Colour the tiles by type of collapse, and write the sign, what was decided and the accuracy on each."""
+    names = list(dict.fromkeys(cell["type"] for row in rows for cell in row if cell))
+    colours = ListedColormap([(*to_rgb(collapse_style(name)[0]), 0.5) for name in names])
+    codes = [[float(names.index(cell["type"])) if cell else 0.0 for cell in row] for row in rows]
+    _heat_map(axes, codes, rows, cmap=colours, vmin=-0.5, vmax=len(names) - 0.5)
+    for y, row in enumerate(rows):
+        for x, cell in enumerate(row):
+            if cell:
+                sign = collapse_style(cell["type"])[2]
+                _write(
+                    axes, (x + 0.5, y + 0.76), [f"{sign} {cell['decision']}" if cell["decision"] else sign, sign], room, cell
+                )
+                text = f"{100 * cell['accuracy']:.1f}" if is_finite(cell["accuracy"]) else "no result"
+                _write(axes, (x + 0.5, y + 0.24), [f"{text} %" if is_finite(cell["accuracy"]) else text, text], room, cell)
 
 
-def _by_rank(cell: Cell, scale: LogNorm) -> tuple[Face, str, str]:
-    """Return face, ink and text of a tile: its rank."""
-    rank = cell["rank"]
-    if rank is None or not is_finite(rank):
-        return GRID, INK, "no result"
-    face = matplotlib.colormaps[RANKS](scale(max(rank, 1)))
-    ink = "#000000" if _luminance(face[:3]) > EVEN else "#fffffe"  # not the page's own colours
-    return to_hex(face), ink, f"{rank:.3g}"
+def _tiles_by_rank(axes: Axes, rows: Sequence[Sequence[Cell | None]], room: float) -> LogNorm:
+    """Colour the tiles by rank, write it on each, and return the scale."""
+    ranks = finite([cell["rank"] for row in rows for cell in row if cell])
+    lowest, highest = max(min(ranks, default=1), 1), max([*ranks, 2])
+    scale = LogNorm(lowest if lowest < highest else highest / 2, highest)  # one rank has no scale of its own
+    known = [[cell if cell and is_finite(cell["rank"]) else None for cell in row] for row in rows]
+    values = [[max(cell["rank"] or 1, 1) if cell else 1.0 for cell in row] for row in known]
+    _heat_map(axes, values, known, cmap=RANKS, norm=scale, vmin=scale.vmin, vmax=scale.vmax)
+    for y, row in enumerate(rows):
+        for x, cell in enumerate(row):
+            if cell is None:
+                continue
+            rank, ink = cell["rank"], INK
+            if rank is None or not is_finite(rank):
+                axes.add_patch(Rectangle((x, y), 1, 1, facecolor=GRID, edgecolor=PAPER, linewidth=1.5))
+            else:
+                face = RANKS(scale(max(rank, 1)))
+                ink = "#000000" if _luminance(face[:3]) > EVEN else "#fffffe"  # not the page's own colours
+            _write(axes, (x + 0.5, y + 0.24), [f"{rank:.3g}" if is_finite(rank) else "no result"], room, cell, ink=ink)
+    return scale
+
+
+def _write(axes: Axes, place: Place, texts: Sequence[str], room: float, cell: Cell, *, ink: str = INK) -> None:
+    """Write the first of the texts that a tile has room for; the tile's name says all of them."""
+    text, size = next(((text, size) for text in texts for size in SIZES if text_width(text, size) <= room - 2), ("", 0.0))
+    if text:
+        words = axes.text(*place, text, ha="center", va="center", fontsize=size, color=ink)
+        name_mark(words, cell["tip"], series=type_label(cell["type"]))
 
 
 def _luminance(rgb: Sequence[float]) -> float:
@@ -120,44 +165,48 @@ def _luminance(rgb: Sequence[float]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def _scale_of_ratio(
-    axes: Axes, axis: Axis, levels: Sequence[float], others: Sequence[float], edges: Sequence[tuple[float, float]]
-) -> None:  # fmt: skip
-    """Make an axis logarithmic, ticked at the `levels`, from edge to edge and wide enough for `others`."""
-    low, high = edges[0][0], edges[-1][1]
-    set_scale, set_limits = (axes.set_xscale, axes.set_xlim) if axis is axes.xaxis else (axes.set_yscale, axes.set_ylim)
-    set_scale("log")
-    set_limits(min([low, *(other / 1.3 for other in others)]), max([high, *(other * 1.3 for other in others)]))
-    axis.set_major_locator(FixedLocator(levels))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axis.set_tick_params(labelcolor=INK)
+def _scales(axes: Axes, xs: Sequence[float], ys: Sequence[float], others: Sequence[Place]) -> None:
+    """Tick both axes at their levels, the largest above and at the right, wide enough for the `others`."""
+    axes.set_xlim(min([0, *(x - 0.3 for x, _ in others)]), max([len(xs), *(x + 0.3 for x, _ in others)]))
+    axes.set_ylim(min([0, *(y - 0.3 for _, y in others)]), max([len(ys), *(y + 0.3 for _, y in others)]))
+    each = max(1, math.ceil(len(xs) * label_width([f"{x:g}" for x in xs], size=9) / 300))
+    axes.set_xticks([k + 0.5 for k in range(0, len(xs), each)], [f"{x:g}" for x in xs[::each]], color=INK, rotation=0)
+    axes.set_yticks([k + 0.5 for k in range(len(ys))], [f"{y:g}" for y in ys], color=INK, rotation=0)
+    axes.grid(visible=False)
 
 
-def _published_point(axes: Axes, point: PublishedPoint) -> None:
+def _outline_baseline(axes: Axes, rows: Sequence[Sequence[Cell | None]]) -> None:
+    """Draw a frame around the baseline's tile."""
+    for y, row in enumerate(rows):
+        for x, cell in enumerate(row):
+            if cell and cell["is_baseline"]:
+                axes.add_patch(
+                    Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, fill=False, edgecolor=INK, linewidth=1.6, zorder=3)
+                )
+
+
+def _published_point(axes: Axes, point: PublishedPoint, place: Place) -> None:
     """Draw a ring where a published point trained, a cross where it collapsed."""
     marker = "x" if point["collapsed"] else "o"
     for colour, width in ((PAPER, 3.6), (INK, 1.5)):  # seen on tiles of any colour
-        (mark,) = axes.plot(
-            point["x"], point["y"], marker, color=colour, markersize=15, markerfacecolor="none", markeredgewidth=width
+        (mark,) = axes.plot(*place, marker, color=colour, markersize=13, markerfacecolor="none", markeredgewidth=width)
+        name_mark(mark, point["text"], series="published")
+
+
+def _key_of_marks(published: Sequence[PublishedPoint], has_baseline: bool) -> list[tuple[Artist, str]]:
+    """Return the legend's entries for what is drawn over the tiles."""
+    drawn: Mapping[str, bool] = {
+        "published: trained": any(not point["collapsed"] for point in published),
+        "published: collapsed": any(point["collapsed"] for point in published),
+    }
+    entries: list[tuple[Artist, str]] = [
+        (Line2D([], [], linestyle="", marker="x" if name.endswith("collapsed") else "o", color=INK, markersize=6.5,
+                markerfacecolor="none", markeredgewidth=1.5), name)
+        for name, is_drawn in drawn.items() if is_drawn
+    ]  # fmt: skip
+    if has_baseline:
+        frame = Line2D(
+            [], [], linestyle="", marker="s", color=INK, markersize=7, markerfacecolor="none", markeredgewidth=1.5
         )
-    add_tip(mark, point["text"])
-
-
-def _bar_of_ranks(figure: Figure, scale: LogNorm) -> None:
-    """Draw the scale of colours at the right."""
-    axes = figure.add_axes((1 - 54 / WIDTH, 0.2, 10 / WIDTH, 0.6))
-    lowest, highest = float(scale.vmin or 1), float(scale.vmax or 1)
-    ends = math.log10(lowest), math.log10(highest)
-    steps = 24
-    for step in range(steps):
-        low, high = (10 ** (ends[0] + (ends[1] - ends[0]) * k / steps) for k in (step, step + 1))
-        axes.axhspan(low, high, color=matplotlib.colormaps[RANKS]((step + 0.5) / steps), linewidth=0)
-    axes.set_yscale("log")
-    axes.set_ylim(lowest, highest)
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    axes.set_title("RankMe", fontsize=8, color=INK)
-    axes.grid(visible=False)
+        entries.append((frame, "baseline"))
+    return entries

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from study.reporting.figures.drawing import MANY_POINTS, add_tip, as_svg, legend_of_types, new_figure
+from study.reporting.figures.drawing import MANY_POINTS, as_svg, legend_of_types, new_figure
+from study.reporting.figures.marks import name_mark
 from study.reporting.palette import INK, PAPER, collapse_style
 
 
@@ -31,7 +32,7 @@ def scatter_plot(
     for point in points:
         dot = _dot(axes, point)
         if len(points) <= MANY_POINTS:
-            add_tip(dot, point["tip"])
+            name_mark(dot, point["tip"])
     if line:
         axes.plot(*zip(*sorted(line)), color=INK, linewidth=1, zorder=1.5)
     positive = [point["x"] for point in points if point["x"] > 0]

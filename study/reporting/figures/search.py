@@ -11,7 +11,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from study.reporting.figures.drawing import (
-    add_tip,
     as_svg,
     label_width,
     legend_of_types,
@@ -19,6 +18,7 @@ from study.reporting.figures.drawing import (
     new_figure,
     shorten,
 )
+from study.reporting.figures.marks import name_mark
 from study.reporting.format import finite, is_finite
 from study.reporting.palette import BLUE, INK, ORANGE, PAPER, collapse_style
 
@@ -54,7 +54,7 @@ def search_history(trials: Sequence[Trial], *, objective: str) -> Figure:
     floor = min(values, default=0) - 0.06 * ((max(values, default=1) - min(values, default=0)) or 1)
     best, line = -math.inf, []
     for trial in trials:
-        add_tip(_trial(axes, trial, floor=floor), trial["tip"])
+        name_mark(_trial(axes, trial, floor=floor), trial["tip"])
         best = max([best, *finite([trial["value"]])])
         if math.isfinite(best):
             line.append((trial["number"], best))
@@ -94,7 +94,7 @@ def importance_bars(rows: Sequence[ImportanceRow], *, floor: Mapping[str, float 
             share = {"fanova": row["fanova"], "ped_anova": row["ped_anova"]}[key]
             if is_finite(share):
                 (bar,) = axes.barh(y + offset, share, height=0.34, color=colour, linewidth=0)
-                add_tip(bar, f"{row['label']}, {name}: {share:.2f}")
+                name_mark(bar, f"{row['label']}, {name}: {share:.2f}")
         handles.append(Patch(facecolor=colour, label=name))
         noise = floor.get(key)
         if is_finite(noise):

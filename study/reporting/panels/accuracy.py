@@ -38,6 +38,7 @@ def _forest_row(arm: ArmResults, primary: str) -> ForestRow:
         "label": arm.label, "type": arm.collapse_type.name, "text": _difference_text(difference),
         "mean": difference.mean if difference else None, "low": difference.low if difference else None,
         "high": difference.high if difference else None, "values": detail.values if detail else (),
+        "seeds": detail.seeds if detail else (), "decision": difference.decision if difference else None,
     }  # fmt: skip
 
 

@@ -53,12 +53,20 @@ def _tile(place: tuple[float, float], arms: Sequence[ArmResults], primary: str) 
     rank = math.fsum(ranks) / len(ranks) if ranks else None
     accuracy = math.fsum(accuracies) / len(accuracies) if accuracies else None
     counted = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    numbers = f"RankMe {figure_of(rank)}, {figure_of(accuracy, '.1f', 100)} %"
+    decision = _decision(arms, primary)
+    numbers = f"RankMe {figure_of(rank)}, {figure_of(accuracy, '.1f', 100)} %" + (f"; {decision}" if decision else "")
     cell: Cell = {
         "x": place[0], "y": place[1], "type": counts.most_common(1)[0][0], "rank": rank, "accuracy": accuracy,
+        "decision": decision, "is_baseline": any(arm.is_baseline for arm in arms),
         "tip": f"{'; '.join(arm.label for arm in arms)}: {counted}; {numbers}",
     }  # fmt: skip
     return cell, counted
+
+
+def _decision(arms: Sequence[ArmResults], primary: str) -> str | None:
+    """Return what was decided of the one arm at a tile; None for the baseline, and where arms share the tile."""
+    summary = arms[0].summary.get(primary) if len(arms) == 1 else None
+    return summary.difference.decision if summary and summary.difference else None
 
 
 def _published_points(published: Mapping[str, Any] | None) -> list[PublishedPoint]:

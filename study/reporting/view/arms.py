@@ -135,22 +135,18 @@ def _published(arm: ArmResults) -> PublishedView:
 
 
 def published_notes(study: StudyResults) -> list[str]:
-    """Return where published outcomes are from, how the protocols differ, and which arms came out otherwise."""
+    """Return where published outcomes are from, how the protocols differ, and what agreement means."""
     if not study.published_source:
         return []
-    differing = [arm.label for arm in study.arms if _published(arm)["agreement"] == "differs"]
     recipe = study.recipe
     ours = [study.data.dataset, recipe.get("pretrain.backbone"), f"width {recipe.get('pretrain.width')}",
             f"{recipe.get('pretrain.epochs')} epochs", f"batch {recipe.get('pretrain.batch_size')}",
             measure_name(study.primary)]  # fmt: skip
-    notes = [
+    return [
         f"Published: {study.published_source}. Here: {', '.join(map(str, ours))}. The protocols differ, so compare "
-        "outcomes, not numbers: “agrees” means an accuracy there and a healthy verdict here, or a collapse there and a "
-        "verdict other than healthy here."
+        "outcomes, "
+        "not numbers. “Agrees” means an accuracy there and no collapse here, or a collapse in both."
     ]
-    if differing:
-        notes.append(f"Here and there differ for: {'; '.join(differing)}.")
-    return notes
 
 
 def type_table(arms: Sequence[ArmResults]) -> TypeTable:
@@ -166,7 +162,7 @@ def type_table(arms: Sequence[ArmResults]) -> TypeTable:
 
 
 def measure_table(arms: Sequence[ArmResults]) -> MeasureTable:
-    """Return every measure that some arm has; intervals stand for themselves, unadjusted."""
+    """Return every measure that some arm has; intervals of all but the primary accuracy are unadjusted."""
     names = list(dict.fromkeys([*MEASURES, *(name for arm in arms for name in arm.summary)]))
     names = [name for name in names if any(name in arm.summary for arm in arms)]
     rows = [(arm.label, [_measure(arm, name) for name in names]) for arm in arms if arm.summary]
@@ -178,4 +174,4 @@ def _measure(arm: ArmResults, name: str) -> tuple[str, Paired | None]:
     column = arm.summary.get(name)
     if arm.is_baseline:
         return mean_and_sd(column, name), None
-    return mean_and_sd(column, name), paired(column.difference if column else None, name, adjusted=False)
+    return mean_and_sd(column, name), paired(column.difference if column else None, name)

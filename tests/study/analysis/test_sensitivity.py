@@ -58,7 +58,7 @@ def test_seeds_that_were_asked_for_and_lost_are_not_asked_for_again(summary_of):
 def test_the_command_for_more_seeds_has_none_of_the_seeds_it_was_given(summary_of):
     results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73])}
     given = "python -m study.ablate --study mine --seeds 3 --first-seed 4 --set pretrain.gamma=2"
-    power = summary_of(results, command=given, seeds=range(3), settings={"ablate.seeds": [0]})["power"]
+    power = summary_of(results, command=given, seeds=range(3), settings={"ablate.seeds": 1})["power"]
     # one seed is configured, which is what seeds are added to
     more = power["needed"] - 1
     assert power["command"] == f"python -m study.ablate --study mine --set pretrain.gamma=2 --add-seeds {more}"

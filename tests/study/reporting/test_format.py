@@ -47,23 +47,19 @@ def test_a_validation_accuracy_is_a_percentage_too():
     assert mean_and_sd(column(0.5, 0.01, n=2), "validation_linear_cached") == "50.0 ± 1.0"
 
 
-def test_an_interval_that_excludes_zero_is_marked():
-    assert paired(difference(-0.02, -0.05, 0.01), "knn_20") == {
-        "text": "−2.0",
-        "interval": "[−5.0, +1.0], n = 3",
-        "is_significant": False,
-    }
-    marked = paired(difference(-0.02, -0.05, -0.01), "knn_20", adjusted=False)
-    assert marked == {"text": "−2.0 *", "interval": "[−5.0, −1.0], n = 3", "is_significant": True}
+def test_a_difference_that_is_no_test_has_no_star_even_where_its_interval_excludes_zero():
+    untested = Difference(n=3, mean=-0.02, low=-0.05, high=-0.01, p=0.01)
+    assert paired(untested, "knn_20") == {"text": "−2.0", "interval": "[−5.0, −1.0], n = 3", "is_significant": False}
 
 
-def test_where_a_family_was_adjusted_holms_p_marks_and_not_the_interval():
+def test_holms_p_below_a_twentieth_is_the_one_thing_that_a_star_marks():
     assert paired(difference(-0.02, -0.05, -0.01, p_holm=0.06), "knn_20") == {
         "text": "−2.0",
         "interval": "[−5.0, −1.0], n = 3",
         "is_significant": False,
     }
-    assert paired(difference(-0.02, -0.05, -0.01, p_holm=0.04), "knn_20")["is_significant"]
+    marked = paired(difference(-0.02, -0.05, 0.01, p_holm=0.04), "knn_20")
+    assert marked == {"text": "−2.0 *", "interval": "[−5.0, +1.0], n = 3", "is_significant": True}
 
 
 def test_two_seeds_get_no_interval_and_no_certainty():

@@ -2,21 +2,45 @@
 
 import re
 
+from study.reporting.figures.broken_axis import Extent, panels_of
 from study.reporting.figures.forest import forest_plot
 
+NEAR = {
+    "label": "near", "type": "healthy", "text": "+0.1 [−1.0, +1.2]", "mean": 0.001, "low": -0.01, "high": 0.012,
+    "seeds": [0, 1], "values": [0.0, 0.002], "decision": "undecided",
+}  # fmt: skip
+FAR = {
+    **NEAR, "label": "far", "type": "complete", "text": "−60.0 [−70.0, −50.0]", "mean": -0.6, "low": -0.7, "high": -0.5,
+    "values": [-0.6, -0.61], "decision": "worse",
+}  # fmt: skip
 
-def test_an_arm_beyond_the_axis_of_differences_is_an_arrow_with_its_number():
-    near = {
-        "label": "near",
-        "type": "healthy",
-        "text": "+0.1",
-        "mean": 0.001,
-        "low": -0.01,
-        "high": 0.012,
-        "values": [0.0, 0.002],
-    }
-    far = {"label": "far", "type": "complete", "text": "−60.0", "mean": -0.6, "low": -0.7, "high": -0.5, "values": [-0.6]}
-    svg = forest_plot([near, far, {**near, "label": "none", "mean": None, "values": [], "text": "no result"}], margin=0.01)
-    assert "−60.0" in svg and "no result" in svg and "far: −60.0" in svg
-    labels = [float(text.replace("−", "-")) for text in re.findall(r">([+−]\d+)</text>", svg)]
-    assert labels and min(labels) > -10  # the collapsed arm does not stretch the axis
+
+def ticks(svg):
+    return [float(text.replace("−", "-")) for text in re.findall(r">([+−]?\d+(?:\.\d+)?)</text>", svg)]
+
+
+def test_the_axis_holds_an_arm_that_lies_far_out_and_is_broken_before_it():
+    svg = forest_plot([NEAR, {**NEAR, "label": "other"}, FAR], margin=0.01)
+    assert "broken" in svg and min(ticks(svg)) <= -60 and any(0 < abs(tick) <= 2 for tick in ticks(svg))
+    assert "far: −60.0 [−70.0, −50.0] points, worse" in svg and "far, seed 1: −61.00 points" in svg
+    assert "broken" not in forest_plot([NEAR, {**NEAR, "label": "other"}], margin=0.01)
+
+
+def test_an_arm_without_a_result_is_named_and_says_so():
+    svg = forest_plot([NEAR, {**NEAR, "label": "none", "mean": None, "values": [], "seeds": []}], margin=0.01)
+    assert ">none</text>" in svg and ">no result</text>" in svg and svg.count(">+0.1 undecided</text>") == 1
+    assert "hollow: undecided" in svg and "hollow" not in forest_plot([FAR], margin=0.01)
+
+
+def test_every_arm_lies_within_some_panel_of_the_axis():
+    rows = [Extent(0.2, -1.0, 1.5), Extent(-0.5, -2.0, 1.0), Extent(0.3, -90.0, 3.0), Extent(-35.0, -40.0, -30.0)]
+    spans = panels_of(rows, 2.0)
+    assert len(spans) == 2 and spans[0][0] <= -90 and spans[0][1] <= spans[1][0] and spans[1][1] >= 3
+    assert all(any(low <= row.middle <= high for low, high in spans) for row in rows)
+    both = panels_of([*rows, Extent(50.0, 45.0, 55.0)], 2.0)
+    assert len(both) == 3 and both[2][1] >= 55 and both == sorted(both)
+
+
+def test_what_lies_close_together_has_one_axis():
+    assert len(panels_of([Extent(value, value - 3, value + 3) for value in (-9.0, -4.0, 0.0, 5.0)], 2.0)) == 1
+    assert panels_of([], 2.0) == [(-2.24, 2.24)]

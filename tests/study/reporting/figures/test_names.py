@@ -44,7 +44,7 @@ def map_of(names):
 def rows_of(names):
     return [
         {"label": name, "is_baseline": i == 0, "is_control": i == 1, "mean": 0.5, "low": 0.4, "high": 0.6,
-         "seeds": [0, 1], "values": [0.4, 0.6], "types": ["healthy", "complete"], "type": "healthy",
+         "decision": "undecided", "seeds": [0, 1], "values": [0.4, 0.6], "types": ["healthy", "complete"], "type": "healthy",
          "text": "+12.3 [−1.2, +23.4] *", "fanova": 0.5, "ped_anova": None,
          "spearman": {"value": 0.5, "low": 0.1, "high": 0.9}, "kendall": {"value": 0.5, "low": 0.1, "high": 0.9}}
         for i, name in enumerate(names[:20])
@@ -115,7 +115,18 @@ def test_numbers_that_do_not_fit_their_square_are_left_to_the_table():
 def test_axes_of_ratios_of_any_size_stay_inside_the_figure():
     ratios = [1.2345e-7, 1.0, 123456.0, 9.87e12]
     cells = [
-        {"x": x, "y": y, "type": "healthy", "rank": 3.0, "accuracy": 0.5, "tip": "a < b"} for x in ratios for y in ratios
+        {
+            "x": x,
+            "y": y,
+            "type": "healthy",
+            "rank": 3.0,
+            "accuracy": 0.5,
+            "tip": "a < b",
+            "decision": "worse",
+            "is_baseline": x == y,
+        }
+        for x in ratios
+        for y in ratios
     ]
     for colour in ("type", "rank"):
         svg = phase_diagram(cells, colour=colour, axes_names=("λ / ν", "μ / ν"))

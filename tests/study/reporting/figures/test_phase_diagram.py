@@ -5,24 +5,39 @@ import re
 from study.reporting.figures.phase_diagram import phase_diagram
 
 NAMES = ("x", "y")
+PLAIN = {"decision": None, "is_baseline": False}
 
 
 def test_a_cell_without_a_result_says_so_and_published_points_are_drawn():
     cells = [
-        {"x": x, "y": y, "type": name, "rank": rank, "accuracy": rank and 0.5, "tip": "a cell"}
+        {
+            "x": x,
+            "y": y,
+            "type": name,
+            "rank": rank,
+            "accuracy": rank and 0.5,
+            "tip": "a cell",
+            "decision": "worse",
+            "is_baseline": x == 25,
+        }
         for x, y, name, rank in ((1, 1, "healthy", 12.0), (25, 1, "complete", 1.0), (1, 25, "diverged", None))
     ]
     published = [{"x": 25, "y": 25, "collapsed": True, "text": "published"}]
     for colour in ("type", "rank"):
         svg = phase_diagram(cells, colour=colour, axes_names=NAMES, published=published)
         assert "no result" in svg and "<title>published</title>" in svg
+        assert ">published: collapsed</text>" in svg and "published: trained" not in svg and ">baseline</text>" in svg
+        assert all(f">{tick}</text>" in svg for tick in (1, 25)) and svg.count("<title>a cell</title>") >= 3
+    assert all(f">{sign} worse</text>" in phase_diagram(cells, colour="type", axes_names=NAMES) for sign in "●✖○")
 
 
 def test_the_number_on_a_tile_is_readable_whatever_its_rank():
-    cells = [{"x": 1 + n, "y": 1, "type": "healthy", "rank": 1.6**n, "accuracy": 0.5, "tip": str(n)} for n in range(14)]
+    cells = [
+        {"x": 1 + n, "y": 1, "type": "healthy", "rank": 1.6**n, "accuracy": 0.5, "tip": str(n), **PLAIN} for n in range(14)
+    ]
     svg = phase_diagram(cells, colour="rank", axes_names=NAMES)
     faces = re.findall(r'<path d="[^"]*" clip-path="[^"]*" style="fill: (#\w+); stroke: #ffffff', svg)
-    styles = re.findall(r'<title>\d+</title>.*?<text style="([^"]*)"', svg, flags=re.DOTALL)
+    styles = re.findall(r'<title>\d+</title>\s*(?:<!--.*?-->)?\s*<text style="([^"]*)"', svg)
     inks = [found[1] if (found := re.search(r"fill: (#\w+)", style)) else "#000000" for style in styles]
     assert len(faces) == len(inks) == len(cells)
     assert {"#fffffe"} < set(inks)
@@ -40,5 +55,5 @@ def luminance(colour):
 
 def test_tiles_of_one_rank_are_drawn():
     for rank in (1.0, 2.0, 3.0, 500.0):
-        cell = {"x": 1.0, "y": 1.0, "type": "healthy", "rank": rank, "accuracy": 0.5, "tip": ""}
+        cell = {"x": 1.0, "y": 1.0, "type": "healthy", "rank": rank, "accuracy": 0.5, "tip": "", **PLAIN}
         assert f">{rank:.3g}</text>" in phase_diagram([cell], colour="rank", axes_names=("x", "y"))

@@ -1,0 +1,94 @@
+"""Break an axis in two or three panels, so that what lies far out does not flatten the rest."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from study.reporting.figures.drawing import WIDTH
+from study.reporting.palette import MUTED
+
+FAR = 2.0  # times as far out as the ones before: such a step parts the near from the far
+LEAST_GAIN = 1.4  # times as wide as without a break, or there is none
+ROOM = 0.06  # of a panel's span, at either end
+GAP = 9.0  # points between panels
+FAR_SHARE = 0.25  # of the width, for each panel of what lies far out
+
+
+class Extent(NamedTuple):
+    """What one row needs of an axis: its middle, and the ends of all that is drawn of it."""
+
+    middle: float
+    low: float
+    high: float
+
+
+def panels_of(rows: Sequence[Extent], floor: float) -> list[tuple[float, float]]:
+    """Return the spans (low, high) of one to three panels, from left to right, that together hold every row.
+
+    Args:
+        rows: what is to be seen.
+        floor: within ± this nothing counts as far.
+    """
+    low, high = min([-floor, *(row.low for row in rows)]), max([floor, *(row.high for row in rows)])
+    near = _near(rows, floor)
+    reach = 2 * max([floor, *(abs(row.middle) for row in near)])  # an interval that goes on beyond it crosses the break
+    inner_low = max(-reach, min([-floor, *(row.low for row in near)]))
+    inner_high = min(reach, max([floor, *(row.high for row in near)]))
+    share = 1 - FAR_SHARE * ((low < inner_low) + (high > inner_high))
+    if share * (high - low) < LEAST_GAIN * (inner_high - inner_low):
+        return [_with_room(low, high)]
+    near_low, near_high = _with_room(inner_low, inner_high)
+    spans = [(near_low, near_high)]
+    if low < near_low:  # what lies between the panels is empty
+        spans.insert(0, _far_span([(row.low, row.high) for row in rows], low, near_low))
+    if high > near_high:
+        left, right = _far_span([(-row.high, -row.low) for row in rows], -high, -near_high)
+        spans.append((-right, -left))
+    return spans
+
+
+def _near(rows: Sequence[Extent], floor: float) -> list[Extent]:
+    """Return the rows before the largest step outwards, at least half of them; all where no step is large."""
+    ordered = sorted(rows, key=lambda row: abs(row.middle))
+    reaches = [max(abs(row.middle), floor) for row in ordered]
+    steps = {at: reaches[at] / reaches[at - 1] for at in range((len(rows) + 1) // 2, len(rows)) if at > 0}
+    if not steps or max(steps.values()) < FAR:
+        return ordered
+    return ordered[: max(steps, key=lambda at: steps[at])]
+
+
+def _far_span(extents: Sequence[tuple[float, float]], low: float, edge: float) -> tuple[float, float]:
+    """Return the span below `edge` in which something is drawn, `low` its lowest."""
+    highest = max(min(high, edge) for bottom, high in extents if bottom < edge)
+    room = ROOM * max(highest - low, 1e-9)
+    return low - max(room, 0.5), min(highest + max(room, 0.5), edge)
+
+
+def _with_room(low: float, high: float) -> tuple[float, float]:
+    room = ROOM * (high - low)
+    return low - room, high + room
+
+
+def add_panels(
+    figure: Figure, spans: Sequence[tuple[float, float]], box: tuple[float, float, float, float]
+) -> list[Axes]:  # fmt: skip
+    """Return an axes for each span within a box of (left, bottom, width, height) in points, the breaks marked."""
+    left, bottom, width, height = box
+    points = figure.get_figheight() * 72
+    near = max(range(len(spans)), key=lambda at: spans[at][0] <= 0 <= spans[at][1])
+    free = width - GAP * (len(spans) - 1)
+    far = FAR_SHARE * free
+    drawn = []
+    for at, span in enumerate(spans):
+        own = free - far * (len(spans) - 1) if at == near else far
+        axes = figure.add_axes((left / WIDTH, bottom / points, own / WIDTH, height / points))
+        axes.set_xlim(*span)
+        drawn.append(axes)
+        left += own + GAP
+    for before, after in zip(drawn, drawn[1:]):
+        for axes, edge in ((before, 1), (after, 0)):
+            axes.plot([edge], [0], transform=axes.transAxes, marker=[(-0.5, -1), (0.5, 1)], markersize=7, linestyle="",
+                      color=MUTED, clip_on=False)  # fmt: skip
+    return drawn

@@ -19,7 +19,7 @@ from study.projection.results import FILE as MAP
 from study.projection.results import Projection, parse_projection, read_projection
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
-from study.results.files import FILE, PACKED, read_results, results_bytes, unpack
+from study.results.files import FILE, PACKED, kept_path, read_results, results_bytes, unpack
 from study.results.json_values import parse_json
 from study.results.schema import StudyResults
 from study.results.timing import TIMING, read_timing, with_commits, without_commits
@@ -43,7 +43,7 @@ def keep(folder: Path) -> Path:
     results = read_results(folder / FILE)
     for name in (results.profile, results.study):
         _require_plain(name, folder / FILE)
-    target = KEPT_RESULTS / results.profile / f"{results.study}{PACKED}"
+    target = kept_path(results.profile, results.study)
     if target.is_file() and _overrides(before := read_results(target)) != _overrides(results):
         raise InputError(
             f"{target} holds what came of {before.command!r}, which has other settings than {results.command!r}; "

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from study.config.places import STUDY_RESULTS
+from study.config.places import KEPT_RESULTS, STUDY_RESULTS
 from study.results.collapse_names import with_todays_names
 from study.results.json_values import from_values, parse_json, to_values
 from study.results.schema import StudyResults
@@ -19,6 +19,11 @@ PACKED = ".json.xz"  # suffix of what git keeps in reports/measured
 def results_path(study: str, *, folder: Path = STUDY_RESULTS) -> Path:
     """Return where a study's results lie."""
     return folder / study / FILE
+
+
+def kept_path(profile: str, study: str) -> Path:
+    """Return where git keeps a study's results under a profile."""
+    return KEPT_RESULTS / profile / f"{study}{PACKED}"
 
 
 def read_results(path: Path) -> StudyResults:

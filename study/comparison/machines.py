@@ -111,8 +111,8 @@ def _orders(arms: Mapping[int, Pair], probe: str) -> dict[tuple[int, int], Order
     sides = {place: [accuracies_by_seed(runs, probe) for runs in pair.runs()] for place, pair in arms.items()}
     found: dict[tuple[int, int], Order] = {}
     for first, second in itertools.combinations(arms, 2):
-        if _digests(arms[first]) & _digests(arms[second]):
-            continue  # two names of the same runs
+        if _are_same_runs(arms[first], arms[second]):
+            continue  # under two names
         by_side = [
             [own[seed] - other[seed] for seed in own.keys() & other.keys()]
             for own, other in zip(sides[first], sides[second])
@@ -149,5 +149,9 @@ def _validation(runs: Mapping[int, RunResults], probe: str) -> list[float]:
     return [value for run in runs.values() if (value := run.validation_top1(probe)) is not None]
 
 
-def _digests(pair: Pair) -> set[str]:
-    return {run.digest for side in pair.runs() for run in side.values()}
+def _are_same_runs(one: Pair, other: Pair) -> bool:
+    """Return whether two arms have a run in common on either side."""
+    return any(
+        {run.digest for run in own.values()} & {run.digest for run in others.values()}
+        for own, others in zip(one.runs(), other.runs(), strict=True)
+    )

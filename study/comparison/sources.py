@@ -17,7 +17,7 @@ from study.execution.request import Request
 from study.execution.scheduler import Lookup
 from study.execution.session import open_session
 from study.results.collapse_names import with_todays_names
-from study.results.files import FILE, kept_path, parse_results, results_path, unpack
+from study.results.files import FILE, PACKED, PACKED_BEFORE, kept_path, parse_results, results_path, unpack
 from study.results.schema import StudyResults
 from study.results.timing import TIMING, read_timing, with_commits
 from study.runs.outcomes import FINISHED
@@ -84,9 +84,10 @@ def at_revision(revision: str, study: str, *, folder: Path = STUDY_RESULTS) -> S
     if cached is not None and cached.is_file():
         return reanalyse(with_todays_names(parse_results(cached.read_bytes(), where=f"{out} at {revision}")))
     kept = kept_path(profile or _profile(revision), study).as_posix()
-    if (content := _file(revision, kept)) is not None:
-        where = f"{kept} at {revision}"
-        return reanalyse(with_todays_names(parse_results(unpack(content, where=where), where=where)))
+    for path in (kept, kept.removesuffix(PACKED) + PACKED_BEFORE):
+        if (content := _file(revision, path)) is not None:
+            where = f"{path} at {revision}"
+            return reanalyse(with_todays_names(parse_results(unpack(content, where=where), where=where)))
     if md5 is not None:
         raise InputError(
             f"{out} at {revision} is no longer in DVC's cache (md5 {md5}), and that revision keeps no {kept}; get it with "

@@ -1,6 +1,8 @@
 """The one reader of `study.json`, and the bytes that are written."""
 
+import gzip
 import lzma
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ from vicreg.errors import InputError
 from vicreg.files import to_json
 
 FILE = "study.json"
-PACKED = ".json.xz"  # suffix of what git keeps in reports/measured
+PACKED = ".json.xz"  # suffix of what git keeps in reports/measured,
+PACKED_BEFORE = ".json.gz"  # and kept at earlier revisions
+_GZIP = b"\x1f\x8b"
 
 
 def results_path(study: str, *, folder: Path = STUDY_RESULTS) -> Path:
@@ -49,14 +53,14 @@ def is_packed(path: Path) -> bool:
 
 
 def unpack(content: bytes, *, where: str) -> bytes:
-    """Return what a packed file holds; `where` names it in errors.
+    """Return what a packed file holds, be it of earlier revisions, which packed by gzip; `where` names it in errors.
 
     Raises:
         InputError: if it is damaged.
     """
     try:
-        return lzma.decompress(content)
-    except (EOFError, lzma.LZMAError) as error:
+        return gzip.decompress(content) if content.startswith(_GZIP) else lzma.decompress(content)
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{where} must be an xz file, but is damaged ({error}); restore it from git.") from None
 
 

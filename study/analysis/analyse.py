@@ -4,10 +4,11 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
+from study.analysis.agreement import with_agreement
 from study.analysis.alerts import alerts
 from study.analysis.answer import answer
+from study.analysis.arm_types import UNTRAINED, arm_collapse_type
 from study.analysis.arms import compare_arms
-from study.analysis.collapse_types import type_arm
 from study.analysis.commands import with_looks, without_seeds
 from study.analysis.findings import Change, describe_grid, describe_path, retell_search, retell_tuning
 from study.analysis.looks import Judged, judge, steps_of
@@ -41,9 +42,11 @@ def analyse(
     judged = judge_arms(
         results.arms, results.looks, baseline=baseline, primary=primary, test_images=results.data.test, margin=margin
     )
-    arms = judged.arms
+    arms = with_agreement(judged.arms, primary=primary, margin=margin)
     looks = results.looks and dataclasses.replace(results.looks, stopped=judged.stopped)
-    power = describe_power(arms, primary=primary, margin=margin, configured=configured_seeds, command=command)
+    power = describe_power(
+        arms, primary=primary, margin=margin, configured=configured_seeds, command=command, price=looks.price if looks else 1
+    )
     compared = dataclasses.replace(
         results,
         arms=arms,
@@ -83,5 +86,10 @@ def judge_arms(
         compare_arms,
         baseline=baseline, primary=primary, test_images=test_images, margin=margin, price=looks.price if looks else 1,
     )  # fmt: skip
-    typed, steps = [type_arm(arm) for arm in arms], steps_of(looks)
+    typed, steps = [_with_type(arm) for arm in arms], steps_of(looks)
     return judge(typed, looks=steps, primary=primary, compare=compare) if steps else Judged(arms=compare(typed))
+
+
+def _with_type(arm: ArmResults) -> ArmResults:
+    """Return an arm with the collapse type that its runs have."""
+    return dataclasses.replace(arm, collapse_type=UNTRAINED if arm.is_control else arm_collapse_type(arm.runs))

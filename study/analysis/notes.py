@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from study.analysis.looks import undecided_note
 from study.analysis.vicreg_terms import hinge_note
-from study.analysis.wording import agree, count_of, first_of, listed, name_of
+from study.analysis.wording import agree, count_of, first_of, listed, name_of, signed
 from study.results.schema import ArmResults, StudyResults
 
 VIEW_PASSES = "pretrain.view_passes"
@@ -21,7 +21,7 @@ def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
     return [
         *hinge_note(results.arms),
         *_looks_notes(results),
-        *_published_note(results.arms, results.published_source),
+        *_published_note(results),
         *_choice_notes(results),
         *_joint_note(results),
         *network,
@@ -35,21 +35,30 @@ def _looks_notes(results: StudyResults) -> list[str]:
     return [*([note] if note else []), *undecided_note(results)]
 
 
-def _published_note(arms: Sequence[ArmResults], source: str | None) -> list[str]:
-    compared = [arm for arm in arms if arm.agrees is not None]
+def _published_note(results: StudyResults) -> list[str]:
+    """Return how many arms learned here where they did there, and those that differ, with both outcomes."""
+    source = results.published_source
+    compared = [arm for arm in results.arms if arm.agrees is not None]
     if not compared or not source:
         return []
     differing = []
     for arm in compared:
         if arm.agrees is False:
-            there = "collapse" if (arm.published or {}).get("collapse") else "no collapse"
-            differing.append(f"{name_of(arm.label)} ({there} there, {arm.collapse_type.name} here)")
+            there = "collapse" if (arm.published or {}).get("collapse") else "an accuracy"
+            differing.append(f"{name_of(arm.label)} ({there} there, {_gain_in_words(arm, results.primary)} here)")
     same = len(compared) - len(differing)
     count = count_of(len(compared), "published outcome")
     found = [f"Of {count} ({source}), {same or 'none'} {agree(max(same, 1), 'agrees', 'agree')} with ours."]
     if differing:
         found.append(f"{agree(len(differing), 'One differs', 'Others differ')}: {first_of(differing, MOST_NAMED)}.")
     return found
+
+
+def _gain_in_words(arm: ArmResults, primary: str) -> str:
+    column = arm.summary.get(primary)
+    if column is None or column.gain is None:
+        return "diverged"
+    return f"{signed(column.gain.mean)} points over untrained"
 
 
 def _choice_notes(results: StudyResults) -> list[str]:

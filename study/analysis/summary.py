@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.analysis.analyse import analyse, judge_arms
-from study.analysis.collapse_types import UNNAMED
+from study.analysis.arm_types import UNTRAINED, arm_collapse_type
 from study.analysis.commands import command_of
 from study.analysis.cost import cost_of
 from study.analysis.findings import changes_of, describe_search, describe_tuning
@@ -175,7 +175,7 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
         control=first.control,
         effective=None if first.is_control else first.run.config.pretrain.effective,
         published=dict(first.published) if first.published else None,
-        collapse_type=UNNAMED,
+        collapse_type=UNTRAINED if first.is_control else arm_collapse_type(own),
         summary={},
         runs=own,
     )

@@ -49,10 +49,8 @@ def collapse_style(name: str | None) -> tuple[str, str, str]:
 
 
 def type_label(name: str | None) -> str:
-    """Return a type of collapse with its sign, as legends have it; `no verdict` for a name that is none."""
-    if name == "untrained":
-        return name
-    return f"{collapse_style(name)[2]} {name if name in COLLAPSE_TYPES else 'no verdict'}"
+    """Return a type of collapse as legends name it: `no verdict` for a name that is none."""
+    return name if name is not None and name in (*COLLAPSE_TYPES, "untrained") else "no verdict"
 
 
 def type_view(collapse_type: ArmCollapseType) -> TypeView:

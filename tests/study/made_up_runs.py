@@ -60,7 +60,9 @@ class MadeUp:
             self.store.record_ending(run, DIVERGED, "the loss was not finite")
             return DIVERGED
         folder = self.store.folder(run.digest)
-        value = mean + random.Random(f"{settings.method_settings.nu if settings.epochs else 0} {settings.seed}").gauss(0, SPREAD)
+        value = mean + random.Random(f"{settings.method_settings.nu if settings.epochs else 0} {settings.seed}").gauss(
+            0, SPREAD
+        )
         told: dict[str, Any] = finished(value, knn=value)
         measured = {key: told[key] for key in ("validation", "test", "collapse", "verdict")}
         write_atomically(folder / "history.json", to_json([]))

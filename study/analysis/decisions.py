@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from study.analysis.effect_sizes import probability_above
 from study.analysis.equivalence import is_within
-from study.analysis.moderated import ArmClass, ModeratedDifference, moderated_differences
+from study.analysis.moderated import ArmClass, BySeed, ModeratedDifference, moderated_differences
 from study.analysis.multiple_testing import holm
 from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE, Adjusted, Difference
 from study.results.schema import ArmResults
@@ -49,21 +50,58 @@ def _class_of(outcome: str) -> ArmClass:
     return "mixed" if outcome in (DIVERGED, UNDETERMINED, FINISHED) else "collapsed"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A moderated difference, its p-value adjusted and priced, and the decision: one of `DECISIONS`."""
+
+    difference: ModeratedDifference
+    p_holm: float | None
+    decision: str
+
+
+def decide_all(
+    accuracies: Mapping[str, BySeed],
+    classes: Mapping[str, ArmClass],
+    *,
+    baseline: str,
+    margin: float,
+    price: float = 1,
+) -> dict[str, Decided]:
+    """Return what a study's test decides of each arm: the one rule that pages, looks and the simulation go by.
+
+    The differences are moderated (`moderated_differences`) and are one family of Holm. An arm is better or worse where its
+    p-value, adjusted and times `price`, is below 0.05. It is equivalent where two one-sided tests on the same standard
+    error, at 0.05 / price, place it within the margin. Else it is undecided.
+
+    Args:
+        accuracies: arm -> seed -> accuracy.
+        classes: arm -> class of collapse.
+        baseline: the arm that all others are compared with.
+        margin: the smallest difference that would matter.
+        price: of looking at the results more than once; intervals are at 1 - 0.05 / price.
+    """
+    found = moderated_differences(accuracies, classes, baseline=baseline, confidence=1 - ALPHA / price)
+    adjusted = _priced([one.p for one in found.values()], price)
+    return {
+        name: Decided(difference=one, p_holm=p, decision=_decision(one, p, margin=margin, alpha=ALPHA / price))
+        for (name, one), p in zip(found.items(), adjusted, strict=True)
+    }
+
+
 def decide(
     arms: Sequence[ArmResults], *, baseline: str, primary: str, margin: float, price: float = 1
 ) -> tuple[ArmResults, ...]:
-    """Return the arms with what the study's test decides of each: its primary difference from the baseline.
+    """Return the arms with what `decide_all` says of each one's primary difference from the baseline.
 
-    The differences are moderated (`moderated_differences`) and are one family of Holm, arms of the same runs one test. An
-    arm is better or worse where its p-value, adjusted and times `price`, is below 0.05. It is equivalent where two
-    one-sided tests on the same standard error, at 0.05 / price, place it within the margin. Else it is undecided.
+    Arms of the same runs are one test. Trials, tuning, controls and other names of the baseline's runs are none, and stay as
+    they are.
 
     Args:
-        arms: with their summaries. Trials, tuning and controls are not tested, and stay as they are.
+        arms: with their summaries.
         baseline: the name of the arm that all others are compared with.
         primary: the probe whose accuracy is compared.
         margin: the smallest difference that would matter, a share.
-        price: of looking at the results more than once; intervals are at 1 - 0.05 / price.
+        price: of looking at the results more than once.
     """
     by_digests: dict[Digests, ArmResults] = {}
     for arm in compared_arms(arms):
@@ -72,8 +110,7 @@ def decide(
     if not accuracies.get(baseline):
         return tuple(arms)
     classes = {arm.name: arm_class(arm) for arm in by_digests.values()}
-    found = moderated_differences(accuracies, classes, baseline=baseline, confidence=1 - ALPHA / price)
-    adjusted = dict(zip(found, _priced([one.p for one in found.values()], price), strict=True))
+    found = decide_all(accuracies, classes, baseline=baseline, margin=margin, price=price)
     names = {arm.name: by_digests[digests_of(arm)].name for arm in compared_arms(arms)}
 
     def decided(arm: ArmResults) -> ArmResults:
@@ -81,9 +118,7 @@ def decide(
         difference = arm.summary[primary].difference if primary in arm.summary else None
         if name not in found or difference is None:
             return arm
-        one, p = found[name], adjusted[name]
-        told = Adjusted(p_holm=p, decision=_decision(one, p, margin=margin, alpha=ALPHA / price))
-        return _with(arm, primary, difference=_moderated(difference, one, told))
+        return _with(arm, primary, difference=_moderated(difference, found[name]))
 
     return tuple(decided(arm) for arm in arms)
 
@@ -124,16 +159,21 @@ def _decision(one: ModeratedDifference, p_holm: float | None, *, margin: float, 
     return EQUIVALENT if is_within(one, margin=margin, alpha=alpha) else UNDECIDED
 
 
-def _moderated(difference: Difference, one: ModeratedDifference, adjusted: Adjusted) -> Difference:
-    """Return a paired difference with the interval that the classes moderate."""
-    detail = difference.detail
+def _moderated(difference: Difference, decided: Decided) -> Difference:
+    """Return a paired difference with the interval that the classes moderate, and what is decided."""
+    detail, one = difference.detail, decided.difference
     if detail is not None and one.sd is not None and one.df is not None:
         better = probability_above(one.mean, one.sd, n=one.n, freedom=one.df)
         detail = dataclasses.replace(
             detail, probability_better=better, spread=one.sd, freedom=one.df, moderated=one.moderated
         )
     return dataclasses.replace(
-        difference, n=one.n, mean=one.mean, low=one.low, high=one.high, p=one.p, detail=detail, adjusted=adjusted
+        difference,
+        low=one.low,
+        high=one.high,
+        p=one.p,
+        detail=detail,
+        adjusted=Adjusted(p_holm=decided.p_holm, decision=decided.decision),
     )
 
 

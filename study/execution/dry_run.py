@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import torch
 
+from study.analysis.wording import count_of
 from study.config.config import Config
 from study.execution.progress import format_duration
 from study.runs.outcomes import REPEATABLE, is_out_of_memory
@@ -54,12 +55,12 @@ def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.devi
         missing = [cell for cell in cells if store.status(cell.run)[0] not in REPEATABLE]
         seconds, said = _sum(costs.seconds(cell.run.config) for cell in missing)
         total += seconds
-        print(f"{line}: {_runs(len(cells))}, {len(missing)} to run" + (f", {said}" if said else ""))
+        print(f"{line}: {count_of(len(cells), 'run')}, {len(missing)} to run" + (f", {said}" if said else ""))
     for one in plan.pending:
         each_takes = costs.seconds(one.like)
         seconds, said = _sum(each_takes for _ in range(one.runs))
         later += seconds
-        print(f"{one.name}: {_runs(one.runs)} at most, after {one.after}, {said or format_duration(0)}")
+        print(f"{one.name}: {count_of(one.runs, 'run')} at most, after {one.after}, {said or format_duration(0)}")
     if total + later == 0:
         print("nothing is left to train")
         return
@@ -70,10 +71,6 @@ def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.devi
         print(f"in all about {now} for what is known, at most {worst} with what follows, {each}")
     else:
         print(f"in all about {format_duration(total / workers)} {each}")
-
-
-def _runs(count: int) -> str:
-    return f"{count} run" if count == 1 else f"{count} runs"
 
 
 def _sum(seconds: Iterable[float | None]) -> tuple[float, str]:

@@ -37,7 +37,7 @@ def missing_text(row: Judged) -> str:
     if row.verdict != UNDETERMINED:
         return ""
     if row.deviations:
-        return "the same by the paper's protocol"
+        return "the paper's protocol"
     return row.missing or "more seeds"
 
 

@@ -77,6 +77,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
                 margin=config.ablate.margin,
                 configured=(plan.study.seeds or config.ablate.seeds).looks[0],
                 command=without_seeds(command),
+                price=looks.price if looks else 1,
             ),
             looks,
             command=without_seeds(command),

@@ -6,7 +6,7 @@ from typing import TypedDict
 from study.reporting.format import (
     Number,
     Paired,
-    decision_of,
+    decision_text,
     mean_and_sd,
     no_difference,
     paired,
@@ -73,7 +73,7 @@ def _arm_view(arm: ArmResults, primary: str) -> ArmView:
         "because": " ".join(without_paths(text) for text in (arm.collapse_type.reason, borderline) if text),
         "test": mean_and_sd(main, primary),
         "difference": no_difference("baseline") if arm.is_baseline else paired(difference, primary),
-        "decision": "" if arm.is_baseline or arm.is_control else decision_of(difference),
+        "decision": "" if arm.is_baseline or arm.is_control else decision_text(difference),
         "gain": no_difference("untrained") if arm.is_control else paired(gain, primary),
     }  # fmt: skip
 

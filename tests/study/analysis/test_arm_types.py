@@ -60,8 +60,8 @@ def test_seeds_that_differ_are_counted_before_what_those_of_the_type_have_in_com
 
 def test_healthy_seeds_say_which_measure_came_closest():
     assert arm(healthy(0.104), healthy(0.102), healthy(0.13)).reason == (
-        "At 3 of 3 seeds no measure is beyond its threshold. The closest is the embeddings' mean std, 0.102 to 0.13 (threshold "
-        "0.1)."
+        "At 3 of 3 seeds no measure is beyond its threshold. The closest is the embeddings' mean std, 0.102 to 0.13 "
+        "(threshold 0.1)."
     )
     assert arm(healthy(0.2), of_views("healthy", 0.5, 0.9)).reason == "At 2 of 2 seeds no collapse is named."
     outdone = arm(of_views("healthy", 0.9, 0.8), of_views("healthy", 0.95, 0.8))
@@ -87,8 +87,8 @@ def test_results_of_earlier_versions_have_no_measure_and_still_count_their_seeds
     assert arm(said, said).reason == "At 2 of 2 seeds: The embeddings' mean std is 0, below 0.1."
     differing = arm(said, CollapseType(name="complete", reason="Other."), CollapseType(name="healthy"))
     assert differing.reason == (
-        "Seeds differ: 2 complete, 1 healthy. At 2 of 3 seeds, for different numbers. Seed 0: The embeddings' mean std is 0, "
-        "below 0.1."
+        "Seeds differ: 2 complete, 1 healthy. At 2 of 3 seeds, for different numbers. Seed 0: The embeddings' mean std is "
+        "0, below 0.1."
     )
 
 

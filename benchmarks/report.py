@@ -32,7 +32,7 @@ from vicreg.files import to_json
 SEEDS = 3
 SMALL_RUNS, SMALL_EPOCHS = 40, 20  # a study of the default profile
 MOST_SECONDS, MOST_BYTES, MOST_PAGE = 30, 1_000_000_000, 3_000_000
-COLLAPSED = {"complete": (0.4, 1.5, 1e-4), "dimensional": (0.7, 4.0, 0.4), "uninformative": (0.3, 30.0, 1.0)}
+COLLAPSED = {"complete": (0.4, 1.5, 1e-4), "dimensional": (0.7, 4.0, 0.4), "chance-level": (0.3, 30.0, 1.0)}
 
 
 def main() -> int:
@@ -95,7 +95,7 @@ def measure(kind: str, *, runs: int, epochs: int) -> dict[str, float]:
 
 def make(kind: str, runs: int, epochs: int, path: Path) -> None:
     """Writes the summary of made-up runs of the digits profile."""
-    base = load_config(profile="digits", settings={"pretrain.epochs": epochs, "ablate.seeds": list(range(SEEDS))})
+    base = load_config(profile="digits", settings={"pretrain.epochs": epochs, "ablate.seeds": SEEDS})
     given = base.values["prepare"]
     dataset = load_dataset(root=Path("nowhere"), **{key: given[key] for key in
                            ("dataset", "validation", "split_seed", "test", "per_class", "image_size")})  # fmt: skip

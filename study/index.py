@@ -34,8 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted=list(
             dict.fromkeys([*params["studies"], *(studies_with_results(arguments.results) if arguments.all else ())])
         ),
+        promised=params["studies"],
     )
-    print(f"{written.answer} {written.state}")
+    print(f"{written.finished} {written.state}")
     if written.left_out:
         print(f"left out, for params.yaml's `studies` do not name them: {', '.join(written.left_out)}")
     print(f"written: {arguments.out} and {markdown}")

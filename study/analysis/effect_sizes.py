@@ -34,10 +34,10 @@ def effect_size(values: Sequence[float], reference: Sequence[float]) -> float | 
 def probability_better(values: Sequence[float], reference: Sequence[float]) -> float | None:
     """Return how likely the arm is above its reference at one seed that was not run yet, under the paired t model.
 
-    P(T_{n-1} < mean / (s sqrt(1 + 1/n))): the predictive distribution of the next difference (Geisser, Predictive
-    Inference, 1993, with the flat prior). It says how often a rerun wins, not how sure a mean difference is. An arm that is
-    better beyond doubt by half a standard deviation wins 7 of 10 times. Where true differences are no larger than their
-    spread, the flat prior is too sure with 3 seeds: said to win with 95 %, 84 of 100 do (docs/statistics.md).
+    This is `probability_above` with the spread of the n differences themselves and n - 1 degrees of freedom. It says how
+    often a rerun wins, not how sure a mean difference is. An arm that is better beyond doubt by half a standard deviation
+    wins 7 of 10 times. Where true differences are no larger than their spread, the flat prior is too sure with 3 seeds: said
+    to win with 95 %, 84 of 100 do (docs/statistics.md).
 
     None with fewer than 3 seeds, or where all differences are equal.
     """
@@ -45,4 +45,18 @@ def probability_better(values: Sequence[float], reference: Sequence[float]) -> f
     centre, spread, n = mean(differences), standard_deviation(differences), len(differences)
     if n < LEAST_SEEDS or spread is None or not vary(differences, values):
         return None
-    return t_share(centre / (spread * math.sqrt(1 + 1 / n)), n - 1)
+    return probability_above(centre, spread, n=n, freedom=n - 1)
+
+
+def probability_above(centre: float, spread: float, *, n: int, freedom: float) -> float:
+    """Return how likely the next difference is above 0: P(T < mean / (spread sqrt(1 + 1/n))), Student's t.
+
+    It is the predictive distribution of the next difference (Geisser, Predictive Inference, 1993, with the flat prior).
+
+    Args:
+        centre: the mean of n differences.
+        spread: the standard deviation of one difference, above 0.
+        n: number of differences.
+        freedom: degrees of freedom of the spread.
+    """
+    return t_share(centre / (spread * math.sqrt(1 + 1 / n)), freedom)

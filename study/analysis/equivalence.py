@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from study.analysis.intervals import paired_difference
+from study.analysis.moderated import ModeratedDifference
 from study.analysis.moments import paired_differences, standard_deviation
-from study.analysis.student import t_share
+from study.analysis.student import t_quantile, t_share
 from vicreg.errors import InputError
 
 
@@ -45,13 +46,31 @@ def equivalence(values: Sequence[float], reference: Sequence[float], *, margin: 
     if not 0 < alpha < 0.5:
         raise InputError(f"alpha must be between 0 and 0.5, but got {alpha}.")
     interval = paired_difference(values, reference, confidence=1 - 2 * alpha)
-    n, centre, low, high = interval.n, interval.mean, interval.low, interval.high
-    if low is None or high is None:
+    n, centre = interval.n, interval.mean
+    if interval.low is None:
         return Equivalence(n=n, mean=centre, margin=margin)
     spread = standard_deviation(paired_differences(values, reference))
     assert spread is not None, "an interval has a spread"
+    return one_sided_tests(centre, spread / math.sqrt(n), n=n, freedom=n - 1, margin=margin, alpha=alpha)
+
+
+def one_sided_tests(
+    centre: float, error: float, *, n: int, freedom: float, margin: float, alpha: float = 0.05
+) -> Equivalence:
+    """Return two one-sided t tests of a mean difference with this standard error and these degrees of freedom."""
     room = margin - abs(centre)  # to the nearer end of the margin, whose test has the larger p
-    p = t_share(-room / (spread / math.sqrt(n)), n - 1)
+    p = t_share(-room / error, freedom)
+    half = t_quantile(1 - alpha, freedom) * error
     return Equivalence(
-        n=n, mean=centre, margin=margin, low=low, high=high, p=p, equivalent=p <= alpha, largest=max(abs(low), abs(high))
-    )
+        n=n, mean=centre, margin=margin, low=centre - half, high=centre + half, p=p, equivalent=p <= alpha,
+        largest=abs(centre) + half,
+    )  # fmt: skip
+
+
+def is_within(difference: ModeratedDifference, *, margin: float, alpha: float) -> bool:
+    """Return whether two one-sided tests place a difference within the margin, on its own, moderated standard error."""
+    if difference.sd is None or difference.df is None:
+        return False
+    error = difference.sd / math.sqrt(difference.n)
+    tests = one_sided_tests(difference.mean, error, n=difference.n, freedom=difference.df, margin=margin, alpha=alpha)
+    return bool(tests.equivalent)

@@ -52,6 +52,8 @@ def describe_grid(plan: Plan, arms: Sequence[ArmResults], primary: str) -> GridF
         for run in arm.runs
         if primary in run.test
     ]
+    if not cells:
+        return GridFindings(factors=factors, anova=None, reason="no run has an accuracy yet.")
     try:
         found = anova(cells, factors=[names[key] for key in keys if len(factors[key]) > 1], response="accuracy")
     except InputError as error:

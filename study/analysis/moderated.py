@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from scipy import optimize
 
 from study.analysis.intervals import CONFIDENCE
@@ -103,21 +102,28 @@ def moderated_differences(
     return found
 
 
+def learned_freedom(freedom: float, *, prior_freedom: float = PRIOR_FREEDOM) -> float:
+    """Return g = d0 f / (d0 + f), what a scale learned from f degrees of freedom is worth, d0 at most."""
+    return prior_freedom * freedom / (prior_freedom + freedom)
+
+
 def class_scale(variances: Sequence[float], freedoms: Sequence[float], *, prior_freedom: float = PRIOR_FREEDOM) -> float:
     """Return the scale s0^2 of variances (m,) that scatter as s0^2 F(nu, d0), by maximum likelihood.
 
     It solves sum nu v / m = sum nu with m = (d0 s0^2 + nu v) / (d0 + nu): on average a variance is what its mixture says.
     0 where all variances are 0.
     """
-    v, nu, d0 = np.asarray(variances, dtype=float), np.asarray(freedoms, dtype=float), prior_freedom
-    if not v.any():
+    largest = max(variances, default=0.0)
+    if largest == 0:
         return 0.0
+    total, above = math.fsum(freedoms), prior_freedom
+    sums = [nu * v for v, nu in zip(variances, freedoms, strict=True)]
 
-    def excess(log_scale: float) -> float:
-        mixed = (d0 * math.exp(log_scale) + nu * v) / (d0 + nu)
-        return float((nu * v / mixed).sum() - nu.sum())
+    def excess(log_scale: float) -> float:  # plain numbers: for a dozen of them an array takes ten times as long
+        scale = above * math.exp(log_scale)
+        return sum(s * (above + nu) / (scale + s) for s, nu in zip(sums, freedoms, strict=True)) - total
 
-    top = math.log(v.max() * (d0 + nu.max()) / d0) + 1
+    top = math.log(largest) + 1e-9  # where the scale is at least every variance, none exceeds what its mixture says
     bottom = top - 60  # e^-60: no two variances of one class are that far apart
     return math.exp(float(optimize.brentq(excess, bottom, top))) if excess(bottom) > 0 else 0.0
 
@@ -159,7 +165,7 @@ def _class_variance(
 
     healthy = scale(of_healthy, rest)
     own = healthy if classes[arm] == "healthy" else scale(spreads.own, others)
-    return prior_freedom * freedom / (prior_freedom + freedom), own + max(healthy, spreads.healthy[baseline])
+    return learned_freedom(freedom, prior_freedom=prior_freedom), own + max(healthy, spreads.healthy[baseline])
 
 
 def _difference(
@@ -171,14 +177,15 @@ def _difference(
     if n < LEAST_SEEDS:
         return nothing
     own = _sum_of_squares(value - centre for value in differences) / (n - 1) if varies else 0.0
-    variance = max(own, (weight * expected + (n - 1) * own) / freedom)
+    variance = max(own, (weight * expected + (n - 1) * own) / freedom) if weight else own
     if not variance > 0:
         return nothing
-    error = math.sqrt(variance / n)
+    spread = math.sqrt(variance)
+    error = spread / math.sqrt(n)
     half = t_quantile((1 + confidence) / 2, freedom) * error
     return ModeratedDifference(
         n=n, mean=centre, low=centre - half, high=centre + half, p=2 * t_share(-abs(centre) / error, freedom),
-        sd=math.sqrt(variance), df=freedom, moderated=weight > 0,
+        sd=spread, df=freedom, moderated=weight > 0,
     )  # fmt: skip
 
 

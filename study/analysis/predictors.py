@@ -9,16 +9,19 @@ from study.results.findings import Predictor
 from study.results.runs import SPACES, RunResults
 from study.results.schema import ArmResults
 
-PREDICTORS = ("rankme", "participation_ratio", "std_mean", "normalised_std", "rms_correlation", "dead_share", "alignment",
-              "uniformity", "view_discrepancy")  # fmt: skip
-LEAST_RUNS = 3
+PREDICTORS = (
+    "rankme", "effective_rank", "participation_ratio", "stable_rank", "nesum", "alpha_req", "lidar", "std_mean",
+    "normalised_std", "rms_correlation", "dead_share", "alignment", "uniformity", "view_discrepancy", "cluster_learnability",
+    "intrinsic_dimension",
+)  # fmt: skip
+LEAST_SETTINGS = 10  # with 9, the interval of a rank correlation of 0.7 includes zero, and a ranking is luck
 
 
 def predictors(arms: Sequence[ArmResults], primary: str) -> tuple[Predictor, ...]:
     """Return each collapse metric's rank correlation with test accuracy over all trained runs, the strongest first.
 
-    A run counts once, whatever arms it belongs to. Intervals count settings, not runs: seeds of one setting are no
-    independent evidence.
+    Nothing is ranked from fewer than ten settings. A run counts once, whatever arms it belongs to. Intervals count settings,
+    not runs: seeds of one setting are no independent evidence.
     """
     rows = [(setting, run, run.test[primary].top1) for setting, run in different_runs(arms) if primary in run.test]
     found = []
@@ -29,9 +32,14 @@ def predictors(arms: Sequence[ArmResults], primary: str) -> tuple[Predictor, ...
                 for setting, run, accuracy in rows
                 if (value := run.collapse[space].metric(metric)) is not None and math.isfinite(value)
             ]
-            if len(points) >= LEAST_RUNS and (row := _predictor(metric, space, points)) is not None:
+            if points and (row := _predictor(metric, space, points)) is not None:
                 found.append(row)
-    return tuple(sorted(found, key=lambda row: (-abs(row.spearman.value or 0.0), row.metric, row.space)))
+    return ranked(sorted(found, key=lambda row: (-abs(row.spearman.value or 0.0), row.metric, row.space)))
+
+
+def ranked(found: Sequence[Predictor]) -> tuple[Predictor, ...]:
+    """Return the metrics that enough settings rank; files of earlier versions have others."""
+    return tuple(row for row in found if row.settings >= LEAST_SETTINGS)
 
 
 def different_runs(arms: Sequence[ArmResults]) -> list[tuple[str, RunResults]]:

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from scipy import stats
-
-from study.analysis.equivalence import Equivalence
+from study.analysis.equivalence import Equivalence, one_sided_tests
 from study.analysis.moments import LEAST_SEEDS, mean, standard_deviation
+from study.analysis.student import t_quantile, t_share
 from study.results.comparisons import Interval
 
 ALPHA = 0.05
@@ -37,15 +36,10 @@ def unpaired_difference(
         return nothing
     freedom = variance**2 / math.fsum(part**2 / free for part, free in parts)
     error = math.sqrt(variance)
-    half, narrow = (float(stats.t.ppf(share, freedom)) * error for share in (1 - ALPHA / 2, 1 - ALPHA))
-    p = float(2 * stats.t.sf(abs(centre) / error, freedom))
-    outside = float(stats.t.sf((margin - abs(centre)) / error, freedom))
+    half = t_quantile(1 - ALPHA / 2, freedom) * error
+    p = 2 * t_share(-abs(centre) / error, freedom)
     interval = Interval(n=n, mean=centre, low=centre - half, high=centre + half, p=p)
-    close = Equivalence(
-        n=n, mean=centre, margin=margin, low=centre - narrow, high=centre + narrow, p=outside,
-        equivalent=outside <= ALPHA, largest=abs(centre) + narrow,
-    )  # fmt: skip
-    return interval, close
+    return interval, one_sided_tests(centre, error, n=n, freedom=freedom, margin=margin, alpha=ALPHA)
 
 
 def _variances(values: Sequence[float], images: int) -> list[tuple[float, int]]:

@@ -1,31 +1,79 @@
-"""Numbers and names in words, for sentences that follow from results."""
+"""Numbers, names and counts in words, for every sentence a page prints."""
 
 from collections.abc import Sequence
 
 from study.results.comparisons import ColumnSummary, Difference
 
 ALPHA = 0.05
+LONGEST_NAME, LONGEST_NAME_WORDS = 40, 8  # of an arm in a sentence: two of them and their sentence fit 25 words
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
-def against(difference: Difference | None, reference: str) -> str:
-    """Return a difference in words: its interval, number of seeds and what Holm's adjustment leaves of it."""
-    if difference is None:
-        return f"with no run of {reference} to compare with"
-    points = f"{signed(difference.mean)} points from {reference}"
-    if difference.low is None or difference.high is None:
-        if difference.n > 2:
-            return f"{points} (the same at each of {difference.n} seeds, so there is no spread to tell by)"
-        return f"{points} (n = {difference.n}, too few for an interval: descriptive only)"
-    adjusted = difference.p_holm
-    meaning = "" if adjusted is None or adjusted < ALPHA else ", so not told apart from it"
-    p = "" if adjusted is None else f", Holm's p {'< 0.001' if adjusted < 0.001 else f'= {adjusted:.3f}'}"
-    bounds = f"95 % interval {signed(difference.low)} to {signed(difference.high)}"
-    return f"{points} ({bounds}, {difference.n} paired seeds{p}{meaning})"
+def count_of(count: int, what: str) -> str:
+    """Return `1 arm` or `2 arms`: a number with a noun that agrees with it."""
+    return f"{count} {noun(count, what)}"
+
+
+def noun(count: int, what: str) -> str:
+    """Return a noun, the last of its words, in the number that `count` asks for: `1 study`, `2 studies`, `2 batches`."""
+    if count == 1:
+        return what
+    if what.endswith("y") and what[-2:-1] not in "aeiou":
+        return f"{what[:-1]}ies"
+    return what + ("es" if what.endswith(("s", "x", "sh", "tch")) else "s")
+
+
+def agree(count: int, singular: str, plural: str) -> str:
+    """Return the form of a verb or pronoun that `count` asks for."""
+    return singular if count == 1 else plural
+
+
+def in_words(count: int) -> str:
+    """Return a count as a word up to twelve, and in figures beyond; 0 is `no`."""
+    return _NUMBERS[count] if 0 <= count < len(_NUMBERS) else str(count)
+
+
+def spelled(count: int, what: str) -> str:
+    """Return `six settings`, `one setting` or `13 settings`."""
+    return f"{in_words(count)} {noun(count, what)}"
+
+
+def capitalised(text: str) -> str:
+    """Return a sentence with a capital first letter where it begins with a number in words; a Greek letter stays."""
+    return text[:1].upper() + text[1:] if text[:1].isascii() else text
+
+
+def name_of(label: str) -> str:
+    """Return an arm's label, cut where a sentence has no room for it."""
+    words = label.split()
+    cut = " ".join(words[:LONGEST_NAME_WORDS])[:LONGEST_NAME].rstrip(" ,")
+    return label if len(words) <= LONGEST_NAME_WORDS and len(label) <= LONGEST_NAME else f"{cut}…"
+
+
+def listed(names: Sequence[str], *, word: str = "and") -> str:
+    """Return `a`, `a and b` or `a, b and c`; names that have a comma of their own are parted by a semicolon."""
+    if len(names) < 2:
+        return "".join(names)
+    comma = "; " if any("," in name for name in names) and len(names) > 2 else ", "
+    return f"{comma.join(names[:-1])} {word} {names[-1]}"
+
+
+def first_of(names: Sequence[str], most: int = 6) -> str:
+    """Return names as a list, those beyond `most` as a number."""
+    comma = "; " if any("," in name for name in names) else ", "
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return comma.join(names[:most]) + more
 
 
 def signed(share: float) -> str:
     """Return a share as percentage points with its sign."""
     return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def points(share: float) -> str:
+    """Return a share as `1 point` or `2.5 points`: an amount without a sign."""
+    text = f"{100 * share:.{1 if share >= 0.001 else 2}f}".rstrip("0").rstrip(".")
+    return f"{text} {'point' if text == '1' else 'points'}"
 
 
 def percent(column: ColumnSummary) -> str:
@@ -34,17 +82,30 @@ def percent(column: ColumnSummary) -> str:
     return f"{100 * column.mean:.1f}{spread} %"
 
 
+def interval_of(difference: Difference) -> str:
+    """Return a difference with its 95 % interval, or why it has none."""
+    mean = f"{signed(difference.mean)} points"
+    if difference.low is None or difference.high is None:
+        return f"{mean}, {'the same at every seed' if difference.n > 2 else f'n = {difference.n}'}"
+    return f"{mean}, 95 % interval {signed(difference.low)} to {signed(difference.high)}"
+
+
 def probe_name(probe: str) -> str:
     """Return what readers call a probe."""
-    return "linear (cached features)" if probe == "linear_cached" else probe.replace("knn_", "k-NN ")
+    if probe == "linear_cached":
+        return "linear probe on cached features"
+    return "linear probe on augmented images" if probe == "linear" else probe.replace("knn_", "k-NN, k = ")
 
 
-def is_or_are(names: Sequence[str]) -> str:
-    """Return the verb that these names take."""
-    return "is" if len(names) == 1 else "are"
+def word_count(text: str) -> int:
+    """Return how many words a text has; a number, a symbol and an operator are a word each."""
+    return len(text.split())
 
 
-def first_of(names: Sequence[str], most: int = 6) -> str:
-    """Return names as a list, those beyond `most` as a number."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def within(sentences: Sequence[str], most: int) -> str:
+    """Return the sentences, the most important first, that fit into `most` words together; the first always stays."""
+    kept: list[str] = []
+    for one in sentences:
+        if one and (not kept or word_count(" ".join([*kept, one])) <= most):
+            kept.append(one)
+    return " ".join(kept)

@@ -13,6 +13,7 @@ from study.design.unfold import unfold
 from study.execution.request import Request
 from study.execution.scheduler import Lookup
 from study.execution.session import open_session
+from study.results.collapse_names import with_todays_names
 from study.results.files import FILE, parse_results, read_results, results_path
 from study.results.schema import StudyResults
 from study.results.timing import TIMING, read_timing, with_commits
@@ -79,7 +80,7 @@ def at_revision(revision: str, study: str, *, folder: Path = STUDY_RESULTS) -> S
             f"{out} at {revision} is no longer in DVC's cache (md5 {md5}); get it with `dvc fetch --all-commits`, or run "
             "the study at that revision again."
         )
-    return parse_results(cached.read_bytes(), where=f"{out} at {revision}")
+    return with_todays_names(parse_results(cached.read_bytes(), where=f"{out} at {revision}"))
 
 
 def under_profile(study: str, profile: str, *, store: Path) -> StudyResults:

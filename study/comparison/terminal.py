@@ -31,7 +31,7 @@ def _changes(view: Mapping[str, Any]) -> Table:
 
 def _arms(view: Mapping[str, Any]) -> Table:
     table = Table(title=f"{view['probe']}, test accuracy in %, and B - A in points", title_justify="left")
-    for column in ("arm", "n", "A", "B", "B - A", "95 % interval", "p (Holm)", "what it says", "verdict", "status"):
+    for column in ("arm", "n", "A", "B", "B - A", "95 % interval", "p (Holm)", "what it says", "collapse type", "status"):
         table.add_column(column, overflow="fold")
     for arm in view["arms"]:
         table.add_row(

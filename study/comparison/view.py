@@ -8,8 +8,8 @@ from study.comparison.changes import Change, changes, settings_changes
 from study.comparison.effects import effects, overall
 from study.comparison.rows import arm_row, cell_rows
 from study.comparison.sentences import (
-    accuracy_sentence,
-    changed_sentence,
+    accuracy_sentences,
+    changed_sentences,
     method_sentences,
     one_sided_sentences,
     overall_sentences,
@@ -45,11 +45,11 @@ def build_view(a: Source, b: Source, *, margin: float) -> dict[str, Any]:
     changed = changes(a.results, b.results)
     settings = [settings_changes(pair, a.results, b.results) for pair in both]
     rows = [arm_row(pair, effect, own, margin=margin) for (pair, effect), own in zip(told, settings, strict=True)]
-    differs = changed_sentence(changed, sum(map(bool, settings)))
+    differs = changed_sentences(changed, sum(map(bool, settings)))
     return {
         "a": a.name,
         "b": b.name,
-        "answer": f"B differs from A in {differs}. {accuracy_sentence(told, probe)}",
+        "answer": " ".join([*accuracy_sentences(told, probe, margin=margin), *differs]),
         "about": [source_sentence(letter, source) for letter, source in (("A", a), ("B", b))],
         "notes": [
             *overall_sentences(overall(told, margin=margin)),

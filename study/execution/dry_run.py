@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import torch
 
+from study.analysis.wording import count_of
 from study.config.config import Config
 from study.execution.progress import format_duration
 from study.runs.outcomes import REPEATABLE, is_out_of_memory
@@ -49,26 +50,27 @@ class Costs:
 def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.device, *, workers: int) -> None:
     """Print every arm with how many of its runs are missing, then the time these would take."""
     costs = Costs(dataset, device)
-    total = 0.0
+    total, later = 0.0, 0.0
     for line, cells in _lines(plan).items():
         missing = [cell for cell in cells if store.status(cell.run)[0] not in REPEATABLE]
         seconds, said = _sum(costs.seconds(cell.run.config) for cell in missing)
         total += seconds
-        print(f"{line}: {_runs(len(cells))}, {len(missing)} to run" + (f", {said}" if said else ""))
+        print(f"{line}: {count_of(len(cells), 'run')}, {len(missing)} to run" + (f", {said}" if said else ""))
     for one in plan.pending:
         each_takes = costs.seconds(one.like)
         seconds, said = _sum(each_takes for _ in range(one.runs))
-        total += seconds
-        print(f"{one.name}: {_runs(one.runs)} at most, after {one.after}, {said or format_duration(0)}")
-    if total == 0:
+        later += seconds
+        print(f"{one.name}: {count_of(one.runs, 'run')} at most, after {one.after}, {said or format_duration(0)}")
+    if total + later == 0:
         print("nothing is left to train")
+        return
+    each = f"with {workers} at a time on {device}, from {_TIMED_STEPS} timed steps"
+    if later:
+        worst = format_duration((total + later) / workers)
+        now = format_duration(total / workers)
+        print(f"in all about {now} for what is known, at most {worst} with what follows, {each}")
     else:
-        each = f"with {workers} at a time on {device}, from {_TIMED_STEPS} timed steps"
         print(f"in all about {format_duration(total / workers)} {each}")
-
-
-def _runs(count: int) -> str:
-    return f"{count} run" if count == 1 else f"{count} runs"
 
 
 def _sum(seconds: Iterable[float | None]) -> tuple[float, str]:

@@ -1,18 +1,53 @@
 """What the page over all studies says, formatted for both twins."""
 
 import os.path
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from study.overview.leaderboard import cells_by_digest, leaderboard
+from study.overview.lead import lead_figure
+from study.overview.settings import STOPPED_EARLY, setting_table
 from study.reporting.format import without_paths
 from study.reporting.names import measure_name
+from study.reporting.panels.panel import Panel
+from study.reporting.panels.phase_diagram import has_phase_diagram, phase_source
+from study.reporting.selection import CHOOSING, seeds_of, shown_arms
 from study.results.certificate import Certificate, certified
 from study.results.schema import StudyResults
+from study.runs.outcomes import FINISHED, KILLED, PRUNED
 from study.verification.freshness import Freshness
+
+_ENDED = {PRUNED: STOPPED_EARLY, KILLED: "killed"}  # what is said of a run with a status, where it is not the status itself
+
+
+class Lead(TypedDict):
+    """What stands on top: a question, its answer, how far to trust it, and the figure, all of one study."""
+
+    study: str
+    question: str
+    answer: str
+    trust: list[str]
+    figure: Panel | None
+    file: str
+    caption: str
+    links: dict[str, str]
+
+
+class Card(TypedDict):
+    """A study in short; `file` is its figure's address from the Markdown twin, empty without a report."""
+
+    name: str
+    question: str
+    answer: str
+    figure: Panel | None
+    file: str
+    counts: str
+    certificate: str
+    alerts: list[str]
+    links: dict[str, str]
 
 
 def build_view(
@@ -24,50 +59,127 @@ def build_view(
     certificates: Mapping[str, Certificate],
     checked: Mapping[str, Freshness],
     links: Mapping[str, Mapping[str, str]],
+    headlines: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return everything both pages print, formatted: strings, lists and dicts.
 
     Args:
-        studies: results of one profile.
+        studies: results of one profile, the one of most interest first.
         profile: its name.
         elsewhere: studies whose results are another profile's, and are left out.
         wanted: the studies that params.yaml names.
         certificates: study -> what `study.verify` wrote of it.
         checked: study -> how its results stand to today's code and parameters.
-        links: study -> addresses of its report, relative to the page: `html` and `markdown`.
+        links: study -> addresses of its report, relative to the page: `html`, `markdown` and `figures`.
+        headlines: study -> the short question that it helps to answer.
     """
-    rows = leaderboard(studies)
     absent = [name for name in wanted if name not in [results.study for results in studies]]
-    probes = list(dict.fromkeys(measure_name(results.primary) for results in studies))
     found = [(results.study, checked[results.study]) for results in studies]
+    top = _leading(studies, headlines)
+    probes = list(dict.fromkeys(measure_name(results.primary) for results in studies))
     return {
         "profile": profile,
-        "answer": _answer(studies, profile, rows),
+        "lead": _lead(top, headlines, links.get(top.study, {})) if top else None,
+        "cards": [_card(results, certificates.get(results.study), links.get(results.study, {})) for results in studies],
+        "finished": _finished(studies),
         "state": _state(studies, checked, absent),
-        "studies": [_study(results, certificates.get(results.study), links.get(results.study)) for results in studies],
         "absent": [shlex.join(["python", "-m", "study.ablate", "--study", name, "--profile", profile]) for name in absent],
         "elsewhere": ", ".join(elsewhere),
         "probe": " or ".join(probes) or "no probe",
-        "rows": rows,
+        "table": setting_table(studies),
         "stale": [(name, one.groups) for name, one in found if one.groups],
         "unchecked": [(name, one.unchecked) for name, one in found if one.unchecked],
     }
 
 
 def report_links(studies: Sequence[str], reports: Path, page: Path) -> dict[str, dict[str, str]]:
-    """Return study -> where its report lies, as seen from the page. `dvc repro` makes each, be it after this page."""
+    """Return study -> where its report and its figures lie, as seen from the page."""
     folders = {name: Path(os.path.relpath(reports / name, page)).as_posix() for name in studies}
-    return {name: {"html": f"{folder}/index.html", "markdown": f"{folder}/README.md"} for name, folder in folders.items()}
+    return {
+        name: {"html": f"{folder}/index.html", "markdown": f"{folder}/README.md", "figures": f"{folder}/figures"}
+        for name, folder in folders.items()
+    }
 
 
-def _answer(studies: Sequence[StudyResults], profile: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return how many studies, runs and cells there are."""
-    runs = cells_by_digest(studies)
-    cells = sum(map(len, runs.values()))
-    standing = f" that stand for {cells} cells" if cells != len(runs) else ""
-    finished = sum(row["place"] != "–" for row in rows)
-    counted = f"{_count(len(studies), 'study', 'studies')} on profile {profile}, {_count(len(runs), 'run', 'runs')}"
-    return f"{counted}{standing}; {finished} finished."
+def _leading(studies: Sequence[StudyResults], headlines: Mapping[str, str]) -> StudyResults | None:
+    """Return the study whose answer stands on top.
+
+    It is the first one, or, of those that help to answer the same question, the first with a phase diagram.
+    """
+    if not studies:
+        return None
+    question = headlines.get(studies[0].study)
+    alike = [one for one in studies if question is not None and headlines.get(one.study) == question]
+    return next((one for one in alike if has_phase_diagram(one)), studies[0])
+
+
+def _lead(results: StudyResults, headlines: Mapping[str, str], links: Mapping[str, str]) -> Lead:
+    figure = lead_figure(results)
+    source = phase_source(results)
+    rings = f" Rings are published coefficients that trained, crosses those that collapsed: {source}." if source else ""
+    return {
+        "study": results.study,
+        "question": headlines.get(results.study, results.question),
+        "answer": results.answer,
+        "trust": [without_paths(sentence) for sentence in results.trust or ()],
+        "figure": _renamed(figure, f"lead-{results.study}"),
+        "file": _file(figure, links),
+        "caption": f"{figure['title']}. {_counts(results)}.{rings}" if figure else "",
+        "links": dict(links),
+    }
+
+
+def _renamed(figure: Panel | None, name: str) -> Panel | None:
+    """Return a figure under a name of its own: it may stand twice on the page."""
+    return {**figure, "name": name} if figure else None
+
+
+def _file(figure: Panel | None, links: Mapping[str, str]) -> str:
+    return f"{links['figures']}/{figure['name']}.svg" if figure and "figures" in links else ""
+
+
+def _card(results: StudyResults, certificate: Certificate | None, links: Mapping[str, str]) -> Card:
+    figure = lead_figure(results)
+    return {
+        "name": results.study,
+        "question": results.question,
+        "answer": first_sentence(results.answer),
+        "figure": _renamed(figure, f"card-{results.study}"),
+        "file": _file(figure, links),
+        "counts": _counts(results),
+        "certificate": _certificate(results, certificate),
+        "alerts": [without_paths(alert) for alert in results.alerts],
+        "links": dict(links),
+    }
+
+
+def first_sentence(text: str) -> str:
+    """Return a text up to the end of its first sentence."""
+    return re.split(r"(?<=[.!?])\s+(?=[A-ZΑ-Ωα-ω])", text.strip(), maxsplit=1)[0]
+
+
+def _counts(results: StudyResults) -> str:
+    """Return how many seeds, settings and trials a study has, in a few words."""
+    arms = [arm for arm in shown_arms(results) if not arm.is_control]
+    tried = sum(arm.role in CHOOSING for arm in results.arms)
+    seeds = len(seeds_of(arms))
+    look = f", look {results.looks.look} of {len(results.looks.planned)}" if results.looks else ""
+    parts = [f"{_count(seeds, 'seed', 'seeds')}{look}", _count(len(arms), "setting", "settings")]
+    parts += [f"{_count(tried, 'trial', 'trials')} to choose by"] if tried else []
+    return ", ".join(parts)
+
+
+def _finished(studies: Sequence[StudyResults]) -> str:
+    """Return how many runs finished and what became of the others, each run counted once."""
+    statuses = Counter({run.digest: run.status for one in studies for arm in one.arms for run in arm.runs}.values())
+    total, finished = statuses.total(), statuses.pop(FINISHED, 0)
+    others = [
+        f"{count} {'was' if count == 1 else 'were'} {_ENDED[name]}" if name in _ENDED else f"{count} {name}"
+        for name, count in sorted(statuses.items())
+    ]
+    if finished == total:
+        return f"All {total} runs finished." if total > 1 else f"{_count(total, 'run', 'runs')} finished."
+    return f"{finished} of {_count(total, 'run', 'runs')} finished; {', '.join(others)}."
 
 
 def _state(studies: Sequence[StudyResults], checked: Mapping[str, Freshness], absent: Sequence[str]) -> str:
@@ -75,42 +187,24 @@ def _state(studies: Sequence[StudyResults], checked: Mapping[str, Freshness], ab
     stale = sum(checked[results.study].count for results in studies)
     cells = sum(len(arm.runs) for results in studies for arm in results.arms)
     unchecked = [results.study for results in studies if checked[results.study].unchecked]
-    parts = [f"{stale} of {cells} cells are stale or missing"] if stale else []
+    is_or_are = "is" if stale == 1 else "are"
+    parts = [f"{stale} of {_count(cells, 'result', 'results')} {is_or_are} out of date or missing"] if stale else []
     parts += [f"{', '.join(absent)} {'has' if len(absent) == 1 else 'have'} not been run"] if absent else []
-    parts += [f"staleness was not checked for {', '.join(unchecked)}"] if unchecked else []
+    parts += [f"{', '.join(unchecked)} could not be checked against the current code"] if unchecked else []
     if not parts:
-        return "Everything is fresh: today's code and parameters would make the very runs that are shown."
+        return "Results match the current code."
     sentence = "; ".join(parts)
     return f"{sentence[0].upper()}{sentence[1:]}."
-
-
-def _study(results: StudyResults, certificate: Certificate | None, links: Mapping[str, str] | None) -> dict[str, Any]:
-    runs = [run for arm in results.arms for run in arm.runs]
-    trained = [run for arm in results.arms if not arm.is_control for run in arm.runs]
-    return {
-        "name": results.study,
-        "question": results.question,
-        "answer": results.answer,
-        "alerts": [without_paths(alert) for alert in results.alerts],
-        "statuses": _counted(Counter(run.status for run in runs)),
-        "verdicts": _counted(Counter(run.outcome for run in trained)) or "none",
-        "links": dict(links or {}),
-        "certificate": _certificate(results, certificate),
-    }
 
 
 def _certificate(results: StudyResults, certificate: Certificate | None) -> str:
     """Return the certificate's sentence, or that there is none, or that it is of other results."""
     command = shlex.join(["python", "-m", "study.verify", "--study", results.study])
     if certificate is None:
-        return f"Not verified; {command} does so."
+        return f"No run was rerun to check it; {command} does so."
     if (held := certified(certificate, results)) is None:
-        return f"Verified for earlier results alone; {command} verifies these."
+        return f"Earlier results were checked by a rerun; {command} checks these."
     return held.sentence
-
-
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
 def _count(count: int, one: str, many: str) -> str:

@@ -18,6 +18,7 @@ from study.projection.results import FILE as MAP
 from study.projection.results import Projection, parse_projection, read_projection
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
+from study.results.collapse_names import with_todays_names
 from study.results.files import FILE, parse_results, read_results, results_bytes
 from study.results.json_values import parse_json
 from study.results.schema import StudyResults
@@ -143,7 +144,7 @@ def read_kept(path: Path) -> StudyResults:
     Raises:
         InputError: if the file is damaged, or does not hold the results of a study.
     """
-    return parse_results(unpacked(path), where=str(path))
+    return with_todays_names(parse_results(unpacked(path), where=str(path)))
 
 
 def unpacked(path: Path) -> bytes:

@@ -6,23 +6,32 @@ from study.reporting.terms import VICREG, VICREG_ENTRY, WEIGHTS_ENTRY, titled
 from study.results.schema import TermDescription
 
 TYPE_GLOSSARY = [
+    ("healthy", "No test names a collapse."),
     (
-        "healthy",
-        "The features vary, in many directions, and a nearest-neighbour vote on them finds the class more often than a "
-        "guess. Where all images are of one class, the vote says nothing and was left out.",
+        "complete",
+        "The embeddings hardly vary from image to image: their mean standard deviation is below a tenth of the loss's "
+        "target, or nearly all of them point one way.",
     ),
-    ("complete", "Every image is mapped to nearly the same point: the standard deviation has gone to zero."),
-    ("dimensional", "The features vary, but only within few of their dimensions: the rank has fallen."),
-    ("informational", "The dimensions vary but repeat one another: they are strongly correlated."),
     (
-        "uninformative",
-        "The geometry looks healthy, yet training has not taught it the image: a nearest-neighbour vote is near chance. Or "
-        "two views of one image are no closer together, next to views of two images, than in the untrained network, and the "
-        "vote is no better than there.",
+        "dimensional",
+        "The features use few directions. Most dimensions of the embeddings are constant, or RankMe of the embeddings or of "
+        "the representations is below 4.",
     ),
-    ("undetermined", "There are too few held-out images to tell whether the features have collapsed. It is no collapse."),
+    ("informational", "The embeddings' dimensions repeat one another: their root-mean-square correlation is above 0.5."),
+    (
+        "view-dependent",
+        "Two views of an image lie further apart than in the untrained network, relative to views of two images. The k-NN "
+        "accuracy of the representations is not above the untrained network's either.",
+    ),
+    ("chance-level", "The k-NN accuracy of the representations is near that of always answering the largest class."),
+    ("undetermined", "There are too few held-out images to tell. It does not count as a collapse."),
 ]
 MEASURED = [
+    (
+        "Collapse type",
+        "What was measured of the geometry of the embeddings, on held-out images; the first test that fails gives the name. "
+        "Accuracy is measured on the representations, so read it beside the type: one can be high where the other is bad.",
+    ),
     (
         "Representations Y, embeddings Z",
         "Output of the encoder, on which accuracy is measured; output of the expander, on which the loss acts.",

@@ -8,18 +8,20 @@ from typing import TypedDict
 
 from study.reporting.format import without_paths
 from study.results.schema import ArmCollapseType
+from vicreg.evaluation.collapse_criteria import CHANCE_LEVEL, VIEW_DEPENDENT
 
 INK, MUTED, GRID, PAPER = "#1c1c1e", "#66666b", "#dedee2", "#ffffff"  # a page may put its own colours in their place
 BLUE, ORANGE = "#0072b2", "#e69f00"  # for what has no type of collapse
 COLLAPSE_TYPES = {  # name -> colour, marker, the same marker as a character
     "healthy": ("#009e73", "o", "●"),
-    "uninformative": (ORANGE, "D", "◆"),
+    VIEW_DEPENDENT: (ORANGE, "D", "◆"),
+    CHANCE_LEVEL: ("#56b4e9", "v", "▼"),
     "informational": (BLUE, "^", "▲"),
     "dimensional": ("#cc79a7", "s", "■"),
     "complete": ("#d55e00", "X", "✖"),
 }
-COLOUR_NAMES = {"healthy": "green", "uninformative": "orange", "informational": "blue", "dimensional": "pink",
-                "complete": "vermillion"}  # fmt: skip
+COLOUR_NAMES = {"healthy": "green", VIEW_DEPENDENT: "orange", CHANCE_LEVEL: "sky blue", "informational": "blue",
+                "dimensional": "pink", "complete": "vermillion"}  # fmt: skip
 NO_TYPE = ("#8a8a8f", "o", "○")
 
 

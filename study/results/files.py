@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from study.config.places import STUDY_RESULTS
+from study.results.collapse_names import with_todays_names
 from study.results.json_values import from_values, parse_json, to_values
 from study.results.schema import StudyResults
 from vicreg.errors import InputError
@@ -19,7 +20,7 @@ def results_path(study: str, *, folder: Path = STUDY_RESULTS) -> Path:
 
 
 def read_results(path: Path) -> StudyResults:
-    """Read the results in a file, or in the `study.json` of a folder.
+    """Read the results in a file, or in the `study.json` of a folder, with the collapse types named as today.
 
     Raises:
         InputError: if there is no such file, or it does not hold the results of a study.
@@ -31,11 +32,11 @@ def read_results(path: Path) -> StudyResults:
         raise InputError(
             f"{path} must be the results of a study, but: {error.strerror}; run python -m study.ablate --study NAME first."
         ) from None
-    return parse_results(content, where=str(path))
+    return with_todays_names(parse_results(content, where=str(path)))
 
 
 def parse_results(content: bytes, *, where: str) -> StudyResults:
-    """Return the results that the JSON text `content` holds; `where` names it in errors.
+    """Return the results that the JSON text `content` holds, as they are written; `where` names it in errors.
 
     Raises:
         InputError: if it is no JSON, lacks a key, or has a value of another kind.

@@ -23,23 +23,45 @@ class Looks:
     """How often the results were looked at with a chance to stop or go on, and what that costs.
 
     `look` (from 1) of `planned` numbers of seeds is shown here. Where `declared`, `price` is the number of looks: p-values
-    are times it, and intervals at 1 - 0.05 / price. Undeclared additions cost l (l + 1) at look l. `stopped` maps an arm
-    that was decided early to the look at which it was.
+    are times it, and intervals at 1 - 0.05 / price. Else `planned` are the numbers of seeds that were looked at, and an
+    addition costs l (l + 1) at look l. With `until_decided`, arms that are decided stop: `stopped` maps each to the look
+    that decided it.
     """
 
     look: int
     planned: tuple[int, ...]
     declared: bool
     price: int
+    until_decided: bool = False
     stopped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Power:
-    """What a study could have seen.
+class ClassPower:
+    """What a study could have seen of the arms of one class: `healthy`, `collapsed`, or `mixed` seeds.
 
-    `detectable` is the difference found with `power` at `n` seeds, `needed` the seeds that find `margin`, and `command` the
-    command that adds them. `spread` is the standard deviation of paired differences over `arms` arms.
+    `spread` is the standard deviation of one difference from the baseline, `detectable` the difference that is found with
+    `Power.power`: both are quadratic means over the class's `arms` that have them. `freedom` is the mean of the spreads'
+    degrees of freedom.
+    """
+
+    name: str
+    arms: int
+    spread: float
+    freedom: float
+    detectable: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power:
+    """What a study could have seen, as one test among `family`.
+
+    `spread`, `arms`, `detectable` and `needed` are of the class `spread_of`: the healthy arms, or where there are none the
+    class of most arms. `classes` has every class. `detectable` is the difference found with `power` at `n` seeds.
+
+    `needed` seeds find `margin`, `needed_range` with the spread at either end of its 95 % interval, and `command` adds them.
+    All three are None where that range says too little; below three seeds `needed` is three, which is what it takes first.
+    In files of earlier versions, which have no `spread_of`, the spread may be of arms that are not healthy.
     """
 
     n: int
@@ -53,6 +75,9 @@ class Power:
     detectable: float | None
     needed: int | None
     command: str | None
+    spread_of: str | None = json_field(omitted=True)
+    needed_range: tuple[int, int] | None = json_field(omitted=True)
+    classes: tuple[ClassPower, ...] | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)

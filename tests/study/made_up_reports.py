@@ -32,7 +32,7 @@ from tests.study.made_up import GRID, Plans, lifelike_results, study, unfinished
 TABLE_7 = [  # lambda, mu, nu, published accuracy, verdict here, linear share here, rank of both spaces, std
     (1, 0, 0, None, "complete", 0.42, 1.5, 1e-5),
     (25, 0, 1, None, "complete", 0.41, 1.4, 2e-5),
-    (0, 25, 1, None, "uninformative", 0.32, 14.0, 1.0),
+    (0, 25, 1, None, "view-dependent", 0.32, 14.0, 1.0),
     (1, 1, 0, 57.5, "informational", 0.61, 6.0, 0.99),
     (1, 1, 1, None, "dimensional", 0.70, 3.0, 0.4),
     (1, 10, 1, None, "healthy", 0.85, 12.0, 0.97),

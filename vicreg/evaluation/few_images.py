@@ -25,7 +25,7 @@ _TAIL = FALSE_ALARM / 10
 _HIGHEST_CORRELATION = 0.95  # dimensions that are copies of each other must pass any bound
 # Of the way from chance to a perfect accuracy. With ten classes and N = 150 it is four standard deviations of a guess,
 # sqrt(0.1 * 0.9 / 150) = 0.024.
-UNINFORMATIVE_MARGIN = 0.1
+CHANCE_MARGIN = 0.1
 
 
 def images_for_spread(dimensions: int) -> int:
@@ -66,10 +66,10 @@ def rank_bound(images: int, dimensions: int, *, rank: float) -> float:
 def accuracy_bound(chance: float) -> float:
     """Return the accuracy below which a classifier is near chance, the share of the largest class.
 
-    It is `UNINFORMATIVE_MARGIN` of the way from chance to 1, or twice the chance if that is less: of a hundred classes 9 %
+    It is `CHANCE_MARGIN` of the way from chance to 1, or twice the chance if that is less: of a hundred classes 9 %
     would be far from a guess. It lies above chance and below 1.
     """
-    return chance + min(UNINFORMATIVE_MARGIN * (1 - chance), chance)
+    return chance + min(CHANCE_MARGIN * (1 - chance), chance)
 
 
 def guessed_by_chance(accuracy: float, class_counts: Sequence[int]) -> float:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+from study.analysis.wording import count_of
 from study.paper.evidence import digests
 from study.paper.judged import Judged
 from study.paper.page.commands import command_of
-from study.paper.page.values import count_text
 from study.paper.protocol import data_of, dataset_of, is_copy
 from study.reporting.format import short
 from study.results.schema import StudyResults
@@ -78,7 +78,7 @@ def measurement_view(source: Source) -> Measurement:
     return {
         "study": results.study, "profile": results.profile, "links": dict(source.links),
         "data": f"{data_of(data)}: {data.train:,} + {data.validation:,} + {data.test:,} images",
-        "runs": count_text(len(runs), "run"),
+        "runs": count_of(len(runs), "run"),
         "machine": ", ".join(str(environment[key]) for key in ("device", "torch") if environment.get(key)),
         "commits": ", ".join(short(commit) for commit in results.commits) or "–",
         "code": _code_text(source.changed),

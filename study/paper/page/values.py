@@ -36,11 +36,6 @@ def _bound(bound: float, kind: Kind) -> str:
     return figure_of(bound, ".2f" if kind == "accuracy" else ".0f", 100)
 
 
-def count_text(number: int, what: str) -> str:
-    """Return `1 seed` or `3 seeds`."""
-    return f"{number} {what}" + ("" if number == 1 else "s")
-
-
 def basis_text(results: StudyResults | None) -> str:
     """Return on which images and by which profile results were measured; empty without any."""
     return "" if results is None else f"{data_of(results.data)}, profile {results.profile}"

@@ -31,7 +31,7 @@ def groups_of(study: StudyResults, measures: Sequence[str], curves: Sequence[Pro
         "loss": loss_panels(study, trained),
         "collapse": collapse_panels(arms, trained),
         "spectra": spectrum_panels(arms),
-        "predictors": predictor_panels(study, trained),
+        "predictors": predictor_panels(study),
         "probe": probe_panels(curves),
         "classes": class_panels(study),
     }

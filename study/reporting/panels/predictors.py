@@ -1,25 +1,24 @@
 """Which collapse metrics go with accuracy."""
 
-from collections.abc import Sequence
-
+from study.analysis.predictors import LEAST_SETTINGS, ranked
 from study.reporting.figures import correlations, scatter
 from study.reporting.figures.correlations import Correlated, CorrelationRow
 from study.reporting.figures.points import Point
 from study.reporting.format import figure_of, is_finite
 from study.reporting.names import metric_name
 from study.reporting.panels.panel import Panel, make_panel
+from study.reporting.selection import trained_arms
 from study.results.comparisons import Correlation
-from study.results.schema import ArmResults, StudyResults
+from study.results.schema import StudyResults
 
 LOGARITHMIC = ("rankme", "participation_ratio")
-LEAST_SETTINGS = 10  # from which a metric's relation to accuracy is drawn as a line: fewer say nothing of it
 # The literature disagrees about RankMe, so it is always shown, in both spaces.
 ALWAYS = (("rankme", "embeddings"), ("rankme", "representations"))
 
 
-def predictor_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Panel]:
+def predictor_panels(study: StudyResults) -> list[Panel]:
     """Return the rank correlations, and some metrics against accuracy; nothing without correlations."""
-    found = study.predictors
+    found = ranked(study.predictors)
     if not found:
         return []
     rows: list[CorrelationRow] = [
@@ -34,21 +33,25 @@ def predictor_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list
     drawn = make_panel("predictors", "Which collapse metric goes with accuracy", correlations.correlation_plot(rows),
                        (["Metric", "Spearman", "Kendall"], table))  # fmt: skip
     shown = dict.fromkeys([(found[0].metric, found[0].space), *ALWAYS])
-    return [drawn, *(_against_accuracy(study.primary, trained, metric, space) for metric, space in shown)]
+    return [drawn, *(_against_accuracy(study, metric, space) for metric, space in shown)]
 
 
 def _correlated(found: Correlation) -> Correlated:
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
-def _against_accuracy(primary: str, trained: Sequence[ArmResults], metric: str, space: str) -> Panel:
-    """Return one metric against test accuracy, a point a run that has both."""
+def _against_accuracy(study: StudyResults, metric: str, space: str) -> Panel:
+    """Return one metric against test accuracy, a point for each run that the correlation counts, trials among them."""
     name = metric_name(metric, space)
     points: list[Point] = []
     rows, settings = [], []
-    for arm in trained:
+    drawn: set[str] = set()
+    for arm in trained_arms(study.arms):
         for run in arm.runs:
-            top1 = run.test_top1(primary)
+            if run.digest in drawn:
+                continue
+            drawn.add(run.digest)
+            top1 = run.test_top1(study.primary)
             x = None if top1 is None else run.collapse[space].metric(metric)
             if top1 is None or not is_finite(x):
                 continue
@@ -60,5 +63,6 @@ def _against_accuracy(primary: str, trained: Sequence[ArmResults], metric: str, 
             rows.append([which, figure_of(x), figure_of(100 * top1, ".1f"), collapse_type or "–"])
     fitted = settings if len(set(settings)) >= LEAST_SETTINGS else ()
     svg = scatter.scatter_plot(points, xlabel=name, log_x=metric in LOGARITHMIC, settings=fitted)
-    return make_panel(f"predictor-{metric.replace('_', '-')}-{space}", f"{name} against test accuracy, a point a run", svg,
-                      (["Run", name, "Test, %", "Verdict"], rows))  # fmt: skip
+    return make_panel(f"predictor-{metric.replace('_', '-')}-{space}", f"{name} against test accuracy, one point for "
+                                                                       "each run", svg,
+                      (["Run", name, "Test, %", "Collapse type"], rows))  # fmt: skip

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+from study.analysis.alerts import ENDINGS
+from study.analysis.moments import LEAST_SEEDS
+from study.analysis.wording import count_of, listed, points
 from study.reporting.names import measure_name
 from study.reporting.selection import seeds_of, trained_arms
 from study.results.findings import Power
 from study.results.schema import ArmResults, StudyResults
-from study.runs.outcomes import OUTCOMES
+from study.runs.outcomes import FINISHED, OUTCOMES
 
 
 class PowerView(TypedDict):
@@ -19,33 +22,55 @@ class PowerView(TypedDict):
 
 def certainty_texts(study: StudyResults, arms: Sequence[ArmResults]) -> list[str]:
     """Return what may be concluded from as many seeds as there are, a paragraph each."""
-    counts = {sum(run.status == "finished" for run in arm.runs) for arm in trained_arms(arms)}
-    most, seeds = max(counts, default=0), ", ".join(map(str, seeds_of(arms)))
+    counts = {sum(run.status == FINISHED for run in arm.runs) for arm in trained_arms(arms)}
+    most = max(counts, default=0)
     if most == 0:
-        ended = {run.status for arm in trained_arms(arms) for run in arm.runs if run.status in OUTCOMES}
+        ended = sorted({run.status for arm in trained_arms(arms) for run in arm.runs if run.status in OUTCOMES})
         if ended:
-            return [f"Every run that ended was {' or '.join(sorted(ended))}, so there is no accuracy to be sure of."]
-        return ["No run has ended yet, so there is nothing to be sure of."]
+            return [
+                f"Every run that ended {listed([ENDINGS[one][0] for one in ended], word='or')}, so there is no accuracy."
+            ]
+        return ["No run has ended yet, so there is no accuracy."]
     if most == 1:
-        return ["n = 1: descriptive only. Each arm has one finished seed at most. There is no standard deviation and no "
-                "interval: a difference between two arms may be chance. Run it with three seeds or more "
-                "to tell."]  # fmt: skip
-    told = ("± is the standard deviation over seeds. A difference pairs runs of the same seed and is the mean over seeds, "
-            f"in percentage points of “{measure_name(study.primary)}”; so is a gain over the untrained "
-            "control.")  # fmt: skip
+        return ["n = 1: descriptive only. Each arm has one finished seed at most, so there is no standard deviation and no "
+                "interval. A difference between two arms may be chance; run three seeds or more to tell."]  # fmt: skip
+    seeds = ", ".join(map(str, seeds_of(arms)))
+    read = (f"± is the standard deviation over seeds. A difference is the mean over pairs of runs with the same seed, in "
+            f"percentage points of “{measure_name(study.primary)}”. A gain is the difference from the untrained "
+            "network.")  # fmt: skip
     if most == 2:
-        return [f"n = 2: descriptive only. Each arm has two finished seeds at most ({seeds}). {told} With two seeds no "
-                "interval is given, and a difference may be chance."]  # fmt: skip
-    return [f"Seeds {seeds}. {told} Its 95 % interval is a paired t interval with n the number of pairs. * marks a "
-            "difference from the baseline, or a gain, whose p-value adjusted by Holm is below 0.05; the study's "
-            "differences are one family and its gains another. An interval that includes zero says that this study cannot "
-            "tell, not that there is no effect.",
-            "g is Hedges' effect size, in standard deviations over seeds; P(better) the probability, as the same t model "
-            "has it, that the arm beats the baseline at a seed not run yet; with few seeds it is too sure where "
-            "differences are small. Intervals cover the choice of seeds; what the choice of test images adds is the "
-            "standard error under “test images”.",
-            "Validation chooses (the best arm, a probe's regularisation, a search's settings); test decides nothing.",
+        return [f"n = 2: descriptive only. Each arm has two finished seeds at most ({seeds}). {read} Two seeds give no "
+                "interval, and a difference may be chance."]  # fmt: skip
+    return [f"Seeds {seeds}. {read}", _interval_text(study), _star_text(study), _detail_text(),
+            "Validation chooses the best arm, a probe's regularisation and a search's settings. Test decides nothing.",
             *(["Where n is 2 or less, no interval is given."] if min(counts) <= 2 else [])]  # fmt: skip
+
+
+def _interval_text(study: StudyResults) -> str:
+    """Return how the intervals were made: each from its own arm's seeds, or with a spread that arms of one class share."""
+    columns = [arm.summary[study.primary] for arm in study.arms if study.primary in arm.summary]
+    details = [column.difference.detail for column in columns if column.difference]
+    if not any(detail and detail.moderated for detail in details):
+        return "A 95 % interval is a paired t interval; n is the number of pairs."
+    return ("A 95 % interval rests on the arm's own spread and on that of arms that ended alike. Few seeds tell little "
+            "of one "
+            "arm's spread, and arms that ended alike spread alike. n is the number of pairs.")  # fmt: skip
+
+
+def _star_text(study: StudyResults) -> str:
+    """Return what a star marks, over which tests, and what its absence does not say."""
+    gains = " Gains are a family of their own." if any(arm.is_control for arm in study.arms) else ""
+    return ("* marks a difference whose p-value, adjusted by Holm over the study's arms, is at most 0.05: better or worse "
+            f"beyond chance.{gains} Without a star the study cannot tell; that does not mean there is no "
+            "effect.")  # fmt: skip
+
+
+def _detail_text() -> str:
+    return ("g is Hedges' effect size, in standard deviations over seeds. P(better) is the probability that the arm "
+            "beats the "
+            "baseline at a new seed. With few seeds it is too sure where differences are small. Intervals cover the "
+            "choice of "
+            "seeds. “Test images” is the standard error that the choice of test images adds.")  # fmt: skip
 
 
 def power_view(study: StudyResults) -> PowerView | None:
@@ -54,29 +79,35 @@ def power_view(study: StudyResults) -> PowerView | None:
     if power is None:
         return None
     if power.spread is None:
-        text = f"With n = {power.n} nothing is concluded and no spread is known. What it takes first is three seeds:"
+        if power.n >= LEAST_SEEDS:
+            return {"text": "Differences are the same at each seed, so there is no spread to test them by.", "command": None}
+        text = f"With n = {power.n} nothing is concluded and no spread is known. Run three seeds first:"
         return {"text": text, "command": power.command}
-    arms = f"{power.arms} healthy {'arm' if power.arms == 1 else 'arms'}"
-    text = f"The differences of {arms} vary by {100 * power.spread:.2f} points from seed to seed. "
-    return {"text": text + _detectable(power) + _needed(power), "command": power.command}
+    arms = count_of(power.arms, f"{power.spread_of or 'compared'} arm")
+    text = f"The differences of {arms} vary by {100 * power.spread:.2f} points from seed to seed."
+    return {"text": " ".join([text, *_detectable(power), *_needed(power)]), "command": power.command}
 
 
-def _detectable(power: Power) -> str:
-    """Return the smallest difference that would have been found; empty where it is not known."""
+def _detectable(power: Power) -> list[str]:
+    """Return the smallest difference that would have been found; nothing where it is not known."""
     if power.detectable is None:
-        return ""
-    family = f"over all {power.family} comparisons" if power.family > 1 else "for its one comparison"
-    size = f"{100 * power.detectable:.1f} points" if power.detectable < 1 else "beyond any there can be"
-    return (f"With n = {power.n} the smallest difference this study would have found in {100 * power.power:.0f} "
-            f"% of repetitions, at {100 * power.alpha:.0f} % {family}, is {size}. ")  # fmt: skip
+        return []
+    level = f"{100 * power.alpha:.0f} %"
+    family = f"tested at {level} over {power.family} comparisons" if power.family > 1 else f"tested at {level}"
+    share = f"{100 * power.power:.0f} % of repetitions"
+    if power.detectable >= 1:
+        return [f"With n = {power.n}, no difference there can be would be found in {share}, {family}."]
+    return [f"With n = {power.n}, a difference of {100 * power.detectable:.1f} points would be found in {share}, {family}."]
 
 
-def _needed(power: Power) -> str:
-    """Return how many seeds the smallest difference of interest would take."""
-    margin = f"{100 * power.margin:g} {'point' if power.margin == 0.01 else 'points'}"
+def _needed(power: Power) -> list[str]:
+    """Return how many seeds the smallest difference of interest would take; nothing where the spread is too uncertain."""
+    margin = points(power.margin)
     if power.needed is None:
-        return f"A difference of {margin} would take more than a thousand seeds."
+        return []
     if not power.command:
-        return f"That is enough for a difference of {margin}."
+        return [f"That is enough for a difference of {margin}."]
     asked = ", which were asked for but have not all finished:" if power.needed <= power.asked else ":"
-    return f"A difference of {margin} would take {power.needed} seeds{asked}"
+    low, high = power.needed_range or (power.needed, power.needed)
+    span = f" ({low} to {high}, for the spread is uncertain)" if low < high else ""
+    return [f"A difference of {margin} would take {count_of(power.needed, 'seed')}{span}{asked}"]

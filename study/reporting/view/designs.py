@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+from study.analysis.predictors import ranked
+from study.analysis.wording import agree, count_of, first_of, listed
 from study.reporting.format import (
     figure_of,
     finite_pair,
@@ -19,7 +21,7 @@ from study.reporting.format import (
 from study.reporting.names import key_name, measure_name, metric_name, objective_axis
 from study.reporting.terms import SCALED
 from study.results.comparisons import Correlation, Difference, Interval
-from study.results.findings import AnovaEffect, AnovaTable, ImportanceTable, PathStep, Trial
+from study.results.findings import AnovaEffect, AnovaTable, ImportanceTable, PathStep, Predictor, Trial
 from study.results.schema import StudyResults
 
 
@@ -66,19 +68,23 @@ def anova_table(study: StudyResults) -> Table | None:
 
 def _effect_row(effect: AnovaEffect) -> list[str]:
     shares = (effect.share, effect.partial_eta_squared, effect.omega_squared)
-    return [effect.term, plain(effect.df), figure_of(effect.f), p_value(effect.p).removeprefix("= "),
+    return [effect.term, plain(effect.df), figure_of(effect.f), p_value(effect.p),
             *(figure_of(share, ".2f") for share in shares)]  # fmt: skip
 
 
 def _anova_notes(table: AnovaTable, primary: str) -> list[str]:
-    notes = [f"Share of the variance and type II sums of squares, on {measure_name(primary)} of {table.n} "
-             f"runs, the seed as a block; {table.residual_df} degrees of freedom are left for the error. It takes the "
-             "spread over seeds to be the same in every cell, which a collapsed cell need not keep: read the sizes of "
+    notes = [f"Type II sums of squares of {measure_name(primary)} over {count_of(table.n, 'run')}; seeds are blocks, and "
+             f"{count_of(table.residual_df, 'degree')} of freedom {agree(table.residual_df, 'is', 'are')} left for the "
+             "error. "
+             "The table takes every cell to spread alike over seeds, which a collapsed cell need not do. Read the sizes of "
              "effects, not the last digit of a p-value."]  # fmt: skip
     if table.dropped:
-        notes.append(f"Not estimable, for cells that have no result: {', '.join(table.dropped)}.")
+        notes.append(f"Cells without a result leave {agree(len(table.dropped), 'this interaction', 'these interactions')} "
+                     f"unknown: {first_of(table.dropped)}.")  # fmt: skip
     if table.missing:
-        notes.append(f"{table.missing} runs have no accuracy and are left out.")
+        notes.append(f"{count_of(table.missing, 'run')} "
+                     f"{agree(table.missing, 'has no accuracy and is', 'have no accuracy and are')} "
+                     "left out.")  # fmt: skip
     return notes
 
 
@@ -89,13 +95,20 @@ def importance_table(study: StudyResults) -> Table | None:
         return None
     found = search.importances
     if found is None:
-        return {"columns": [], "rows": [], "notes": [without_paths(search.importances_reason)]}
+        return {
+            "columns": [],
+            "rows": [],
+            "notes": [f"There are no importances: {without_paths(search.importances_reason)}"],
+        }
     return {"columns": ["Parameter", "fANOVA", "PED-ANOVA"], "rows": _importance_rows(found), "notes": [
-        f"From {found.n} finished trials. fANOVA (Hutter et al., 2014) explains the variance over the whole space, "
-        "PED-ANOVA (Watanabe et al., 2023) what sets the best quarter of trials apart, so they may disagree and both "
-        "be right. The controls: trials took their seeds in turn, and a number drawn at random stood beside each, "
-        "anew in every fit; the floor is the most that it ever got. A number not above the floor, or a choice not "
-        "above the seed, is not told apart from noise. Pruned trials have no value and are no part of this."
+        f"From {count_of(found.n, 'finished trial')}. fANOVA (Hutter et al., 2014) explains the variance over the "
+        "whole space. "
+        "PED-ANOVA (Watanabe et al., 2023) explains what the best quarter of trials have in common. So they may "
+        "disagree, and "
+        "both be right.",
+        "We added a random dummy parameter; the floor is the highest importance it received. A number at or below the "
+        "floor, "
+        "or a choice at or below the seed, is no more important than noise. Trials that were stopped early are not counted.",
     ]}  # fmt: skip
 
 
@@ -139,9 +152,9 @@ def path_table(study: StudyResults) -> PathTable | None:
         return None
     columns = ["Change", "Test, %", "Earned by this change, points", "Interval", "From the baseline, points", "Interval",
                "Also tried here (validation)"]  # fmt: skip
-    notes = ["From the baseline one difference at a time, each round the one that is best on validation of all that are "
-             "left (ablation analysis, Fawcett & Hoos 2016); every step is real runs at every seed. What a change earns "
-             "depends on those before it."]  # fmt: skip
+    notes = ["From the baseline one change at a time (ablation analysis, Fawcett & Hoos 2016). Each round takes the change that "
+             "is best on validation of those left. Every step was run at every seed. What a change earns depends on those "
+             "before it."]  # fmt: skip
     notes += [path.note] if path.note else []
     rows = [_step_row(step, study.primary) for step in path.steps]
     return {"to": path.to, "columns": columns, "rows": rows, "notes": notes}
@@ -157,20 +170,40 @@ def _step_row(step: PathStep, primary: str) -> list[str]:
 
 
 def predictor_table(study: StudyResults) -> PredictorTable | None:
-    """Return the rank correlations of collapse metrics with accuracy; None where there are none."""
-    found = study.predictors
+    """Return the rank correlations of collapse metrics with accuracy; None where fewer than ten settings rank none."""
+    found = ranked(study.predictors)
     if not found:
         return None
-    top = found[0]
-    bounds = [finite_pair(row.spearman.low, row.spearman.high) for row in found]
-    surely = sum(1 for pair in bounds if pair and not pair[0] <= 0 <= pair[1])
-    note = (f"Over {top.runs} trained runs of {top.settings} settings, {metric_name(top.metric, top.space)} goes with test "
-            f"accuracy best (Spearman {signed(top.spearman.value or 0, '.2f')}); {surely} of {len(found)} metrics have an "
-            "interval that excludes zero. Intervals count settings, not runs, for seeds of one setting are no independent "
-            "evidence; they are not adjusted for the number of metrics. Runs that did not finish have no accuracy and "
-            "cannot be counted here.")  # fmt: skip
     rows = [[metric_name(row.metric, row.space), _correlation(row.spearman), _correlation(row.kendall)] for row in found]
-    return {"columns": ["Metric", "Spearman's ρ", "Kendall's τ"], "note": note, "rows": rows}
+    return {"columns": ["Metric", "Spearman's ρ", "Kendall's τ"], "note": _predictor_note(found), "rows": rows}
+
+
+def _predictor_note(found: Sequence[Predictor]) -> str:
+    """Return which metric goes with accuracy best, how sure that is, and how many others may do so as well."""
+    top, *others = found
+    best, bounds = top.spearman.value or 0.0, finite_pair(top.spearman.low, top.spearman.high)
+    sure = f", 95 % interval {signed(bounds[0], '.2f')} to {signed(bounds[1], '.2f')}" if bounds else ""
+    # Where nothing is known of a metric's sign, what counts is how far its correlation may be from zero.
+    nearest = min(map(abs, bounds)) if bounds and bounds[0] * bounds[1] > 0 else 0.0
+    rivals = [row for row in others if _furthest(row.spearman) >= nearest]
+    rival = ""
+    if rivals:
+        which = "All" if len(rivals) == len(others) else f"{len(rivals)} of the"
+        rival = (f" {which} {count_of(len(others), 'other metric')} may do as well, for "
+                 f"{agree(len(rivals), 'its interval overlaps', 'their intervals overlap')} with it.")  # fmt: skip
+    return (f"{metric_name(top.metric, top.space)} goes with test accuracy best (Spearman "
+            f"{signed(best, '.2f')}{sure}).{rival} "
+            f"That is over {count_of(top.runs, 'run')} of {count_of(top.settings, 'setting')}. Intervals count "
+            "settings, for "
+            "seeds of one setting are no independent evidence, and are not adjusted for the number of metrics. Runs "
+            "without an "
+            "accuracy are not counted.")  # fmt: skip
+
+
+def _furthest(one: Correlation) -> float:
+    """Return how far from zero a correlation may be, as its interval has it."""
+    bounds = finite_pair(one.low, one.high)
+    return max(map(abs, bounds)) if bounds else 1.0
 
 
 def _correlation(one: Correlation) -> str:
@@ -186,17 +219,18 @@ def scale_texts(study: StudyResults) -> list[str]:
     if claim is None:
         return []
     factor, (first, second, weights) = claim.factor, SCALED
-    said = [f"unweighted, {first} is {_ratio(claim.ratio)} times {second}, and the first half "
-            f"{_of_one_scale(claim.ratio, factor)}"]  # fmt: skip
-    if claim.weighted:
-        said.append(f"weighted by {weights}, {_ratio(claim.weighted)} times, and it {_of_one_scale(claim.weighted, factor)}")
-    tally = [f"{collapsed} of {runs} runs whose {what} collapsed"
-             for (collapsed, runs), what in ((claim.same, "two terms are of one scale"), (claim.other, "terms are not"))
+    tally = [f"{collapsed} of {count_of(runs, 'run')} with {what} collapsed"
+             for (collapsed, runs), what in ((claim.same, "terms of one scale"), (claim.other, "terms of two scales"))
              if runs]  # fmt: skip
-    return [f"The source paper says that {first} and {second} “converge to the same scale”, which “can be indicative "
-            f"of a collapse”. With “the same scale” read as within a factor of {factor:.1f}, at the end of the baseline's "
-            f"{claim.ratio.n} runs: {'; '.join(said)}. As for the second half: "
-            f"{'; '.join(tally) or 'no run to judge by'} (unweighted)."]  # fmt: skip
+    said = [f"The source paper says that {first} and {second} “converge to the same scale”, which “can be indicative of a "
+            f"collapse”. We call scales the same within a factor of {factor:.1f}.",
+            f"At the end of {count_of(claim.ratio.n, 'baseline run')}, unweighted {first} is {_ratio(claim.ratio)} times "
+            f"{second}: the first half {_of_one_scale(claim.ratio, factor)}."]  # fmt: skip
+    if claim.weighted:
+        said.append(f"Weighted by {weights} it is {_ratio(claim.weighted)} times: the first half "
+                    f"{_of_one_scale(claim.weighted, factor)}.")  # fmt: skip
+    second_half = f"{listed(tally)} (unweighted)" if tally else "there is no run to judge it by"
+    return [*said, f"The second half: {second_half}."]
 
 
 def _ratio(interval: Interval) -> str:

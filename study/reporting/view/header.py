@@ -1,5 +1,6 @@
 """What stands above a report's tables: warnings, scale, cost and design."""
 
+from study.analysis.wording import capitalised, count_of, listed, noun
 from study.reporting.format import duration, finite, plain, quantity, settings_lines, without_paths
 from study.reporting.inputs import Timing
 from study.reporting.names import key_name
@@ -15,39 +16,51 @@ def warnings_of(study: StudyResults) -> list[str]:
     if study.overrides:
         warnings.append(f"Run with changes to the profile: {', '.join(settings_lines(study.overrides))}.")
     if any(commit.endswith("-dirty") for commit in study.commits):
-        warnings.append("Some runs were made from code with uncommitted changes (commits marked -dirty).")
+        warnings.append("Some runs were made from code with uncommitted changes; their commits are marked -dirty.")
     return warnings
 
 
 def scale_text(study: StudyResults) -> str:
-    """Return how many images, classes, arms, trials and seeds there are, in one sentence."""
+    """Return how many images, classes, arms, trials and seeds there are, in two sentences."""
     data = study.data
     arms = [arm for arm in study.arms if arm.role in ("arm", "step", "control")]
     seeds, controls = seeds_of(arms), sum(arm.is_control for arm in arms)
-    untrained = ["", " and an untrained control"][controls] if controls < 2 else f" and {controls} untrained controls"
-    size = f" of {' × '.join(map(str, data.shape))}" if data.shape else ""
     trials = sum(arm.role == "trial" for arm in study.arms)
-    searched = f", {trials} trials of a search" if trials else ""
-    return (f"{data.dataset}: {data.train} training, {data.validation} validation and {data.test} test images{size}, "
-            f"{len(data.classes)} classes; {len(arms) - controls} arms{untrained}{searched}; "
-            f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}.")  # fmt: skip
+    size = f" of {' × '.join(map(str, data.shape))}" if data.shape else ""
+    parts = [count_of(len(arms) - controls, "arm")]
+    parts += [count_of(controls, "untrained control")] if controls else []
+    parts += [count_of(trials, "search trial")] if trials else []
+    return (f"{data.dataset}: {data.train} training, {data.validation} validation and {count_of(data.test, 'test image')}"
+            f"{size}, {count_of(len(data.classes), 'class')}. {capitalised(listed(parts))}; "
+            f"{noun(len(seeds), 'seed')} {', '.join(map(str, seeds))}.")  # fmt: skip
 
 
 def cost_text(study: StudyResults, timing: Timing) -> str:
-    """Return what the runs took, in one sentence; empty for results that do not say."""
+    """Return what the runs took, in a few sentences; empty for results that do not say."""
     cost = study.cost
     if cost is None:
         return ""
     runs = timing.runs.values()
     seconds = finite(run.seconds for run in runs)
-    took = f"; {duration(sum(seconds))} of training, all runs added up" if seconds else ""
+    took = f" Training took {duration(sum(seconds))}, all runs added up." if seconds else ""
     joules = sum(finite(run.joules for run in runs))
-    used = f", {joules / 3.6e6:.2g} kWh by the device's own counter" if joules else ""
+    used = f" The device counted {joules / 3.6e6:.2g} kWh." if joules else ""
     pruned = study.search.pruned if study.search else None
-    saved = f" Pruning saved {100 * pruned.saved:.0f} % of the search's epochs." if pruned and pruned.trials else ""
-    return (f"Cost: {cost.runs} runs, {quantity(cost.epochs)} epochs, {quantity(cost.images)} images, "
-            f"{quantity(cost.operations)} operations{took}{used} on "
-            f"{study.environment.get('device', 'an unnamed device')}.{saved}")  # fmt: skip
+    stopped = pruned is not None and pruned.trials > 0
+    saved = (
+        f" Stopping collapsed trials early saved {100 * pruned.saved:.0f} % of the search's epochs."
+        if stopped and pruned
+        else ""
+    )
+    counts = [count_of(cost.runs, "run"), _amount(cost.epochs, "epoch"), _amount(cost.images, "image"),
+              _amount(cost.operations, "operation")]  # fmt: skip
+    device = study.environment.get("device", "an unnamed device")
+    return f"Cost: {', '.join(counts)} on {device}.{took}{used}{saved}"
+
+
+def _amount(value: float, what: str) -> str:
+    """Return a large count with its noun: `718 thousand images`, `1 epoch`."""
+    return f"{quantity(value)} {noun(1 if value == 1 else 2, what)}"
 
 
 def design_rows(study: StudyResults) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import pytest
 from scipy import integrate, stats
 from statsmodels.stats.power import TTestPower
 
-from study.analysis.power import seeds_needed, smallest_detectable
+from study.analysis.power import seeds_needed, smallest_detectable, spread_interval
 from vicreg.errors import InputError
 
 
@@ -56,3 +56,18 @@ def test_a_power_that_no_test_has_is_refused(spread, alpha, power):
         smallest_detectable(spread, 3, alpha=alpha, power=power)
     with pytest.raises(InputError):
         seeds_needed(spread, 1, alpha=alpha, power=power)
+
+
+def test_degrees_of_freedom_that_other_arms_lend_make_less_detectable():
+    own, lent = smallest_detectable(1, 3), smallest_detectable(1, 3, freedom=4.4)
+    critical, shift = stats.t.ppf(0.975, 4.4), lent * math.sqrt(3)
+    assert stats.nct.sf(critical, 4.4, [shift, -shift]).sum() == pytest.approx(0.8, abs=1e-6) and lent < own
+    assert seeds_needed(1, 1.0001 * lent, freedom=lambda n: n + 1.4) == 3 < seeds_needed(1, 1.0001 * lent)
+
+
+def test_the_interval_of_a_spread_is_that_of_chi_square():
+    low, high = spread_interval(2.0, 8)
+    assert 8 * 4 / low**2 == pytest.approx(stats.chi2.ppf(0.975, 8)) and 8 * 4 / high**2 == pytest.approx(
+        stats.chi2.ppf(0.025, 8)
+    )
+    assert spread_interval(1, 2) == pytest.approx((0.5207, 6.285), abs=1e-3)

@@ -41,7 +41,7 @@ def test_a_run_without_a_verdict_counts_as_what_became_of_it(summary_of):
 
 
 def test_a_control_is_untrained_whatever_its_metrics_say(summary_of):
-    summary = summary_of(by_seed("untrained", [0.4] * 3, verdict="uninformative"))
+    summary = summary_of(by_seed("untrained", [0.4] * 3, verdict="chance-level"))
     assert arm_of(summary, "untrained")["verdict"]["name"] == "untrained"
 
 

@@ -17,10 +17,10 @@ def test_seeds_that_disagree_on_a_type_are_counted():
 
 
 def test_every_type_has_a_sign_of_its_own_and_an_unknown_one_is_still_shown():
-    names = ("healthy", "complete", "dimensional", "informational", "uninformative", "diverged")
+    names = ("healthy", "complete", "dimensional", "informational", "view-dependent", "chance-level", "diverged")
     views = [named_type_view(name) for name in names]
     assert len({view["sign"] for view in views}) == len(names)
-    assert [view["known"] for view in views][-2:] == ["uninformative", "other"]
+    assert [view["known"] for view in views][-2:] == ["chance-level", "other"]
 
 
 def test_a_badge_is_of_the_type_or_else_of_the_status():

@@ -115,7 +115,7 @@ def test_a_finished_run_is_never_trained_again_whoever_asks(undisturbed, go, run
     before = (store.folder(run.digest) / "history.json").read_bytes()
     assert go(run, store=store) == ("finished", [])
     # other settings of evaluation, of the harness and of how often to save: another measurement, the same training
-    other = run_of({"evaluate.knn": [3], "ablate.seeds": [4], "pretrain.checkpoint_every": 3})
+    other = run_of({"evaluate.knn": [3], "ablate.seeds": 4, "pretrain.checkpoint_every": 3})
     assert go(other, store=store) == ("finished", [])
     assert other.digest == run.digest
     assert (store.folder(run.digest) / "history.json").read_bytes() == before
@@ -275,7 +275,7 @@ def test_a_search_prunes_a_run_once_it_has_been_collapsed_for_so_many_epochs_aft
     assert go(run, prune_after=2) == ("pruned", [])
 
 
-@pytest.mark.parametrize("verdict", ["dimensional", "informational", "uninformative", "healthy"])
+@pytest.mark.parametrize("verdict", ["dimensional", "informational", "view-dependent", "chance-level", "healthy"])
 def test_nothing_but_complete_collapse_is_pruned(go, run_of, monkeypatch, verdict):
     monkeypatch.setattr(pruning, "diagnose_collapse", lambda **_: CollapseDiagnosis(verdict, ""))
     assert go(run_of(), prune_after=1) == ("finished", [1, 2, 3, 4])

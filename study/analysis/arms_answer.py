@@ -1,0 +1,182 @@
+"""The answer where arms are compared with a baseline: keep it, or what to change."""
+
+from collections.abc import Sequence
+
+from study.analysis.decided import Decisions, difference_of, is_collapsed, is_whole, leader
+from study.analysis.regions import names_of_zeros, shared_settings, with_a_zero
+from study.analysis.wording import agree, capitalised, in_words, listed, name_of, points, signed, spelled
+from study.results.schema import ArmResults, StudyResults
+
+MOST_NAMED = 2
+LEAST_SHOWN = 0.0005  # a share: below 0.05 points a difference is shown as 0.0
+
+
+def answer_of_arms(results: StudyResults, found: Decisions) -> list[str]:
+    """Return whether to keep the baseline or what to use instead, then which settings are worse and which are open."""
+    if found.better:
+        return [*_use(results, found), _worse(found), _lost(found), _open(results, found)]
+    return [*_keep(results, found), _leads(results, found)]
+
+
+def _use(results: StudyResults, found: Decisions) -> list[str]:
+    """Return the settings that are clearly better than the baseline, and that they are a tie where there are several."""
+    better, base = found.better, name_of(found.baseline.label)
+    means = [difference.mean for arm in better if (difference := difference_of(arm, results.primary))]
+    if len(better) == 1:
+        said = [
+            f"Use {name_of(better[0].label)}: it is clearly better than {base} ({signed(means[0])} points){_though(better)}."
+        ]
+    elif len(better) == MOST_NAMED:
+        said = [f"Use {listed([name_of(arm.label) for arm in better], word='or')}: both are clearly better than the "
+                "baseline "
+                f"({' and '.join(map(signed, means))} points){_though(better)}."]  # fmt: skip
+    else:
+        ahead = leader(better, results.primary)
+        said = [f"Use one of the {in_words(len(better))} settings that are clearly better than {base}{_though(better)}.",
+                f"{capitalised(name_of(ahead.label))} leads them on validation, but no test compares them."]  # fmt: skip
+    margin = margin_of(results)
+    if margin and max(means) < margin:
+        said.append(f"That is less than the smallest difference of interest, {points(margin)}.")
+    return said
+
+
+def _though(better: Sequence[ArmResults]) -> str:
+    """Return that a better setting collapsed, with its type, or how many of several did; empty where none did."""
+    collapsed = [arm for arm in better if is_collapsed(arm)]
+    if not collapsed:
+        return ""
+    if len(better) == 1:
+        return f", though its collapse type is {better[0].collapse_type.name}"
+    which = "all" if len(collapsed) == len(better) else in_words(len(collapsed))
+    return f", though {which} of them collapsed"
+
+
+def _keep(results: StudyResults, found: Decisions) -> list[str]:
+    """Return that no setting is clearly better, and which tie with the baseline; or that the baseline collapsed."""
+    base = name_of(found.baseline.label)
+    if is_collapsed(found.baseline):
+        return [f"Look for another baseline: {base} collapsed ({found.baseline.collapse_type.name}), and nothing is clearly "
+                "better.", _worse(found), _lost(found), _open(results, found)]  # fmt: skip
+    near = near_baseline(results, found)
+    rest = [arm for arm in (*found.tied, *found.worse, *found.partial, *found.untested) if arm not in near]
+    group = shared_settings([found.baseline, *near], rest) if rest else None
+    if group is None:
+        return [f"Keep {base}: nothing is clearly better.", _worse(found), _lost(found), _open(results, found)]
+    far = [arm for arm in found.undecided if arm not in near]
+    return [f"Keep {base}; all {in_words(len(near) + 1)} with {group} tie.", _far(results, found, far), _lost(found)]
+
+
+def near_baseline(results: StudyResults, found: Decisions) -> list[ArmResults]:
+    """Return the arms that tie with the baseline: equivalent, or undecided with a mean that lies within the margin."""
+    return [arm for arm in found.tied if arm in found.equivalent or _side(arm, results) == 0]
+
+
+def _side(arm: ArmResults, results: StudyResults) -> int:
+    """Return 1 where an arm's mean lies above the baseline's by the margin or more, -1 where below, else 0."""
+    difference, margin = difference_of(arm, results.primary), margin_of(results)
+    if difference is None or margin is None or abs(difference.mean) < margin:
+        return 0
+    return 1 if difference.mean > 0 else -1
+
+
+def _far(results: StudyResults, found: Decisions, undecided: Sequence[ArmResults]) -> str:
+    """Return how many settings outside a tie are clearly worse, and how those look of which the seeds cannot tell."""
+    worse = len(found.worse)
+    clear = f"{in_words(worse)} {agree(worse, 'other is', 'others are')} clearly worse" if worse else ""
+    looks = _looks(results, undecided, among=found.tested) if undecided else ""
+    return f"{capitalised(', '.join(part for part in (clear, looks) if part))}." if clear or looks else ""
+
+
+def _looks(results: StudyResults, undecided: Sequence[ArmResults], *, among: int) -> str:
+    """Return how settings look of which nothing is decided, by the sign of a mean beyond the margin; `all` where they "
+    "are all of `among`."""
+    sides = [_side(arm, results) for arm in undecided]
+    parts = [(sides.count(-1), "worse"), (sides.count(1), "better")]
+    if among == 1:
+        return "".join(f"it looks {how}" for count, how in parts if count)
+    said = [
+        f"{'all' if count == among else in_words(count)} {agree(count, 'looks', 'look')} {how}"
+        for count, how in parts if count
+    ]  # fmt: skip
+    return " and ".join(said)
+
+
+def _worse(found: Decisions) -> str:
+    """Return which settings are clearly worse; of many how many, and whether those are among them that lack a term."""
+    worse = found.worse
+    if not worse:
+        return ""
+    are = agree(len(worse), "is", "are")
+    others = found.tested + len(found.untested) - len(worse)
+    if not others and len(worse) > MOST_NAMED:
+        return f"All {in_words(len(worse))} others are clearly worse."
+    if len(worse) <= MOST_NAMED:
+        return f"{capitalised(listed([name_of(arm.label) for arm in worse]))} {are} clearly worse."
+    everyone = [found.baseline, *found.better, *found.tied, *worse, *found.partial, *found.untested]
+    zeros = with_a_zero(everyone)
+    if len(zeros) > 1 and all(arm in worse for arm in zeros):
+        every = "all of them" if len(zeros) == len(worse) else f"among them all {in_words(len(zeros))}"
+        return f"{capitalised(spelled(len(worse), 'setting'))} are clearly worse, {every} with {names_of_zeros(zeros)} 0."
+    return f"{capitalised(spelled(len(worse), 'setting'))} {are} clearly worse."
+
+
+def _open(results: StudyResults, found: Decisions) -> str:
+    """Return for how many settings the seeds cannot tell, and how many equal the baseline within the margin."""
+    undecided, equal, margin = found.undecided, found.equivalent, margin_of(results)
+    same = ""
+    if equal and margin:
+        same = f"{capitalised(_named(equal))} {agree(len(equal), 'equals', 'equal')} the baseline within {points(margin)}."
+    if not undecided:
+        return same
+    return f"{same} {_cannot_tell(results, undecided, rest=found)}".strip()
+
+
+def _cannot_tell(results: StudyResults, undecided: Sequence[ArmResults], *, rest: Decisions) -> str:
+    seeds = min(_pairs(arm, results.primary) for arm in undecided)
+    others = len(undecided) < rest.tested
+    which = (
+        f"For the other {in_words(len(undecided))}" if others and len(undecided) > MOST_NAMED else f"For {_named(undecided)}"
+    )
+    if not others and len(undecided) > MOST_NAMED:
+        which = f"For all {in_words(len(undecided))} others"
+    looks = _looks(results, undecided, among=len(undecided))
+    power, limit = results.power, ""
+    if not others and power and power.detectable and LEAST_SHOWN <= power.detectable < 1:
+        limit = f", which reliably {agree(seeds, 'finds', 'find')} only differences above {points(power.detectable)}"
+    return f"{which}, {spelled(seeds, 'seed')} cannot tell{f'; {looks}' if looks else limit}."
+
+
+def _leads(results: StudyResults, found: Decisions) -> str:
+    """Return that the arm ahead on validation is ahead by less than the noise, where it is not the baseline."""
+    candidates = [arm for arm in (found.baseline, *found.tied) if is_whole(arm)]
+    ahead = leader(candidates, results.primary) if len(candidates) > 1 else None
+    difference = difference_of(ahead, results.primary) if ahead and not ahead.is_baseline else None
+    if ahead is None or difference is None:
+        return ""
+    where = "margin" if ahead in found.equivalent else "noise"
+    return (f"{capitalised(name_of(ahead.label))} leads on validation, but its {signed(difference.mean)} points on test are "
+            f"within the {where}.")  # fmt: skip
+
+
+def _lost(found: Decisions) -> str:
+    """Return which settings were not considered, for they lost seeds."""
+    if not found.partial:
+        return ""
+    return f"{capitalised(_named(found.partial))} lost seeds and {agree(len(found.partial), 'is', 'are')} left out."
+
+
+def _named(arms: Sequence[ArmResults]) -> str:
+    """Return one or two arms by name, and more by their number."""
+    if len(arms) <= MOST_NAMED:
+        return listed([name_of(arm.label) for arm in arms])
+    return spelled(len(arms), "setting")
+
+
+def _pairs(arm: ArmResults, primary: str) -> int:
+    difference = difference_of(arm, primary)
+    return difference.n if difference else 0
+
+
+def margin_of(results: StudyResults) -> float | None:
+    """Return the smallest difference that matters, a share; None where results do not say."""
+    return results.power.margin if results.power else None

@@ -1,0 +1,109 @@
+"""How far to trust a study's answer: untrained level, seeds, power, ties."""
+
+from study.analysis.alerts import SAYS_NOTHING
+from study.analysis.answer import untrained_summary
+from study.analysis.arms_answer import LEAST_SHOWN
+from study.analysis.decided import Decisions, decisions_of, gain_of, is_established
+from study.analysis.moments import LEAST_SEEDS
+from study.analysis.wording import (
+    agree,
+    capitalised,
+    count_of,
+    interval_of,
+    listed,
+    name_of,
+    points,
+    probe_name,
+    spelled,
+)
+from study.results.findings import Looks, Power
+from study.results.schema import ArmResults, StudyResults
+
+MIXED_COVERAGE = 67  # %, of a 95 % interval of an arm whose seeds end differently (docs/statistics.md)
+
+
+def trust(results: StudyResults) -> list[str]:
+    """Return a few sentences on how far the answer may be trusted; none where no arm was compared.
+
+    They say what an untrained network reaches, how many seeds and looks there were, what difference would have been found,
+    whose seeds ended differently, and what would differ on another machine.
+    """
+    found = decisions_of(results)
+    if found is None or results.primary not in found.baseline.summary:
+        return []
+    return [
+        *_untrained(results, found.baseline),
+        *_seeds(results, found),
+        *_power(results.power),
+        *_mixed(results, found),
+        *_machine(found),
+    ]
+
+
+def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
+    """Return the accuracy of the untrained network, and whether the baseline's gain over it is established."""
+    gain, untrained = gain_of(baseline, results.primary), untrained_summary(results, baseline)
+    if gain is None or untrained is None:
+        return ["There is no untrained network to compare with, so what training gained is not known."]
+    clear = "clear" if is_established(gain) else "not established"
+    return [
+        f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}); the baseline's "
+        "gain over "
+        f"it is {clear}: {interval_of(gain)}."
+    ]
+
+
+def _seeds(results: StudyResults, found: Decisions) -> list[str]:
+    """Return how many seeds there were, at which look and at what price, and which tests are one family."""
+    seeds = found.baseline.summary[results.primary].n
+    said = capitalised(f"{spelled(seeds, 'seed')} {agree(seeds, 'was', 'were')} run")
+    if seeds < LEAST_SEEDS:
+        return [f"{said}; it takes three to test a difference."]
+    has_gains = any(arm.is_control for arm in results.arms)
+    families = "; differences and gains are two families of tests, each at 5 %" if has_gains else ""
+    return [f"{said}{_look(results.looks)}{families}."]
+
+
+def _look(looks: Looks | None) -> str:
+    """Return at which look results are, and what the looks cost."""
+    if looks is None:
+        return ""
+    if looks.price == 1:
+        return " in one look"
+    if looks.declared:
+        return f", look {looks.look} of {len(looks.planned)}: p-values are times {looks.price}"
+    return f", some after looking: p-values are times {looks.price}"
+
+
+def _power(power: Power | None) -> list[str]:
+    """Return the smallest difference that would have been found, class by class; nothing where it is not known."""
+    if power is None or power.detectable is None:
+        return []
+    share = f"{100 * power.power:.0f} % of repetitions"
+    classes = {one.name: one.detectable for one in power.classes or () if LEAST_SHOWN <= one.detectable < 1}
+    if len(classes) > 1:
+        sizes = [f"{points(size)} of a {name} setting" for name, size in classes.items()]
+        return [f"In {share} these seeds would find differences of {listed(sizes)}."]
+    if not LEAST_SHOWN <= power.detectable < 1:
+        return [] if power.detectable < 1 else [f"With {count_of(power.n, 'seed')} hardly any difference would be found."]
+    return [f"In {share} these seeds would find a difference of {points(power.detectable)}; smaller ones may be missed."]
+
+
+def _mixed(results: StudyResults, found: Decisions) -> list[str]:
+    """Return of which arms the seeds ended differently, so that their intervals are too narrow."""
+    arms = [found.baseline, *found.better, *found.worse, *found.tied, *found.partial, *found.untested]
+    mixed = [arm for arm in arms if len(set(arm.collapse_type.counts) - set(SAYS_NOTHING)) > 1]
+    if not mixed:
+        return []
+    whose = name_of(mixed[0].label) if len(mixed) == 1 else spelled(len(mixed), "setting")
+    ends = agree(len(mixed), "ends", "end")
+    return [
+        f"{capitalised(whose)} {ends} differently from seed to seed; there a 95 % interval covers about {MIXED_COVERAGE} %."
+    ]
+
+
+def _machine(found: Decisions) -> list[str]:
+    """Return that the order among settings that tie may differ on another processor; nothing where none tie."""
+    if not found.tied:
+        return []
+    return ["On another processor settings that tie may change places."]

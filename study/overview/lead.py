@@ -1,0 +1,29 @@
+"""The one figure that stands for a study."""
+
+from collections.abc import Iterator
+
+from study.reporting.panels.accuracy import accuracy_panel, forest_panels, path_panels
+from study.reporting.panels.panel import Panel
+from study.reporting.panels.phase_diagram import phase_panels
+from study.reporting.panels.search import search_panels
+from study.reporting.selection import shown_arms, trained_arms
+from study.results.schema import StudyResults
+
+
+def lead_figure(study: StudyResults) -> Panel | None:
+    """Return the figure of a study's design: phase diagram, trials, path or forest; None where nothing was measured.
+
+    Without one of these it is the accuracy of every arm.
+    """
+    return next(_figures(study), None)
+
+
+def _figures(study: StudyResults) -> Iterator[Panel]:
+    arms = shown_arms(study)
+    trained = trained_arms(arms)
+    yield from phase_panels(study, trained)
+    yield from search_panels(study)
+    yield from path_panels(study)
+    yield from forest_panels(study, trained)
+    if any(study.primary in arm.summary for arm in arms):
+        yield accuracy_panel(study, arms, study.primary)

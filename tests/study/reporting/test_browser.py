@@ -129,7 +129,7 @@ told.turns = first !== second;
 const [one] = document.querySelectorAll("#turn .classes button");
 one.click();
 told.picked = picture() !== second && one.getAttribute("aria-pressed") === "true";
-const used = document.querySelectorAll("button, input, select, summary, canvas, a[href], .scroll, pre, figure > svg:has(g.mark)");
+const used = document.querySelectorAll("button, input, select, summary, canvas, a[href], .scroll, pre, svg:has(g.mark)");
 told.unreached = [...used].filter((one) => one.tabIndex < 0).map((one) => one.outerHTML.slice(0, 80));
 tell(told);
 """

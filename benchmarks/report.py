@@ -95,7 +95,7 @@ def measure(kind: str, *, runs: int, epochs: int) -> dict[str, float]:
 
 def make(kind: str, runs: int, epochs: int, path: Path) -> None:
     """Writes the summary of made-up runs of the digits profile."""
-    base = load_config(profile="digits", settings={"pretrain.epochs": epochs, "ablate.seeds": list(range(SEEDS))})
+    base = load_config(profile="digits", settings={"pretrain.epochs": epochs, "ablate.seeds": SEEDS})
     given = base.values["prepare"]
     dataset = load_dataset(root=Path("nowhere"), **{key: given[key] for key in
                            ("dataset", "validation", "split_seed", "test", "per_class", "image_size")})  # fmt: skip

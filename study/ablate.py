@@ -1,6 +1,6 @@
 """Runs a study: every arm at every seed, only what is missing.
 
-    python -m study.ablate --study lambda-mu-nu [--profile P] [--set key=value ...] [--seeds N | --add-seeds K] [--dry-run]
+    python -m study.ablate --study lambda-mu-nu [--profile P] [--set key=value ...] [--look L | --seeds N | --add-seeds K]
 
 It writes the projection of the finished runs that reports read.
 
@@ -52,8 +52,9 @@ def request_of(arguments: argparse.Namespace) -> Request:
         profile=arguments.profile,
         overrides=parse_settings(arguments.set),
         seeds=arguments.seeds,
-        first_seed=arguments.first_seed or 0,
+        first_seed=arguments.first_seed,
         add_seeds=arguments.add_seeds,
+        look=arguments.look,
         trials=arguments.trials,
         workers=arguments.workers,
         device=arguments.device,
@@ -70,7 +71,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
     parser.add_argument("--seeds", type=positive, metavar="N", help="seeds 0 to N-1 in place of the configured ones")
     parser.add_argument("--first-seed", type=whole, metavar="N", help="the first of --seeds; default: 0")
-    parser.add_argument("--add-seeds", type=positive, metavar="K", help="so many seeds more than configured")
+    parser.add_argument("--add-seeds", type=positive, metavar="K", help="so many seeds more; a look that was not declared")
+    parser.add_argument("--look", type=positive, metavar="L", help="of those declared, with all seeds up to it")
     parser.add_argument("--trials", type=positive, metavar="N", help="of a search")
     parser.add_argument("--workers", type=positive, metavar="N", help="runs at a time")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
@@ -94,8 +96,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def _refuse_without_effect(parser: Parser, arguments: argparse.Namespace) -> None:
     """Refuse an option that nothing of what is asked for uses."""
     what = next((name for name in ("dry_run", "status", "again") if getattr(arguments, name)), None)
-    if arguments.first_seed is not None and not arguments.seeds:
-        parser.error("--first-seed is the first of --seeds, which is not given; add --seeds N")
     if arguments.out and (what or arguments.arm):
         parser.error(
             f"--out has no effect with --{(what or 'arm').replace('_', '-')}, which writes no results; leave it out"

@@ -12,6 +12,7 @@ from study.cli.arguments import parse_no_arguments
 from study.cli.command import run_command
 from study.config.load import load_config, load_params, own_values
 from study.config.places import CHECKED
+from study.spec.looks import look_of
 from study.spec.plan import fixed_config
 from study.spec.study_file import load_study
 from vicreg.files import write_atomically
@@ -26,7 +27,9 @@ def main(argv: Sequence[str] = ()) -> None:
     config = load_config()
     names = list(dict.fromkeys([*params["studies"], *config.source_paper.studies]))
     for name in names:
-        fixed_config(load_study(name), config)
+        study = load_study(name)
+        fixed_config(study, config)
+        look_of(study, config)
     write_atomically(CHECKED, b"params.yaml and its studies can be run\n")
     own = own_values(params, config.values)
     said = ", ".join(f"{key} {json.dumps(value)}" for key, value in own.items()) or "nothing"

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results=options.results, projection=options.project, evaluation=options.evaluate, curves=options.curves,
         certificate=options.certificate, timing=options.timing,
     )  # fmt: skip
-    write_report(sources, options.out)
+    write_report(sources, options.out, map_page=options.map_page)
     print(f"written: {options.out}/index.html and README.md")
     return 0
 
@@ -33,6 +33,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--curves", type=path, help="results/evaluate/linear.csv")
     parser.add_argument("--timing", type=path, help="results/ablate/<study>/timing.json")
     parser.add_argument("--certificate", type=path, help="results/verify/<study>.json")
+    parser.add_argument(
+        "--map-page", type=path, help="the page that shows the map, which others link to; default: each its own"
+    )
     parser.add_argument("--out", type=path, required=True, help="folder of the report, such as reports/<study>")
     return parser.parse_args(argv)
 

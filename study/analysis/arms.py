@@ -17,7 +17,7 @@ from study.results.comparisons import ColumnSummary, Difference, DifferenceDetai
 from study.results.runs import SPACES, RunResults
 from study.results.schema import ArmResults
 from study.runs.outcomes import PRUNED
-from vicreg.evaluation.collapse_diagnosis import CHANCE_LEVEL, VIEW_DEPENDENT
+from vicreg.evaluation.collapse_criteria import CHANCE_LEVEL, VIEW_DEPENDENT
 
 COLLAPSE_COLUMNS = ("rankme", "std_mean", "rms_correlation", "normalised_std", "view_discrepancy")
 COLLAPSES = ("complete", "dimensional", "informational", VIEW_DEPENDENT, CHANCE_LEVEL)

@@ -1,9 +1,11 @@
 """The commands with which a person runs an arm or run again."""
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Sequence
 
+from study.results.findings import Looks, Power
 from study.spec.plan import Cell, Plan
 
 
@@ -29,7 +31,34 @@ def command_of(command: str, plan: Plan, cells: Sequence[Cell], *, alone: bool =
 
 def without_seeds(command: str) -> str:
     """Return the command without a number of seeds of its own, for `--add-seeds` to be appended."""
-    return _without(command, "--seeds", "--add-seeds", "--first-seed")
+    return _without(command, "--seeds", "--add-seeds", "--first-seed", "--look")
+
+
+def with_looks(power: Power | None, looks: Looks | None, *, command: str) -> Power | None:
+    """Return what a study could have seen with the command for the next declared look in place of added seeds.
+
+    Args:
+        power: with the command that adds seeds.
+        looks: of the results; where none are declared, seeds are added.
+        command: the study's, without a number of seeds.
+    """
+    if power is None or looks is None or not looks.declared:
+        return power
+    if power.needed is not None and power.needed <= power.n:  # there are seeds enough
+        return power
+    return dataclasses.replace(power, command=next_look(command, looks, needed=power.needed))
+
+
+def next_look(command: str, looks: Looks, *, needed: int | None = None) -> str | None:
+    """Return the command for the first later look with as many seeds as needed, or else for the last; None after it.
+
+    Where decided arms stop, the study goes through its looks by itself: then nothing is left to ask for.
+    """
+    later = range(looks.look + 1, len(looks.planned) + 1)
+    if not later or looks.until_decided:
+        return None
+    enough = [number for number in later if needed is not None and looks.planned[number - 1] >= needed]
+    return f"{command} --look {(enough or [later[-1]])[0] if needed is not None else later[0]}"
 
 
 def _without(command: str, *options: str) -> str:

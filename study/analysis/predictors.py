@@ -9,8 +9,11 @@ from study.results.findings import Predictor
 from study.results.runs import SPACES, RunResults
 from study.results.schema import ArmResults
 
-PREDICTORS = ("rankme", "participation_ratio", "std_mean", "normalised_std", "rms_correlation", "dead_share", "alignment",
-              "uniformity", "view_discrepancy")  # fmt: skip
+PREDICTORS = (
+    "rankme", "effective_rank", "participation_ratio", "stable_rank", "nesum", "alpha_req", "lidar", "std_mean",
+    "normalised_std", "rms_correlation", "dead_share", "alignment", "uniformity", "view_discrepancy", "cluster_learnability",
+    "intrinsic_dimension",
+)  # fmt: skip
 LEAST_SETTINGS = 10  # with 9, the interval of a rank correlation of 0.7 includes zero, and a ranking is luck
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from study.config.methods import method_settings, replace_values, study_keys, with_short_keys
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
+from study.config.seeds import read_seeds
 from study.config.values import check_numbers, coerce, flatten, make_settings, section_of, unknown_key
 from vicreg.errors import InputError
 from vicreg.evaluation.linear_evaluation import LinearSettings
@@ -77,7 +78,7 @@ def config_from_values(values: Mapping[str, Any]) -> Config:
         pretrain=_pretrain_settings(section_of(values, "pretrain")),
         evaluate=_evaluate_settings(section_of(values, "evaluate")),
         project=make_settings(ProjectSettings, section_of(values, "project"), "project"),
-        ablate=make_settings(AblateSettings, section_of(values, "ablate"), "ablate"),
+        ablate=_ablate_settings(section_of(values, "ablate")),
         source_paper=make_settings(SourcePaperSettings, section_of(values, "source_paper"), "source_paper"),
         values=values,
     )
@@ -114,3 +115,10 @@ def _evaluate_settings(section: Mapping[str, Any]) -> EvaluateSettings:
     name = "evaluate.linear_cached.weight_decay"
     evaluate["linear_cached_weight_decay"] = coerce(name, cached["weight_decay"], "tuple[float, ...]")
     return make_settings(EvaluateSettings, evaluate, "evaluate")
+
+
+def _ablate_settings(section: Mapping[str, Any]) -> AblateSettings:
+    ablate = dict(section)
+    if "seeds" in ablate:
+        ablate["seeds"] = read_seeds("ablate.seeds", ablate["seeds"])
+    return make_settings(AblateSettings, ablate, "ablate")

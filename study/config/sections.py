@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+from study.config.seeds import Seeds
 from vicreg.data.dataset import check_settings
 from vicreg.errors import InputError
 from vicreg.evaluation.settings import PROBES
@@ -58,7 +59,9 @@ class ProjectSettings:
 class AblateSettings:
     """`params.yaml`'s section `ablate`: how studies are run, which decides no run's result."""
 
-    seeds: tuple[int, ...]
+    seeds: Seeds
+    look: int  # which look is run where several are declared: all seeds of looks 1 to this one
+    budget: int | None  # of runs that train, where seeds are given until arms are decided
     probes: tuple[str, ...]
     workers: int | None
     device: str
@@ -67,8 +70,10 @@ class AblateSettings:
     def __post_init__(self) -> None:
         if not 0 < self.margin < 1:
             raise InputError(f"ablate.margin must be a share between 0 and 1, such as 0.01, but got {self.margin}.")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise InputError(f"ablate.seeds must list different numbers of at least 0, but got {list(self.seeds)}.")
+        if self.look < 1:
+            raise InputError(f"ablate.look must be at least 1, the first look, but got {self.look}.")
+        if self.budget is not None and self.budget < 1:
+            raise InputError(f"ablate.budget must be at least 1 run, but got {self.budget}; null leaves it to the looks.")
         if not self.probes or len(set(self.probes)) < len(self.probes) or set(self.probes) - set(PROBES):
             raise InputError(f"ablate.probes must be different ones of {', '.join(PROBES)}, but got {list(self.probes)}.")
         if self.workers is not None and self.workers < 1:

@@ -1,7 +1,6 @@
 """Runs what is missing of a study, and writes its results."""
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,8 +9,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from study.analysis.cost import timing
+from study.analysis.looks import look_lines, undecided_note
 from study.analysis.summary import summarise
+from study.config.places import STUDY_RESULTS
 from study.design.unfold import unfold
+from study.execution.looks import note_look
 from study.execution.request import Request
 from study.execution.scheduler import Lookup, Runner
 from study.execution.session import Session, open_session
@@ -45,9 +47,12 @@ def run_study(session: Session, *, out: Path | None = None, allow_diverged: bool
     plan = unfold(session, Lookup(session))
     with _exclusively(session.store, session.study.name):
         remember(plan, session.store)
+        if session.stops:  # looks are taken while it runs, so what was planned is noted before the first
+            note_look(session, plan)
         with Runner(session) as runner:
             plan = unfold(session, runner)
         remember(plan, session.store)
+        note_look(session, plan)
     if not session.request.arms:
         write_study(plan, session, out or session.results_folder, say)
     lines = unfinished(plan, session.store, allow_diverged=allow_diverged)
@@ -89,10 +94,14 @@ def write_study(plan: Plan, session: Session, out: Path, say: Say = print) -> No
     write_results(out, without_commits(results))
     write_atomically(out / TIMING, to_json(timing(plan, store, dataset)))
     say(results.answer)
+    for line in (*look_lines(results), *(plan.notes if session.stops else ()), *undecided_note(results)):
+        say(line)
     report = ["python", "-m", "study.report", "--results", f"{out}/study.json", "--out", f"reports/{out.name}"]
     say(f"results: {out}; report: {shlex.join(report)}")
     if session.request.add_seeds:
         say(how_to_keep_seeds(session))
+    elif session.request.look and out != STUDY_RESULTS / session.study.name:
+        say(how_to_keep_look(session))
 
 
 def unfinished(plan: Plan, store: Store, *, allow_diverged: bool = False) -> list[str]:
@@ -112,11 +121,19 @@ def unfinished(plan: Plan, store: Store, *, allow_diverged: bool = False) -> lis
 
 def how_to_keep_seeds(session: Session) -> str:
     """Return how seeds that were added become part of what `dvc repro` runs; it runs none of them again."""
-    name, seeds = session.study.name, json.dumps(list(session.seeds))
+    name, seeds = session.study.name, len(session.seeds)
     return (
         f"These results stand beside the tracked ones. To keep the added seeds, write `seeds: {seeds}` in "
         f"study/studies/{name}.yaml (or `seeds` of `ablate` in params.yaml, for every study) and run `dvc repro`: "
-        "what has run is not run again."
+        "what has run is not run again, and the looks before it keep their price."
+    )
+
+
+def how_to_keep_look(session: Session) -> str:
+    """Return how a look that was asked for becomes what `dvc repro` runs."""
+    return (
+        "These results stand beside the tracked ones. To keep them, run "
+        f"`dvc exp run -S ablate.look={session.request.look}`: what has run is not run again."
     )
 
 

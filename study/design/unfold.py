@@ -8,6 +8,8 @@ from study.config.values import parse_settings
 from study.design.ablation_path import walk
 from study.design.search import search_plan
 from study.design.tuning import tuned_plan
+from study.design.until_decided import decide
+from study.execution.looks import current_look
 from study.execution.scheduler import Lookup, Runner
 from study.execution.session import Session
 from study.spec.plan import Plan
@@ -28,11 +30,15 @@ def unfold(session: Session, runner: Runner | Lookup) -> Plan:
 
 def unfold_study(session: Session, runner: Runner | Lookup) -> Plan:
     """Return the plan of the whole study."""
+    if session.stops:
+        return decide(session, runner)
     if session.study.search is not None:
-        return search_plan(session, session.study.search, runner)
-    plan = tuned_plan(session, session.study.arms, runner)
-    runner.finish([cell for cell in plan.cells if cell.role != "tuning"])
-    return walk(session, plan, runner) if session.study.path is not None else plan
+        plan = search_plan(session, session.study.search, runner)
+    else:
+        plan = tuned_plan(session, session.study.arms, runner)
+        runner.finish([cell for cell in plan.cells if cell.role != "tuning"])
+        plan = walk(session, plan, runner) if session.study.path is not None else plan
+    return replace(plan, look=current_look(session, plan))
 
 
 def unfold_arms(session: Session, names: Sequence[str], runner: Runner | Lookup) -> Plan:
@@ -46,7 +52,8 @@ def unfold_arms(session: Session, names: Sequence[str], runner: Runner | Lookup)
     # A comma within a value, as in [512, 512], is followed by no key.
     given = [Arm(name=name, settings=parse_settings(re.split(r",(?=[\w.]+=)", name))) for name in names if "=" in name]
     study = session.study
-    plan = session.plan(arms=given if study.nuisance else [*study.arms, *given])
+    depends = study.nuisance or session.stops  # its arms' runs depend on results
+    plan = session.plan(arms=given if depends else [*study.arms, *given])
     if not set(names) <= set(plan.by_arm()):
         known = unfold_study(session, Lookup(session))
         pending = [arm for arm in study.arms if arm.name in names and arm.name in [one.name for one in known.pending]]

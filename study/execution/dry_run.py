@@ -50,7 +50,7 @@ class Costs:
 def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.device, *, workers: int) -> None:
     """Print every arm with how many of its runs are missing, then the time these would take."""
     costs = Costs(dataset, device)
-    total = 0.0
+    total, later = 0.0, 0.0
     for line, cells in _lines(plan).items():
         missing = [cell for cell in cells if store.status(cell.run)[0] not in REPEATABLE]
         seconds, said = _sum(costs.seconds(cell.run.config) for cell in missing)
@@ -59,12 +59,17 @@ def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.devi
     for one in plan.pending:
         each_takes = costs.seconds(one.like)
         seconds, said = _sum(each_takes for _ in range(one.runs))
-        total += seconds
+        later += seconds
         print(f"{one.name}: {count_of(one.runs, 'run')} at most, after {one.after}, {said or format_duration(0)}")
-    if total == 0:
+    if total + later == 0:
         print("nothing is left to train")
+        return
+    each = f"with {workers} at a time on {device}, from {_TIMED_STEPS} timed steps"
+    if later:
+        worst = format_duration((total + later) / workers)
+        now = format_duration(total / workers)
+        print(f"in all about {now} for what is known, at most {worst} with what follows, {each}")
     else:
-        each = f"with {workers} at a time on {device}, from {_TIMED_STEPS} timed steps"
         print(f"in all about {format_duration(total / workers)} {each}")
 
 

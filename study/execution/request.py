@@ -18,8 +18,9 @@ class Request:
         profile: of `params.yaml`; None for the one it names.
         overrides: dotted settings over the profile.
         seeds: so many seeds from `first_seed` on, in place of the configured ones.
-        first_seed: the first of `seeds`.
+        first_seed: the first of `seeds`; None for 0.
         add_seeds: so many seeds more than configured.
+        look: which of the looks that are declared, from 1; None for `ablate.look`.
         trials: of a search, in place of the number in its file.
         workers: runs at a time, in place of `ablate.workers`.
         device: `auto`, `cpu` or `cuda`, in place of `ablate.device`.
@@ -34,8 +35,9 @@ class Request:
     profile: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     seeds: int | None = None
-    first_seed: int = 0
+    first_seed: int | None = None
     add_seeds: int | None = None
+    look: int | None = None
     trials: int | None = None
     workers: int | None = None
     device: str | None = None
@@ -43,14 +45,19 @@ class Request:
     arms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.add_seeds and (self.seeds or self.first_seed):
-            raise InputError("--add-seeds adds to the study's seeds and --seeds replaces them; give one of the two.")
-        if self.first_seed and not self.seeds:
+        if self.first_seed is not None and not self.seeds:
             raise InputError("--first-seed is the first of --seeds, which is not given; add --seeds N.")
-        for option, given in (("workers", self.workers), ("device", self.device), ("seeds", self.seeds)):
+        if self.add_seeds and self.seeds:
+            raise InputError("--add-seeds adds to the study's seeds and --seeds replaces them; give one of the two.")
+        if self.look and (self.seeds or self.add_seeds):
+            other = "--seeds" if self.seeds else "--add-seeds"
+            raise InputError(f"--look runs the seeds of a declared look and {other} others; give one of the two.")
+        options = (("workers", self.workers), ("device", self.device), ("seeds", self.seeds), ("look", self.look))
+        for option, given in options:
             if given and f"ablate.{option}" in self.overrides:
                 raise InputError(f"--{option} and --set ablate.{option} are both given; give one of the two.")
 
     def replaced_seeds(self) -> tuple[int, ...] | None:
         """Return the seeds that stand in place of the configured ones, or None where these are kept."""
-        return tuple(range(self.first_seed, self.first_seed + self.seeds)) if self.seeds else None
+        first = self.first_seed or 0
+        return tuple(range(first, first + self.seeds)) if self.seeds else None

@@ -16,11 +16,13 @@ from study.config.device import choose_device
 from study.config.load import load_config
 from study.config.methods import is_same_setting
 from study.config.places import CUSTOM_RESULTS, STORE, STUDY_RESULTS
+from study.config.seeds import Seeds
 from study.execution.packing import choose_workers
 from study.execution.request import Request
 from study.runs.prepared_data import obtain_dataset
 from study.runs.store import Store
 from study.runs.weights import fitting_weights
+from study.spec.looks import look_of, seeds_of
 from study.spec.plan import Plan, Role, fixed_config, make_plan
 from study.spec.study_file import Arm, Study, load_study
 from vicreg.data.dataset import Dataset
@@ -47,11 +49,21 @@ class Session:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those of the request, or else the study's, or else the config's; added seeds follow the largest."""
+        """Those of the request, or else those up to the look that is run; added seeds follow the largest."""
         if (replaced := self.request.replaced_seeds()) is not None:
             return replaced
-        own = self.study.seeds or self.config.ablate.seeds
-        return (*own, *range(max(own) + 1, max(own) + 1 + (self.request.add_seeds or 0)))
+        own = self.configured.up_to(look_of(self.study, self.config, self.request.look))
+        return (*own, *range(len(own), len(own) + (self.request.add_seeds or 0)))
+
+    @property
+    def configured(self) -> Seeds:
+        """How many seeds the study's file, or else the config, gives arms."""
+        return seeds_of(self.study, self.config)
+
+    @property
+    def stops(self) -> bool:
+        """Whether arms stop when they are decided; not where the request replaces the seeds."""
+        return self.request.seeds is None and self.configured.until_decided
 
     def plan(
         self,
@@ -98,6 +110,7 @@ class Session:
         parts += [f"--device {asked.device}"] if asked.device else []
         parts += [f"--seeds {asked.seeds}"] if asked.seeds else []
         parts += [f"--first-seed {asked.first_seed}"] if asked.first_seed else []
+        parts += [f"--look {asked.look}"] if asked.look else []
         parts += [f"--add-seeds {asked.add_seeds}"] if asked.add_seeds else []
         parts += [f"--trials {asked.trials}"] if asked.trials else []
         return " ".join(parts)
@@ -110,9 +123,11 @@ class Session:
         """
         request = self.request
         asked = [
-            dict(self.overrides), self.config.profile, request.seeds, request.first_seed, request.trials, request.device,
-            str(request.store), request.add_seeds,
+            dict(self.overrides), self.config.profile, request.seeds, request.first_seed or 0, request.trials,
+            request.device, str(request.store), request.add_seeds,
         ]  # fmt: skip
+        if request.look not in (None, self.config.ablate.look):
+            asked.append({"look": request.look})
         if asked == [{}, load_config().profile, None, 0, None, None, str(STORE), None]:
             return STUDY_RESULTS / self.study.name
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
@@ -132,6 +147,7 @@ def open_session(request: Request) -> Session:
     config = load_config(profile=request.profile, settings=request.overrides)
     if "data.root" in request.overrides and config.prepare.dataset == "digits":
         raise InputError("--set data.root has no effect on digits, which scikit-learn brings; set prepare.dataset too.")
+    _check_seeds(study, config, request)
     _check_search(study, config)
     device = choose_device(request.device or config.ablate.device)
     dataset, folder = obtain_dataset(config, store=request.store)
@@ -148,11 +164,31 @@ def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
         if key.startswith("project."):
             raise InputError(f"--set {key} has no effect on a study; the stage project takes it from params.yaml.")
         if key == "ablate.seeds" and study.seeds:
-            raise InputError(f"--set {key} has no effect: study {study.name!r} lists its own seeds; use --seeds.")
+            raise InputError(f"--set {key} has no effect: study {study.name!r} has its own seeds; use --seeds.")
         if key == "pretrain.seed":
             raise InputError("--set pretrain.seed has no effect on a study; choose seeds with --seeds and --first-seed.")
         if role := next((role for own, role in study.roles.items() if is_same_setting(key, own)), None):
             raise InputError(f"--set {key} has no effect: study {study.name!r} {role} it; edit the study's file.")
+
+
+def _check_seeds(study: Study, config: Config, request: Request) -> None:
+    """Refuse a look there is not, seeds added where looks are declared, and what of `ablate` has no effect on the study."""
+    for key in ("ablate.look", "ablate.budget"):
+        if request.seeds and key in request.overrides:
+            raise InputError(f"--set {key} has no effect beside --seeds, which replaces the study's seeds; leave it out.")
+    if request.seeds:
+        return
+    seeds = seeds_of(study, config)
+    look_of(study, config, request.look)
+    if request.add_seeds and seeds.declared:
+        how = "stops arms when they are decided" if seeds.until_decided else "declares its looks"
+        remedy = "run it without --add-seeds" if seeds.until_decided else f"use --look 1 to {len(seeds.looks)}"
+        raise InputError(f"--add-seeds is for a fixed number of seeds, but study {study.name!r} {how}; {remedy}.")
+    if "ablate.look" in request.overrides and (not seeds.declared or seeds.until_decided):
+        raise InputError(f"--set ablate.look has no effect: study {study.name!r} has no looks to choose from; leave it out.")
+    if "ablate.budget" in request.overrides and (not seeds.until_decided or (study.seeds and study.seeds.budget)):
+        why = "has its own budget" if seeds.until_decided else "runs a fixed number of seeds"
+        raise InputError(f"--set ablate.budget has no effect: study {study.name!r} {why}; leave it out.")
 
 
 def _check_search(study: Study, config: Config, dataset: Dataset | None = None) -> None:

@@ -159,9 +159,10 @@ def speaker_of(group: Sequence[ReportedArm]) -> ReportedArm:
 
 
 def _usual_values(speakers: Sequence[ReportedArm]) -> dict[str, str]:
-    """Return the value that most trained settings have, for each key that has no column and is to be named where it differs.
+    """Return the value that most trained settings have, for each key that is named beside a setting where it differs.
 
-    These are the keys in which settings of equally many epochs differ: a warm-up that goes with the epochs says nothing more.
+    Such a key has no column, and settings of equally many epochs differ in it: a warm-up that goes with the epochs says
+    nothing more.
     """
     trained = [one.settings for one in speakers if not one.arm.is_control]
     keys = dict.fromkeys(key for settings in trained for key in settings if key not in COLUMNS)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from study.paper.published import PublishedProtocol
+from study.paper.wording import setting_text
 from study.reporting.format import plain, without_paths
 from study.reporting.names import key_name, measure_name
 from study.results.schema import ArmResults, StudyResults
@@ -138,5 +139,6 @@ def _same(own: Any, paper: Any) -> bool:
 
 def _apart(key: str, own: Any, paper: Any, *, silent: bool = False) -> str:
     """Return a setting's value here, and that of the paper or, where it is `silent`, the one usual here."""
-    rule = f"where the paper is silent and {plain(paper)} is usual here" if silent else f"in place of {plain(paper)}"
-    return f"{key_name(key)} {without_paths(plain(own))}{',' if silent else ''} {rule}"
+    theirs = setting_text(key, paper)
+    rule = f"where the paper is silent and {theirs} is usual here" if silent else f"in place of {theirs}"
+    return f"{key_name(key)} {without_paths(setting_text(key, own))}{',' if silent else ''} {rule}"

@@ -53,12 +53,16 @@ class Silence:
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePaper(PublishedProtocol):
-    """The paper that is reproduced here: its protocol, its numbers, its claims by name, and what it does not say."""
+    """The paper that is reproduced here: its protocol, its numbers, its claims by name, and what it does not say.
+
+    `places` says where in it a number or claim stands, by id, as far as that is recorded.
+    """
 
     source: str
     probe: str
     numbers: tuple[PublishedNumber, ...]
     claims: Mapping[str, str]
+    places: Mapping[str, str]
     silent: tuple[Silence, ...]
 
 

@@ -44,7 +44,7 @@ def write_page(page: Path = PAPER_PAGE, *, kept_only: bool = False) -> None:
     ]
     maps, published = every_map(kept_only=kept_only), read_published()
     rows = judge(by_study(sources), maps, published.source_paper)
-    view = build_view(rows, sources, maps, published, read_failures())
+    view = build_view(rows, sources, maps, published, read_failures(), in_git=kept_only)
     write_twins("source_paper", view, html=page, markdown=page.with_suffix(".md"))
     _write_figures(view, page.with_suffix(""))
 

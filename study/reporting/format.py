@@ -6,14 +6,28 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, TypeGuard
 
+from study.analysis.decided import decision_of
+from study.analysis.moments import LEAST_SEEDS
 from study.reporting.names import is_accuracy, key_name
 from study.results.comparisons import ColumnSummary, Difference, Outcomes
 
 ALPHA = 0.05
 
 
+class Number(str):
+    """A number as text, with the number itself as `value`: None where there is none that is finite."""
+
+    value: float | None
+
+    def __new__(cls, text: str, value: float | None) -> "Number":
+        """Return `text` that knows its number."""
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
+
+
 class Paired(TypedDict):
-    """A difference as a cell shows it: the mean, its interval and n, and whether it is told apart from zero."""
+    """A difference as a cell shows it: the mean, its interval, and whether Holm's p is below 0.05."""
 
     text: str
     interval: str
@@ -35,22 +49,25 @@ def finite(values: Iterable[object]) -> list[float]:
     return [value for value in values if is_finite(value)]
 
 
-def signed(value: float, spec: str = ".1f") -> str:
+def signed(value: float, spec: str = ".1f") -> Number:
     """Return `value` with its sign, and a true minus."""
-    return f"{value:+{spec}}".replace("-", "−")
+    return Number(f"{value:+{spec}}".replace("-", "−"), value)
 
 
-def figure_of(value: object, spec: str = ".3g", scale: float = 1) -> str:
+def figure_of(value: object, spec: str = ".3g", scale: float = 1) -> Number:
     """Return `value` times `scale` as text, a dash where it is missing or not finite."""
-    return f"{value * scale:{spec}}".replace("-", "−") if is_finite(value) else "–"
+    if not is_finite(value):
+        return Number("–", None)
+    return Number(f"{value * scale:{spec}}".replace("-", "−"), value * scale)
 
 
-def percent(share: float | None, sd: float | None = None) -> str:
+def percent(share: float | None, sd: float | None = None) -> Number:
     """Return a share in percent, with its standard deviation over seeds where there is one: `96.10 ± 0.40`."""
-    return figure_of(share, ".2f", 100) + (f" ± {figure_of(sd, '.2f', 100)}" if sd is not None else "")
+    mean = figure_of(share, ".2f", 100)
+    return Number(f"{mean} ± {figure_of(sd, '.2f', 100)}", mean.value) if sd is not None else mean
 
 
-def points(share: float | None) -> str:
+def points(share: float | None) -> Number:
     """Return a difference of shares in percentage points, with its sign: `+0.28`, and `0.00` for none."""
     return figure_of(share, "+.2f" if share is not None and abs(share) >= 5e-5 else ".2f", 100)
 
@@ -61,13 +78,15 @@ def many(words: Sequence[str], *, most: int = 3) -> str:
     return ", ".join(words[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def mean_and_sd(entry: ColumnSummary | None, name: str) -> str:
+def mean_and_sd(entry: ColumnSummary | None, name: str) -> Number:
     """Return `96.1 ± 0.4`, in percent for an accuracy; without ± where there are fewer than two seeds."""
     if entry is None or not is_finite(entry.mean):
-        return "–"
+        return Number("–", None)
     spec, scale = _unit_of(name)
-    text = figure_of(entry.mean, spec, scale)
-    return f"{text} ± {figure_of(entry.sd, spec, scale)}" if entry.n >= 2 and is_finite(entry.sd) else text
+    mean = figure_of(entry.mean, spec, scale)
+    if entry.n < 2 or not is_finite(entry.sd):
+        return mean
+    return Number(f"{mean} ± {figure_of(entry.sd, spec, scale)}", mean.value)
 
 
 def _unit_of(name: str) -> tuple[str, float]:
@@ -76,50 +95,38 @@ def _unit_of(name: str) -> tuple[str, float]:
 
 
 def paired(entry: Difference | None, name: str) -> Paired:
-    """Return a difference as a cell; a star means that its p-value, adjusted by Holm, is below 0.05, and nothing else."""
+    """Return a difference as a cell. A star says that its p-value, adjusted by Holm, is below 0.05; nothing else has one."""
     if entry is None or not is_finite(entry.mean):
         return no_difference("–")
     spec, scale = _unit_of(name)
-    text = signed(entry.mean * scale, spec)
+    mean = signed(entry.mean * scale, spec)
     bounds = finite_pair(entry.low, entry.high)
-    if entry.n <= 2 or bounds is None:
-        why = "the same at each seed, " if entry.n > 2 else ""
-        return {"text": text, "interval": f"{why}no interval, n = {entry.n}", "is_significant": False}
-    low, high = bounds
-    p = entry.p_holm
-    told = p is not None and p < ALPHA
-    interval = f"[{signed(low * scale, spec)}, {signed(high * scale, spec)}], n = {entry.n}"
-    return {"text": f"{text} *" if told else text, "interval": interval, "is_significant": told}
+    if entry.n < LEAST_SEEDS or bounds is None:
+        why = "the same at each seed, " if entry.n >= LEAST_SEEDS else ""
+        return {"text": mean, "interval": f"{why}no interval, n = {entry.n}", "is_significant": False}
+    low, high = (signed(bound * scale, spec) for bound in bounds)
+    told = entry.p_holm is not None and entry.p_holm < ALPHA
+    text = Number(f"{mean} *", mean.value) if told else mean
+    return {"text": text, "interval": f"[{low}, {high}]", "is_significant": told}
 
 
 def no_difference(text: str) -> Paired:
     """Return the cell of a difference that is not there, with `text` in its place."""
-    return {"text": text, "interval": "", "is_significant": False}
+    return {"text": Number(text, None), "interval": "", "is_significant": False}
 
 
-def certainty_of(entry: Difference | None) -> list[str]:
-    """Return what a difference of the primary accuracy says beside its interval, a line each."""
-    if entry is None or not is_finite(entry.mean):
-        return []
-    if entry.n < 3:
-        return [f"n = {entry.n}: descriptive only"]
-    if entry.low is None:
-        return ["no spread over seeds to tell by"]
-    lines, detail = [f"Holm's p {p_value(entry.p_holm)}"], entry.detail
-    if detail is None:
-        return lines
-    if is_finite(detail.effect_size):
-        lines.append(f"g = {signed(detail.effect_size)}")
-    if is_finite(detail.probability_better):
-        lines.append(f"P(better) {detail.probability_better:.2f}")
-    if is_finite(detail.test_error):
-        lines.append(f"test images ± {figure_of(detail.test_error, '.1f', 100)}")
-    return lines
+def decision_text(entry: Difference | None) -> str:
+    """Return what a difference decides, one of `DECISIONS`; empty where there are too few seeds to decide by."""
+    if entry is None or not is_finite(entry.mean) or entry.n < LEAST_SEEDS:
+        return ""
+    return decision_of(entry)
 
 
-def p_value(p: float | None) -> str:
-    """Return a p-value as text, with the sign of relation before it."""
-    return "–" if not is_finite(p) else "< 0.001" if p < 0.001 else f"= {p:.3f}"
+def p_value(p: float | None) -> Number:
+    """Return a p-value as text of three digits, `< 0.001` where it is smaller."""
+    if not is_finite(p):
+        return Number("–", None)
+    return Number("< 0.001" if p < 0.001 else f"{p:.3f}", p)
 
 
 def outcome_lines(outcomes: Outcomes | None) -> str:
@@ -130,7 +137,7 @@ def outcome_lines(outcomes: Outcomes | None) -> str:
     return f"{outcomes.collapsed} of {outcomes.asked} collapsed {bounds}"
 
 
-def objective_text(name: str, value: object) -> str:
+def objective_text(name: str, value: object) -> Number:
     """Return the value of a search's objective as text."""
     if name == "cost":
         return figure_of(value, ".3g")

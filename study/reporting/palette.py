@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from study.reporting.format import without_paths
 from study.results.schema import ArmCollapseType
-from vicreg.evaluation.collapse_diagnosis import CHANCE_LEVEL, VIEW_DEPENDENT
+from vicreg.evaluation.collapse_criteria import CHANCE_LEVEL, VIEW_DEPENDENT
 
 INK, MUTED, GRID, PAPER = "#1c1c1e", "#66666b", "#dedee2", "#ffffff"  # a page may put its own colours in their place
 BLUE, ORANGE = "#0072b2", "#e69f00"  # for what has no type of collapse
@@ -49,10 +49,8 @@ def collapse_style(name: str | None) -> tuple[str, str, str]:
 
 
 def type_label(name: str | None) -> str:
-    """Return a type of collapse with its sign, as legends have it; `no verdict` for a name that is none."""
-    if name == "untrained":
-        return name
-    return f"{collapse_style(name)[2]} {name if name in COLLAPSE_TYPES else 'no verdict'}"
+    """Return a type of collapse as legends name it: `no verdict` for a name that is none."""
+    return name if name is not None and name in (*COLLAPSE_TYPES, "untrained") else "no verdict"
 
 
 def type_view(collapse_type: ArmCollapseType) -> TypeView:

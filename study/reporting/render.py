@@ -1,14 +1,14 @@
 """Render a view as one self-contained HTML page and its Markdown twin."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import markupsafe
 
-from study.reporting.palette import GRID, INK, MUTED, PAPER
+from study.reporting.palette import COLLAPSE_TYPES, GRID, INK, MUTED, PAPER
 from study.reporting.panels.panel import Panel
 from vicreg.files import write_atomically
 
@@ -30,6 +30,37 @@ def themed(figure: Panel) -> markupsafe.Markup:
     for colour, variable in VARIABLES:
         svg = svg.replace(colour, f"var(--{variable})")
     return markupsafe.Markup(svg)
+
+
+def slug(text: object) -> str:
+    """Return `text` for an id or a key: its letters and digits in small letters, hyphens between."""
+    return re.sub(r"[^\w]+|_", "-", str(text).lower()).strip("-") or "none"
+
+
+def unique(names: Iterable[object], prefix: str = "") -> list[str]:
+    """Return a slug of each name, after `prefix`; equal ones are numbered, so that no two are alike."""
+    taken: dict[str, int] = {}
+    made = []
+    for name in names:
+        own = slug(name)
+        taken[own] = taken.get(own, 0) + 1
+        while taken[own] > 1 and f"{own}-{taken[own]}" in taken:
+            taken[own] += 1
+        numbered = own if taken[own] == 1 else f"{own}-{taken[own]}"
+        taken.setdefault(numbered, 1)
+        made.append(prefix + numbered)
+    return made
+
+
+def raw(text: object) -> str:
+    """Return the number behind a formatted one to six digits, for scripts that sort and copy; empty where it is missing."""
+    value = getattr(text, "value", None)
+    return "" if value is None else f"{value:.6g}"
+
+
+def heading_anchor(text: object) -> str:
+    """Return the anchor that GitHub gives a heading of Markdown."""
+    return re.sub(r"[^\w\- ]", "", str(text).lower()).replace(" ", "-")
 
 
 def escaped(text: object) -> str:
@@ -54,8 +85,9 @@ def code_in_cell(text: object) -> str:
 def render(view: Mapping[str, Any], name: str = "report") -> tuple[str, str]:
     """Return (HTML, Markdown) of a view, by the templates `<name>.html.j2` and `<name>.md.j2`."""
     html, markdown = _environment(autoescape=True), _environment(autoescape=False)
-    html.filters["themed"] = themed
-    markdown.filters |= {"md": escaped, "code": code, "code_cell": code_in_cell}
+    html.filters |= {"themed": themed, "slug": slug, "raw": raw}
+    html.globals |= {"unique": unique, "collapse_types": COLLAPSE_TYPES}
+    markdown.filters |= {"md": escaped, "code": code, "code_cell": code_in_cell, "heading": heading_anchor}
     return html.get_template(f"{name}.html.j2").render(view), markdown.get_template(f"{name}.md.j2").render(view)
 
 

@@ -3,19 +3,22 @@
 from pathlib import Path
 
 from study.reporting.inputs import Sources, read_inputs
+from study.reporting.neighbours import neighbours_of
 from study.reporting.panels.panel import Panel
 from study.reporting.render import render
 from study.reporting.view.build import View, build_view
 from vicreg.errors import InputError
 
 
-def write_report(sources: Sources, out: Path) -> None:
+def write_report(sources: Sources, out: Path, *, map_page: Path | None = None) -> None:
     """Read what a report is made from, and write it to the folder `out`.
+
+    Where `map_page` is the page of another report, that one shows the map of the baseline, and this one links to it.
 
     Raises:
         InputError: for a file that is missing or malformed, and where `out` may not be written.
     """
-    write_view(build_view(read_inputs(sources)), out)
+    write_view(build_view(read_inputs(sources), neighbours_of(out, map_page=map_page)), out)
 
 
 def write_view(view: View, out: Path) -> None:

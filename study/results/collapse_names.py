@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from study.results.runs import CollapseType, RunResults
 from study.results.schema import ArmResults, StudyResults
-from vicreg.evaluation.collapse_diagnosis import CHANCE_LEVEL, VIEW_DEPENDENT
+from vicreg.evaluation.collapse_criteria import CHANCE_LEVEL, VIEW_DEPENDENT
 
 # Named two findings by one word: of the embeddings' views, or of the representations' accuracy. The reason tells which.
 RETIRED = "uninformative"

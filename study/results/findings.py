@@ -23,14 +23,16 @@ class Looks:
     """How often the results were looked at with a chance to stop or go on, and what that costs.
 
     `look` (from 1) of `planned` numbers of seeds is shown here. Where `declared`, `price` is the number of looks: p-values
-    are times it, and intervals at 1 - 0.05 / price. Undeclared additions cost l (l + 1) at look l. `stopped` maps an arm
-    that was decided early to the look at which it was.
+    are times it, and intervals at 1 - 0.05 / price. Else `planned` are the numbers of seeds that were looked at, and an
+    addition costs l (l + 1) at look l. With `until_decided`, arms that are decided stop: `stopped` maps each to the look
+    that decided it.
     """
 
     look: int
     planned: tuple[int, ...]
     declared: bool
     price: int
+    until_decided: bool = False
     stopped: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -11,21 +11,37 @@ _OF_THE_MACHINE = ("images_per_second", "joules")  # of what a store says of a r
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecidingMeasure:
+    """The measure that decided a collapse type, and the threshold that it is `below` or `above`.
+
+    For a healthy network it is the measure that is closest to its threshold. `owner` says in words whose number the
+    threshold is; it is empty for a constant.
+    """
+
+    measure: str
+    value: float
+    side: str
+    threshold: float
+    owner: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CollapseType:
     """How a network collapsed, or `healthy`, and the reason in a sentence.
 
     `borderline` says in a sentence which threshold a metric is within 10 % of, where that would change the name; None where
-    none is, and in files of earlier versions.
+    none is, and in files of earlier versions. `deciding` is the measure that the name hangs on, where that was kept.
     """
 
     name: str
     reason: str = ""
     borderline: str | None = json_field(omitted=True)
+    deciding: DecidingMeasure | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CollapseMetrics:
-    """Collapse metrics of one space; `vicreg.metrics.collapse` defines each.
+    """Collapse metrics of one space; `vicreg.metrics` defines each in a function of its name.
 
     `spectrum` holds the descending eigenvalues of the covariance, `std_quantiles` five quantiles of the std over dimensions.
     A log has six of the numbers alone. `others` are metrics that this class does not name.
@@ -42,6 +58,14 @@ class CollapseMetrics:
     alignment: float | None = json_field(omitted=True)
     uniformity: float | None = json_field(omitted=True)
     view_discrepancy: float | None = json_field(omitted=True)
+    relative_dead_share: float | None = json_field(omitted=True)
+    effective_rank: float | None = json_field(omitted=True)
+    stable_rank: float | None = json_field(omitted=True)
+    nesum: float | None = json_field(omitted=True)
+    alpha_req: float | None = json_field(omitted=True)
+    lidar: float | None = json_field(omitted=True)
+    cluster_learnability: float | None = json_field(omitted=True)
+    intrinsic_dimension: float | None = json_field(omitted=True)
     spectrum: tuple[float, ...] | None = json_field(omitted=True)
     others: Mapping[str, Any] = json_field(rest=True)
 

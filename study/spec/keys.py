@@ -67,7 +67,7 @@ def settings(where: str, given: Any) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     if "pretrain.seed" in flat:
-        raise InputError(f"{where} may not set pretrain.seed; list seeds instead.")
+        raise InputError(f"{where} may not set pretrain.seed; give seeds instead.")
     check_keys(where, flat, SETTINGS)
     for key, other in itertools.combinations(flat, 2):
         if is_same_setting(key, other):

@@ -9,6 +9,7 @@ import torch
 
 from study.config.config import UNTRAINED, Config
 from study.runs.run import Run, make_run
+from study.spec.looks import Look, first_seeds
 from study.spec.study_file import Arm, Study
 from vicreg.errors import InputError
 from vicreg.training.settings import NETWORK_FIELDS, NETWORK_SWITCHES
@@ -79,7 +80,8 @@ class Plan:
     """What a study asks for under one config. Cells stand in the order they are run: controls, then arms, by seed.
 
     `path` is what was walked (`mode: path`), `front` the arms of the trials that no other trial of the search betters in
-    every objective, `notes` what a design did otherwise than its file says, and `pending` what it cannot name yet.
+    every objective, `notes` what a design did otherwise than its file says, and `pending` what it cannot name yet. `look` is
+    which of several looks this is; None for the only one.
     """
 
     study: Study
@@ -89,6 +91,7 @@ class Plan:
     front: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pending: tuple[Pending, ...] = ()
+    look: Look | None = None
 
     def by_arm(self) -> dict[str, list[Cell]]:
         """Return arm -> its cells: the study's arms in its order, then those its design made, then the controls."""
@@ -139,7 +142,7 @@ def make_plan(
         config: the profile's.
         data: digest of the data.
         device: where the runs are to run.
-        seeds: in place of the study's, or else the config's.
+        seeds: in place of those up to the look that the config names, of the study's looks or else of the config's.
         arms: in place of the study's, where its design made them.
         role: what the cells are for. Trials and tuning run at seeds of their own, where no control is.
         tuned: arm -> what was chosen of the nuisance parameters, which lies over its settings.
@@ -150,7 +153,7 @@ def make_plan(
     config = fixed_config(study, config)
     # Diagnosis and alignment compare two views: the baseline's for every arm, or arms would differ by what they are asked.
     views = config.with_settings(next(arm for arm in study.arms if arm.name == study.baseline).settings).pretrain.views
-    seeds = tuple(seeds or study.seeds or config.ablate.seeds)
+    seeds = tuple(seeds) if seeds else first_seeds(study, config)
     controlled = role not in ("trial", "tuning")
 
     def run_at(own: Config, seed: int) -> Run:

@@ -10,14 +10,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from study.config.methods import is_same_setting, symbols
 from study.config.read_yaml import read_yaml
-from study.config.values import check_numbers
-from study.spec.keys import check_keys, mapping, settings
+from study.config.seeds import UNTIL_DECIDED, Seeds, read_looks, read_seeds
+from study.spec.keys import check_keys, mapping, settings, whole
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError, kind_of
 
@@ -26,9 +26,10 @@ MODES = ("arms", "grid", "search", "path")
 CHOSEN = "best"  # the arm of a search's best trial, run at every seed beside the study's own arms; and the end of a path
 _KEYS = (
     "question", "headline", "hypothesis", "mode", "baseline", "fixed", "nuisance", "arms", "grid", "search", "path", "seeds",
-    "published",
+    "looks", "budget", "published",
 )  # fmt: skip
 _MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms": ("arms", "search", "path")}
+STOPS = ("arms", "grid")  # modes in which decided arms may stop: in the others arms depend on one another
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
 _TAKEN = ("measured", "source-paper")  # under reports/, which has a folder for each study
@@ -70,7 +71,7 @@ class Study:
     settings: Mapping[str, Any]
     arms: tuple[Arm, ...]
     search: Search | None
-    seeds: tuple[int, ...] | None
+    seeds: Seeds | None
     published_source: str | None
     nuisance: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     path: str | None = None
@@ -131,7 +132,7 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         settings=settings(f"{where}: fixed", content.get("fixed")),
         arms=arms,
         search=read_search(f"{where}: search", content.get("search")) if mode == "search" else None,
-        seeds=_seeds(where, content.get("seeds")),
+        seeds=_seeds(where, content, mode),
         published_source=published.get("source"),
         nuisance=_lists(f"{where}: nuisance", content.get("nuisance")),
         path=_path(where, content, names) if mode == "path" else None,
@@ -161,16 +162,22 @@ def _read(name: str, folder: Path) -> dict[str, Any]:
     return content
 
 
-def _seeds(where: str, given: Any) -> tuple[int, ...] | None:
-    if given is None:
-        return None
-    if not isinstance(given, list) or not given or not all(type(seed) is int and seed >= 0 for seed in given):
-        raise InputError(f"{where}: seeds must list whole numbers of at least 0, but got {given!r}.")
-    if len(set(given)) < len(given):
-        raise InputError(f"{where}: seeds must differ from one another, but got {given!r}.")
-    for seed in given:
-        check_numbers(f"{where}: every seed", seed)
-    return tuple(given)
+def _seeds(where: str, content: Mapping[str, Any], mode: str) -> Seeds | None:
+    """Return how many seeds a file gives its arms; None where it leaves that to params.yaml."""
+    given, looks, budget = (content.get(key) for key in ("seeds", "looks", "budget"))
+    seeds = None if given is None else read_seeds(f"{where}: seeds", given)
+    if seeds is None or not seeds.until_decided:
+        for key in ("looks", "budget"):
+            if content.get(key) is not None:
+                raise InputError(f"{where}: {key} is for `seeds: {UNTIL_DECIDED}`, but seeds is {given!r}; delete {key}.")
+        return seeds
+    if mode not in STOPS:
+        raise InputError(f"{where}: seeds: {UNTIL_DECIDED} is for mode {' or '.join(STOPS)}, but the mode is {mode}.")
+    return replace(
+        seeds,
+        looks=seeds.looks if looks is None else read_looks(f"{where}: looks", looks),
+        budget=None if budget is None else whole(f"{where}: budget", budget, least=1),
+    )
 
 
 def _arms(where: str, content: Mapping[str, Any], published: Mapping[str, Any]) -> tuple[Arm, ...]:

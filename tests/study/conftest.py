@@ -216,7 +216,7 @@ QUICK = {
     "prepare.per_class": 20,
     "pretrain.epochs": 3,
     "pretrain.batch_size": 80,
-    "ablate.seeds": [0],
+    "ablate.seeds": 1,
     "ablate.probes": ["knn"],
     "ablate.workers": 1,
     "ablate.device": "cpu",

@@ -64,12 +64,12 @@ def test_a_study_that_grows_trains_only_what_is_new(finished, trained):
 
 @pytest.mark.slow
 def test_seeds_are_added_after_the_largest_and_the_command_says_so(finished, trained, command):
-    finished.set({"ablate.seeds": [4, 0]})
+    finished.set({"ablate.seeds": 2})
     status, output, _ = command(ablate.main, "--study", "tiny", "--add-seeds", "2")
-    assert status == 0 and "write `seeds: [4, 0, 5, 6]` in study/studies/tiny.yaml" in output
+    assert status == 0 and "write `seeds: 4` in study/studies/tiny.yaml" in output
     (folder,) = (finished.folder / "results" / "custom").iterdir()
     summary = json.loads((folder / "study.json").read_bytes())
-    assert [run["seed"] for run in summary["arms"][0]["runs"]] == [4, 0, 5, 6]
+    assert [run["seed"] for run in summary["arms"][0]["runs"]] == [0, 1, 2, 3]
     assert "--study tiny --profile tiny --add-seeds 2" in summary["arms"][0]["command"]
     assert len({digest for digest, _ in trained()}) == 9  # two arms and their control at three new seeds
 

@@ -1,4 +1,4 @@
-"""The page over all studies: the leaderboard, what is stale or missing and why, and that it says the same in both twins."""
+"""The page over all studies: its cards, a row a setting, what is out of date and why, and that both twins say the same."""
 
 import json
 import re
@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from study import ablate, index, verify
+from study import ablate, index, report, source_page, verify
+from tests.study.reading import read_html, read_markdown
 from vicreg.data import sources
 
 
@@ -27,7 +28,7 @@ def page(finished, command):
 
 
 class Rows(HTMLParser):
-    """The cells' text of every row of every table."""
+    """The cells' text of every row of the table of settings; a cell that heads a row is split into its name and the rest."""
 
     def __init__(self, text):
         super().__init__()
@@ -55,45 +56,91 @@ def table(html):
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
+def commands_of(row):
+    return re.findall(r"python -m study\.ablate.*?--again", row["Setting"])
+
+
+def cards(html):
+    return re.findall(r'<article class="card">.*?</article>', html, flags=re.S)
+
+
 # ---- what it shows
 
 
-def test_every_study_has_its_question_answer_counts_and_report(page, finished):
+def test_every_study_has_a_card_with_its_question_answer_figure_seeds_and_a_link(page, finished):
     output, html, markdown = page()
-    assert "Everything is fresh" in output
-    for name in ("tiny", "quest"):
+    assert "Results match the current code." in output
+    found = cards(html)
+    assert len(found) == 2
+    for name, card in zip(("tiny", "quest"), found, strict=True):
         summary = finished.summary(name)
-        assert summary["question"] in html and f'href="{name}/index.html"' in html
-        assert f"[{name}]({name}/README.md)" in markdown
-    assert "Runs: 3 finished." in html and "- Runs: 3 finished" in markdown
+        assert summary["question"] in card and f'href="{name}/index.html"' in card and "<svg" in card
+        assert re.search(r"\d seeds?, \d settings?", card)
+        assert f"[{name}]({name}/README.md)" in markdown and summary["question"] in markdown
 
 
-def test_the_leaderboard_has_a_row_a_run_the_best_on_validation_first_and_what_did_not_finish_last(page, finished):
+def test_the_page_opens_with_the_question_and_the_answer_of_the_first_study(page, finished):
+    _, html, markdown = page()
+    summary = finished.summary("tiny")
+    assert f"<h1>{summary['question']}</h1>" in html and markdown.startswith(f"# {summary['question']}")
+    top = html[: html.index('id="studies"')]
+    assert '<p class="answer">' in top and 'href="tiny/index.html"' in top and "<figure" in top
+
+
+@pytest.mark.slow
+def test_every_address_on_the_page_is_a_page_that_is_there(page, finished, command):
+    for name in ("tiny", "quest"):
+        arguments = ("--results", f"results/ablate/{name}/study.json", "--out", f"reports/{name}")
+        assert command(report.main, *arguments)[0] == 0
+    assert command(source_page.main)[0] == 0
+    _, html, markdown = page()
+    addresses = re.findall(r'href="([^"#]+)"', html) + re.findall(r"\]\(([^)]+)\)", markdown)
+    assert len(addresses) >= 8
+    for address in addresses:
+        assert (finished.folder / "reports" / address).is_file(), address
+    inside = re.findall(r'href="#([^"]+)"', html)
+    assert inside and all(f'id="{one}"' in html for one in inside)
+
+
+def test_a_study_that_has_no_report_and_is_promised_none_has_no_link(page, finished, command):
+    page()
+    params = finished.folder / "params.yaml"
+    params.write_text(params.read_text().replace("studies: [tiny, quest]", "studies: [tiny]"))
+    assert command(index.main, "--out", "reports/index.html", "--all")[0] == 0
+    html = (finished.folder / "reports/index.html").read_text(encoding="utf-8")
+    assert 'href="tiny/index.html"' in html and "quest/index.html" not in html and len(cards(html)) == 2
+
+
+def test_the_table_has_a_row_a_setting_with_its_runs_and_their_commands_folded_inside(page, finished):
     _, html, _ = page()
     rows = table(html)
-    studies = {name: finished.summary(name) for name in ("tiny", "quest")}
-    statuses = {run["digest"]: run["status"] for one in studies.values() for arm in one["arms"] for run in arm["runs"]}
-    assert sorted(row["Run, and its command"][:16] for row in rows) == sorted(statuses)
-    finished_runs = [row for row in rows if statuses[row["Run, and its command"][:16]] == "finished"]
-    pruned = rows[len(finished_runs) :]
-    assert pruned and rows[: len(finished_runs)] == finished_runs
-    validation = [float(row["Validation, %"]) for row in finished_runs]
-    assert validation == sorted(validation, reverse=True)
-    assert [row["#"] for row in finished_runs] == [str(n + 1) for n in range(len(finished_runs))]
-    for row in pruned:
-        assert (row["#"], row["Validation, %"], row["Test, %"], row["RankMe, emb."]) == ("–",) * 4
-        assert row["Verdict"].split()[-1] == "pruned"
+    summaries = [finished.summary(name) for name in ("tiny", "quest")]
+    digests = {run["digest"] for one in summaries for arm in one["arms"] for run in arm["runs"]}
+    shown = [re.findall(r"run ([0-9a-f]{16})", row["Setting"]) for row in rows]
+    assert sorted(sum(shown, [])) == sorted(digests)
+    assert len(rows) < len(digests) or all(len(one) == 1 for one in shown)
+    folded = re.findall(r'<th scope="row"[^>]*><details><summary>.*?</details>', html, flags=re.S)
+    assert len(folded) == len(rows) and "<details open" not in html
+    for row, own in zip(rows, shown, strict=True):
+        assert len(commands_of(row)) == len(own)
 
 
-def test_an_untrained_network_has_one_row_for_all_studies_and_no_verdict_of_collapse(page):
-    (shared,) = [row for row in table(page()[1]) if "untrained" in row["Arm"]]
-    assert shared["Study"] == "quest, tiny" and shared["Verdict"].split()[-1] == "untrained"
+def test_rows_stand_in_the_order_of_validation_and_what_a_search_only_tried_stands_last(page, finished):
+    rows = table(page()[1])
+    trials = {arm["label"] for arm in finished.summary("quest")["arms"] if arm["role"] == "trial"}
+    assert trials
+    validation = [row["Validation, %"].split(" ")[0] for row in rows]
+    tried = [place for place, row in enumerate(rows) if "quest" in row["Setting"] and row["Seeds"] == "1"]
+    known = [float(one) for one in validation[: tried[0]] if one != "–"]
+    assert known == sorted(known, reverse=True)
+    pruned = [row for row in rows if "stopped early" in row["Collapse type"]]
+    assert pruned and all((row["Validation, %"], row["Test, %"], row["Seeds"]) == ("–", "–", "0") for row in pruned)
 
 
-def test_pruned_runs_are_counted_among_the_verdicts(page, finished):
-    pruned = sum(statuses == ["pruned"] for statuses in finished.statuses("quest").values())
-    verdicts = re.findall(r"^- Verdicts: (.*)$", page()[2], flags=re.M)
-    assert pruned and f"{pruned} pruned" in verdicts[0] and "pruned" not in verdicts[1]  # quest, tiny
+def test_an_untrained_network_has_one_row_for_all_studies_and_no_type_of_collapse(page):
+    (shared,) = [row for row in table(page()[1]) if row["Setting"].startswith("untrained")]
+    assert "Part of tiny, quest." in shared["Setting"] and shared["Collapse type"].split()[-1] == "untrained"
+    assert shared["Gain, points"] == "control"
 
 
 def test_results_of_studies_that_params_yaml_does_not_name_are_left_out_for_another_clone_has_none(page, finished):
@@ -109,45 +156,59 @@ def test_results_of_studies_that_params_yaml_does_not_name_are_left_out_for_anot
 def test_validation_and_test_are_not_mixed_up(page, finished):
     path = finished.folder / "results/ablate/tiny/study.json"
     results = json.loads(path.read_bytes())
-    (run,) = next(arm for arm in results["arms"] if arm["name"] == "nu-2")["runs"]
+    arm = next(arm for arm in results["arms"] if arm["name"] == "nu-2")
+    (run,) = arm["runs"]
     run["validation"][results["primary"]]["top1"], run["test"][results["primary"]]["top1"] = 0.9876, 0.1234
+    for name, value in ((f"validation_{results['primary']}", 0.987), (results["primary"], 0.123)):
+        arm["summary"][name]["mean"] = value
     path.write_text(json.dumps(results))
     row = table(page()[1])[0]
-    assert (row["Validation, %"], row["Test, %"], row["Arm"]) == ("98.76", "12.34", "ν 2")
+    assert (row["Validation, %"], row["Test, %"], row["ν"]) == ("98.7", "12.3", "2")
+    assert "validation 98.76, test 12.34" in row["Setting"]
 
 
-def test_the_command_of_a_row_runs_that_run_again(page, command):
-    row = next(row for row in table(page()[1]) if row["Arm"] == "ν 2")
-    given = row["Run, and its command"][16:]
+def test_the_command_of_a_run_runs_it_again(page, command):
+    row = next(row for row in table(page()[1]) if row["ν"] == "2" and "Part of tiny" in row["Setting"])
+    (given,) = commands_of(row)
     status, output, _ = command(ablate.main, *shlex.split(given)[3:])
-    assert status == 0 and output.count("identical") == 1 and row["Run, and its command"][:16] in output
+    assert status == 0 and output.count("identical") == 1
+    assert re.search(r"run ([0-9a-f]{16})", row["Setting"])[1] in output
 
 
 def test_a_certificate_is_quoted_and_one_of_other_results_is_not(page, finished, command):
-    assert "Not verified; python -m study.verify --study tiny does so." in page()[1]
+    assert "No run was rerun to check it; python -m study.verify --study tiny does so." in page()[1]
     assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
     assert "1 of 3 ended runs was run again from nothing" in page()[1]
     path = finished.folder / "results/verify/tiny.json"
     certificate = json.loads(path.read_bytes())
     certificate["runs"][0]["digest"] = "of-before"
     path.write_text(json.dumps(certificate))
-    assert "Verified for earlier results alone" in page()[1]
+    assert "Earlier results were checked by a rerun" in page()[1]
 
 
 def test_studies_of_another_profile_are_left_out_by_name(page, finished):
     path = finished.folder / "results/ablate/quest/study.json"
     path.write_text(path.read_text().replace('"profile": "tiny"', '"profile": "large"'))
     output, html, _ = page()
-    assert output.startswith("1 study on profile tiny, 3 runs; 3 finished.")
+    assert output.startswith("All 3 runs finished.") and len(cards(html)) == 1
     assert "Results of other profiles are left out: quest." in html
 
 
 def test_a_study_that_has_not_been_run_is_listed_with_its_command(page, finished):
     (finished.folder / "results/ablate/quest/study.json").unlink()
     output, html, markdown = page()
-    assert "Quest has not been run." in output or "quest has not been run" in output.lower()
+    assert "Quest has not been run." in output
     for text in (html, markdown):
-        assert "python -m study.ablate --study quest --profile tiny" in text and "everything is fresh" not in text
+        assert "python -m study.ablate --study quest --profile tiny" in text and "Results match" not in text
+
+
+def test_without_any_results_the_page_says_what_to_run(page, finished):
+    for name in ("tiny", "quest"):
+        (finished.folder / f"results/ablate/{name}/study.json").unlink()
+    output, html, markdown = page()
+    assert output.startswith("0 runs finished.") and "<table" not in html
+    for text in (html, markdown):
+        assert "No study has results yet" in text and "python -m study.ablate --study tiny --profile tiny" in text
 
 
 # ---- what is stale or missing
@@ -158,7 +219,7 @@ def test_a_changed_parameter_makes_cells_stale_and_the_page_says_which(page, fin
     output, html, markdown = page()
     for text in (html, markdown):
         assert "stale: setting mu changed from 25.0 to 7.0: ν 1, seed 0; ν 2, seed 0" in text
-    assert "cells are stale or missing" in output and "everything is fresh" not in html
+    assert "out of date or missing" in output and "Results match" not in html
 
 
 def test_without_the_data_nothing_is_downloaded_and_the_page_says_that_nothing_was_checked(page, finished, monkeypatch):
@@ -168,7 +229,7 @@ def test_without_the_data_nothing_is_downloaded_and_the_page_says_that_nothing_w
     monkeypatch.setattr(sources, "read_published", never)
     finished.set({"prepare.dataset": "cifar10"})
     output, html, _ = page()
-    assert "taleness was not checked for quest, tiny" in output
+    assert "Tiny, quest could not be checked against the current code." in output
     assert "the data (cifar10) are not here, so no plan can be made." in html
 
 
@@ -191,12 +252,15 @@ def test_the_page_has_the_same_bytes_each_time_and_nothing_of_the_machine(page, 
 
 def test_the_twins_say_the_same(page):
     _, html, markdown = page()
-    rows = table(html)
-    for row in rows:
-        place, shares = row["#"], [re.escape(row[column]) for column in ("Validation, %", "Test, %")]
-        digest = row["Run, and its command"][:16]
-        assert re.search(rf"^\| {place} \| .*{shares[0]} \| {shares[1]} .*`{digest}` \|$", markdown, flags=re.M)
-    assert len(re.findall(r"^\| (?:\d+|–) \|", markdown, flags=re.M)) == len(rows)
+    there, here = read_html(html), read_markdown(markdown)
+    assert [text for _, text in there.headings] == [text for _, text in here.headings]
+    (shown,), (written,) = there.tables, here.tables
+    assert shown[0] == written[0] and len(shown) == len(written) and len(shown) > 4
+    for row, twin in zip(shown[1:], written[1:], strict=True):
+        assert row[1:] == twin[1:] and row[0].startswith(twin[0].split(" ")[0])
+    assert set(re.findall(r"python -m study\.\w+[^<`]*?--again", html.replace("&#39;", "'"))) == set(
+        re.findall(r"python -m study\.\w+[^<`]*?--again", markdown)
+    )
 
 
 def test_the_page_reads_without_its_script(page):
@@ -205,16 +269,17 @@ def test_the_page_reads_without_its_script(page):
     assert table(bare) == table(html) and not re.search(r"<(tr|table|section)[^>]* hidden", bare)
 
 
-def test_three_hundred_runs_stay_below_a_megabyte(page, finished):
+def test_a_hundred_settings_of_three_runs_stay_below_a_megabyte(page, finished):
     path = finished.folder / "results/ablate/tiny/study.json"
     results = json.loads(path.read_bytes())
     arm = next(one for one in results["arms"] if one["name"] == "nu-2")
     (run,) = arm["runs"]
     results["arms"] = [
-        {**arm, "name": f"arm-{i}", "label": f"λ {i}, μ {i}, ν {i}",
+        {**arm, "name": f"arm-{i}", "label": f"λ {i}, μ {i}, ν {i}", "settings": {"pretrain.nu": i},
          "runs": [{**run, "seed": seed, "digest": f"{i:08x}{seed:08x}"} for seed in range(3)]}
         for i in range(100)
     ]  # fmt: skip
     path.write_text(json.dumps(results))
     _, html, markdown = page()
-    assert len(table(html)) > 300 and len(html.encode()) < 1e6 and len(markdown.encode()) < 1e6
+    assert len(table(html)) > 100 and html.count("--again") > 300
+    assert len(html.encode()) < 1e6 and len(markdown.encode()) < 1e6

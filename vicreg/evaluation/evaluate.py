@@ -9,17 +9,17 @@ from torch import Tensor
 
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.evaluation.collapse_diagnosis import CollapseDiagnosis, Untrained, diagnose_collapse
+from vicreg.evaluation.collapse_criteria import Untrained
+from vicreg.evaluation.collapse_diagnosis import CollapseDiagnosis, diagnose_collapse
+from vicreg.evaluation.held_out_views import encode_held_out_views, measure_collapse
 from vicreg.evaluation.linear_evaluation import fit_linear
 from vicreg.evaluation.linear_probe import LinearClassifier, choose_linear_cached
 from vicreg.evaluation.settings import PROBES, EvaluateSettings
 from vicreg.metrics.accuracy import accuracy, top1_accuracy
-from vicreg.metrics.collapse import collapse_metrics, view_discrepancy
-from vicreg.metrics.features import Encoded, encode, encode_views, held_out
+from vicreg.metrics.collapse import view_discrepancy
+from vicreg.metrics.features import Encoded, encode, held_out
 from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import JointEmbedding
-from vicreg.randomness import make_generator
-from vicreg.views.pipeline import two_views
 from vicreg.views.settings import ViewSettings
 
 
@@ -77,13 +77,23 @@ def evaluate(
         del measured["per_class"], measured["confusion"], measured["correct"]
         measured |= chosen.get(name, {})
     pair = encode_held_out_views(model, dataset, settings=settings, views=views, size=size, device=device)
-    results["collapse"] = measure_collapse(model, dataset, pair, settings=settings, size=size, device=device)
+    results["collapse"] = measure_collapse(model, dataset, pair, settings=settings, views=views, size=size, device=device)
     named = _diagnose(
         pair, dataset, control, results["collapse"], encoded,
         settings=settings, views=views, target_std=target_std, size=size, device=device,
     )  # fmt: skip
-    results["verdict"] = {"name": named.name, "reason": named.reason}
+    results["verdict"] = verdict_values(named)
     return results
+
+
+def verdict_values(named: CollapseDiagnosis) -> dict[str, Any]:
+    """Return a diagnosis as JSON values, without what it leaves open."""
+    values: dict[str, Any] = {"name": named.name, "reason": named.reason}
+    if named.borderline is not None:
+        values["borderline"] = named.borderline
+    if named.deciding is not None:
+        values["deciding"] = named.deciding._asdict()
+    return values
 
 
 def _diagnose(
@@ -153,50 +163,6 @@ def chance_accuracy(dataset: Dataset) -> float:
     """Return the top-1 accuracy of always answering the most frequent class of validation."""
     counts = torch.bincount(dataset.validation.labels, minlength=len(dataset.classes))
     return (counts.max() / counts.sum()).item()
-
-
-def measure_collapse(
-    model: JointEmbedding,
-    dataset: Dataset,
-    pair: tuple[Encoded, Encoded],
-    *,
-    settings: EvaluateSettings,
-    size: int,
-    device: torch.device,
-) -> dict[str, dict[str, Any]]:
-    """Return the collapse metrics of representations and embeddings on the held-out images, in eval mode.
-
-    Only alignment and view discrepancy are of augmented images, because they compare two views: the `pair` of
-    `encode_held_out_views`.
-    """
-    plain = encode(
-        model, held_out(dataset).to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=settings.batch_size
-    )
-    return {
-        space: collapse_metrics(getattr(plain, space), views=tuple(getattr(view, space) for view in pair))
-        for space in ("representations", "embeddings")
-    }
-
-
-@torch.no_grad()
-def encode_held_out_views(
-    model: JointEmbedding,
-    dataset: Dataset,
-    *,
-    settings: EvaluateSettings,
-    views: tuple[ViewSettings, ViewSettings],
-    size: int,
-    device: torch.device,
-) -> tuple[Encoded, Encoded]:
-    """Return the features of two views of the held-out images in eval mode; the views are the same for all runs."""
-    generator = make_generator(0, "held-out-views")
-    model.eval()
-    pairs = []
-    for batch in held_out(dataset).to(device).split(settings.batch_size):
-        pair = two_views(batch, settings=views, size=size, mean=dataset.mean, std=dataset.std, generator=generator)
-        pairs.append([encode_views(model, view) for view in pair])
-    first, second = (Encoded(*(torch.cat(parts) for parts in zip(*view, strict=True))) for view in zip(*pairs, strict=True))
-    return first, second
 
 
 def _fit_probes(

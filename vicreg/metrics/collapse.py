@@ -12,6 +12,10 @@ import torch
 from torch import Tensor
 
 from vicreg.errors import InputError
+from vicreg.metrics.clusters import cluster_learnability, intrinsic_dimension
+from vicreg.metrics.lidar import lidar
+from vicreg.metrics.matrices import centred_rows, checked, gram_eigenvalues, smaller_gram, unit_rows
+from vicreg.metrics.spectral import alpha_req, effective_rank, nesum
 
 # sqrt(epsilon) at the paper's epsilon = 1e-4: below it epsilon outweighs the variance in the variance term.
 DEAD_STD = 0.01
@@ -22,28 +26,41 @@ _UNIFORMITY_T = 2.0  # arXiv 2005.10242, Section 4.1.2
 UNIFORMITY_ROWS = 1024  # rows of the N x N similarities held at a time: 80 MB at N = 10000
 
 
-def collapse_metrics(features: Tensor, *, views: tuple[Tensor, Tensor] | None = None) -> dict[str, float | list[float]]:
+def collapse_metrics(
+    features: Tensor, *, views: tuple[Tensor, Tensor] | None = None, classes: Tensor | None = None
+) -> dict[str, float | list[float]]:
     """Return all metrics of features `(N, d)` by the names of their functions, as floats and lists of floats.
 
-    `std_per_dimension` is summarised as `std_mean`, `std_min` and `std_quantiles` (at `STD_QUANTILES`).
+    What these features leave undefined, which is NaN of its function alone, is left out. `std_per_dimension` is summarised
+    as `std_mean`, `std_min` and `std_quantiles` (at `STD_QUANTILES`).
 
     Args:
         views: features of two views of the same images, `(N, d)` each; without them `alignment` and
             `view_discrepancy` are left out.
+        classes: features `(n, q, d)` of q views of each of n images, of which `lidar` is; without them it is left out.
     """
-    deviations = std_per_dimension(features)
+    deviations, variances = std_per_dimension(features), spectrum(features)
     quantiles = torch.quantile(deviations, deviations.new_tensor(STD_QUANTILES))
     metrics: dict[str, float | list[float]] = {
         **collapse_trace(features),
         "std_quantiles": quantiles.tolist(),
         "participation_ratio": participation_ratio(features),
         "uniformity": uniformity(features),
-        "spectrum": spectrum(features).tolist(),
+        "spectrum": variances.tolist(),
+        "relative_dead_share": relative_dead_share(features),
+        "effective_rank": effective_rank(variances),
+        "nesum": nesum(variances),
+        "alpha_req": alpha_req(variances),
+        "stable_rank": stable_rank(features),
+        "cluster_learnability": cluster_learnability(features),
+        "intrinsic_dimension": intrinsic_dimension(features),
     }
     if views is not None:
         metrics["alignment"] = alignment(*views)
         metrics["view_discrepancy"] = view_discrepancy(*views)
-    return metrics
+    if classes is not None:
+        metrics["lidar"] = lidar(classes)
+    return {name: value for name, value in metrics.items() if isinstance(value, list) or math.isfinite(value)}
 
 
 def collapse_trace(features: Tensor, *, rank: bool = True) -> dict[str, float]:
@@ -65,7 +82,7 @@ def collapse_trace(features: Tensor, *, rank: bool = True) -> dict[str, float]:
 
 def std_per_dimension(features: Tensor) -> Tensor:
     """Return the unbiased standard deviation of each dimension of features `(N, d)`, as `(d,)` in the features' units."""
-    return _std(_centred(_checked(features)))
+    return _std(centred_rows(checked(features)))
 
 
 def normalised_std(features: Tensor) -> float:
@@ -76,13 +93,24 @@ def normalised_std(features: Tensor) -> float:
 
     Source: the collapse measure of SimSiam, arXiv 2011.10566, Section 4.1.
     """
-    rows = _unit_rows(_checked(features))
-    return (_std(_centred(rows)).mean() * math.sqrt(rows.shape[1])).item()
+    rows = unit_rows(checked(features))
+    return (_std(centred_rows(rows)).mean() * math.sqrt(rows.shape[1])).item()
 
 
 def dead_share(features: Tensor, *, threshold: float = DEAD_STD) -> float:
     """Return the share in [0, 1] of dimensions of features `(N, d)` whose std is below `threshold`."""
     return (std_per_dimension(features) < threshold).double().mean().item()
+
+
+def relative_dead_share(features: Tensor, *, threshold: float = DEAD_STD) -> float:
+    """Return the share in [0, 1] of dimensions of features `(N, d)` whose std is below `threshold` times the typical one.
+
+    The typical std is the root mean square over the dimensions. It is 1 if no dimension varies. It does not depend on scale
+    and shift, as `dead_share` does on scale.
+    """
+    deviations = std_per_dimension(features)
+    typical = deviations.square().mean().sqrt()
+    return (deviations < threshold * typical).double().mean().item() if typical > 0 else 1.0
 
 
 def rankme(features: Tensor) -> float:
@@ -96,7 +124,7 @@ def rankme(features: Tensor) -> float:
 
     Source: arXiv 2210.02885, Eq. 1.
     """
-    eigenvalues = _gram_eigenvalues(_checked(features))
+    eigenvalues = gram_eigenvalues(checked(features))
     rounding = max(features.shape) * torch.finfo(torch.float64).eps * eigenvalues[0]
     singular_values = eigenvalues.where(eigenvalues > rounding, 0).sqrt()
     if singular_values[0] == 0:
@@ -105,13 +133,25 @@ def rankme(features: Tensor) -> float:
     return torch.exp(-(shares * shares.log()).sum()).item()
 
 
+def stable_rank(features: Tensor) -> float:
+    """Return the stable rank ||A||_F^2 / ||A||_2^2 of features A `(N, d)` without centring, between 1 and min(N, d).
+
+    It is 0 for zeros. It does not depend on scale and rotation, but on a shift; of centred features it is `nesum`.
+
+    Source: Rudelson and Vershynin 2007, Sampling from large matrices, Section 1.
+    """
+    gram = smaller_gram(checked(features))
+    largest = torch.linalg.eigvalsh(gram)[-1]
+    return (gram.trace() / largest).item() if largest > 0 else 0.0
+
+
 def participation_ratio(features: Tensor) -> float:
     """Return (sum l)^2 / sum(l^2), with l the eigenvalues of the covariance of features `(N, d)`.
 
     It is between 1 and min(N - 1, d), k for k equal eigenvalues, and 0 if all dimensions are constant. It does not depend
     on scale, shift and rotation. Computed from trace and squared norm of the covariance, without its eigenvalues.
     """
-    gram = _smaller_gram(_centred(_checked(features)))
+    gram = smaller_gram(centred_rows(checked(features)))
     squared_norm = gram.square().sum()
     return (gram.trace().square() / squared_norm).item() if squared_norm > 0 else 0.0
 
@@ -122,13 +162,13 @@ def rms_correlation(features: Tensor) -> float:
     Dimensions of zero variance are left out; it is 0 if fewer than two others are left. It does not depend on scale and
     shift of any dimension. Independent dimensions measure 1 / sqrt(N - 1), not 0.
     """
-    centred = _centred(_checked(features))
+    centred = centred_rows(checked(features))
     norms = centred.norm(dim=0)
     live = norms > 0
     count = int(live.sum())
     if count < 2:
         return 0.0
-    gram = _smaller_gram(centred[:, live] / norms[live])  # has the squared norm of the correlation matrix
+    gram = smaller_gram(centred[:, live] / norms[live])  # has the squared norm of the correlation matrix
     mean_square = (gram.square().sum() - count) / (count * (count - 1))
     return mean_square.clamp(0, 1).sqrt().item()
 
@@ -144,7 +184,7 @@ def alignment(z: Tensor, z_prime: Tensor) -> float:
     Source: arXiv 2005.10242, Eq. 5, alpha = 2.
     """
     _check_pair(z, z_prime)
-    return (_unit_rows(_checked(z)) - _unit_rows(_checked(z_prime))).square().sum(dim=1).mean().item()
+    return (unit_rows(checked(z)) - unit_rows(checked(z_prime))).square().sum(dim=1).mean().item()
 
 
 def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
@@ -161,8 +201,8 @@ def view_discrepancy(z: Tensor, z_prime: Tensor) -> float:
         InputError: if the shapes differ.
     """
     _check_pair(z, z_prime)
-    count = len(_checked(z))
-    first, second = _centred(torch.cat([_checked(z), _checked(z_prime)])).split(count)
+    count = len(checked(z))
+    first, second = centred_rows(torch.cat([checked(z), checked(z_prime)])).split(count)
     same = (first - second).square().sum()
     squares = count * (first.square().sum() + second.square().sum())
     every = squares - 2 * first.sum(dim=0) @ second.sum(dim=0)
@@ -179,7 +219,7 @@ def uniformity(z: Tensor) -> float:
 
     Source: arXiv 2005.10242, Eq. 6, t = 2.
     """
-    rows = _unit_rows(_checked(z))
+    rows = unit_rows(checked(z))
     count = len(rows)
     lengths = rows.square().sum(dim=1)  # 1, and 0 for rows of zeros
     total = rows.new_zeros(())
@@ -196,9 +236,9 @@ def spectrum(features: Tensor) -> Tensor:
     N centred samples span at most N - 1 directions. Further eigenvalues are 0 and left out, so the sum is the total
     variance. The spectrum does not depend on shift and rotation.
     """
-    centred = _centred(_checked(features))
+    centred = centred_rows(checked(features))
     samples, d = centred.shape
-    return _gram_eigenvalues(centred)[: min(samples - 1, d)] / (samples - 1)
+    return gram_eigenvalues(centred)[: min(samples - 1, d)] / (samples - 1)
 
 
 def _check_pair(z: Tensor, z_prime: Tensor) -> None:
@@ -209,43 +249,5 @@ def _check_pair(z: Tensor, z_prime: Tensor) -> None:
         )
 
 
-def _checked(features: Tensor) -> Tensor:
-    """Return the features in float64, without a gradient."""
-    if features.ndim != 2 or features.shape[1] < 1:
-        raise InputError(f"Features must have shape (N, d), but got {tuple(features.shape)}; flatten the rest.")
-    if len(features) < 2:
-        raise InputError(f"A variance needs at least 2 samples, but got {len(features)}; encode more images.")
-    features = features.detach().double()
-    bad = int((~torch.isfinite(features)).sum())
-    if bad:
-        raise InputError(
-            f"Features must be finite, but {bad} of {features.numel()} values are infinite or NaN; "
-            "take them from before the training diverged."
-        )
-    return features
-
-
-def _centred(features: Tensor) -> Tensor:
-    """Return the features minus their mean, exactly 0 in constant dimensions."""
-    constant = (features == features[0]).all(dim=0)
-    # The mean of equal numbers is not always that number, and its rounding error would look like variance.
-    return (features - features.mean(dim=0)).masked_fill(constant, 0)
-
-
 def _std(centred: Tensor) -> Tensor:
     return torch.sqrt(centred.square().sum(dim=0) / (len(centred) - 1))
-
-
-def _unit_rows(features: Tensor) -> Tensor:
-    lengths = features.norm(dim=1, keepdim=True)
-    return features / lengths.where(lengths > 0, 1)
-
-
-def _smaller_gram(matrix: Tensor) -> Tensor:
-    """Return the smaller of the Gram matrices (N, N) and (d, d), which have the same eigenvalues except for zeros."""
-    samples, d = matrix.shape
-    return matrix @ matrix.T if samples < d else matrix.T @ matrix
-
-
-def _gram_eigenvalues(matrix: Tensor) -> Tensor:
-    return torch.linalg.eigvalsh(_smaller_gram(matrix)).flip(0).clamp(min=0)

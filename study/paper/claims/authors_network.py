@@ -9,6 +9,7 @@ from study.paper.evidence import accuracies, arms_of, baseline_of, digests, near
 from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.protocol import SIZES, deviations, settings_of
 from study.paper.published import SourcePaper
+from study.paper.wording import arm_name
 from study.results.comparisons import Interval
 from study.results.schema import ArmResults, StudyResults
 
@@ -29,7 +30,7 @@ def judge_generalises(
         gain = arm.summary[probe].gain if probe in arm.summary else None
         found = deviations(settings_of(results, arm), results.data, paper, probe=probe, free=SIZES, trained=False)
         ours = gain and Interval(n=gain.n, mean=gain.mean, low=gain.low, high=gain.high, p=gain.p)
-        row = replace(row, arm=arm.name, ours=ours, deviations=tuple(found), results=results, runs=digests(arm))
+        row = replace(row, arm=arm_name(arm), ours=ours, deviations=tuple(found), results=results, runs=digests(arm))
         rows.append(decide(row, weigh_sign(ours)))
     return rows
 

@@ -31,7 +31,7 @@ def judge_batch_accuracy(name: str, says: str, candidates: Sequence[StudyResults
     small, large, probe = by_name(results, SMALL), by_name(results, LARGE), probe_of(results)
     difference = paired(large, small, probe)
     row = replace(
-        row, arm=f"{LARGE} over {SMALL}", ours=difference, results=results, runs=digests(small, large),
+        row, arm="batch 256 over batch 128", ours=difference, results=results, runs=digests(small, large),
         deviations=deviations_of_arms(results, SIZES, paper, probe=probe),
     )  # fmt: skip
     return [decide(row, weigh_improvement(difference))]

@@ -18,6 +18,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "halfway": {"pretrain.stop_after": 50},
     "epochs-50": {"pretrain.epochs": 50, "pretrain.warmup_epochs": 5},
 }
+READINGS = {"halfway": "over 50 epochs of the same schedule", "epochs-50": "over a schedule of 50 epochs"}
 
 
 def judge_epochs(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
@@ -31,7 +32,7 @@ def judge_epochs(name: str, says: str, candidates: Sequence[StudyResults], paper
         long, short = by_name(results, LONG), by_name(results, other)
         gain = paired(long, short, probe)
         measured = replace(
-            row, arm=f"{LONG} over {other}", ours=gain, results=results, runs=digests(long, short),
+            row, arm=f"100 epochs {READINGS[other]}", ours=gain, results=results, runs=digests(long, short),
             deviations=deviations_of_arms(results, {LONG: {}, other: instead}, paper, probe=probe),
         )  # fmt: skip
         rows.append(decide(measured, weigh_gain(gain)))

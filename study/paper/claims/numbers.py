@@ -9,6 +9,7 @@ from study.paper.evidence import accuracies, arms_of, digests, nearest
 from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide
 from study.paper.protocol import SIZES, deviations, settings_of
 from study.paper.published import PublishedNumber, SourcePaper
+from study.paper.wording import arm_in_full
 from study.results.comparisons import Interval
 from study.results.schema import StudyResults
 
@@ -30,7 +31,7 @@ def judge_number(number: PublishedNumber, candidates: Sequence[StudyResults], pa
         values = accuracies(arm, "linear")
         found = deviations(settings_of(results, arm), results.data, paper, free=free, trained=trained)
         measured = replace(
-            row, arm=arm.name, results=results, runs=digests(arm), ours=mean_interval(values) if values else None,
+            row, arm=arm_in_full(arm), results=results, runs=digests(arm), ours=mean_interval(values) if values else None,
             difference=difference_from(values, number.share), deviations=tuple(found),
         )  # fmt: skip
         rows.append(decide(measured, weigh_number(values, number.share)))

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.paper.judged import Judged
-from study.paper.page.claims import answer_text, claim_row, details_of, protocols_of
+from study.paper.page.claims import groups_of, protocols_of
 from study.paper.page.commands import missing_commands
 from study.paper.page.figures import longer_section, losses_section, map_section
 from study.paper.page.measurements import Source, by_study, measurement_view, used_sources, warnings_of
 from study.paper.page.published_results import field_view
+from study.paper.page.standing import counts_of, next_commands, smaller_text, standing_text
 from study.paper.page.unstated import silent_rows
 from study.paper.published import Published
 from study.projection.results import Projection
@@ -17,7 +18,7 @@ from study.reporting.format import without_paths
 
 def build_view(
     rows: Sequence[Judged], sources: Sequence[Source], maps: Sequence[Projection], published: Published,
-    failures: Mapping[str, str],
+    failures: Mapping[str, str], *, in_git: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Return everything both pages print: strings, lists and dicts.
 
@@ -27,17 +28,21 @@ def build_view(
         maps: t-SNE projections with the data and the recipe of their run.
         published: the published numbers.
         failures: study -> why it could not be run this time, in a sentence.
+        in_git: whether git keeps the Markdown of the page alone, so that it has no twin and no index to link to.
     """
     paper = published.source_paper
     protocols = protocols_of(rows)
     used, found = used_sources(rows, sources), by_study(sources)
     return {
         "source": paper.source,
-        "answer": answer_text(rows),
+        "in_git": in_git,
+        "answer": standing_text(rows),
+        "next": next_commands(rows),
+        "smaller": smaller_text(rows),
+        "counts": counts_of(rows),
         "warnings": warnings_of(used),
         "failures": [f"{study}: {without_paths(why)}" for study, why in sorted(failures.items())],
-        "rows": [claim_row(row, protocols) for row in rows],
-        "details": details_of(rows),
+        "groups": groups_of(rows, paper, protocols),
         "protocols": [(letter, list(deviations)) for deviations, letter in protocols.items()],
         "missing": missing_commands(rows),
         "silent": silent_rows(paper, found),

@@ -3,10 +3,12 @@
 import shlex
 from collections.abc import Sequence
 
+from study.analysis.commands import next_look, without_seeds
 from study.paper.judged import UNDETERMINED, Judged
 from study.paper.protocol import DATASETS
 from study.projection.results import Projection
 from study.reporting.format import without_paths
+from study.results.findings import Looks
 from study.results.schema import StudyResults
 
 
@@ -35,7 +37,7 @@ def missing_text(row: Judged) -> str:
     if row.verdict != UNDETERMINED:
         return ""
     if row.deviations:
-        return "the same by the paper's protocol"
+        return "the paper's protocol"
     return row.missing or "more seeds"
 
 
@@ -47,12 +49,14 @@ def next_command(row: Judged) -> str:
     if row.study == "project":
         return _project(profile)
     if isinstance(row.results, StudyResults) and row.ours is not None and not row.deviations:
-        return more_seeds(command_of(row.results))
+        return more_seeds(command_of(row.results), row.results.looks)
     return ablate(row.study, profile)
 
 
-def more_seeds(command: str) -> str:
-    """Return a study's command with two seeds more than it has."""
+def more_seeds(command: str, looks: Looks | None = None) -> str:
+    """Return a study's command with the seeds of its next declared look, or else with two seeds more than it has."""
+    if looks is not None and looks.declared:
+        return next_look(without_seeds(command), looks) or command
     parts = shlex.split(command)
     option = next((one for one in ("--add-seeds", "--seeds") if one in parts[:-1]), None)
     if option is None:

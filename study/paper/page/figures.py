@@ -8,6 +8,7 @@ from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, described
 from study.paper.page.commands import command_of
 from study.paper.protocol import data_of, dataset_of, settings_of
 from study.paper.published import SourcePaper
+from study.paper.wording import setting_text
 from study.projection.results import Projection
 from study.reporting.figures import curves
 from study.reporting.format import figure_of, plain, short
@@ -53,8 +54,11 @@ def losses_section(found: ResultsByStudy, paper: SourcePaper) -> Section | None:
     seeds = count_of(len(histories(baseline)), "seed")
     return {
         "figures": [_loss(baseline, title, names) for title, names in LOSSES],
-        "columns": ["Arm", "Verdict", *COLLAPSE.values()],
-        "rows": [[arm.label, arm.collapse_type.name, *(_metric(arm, key) for key in COLLAPSE)] for arm in shown],
+        "columns": ["", *(arm.label for arm in shown)],
+        "rows": [
+            ["Collapse type", *(arm.collapse_type.name for arm in shown)],
+            *([name, *(_metric(arm, key) for arm in shown)] for key, name in COLLAPSE.items()),
+        ],
         "caption": f"The baseline of lambda-mu-nu, profile {results.profile}, on {data_of(results.data)}: mean and "
                    f"range over {seeds}. Collapse metrics are of held-out images, unaugmented, in eval mode.",
     }  # fmt: skip
@@ -85,8 +89,8 @@ def longer_section(found: ResultsByStudy) -> Section | None:
     names = [name for name in PROBES if name in arm.summary]
     shown = [arm, *(one for one in results.arms if one.name == arm.control and one.summary)]
     return {
-        "figures": _knn(arm), "columns": ["Network", *(f"Test: {measure_name(name)}" for name in names)],
-        "rows": [[one.label, *(_accuracy(one, name) for name in names)] for one in shown],
+        "figures": _knn(arm), "columns": ["Test accuracy by", *(one.label for one in shown)],
+        "rows": [[measure_name(name), *(_accuracy(one, name) for one in shown)] for name in names],
         "caption": _longer_caption(results, arm, max((arm.summary[name].n for name in names), default=0)),
     }  # fmt: skip
 
@@ -115,5 +119,6 @@ def map_section(maps: Sequence[Projection], paper: SourcePaper) -> MapView | Non
     if shown is None:
         return None
     _, recipe = described(shown)
-    own = ", ".join(f"{key} {plain(recipe[f'pretrain.{key}'])}" for key in ("backbone", "width", "stem", "epochs"))
+    shown_keys = ("backbone", "width", "stem", "epochs")
+    own = ", ".join(f"{key} {setting_text(f'pretrain.{key}', recipe[f'pretrain.{key}'])}" for key in shown_keys)
     return {**map_view(shown, run=f"run {short(shown.digest)} ({own})"), "space": None}

@@ -6,6 +6,7 @@ from typing import TypedDict
 from study.paper.evidence import ResultsByStudy, arms_of
 from study.paper.protocol import data_of, dataset_of, deviations, settings_of
 from study.paper.published import PublishedProtocol, Series
+from study.paper.wording import arm_name
 from study.reporting.format import figure_of
 from study.results.schema import ArmResults, StudyResults
 
@@ -22,21 +23,14 @@ class FieldRow(TypedDict):
 
 
 class FieldView(TypedDict):
-    """The published numbers that have a measurement, and how many series of all have none."""
+    """The published numbers that have a measurement."""
 
     rows: list[FieldRow]
-    others: int
-    all: int
 
 
 def field_view(published: Sequence[Series], found: ResultsByStudy) -> FieldView:
-    """Return published numbers of others beside measurements of the same protocol."""
-    rows: list[FieldRow] = []
-    others = 0
-    for series in published:
-        fit = _measured(series, found)
-        rows, others = rows + fit, others + (not fit)
-    return {"rows": rows, "others": others, "all": len(published)}
+    """Return published numbers of others beside measurements of the same protocol; without one, a number is absent."""
+    return {"rows": [row for series in published for row in _measured(series, found)]}
 
 
 def _measured(series: Series, found: ResultsByStudy) -> list[FieldRow]:
@@ -61,6 +55,6 @@ def _beside(series: Series, results: StudyResults, arm: ArmResults) -> FieldRow 
         return None
     return {
         "source": series.source, "protocol": series.protocol, "paper": f"{value:.2f} %",
-        "arm": f"{results.study}: {arm.name} on {data_of(results.data)}",
+        "arm": f"{results.study}: {arm_name(arm)} on {data_of(results.data)}",
         "ours": f"{figure_of(column.mean, '.2f', 100)} %", "n": str(column.n),
     }  # fmt: skip

@@ -6,18 +6,20 @@ from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, nearest, 
 from study.paper.page.commands import ablate
 from study.paper.page.values import basis_text, bounds_text, value_text
 from study.paper.published import Silence, SourcePaper
+from study.paper.wording import arm_name
 from study.reporting.format import figure_of
 from study.reporting.names import measure_name
+from study.results.comparisons import Interval
 from study.results.schema import ArmResults, StudyResults
 
 
 class Effect(TypedDict):
-    """What an arm comes to against the baseline, as text."""
+    """What an arm comes to against the baseline by one probe, as text."""
 
     arm: str
     text: str
     interval: str
-    measure: str
+    probe: str
 
 
 class SilentRow(TypedDict):
@@ -26,6 +28,7 @@ class SilentRow(TypedDict):
     about: str
     study: str
     measured: list[Effect]
+    note: str
     basis: str
     command: str
 
@@ -40,18 +43,34 @@ def _silent(silence: Silence, paper: SourcePaper, found: ResultsByStudy) -> Sile
     results = nearest(found.get(silence.study, ()), paper, dataset="cifar10", trained=trained)
     arms = [] if results is None else [(results, arm) for arm in arms_of(results) if not arm.is_baseline]
     return {
-        "about": silence.about, "study": silence.study, "measured": [_effect(of, arm) for of, arm in arms],
-        "basis": basis_text(results), "command": ablate(silence.study, "cifar10"),
+        "about": silence.about, "study": silence.study, "measured": [row for of, arm in arms for row in _effects(of, arm)],
+        "note": _note(results), "basis": basis_text(results), "command": ablate(silence.study, "cifar10"),
     }  # fmt: skip
 
 
-def _effect(results: StudyResults, arm: ArmResults) -> Effect:
-    probe, baseline = probe_of(results), baseline_of(results)
-    difference = paired(arm, baseline, probe)
+def _effects(results: StudyResults, arm: ArmResults) -> list[Effect]:
+    """Return an arm's effect by the paper's probe, and by that of the study's own report where it is another."""
+    probes = list(dict.fromkeys([probe_of(results), results.primary]))
+    return [_effect(results, arm, probe) for probe in probes if probe in arm.summary]
+
+
+def _effect(results: StudyResults, arm: ArmResults, probe: str) -> Effect:
+    baseline = baseline_of(results)
+    column = arm.summary[probe]
+    reported = column.difference if probe == results.primary else None  # the very interval of the study's report
+    difference: Interval | None = reported or paired(arm, baseline, probe)
     return {
-        "arm": f"{arm.name} over {baseline.name}", "text": value_text(difference, "points"),
-        "interval": bounds_text(difference, "points"), "measure": measure_name(probe),
+        "arm": f"{arm_name(arm)} over {arm_name(baseline)}", "text": value_text(difference, "points"),
+        "interval": bounds_text(difference, "points"), "probe": measure_name(probe),
     }  # fmt: skip
+
+
+def _note(results: StudyResults | None) -> str:
+    """Return which probe the study's own report goes by, where it is not the paper's."""
+    if results is None or probe_of(results) == results.primary:
+        return ""
+    paper, own = measure_name(probe_of(results)), measure_name(results.primary)
+    return f"Two probes: the paper's is “{paper}”; the study's own report goes by “{own}”."
 
 
 def _seeds(found: ResultsByStudy, paper: SourcePaper) -> SilentRow:
@@ -59,8 +78,9 @@ def _seeds(found: ResultsByStudy, paper: SourcePaper) -> SilentRow:
     results = nearest(found.get("stem", ()), paper, dataset="cifar10")
     results = results or nearest(found.get("lambda-mu-nu", ()), paper, dataset="cifar10")
     return {
-        "about": "how many seeds there were", "study": "stem", "measured": _spread(results) if results else [],
-        "basis": basis_text(results), "command": ablate("stem", "cifar10"),
+        "about": "how many seeds there were", "study": results.study if results else "stem",
+        "measured": _spread(results) if results else [], "note": "", "basis": basis_text(results),
+        "command": ablate("stem", "cifar10"),
     }  # fmt: skip
 
 
@@ -71,6 +91,6 @@ def _spread(results: StudyResults) -> list[Effect]:
     if column is None or column.sd is None:
         return []
     return [{
-        "arm": f"standard deviation over seeds of {baseline.name}", "measure": measure_name(probe),
+        "arm": f"standard deviation over seeds of the {arm_name(baseline)}", "probe": measure_name(probe),
         "text": f"{figure_of(column.sd, '.2f', 100)} points", "interval": f"n = {column.n}",
     }]  # fmt: skip

@@ -46,7 +46,7 @@ def _difference_text(difference: Difference | None) -> str:
     """Return a difference in points with its interval."""
     if difference is None or not is_finite(difference.mean):
         return "no result"
-    text = signed(100 * difference.mean)
+    text: str = signed(100 * difference.mean)
     if finite([difference.low, difference.high]) and difference.low is not None and difference.high is not None:
         text += f" [{signed(100 * difference.low)}, {signed(100 * difference.high)}]"
     return text

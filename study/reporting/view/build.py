@@ -1,43 +1,52 @@
 """Build a report's view, formatted once for both of its pages."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from study.reporting.format import without_paths
 from study.reporting.glossary import TYPE_GLOSSARY, glossary_of
 from study.reporting.inputs import Inputs
 from study.reporting.names import measure_name
+from study.reporting.neighbours import ALONE, Neighbours
 from study.reporting.palette import COLLAPSE_TYPES, COLOUR_NAMES, named_type_view
 from study.reporting.panels.groups import groups_of
 from study.reporting.panels.maps import MapView, map_view
 from study.reporting.panels.phase_diagram import phase_source
 from study.reporting.selection import shown_arms
 from study.reporting.terms import terms_of
-from study.reporting.view import arms, certainty, designs, header, runs
+from study.reporting.view import arms, certainty, columns, designs, first_screen, header, runs
 from study.results.schema import StudyResults
 
 View = dict[str, Any]  # what the templates name: text, lists of rows, and dicts of these
 
 
-def build_view(inputs: Inputs) -> View:
-    """Return everything that the templates of a report print."""
+def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
+    """Return everything that the templates of a report print; `neighbours` are the pages that it links to."""
     study, shown = inputs.study, shown_arms(inputs.study)
     measures = list(dict.fromkeys(["knn_20", "linear_cached", study.primary]))
+    certain, power = certainty.certainty_texts(study, shown), certainty.power_view(study)
+    figures = first_screen.with_main(groups_of(study, measures, inputs.curves), study.mode)
     types = [name for name in COLLAPSE_TYPES if any(arm.collapse_type.name == name for arm in shown)]
     return {
         **_header(inputs), **_designs(study), **_runs(inputs),
+        "links": neighbours,
+        "facts": first_screen.facts_of(study, shown),
+        "found": first_screen.found_text(study),
         "has_control": any(arm.is_control for arm in shown),
-        "measures": [measure_name(name) for name in measures],
         "primary": measure_name(study.primary),
-        "has_published": any(arm.published for arm in shown),
         "published": arms.published_notes(study),
-        "arms": arms.arm_views(study, shown, measures),
+        "arms": arms.arm_views(study, shown),
+        "more": columns.more_table(study, shown, measures),
         "every_measure": arms.measure_table(shown),
         "types": arms.type_table(shown),
-        "certainty": certainty.certainty_texts(study, shown),
-        "power": certainty.power_view(study),
+        "trust": _trust(study, certain, power),
+        "certainty": certain,
+        "power": power,
         "colours": ", ".join(f"{COLOUR_NAMES[name]} {name}" for name in types),
-        "figures": groups_of(study, measures, inputs.curves),
-        "map": _map(inputs),
+        "figures": figures,
+        "main_caption": first_screen.caption_of(figures["main"], phase_source(study)),
+        "map": None if neighbours.map else _map(inputs),
+        "map_link": neighbours.map if inputs.projection else None,
         "type_glossary": [(named_type_view(name), text) for name, text in TYPE_GLOSSARY],
         "glossary": glossary_of(terms_of(study)),
     }  # fmt: skip
@@ -60,9 +69,15 @@ def _header(inputs: Inputs) -> View:
     }
 
 
+def _trust(study: StudyResults, certain: Sequence[str], power: certainty.PowerView | None) -> list[str]:
+    """Return how far to trust the answer; for results of earlier versions, what the study could have seen."""
+    if study.trust is not None:
+        return [without_paths(sentence) for sentence in study.trust]
+    return [power["text"]] if power and study.power and study.power.spread is not None else list(certain[:1])
+
+
 def _designs(study: StudyResults) -> View:
     return {
-        "phase": phase_source(study),
         "anova": designs.anova_table(study),
         "importances": designs.importance_table(study),
         "trials": designs.trial_table(study),

@@ -68,7 +68,7 @@ def anova_table(study: StudyResults) -> Table | None:
 
 def _effect_row(effect: AnovaEffect) -> list[str]:
     shares = (effect.share, effect.partial_eta_squared, effect.omega_squared)
-    return [effect.term, plain(effect.df), figure_of(effect.f), p_value(effect.p).removeprefix("= "),
+    return [effect.term, plain(effect.df), figure_of(effect.f), p_value(effect.p),
             *(figure_of(share, ".2f") for share in shares)]  # fmt: skip
 
 

@@ -24,8 +24,9 @@ class Failure(TypedDict):
 
 
 class RunRow(TypedDict):
-    """A row of the table of runs, as text."""
+    """A row of the table of runs, as text; `key` is its cell, the arm's name and the seed."""
 
+    key: str
     arm: str
     role: str
     seed: int
@@ -82,6 +83,7 @@ def _run_row(arm: ArmResults, run: RunResults, primary: str, timing: Timing) -> 
     took, embeddings = timing.runs.get(run.digest), run.collapse.get("embeddings")
     collapse_type = "untrained" if arm.is_control else run.collapse_type.name if run.collapse_type else "–"
     return {
+        "key": f"{arm.name}-{run.seed}",
         "arm": arm.label, "role": arm.role, "seed": run.seed, "digest": short(run.digest), "status": run.status,
         "collapse_type": collapse_type, "validation": figure_of(run.validation_top1(primary), ".1f", 100),
         "test": figure_of(run.test_top1(primary), ".1f", 100),
@@ -117,7 +119,7 @@ def certificate_view(certificate: Certificate | None) -> CertificateView | None:
         return None
     rows = [[run.label, plain(run.seed), short(run.digest), run.outcome, figure_of(run.largest_difference)]
             for run in certificate.runs]  # fmt: skip
-    columns = ["Arm", "Seed", "Run", "Outcome", "Largest difference"]
+    columns = ["Setting", "Seed", "Run", "Outcome", "Largest difference"]
     return {"text": certificate.sentence, "rows": rows, "columns": columns}
 
 
@@ -126,7 +128,8 @@ def evaluation_view(study: StudyResults, evaluation: Evaluation | None) -> Evalu
     if evaluation is None:
         return None
     trained: Mapping[str, float | None] = evaluation.trained
-    rows = [(measure_name(name), figure_of(trained.get(name), ".1f", 100),
-             figure_of(evaluation.control.get(name), ".1f", 100))
-            for name in dict.fromkeys([*trained, *evaluation.control])]  # fmt: skip
+    rows: list[tuple[str, str, str]] = [
+        (measure_name(name), figure_of(trained.get(name), ".1f", 100), figure_of(evaluation.control.get(name), ".1f", 100))
+        for name in dict.fromkeys([*trained, *evaluation.control])
+    ]
     return {"run": run_name(study, evaluation.digest), "rows": rows}

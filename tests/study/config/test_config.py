@@ -10,6 +10,7 @@ import yaml
 
 from study.config.config import Config, config_from_values
 from study.config.load import load_config, load_params
+from study.config.seeds import Seeds
 from study.config.values import flatten, parse_setting
 from tests.study.config.refused import PARAMS, refusal
 from vicreg.views.settings import ViewSettings
@@ -123,11 +124,11 @@ def test_with_no_settings_it_is_the_same_config(source):
 
 
 def test_a_whole_number_is_taken_for_a_number_and_lists_become_tuples(source):
-    config = source.with_settings({"pretrain.nu": 2, "pretrain.expander": [], "ablate.seeds": [3, 1]})
+    config = source.with_settings({"pretrain.nu": 2, "pretrain.expander": [], "ablate.seeds": [3, 5]})
     assert (
         type(config.pretrain.method_settings.nu) is float
         and config.pretrain.expander == ()
-        and config.ablate.seeds == (3, 1)
+        and config.ablate.seeds == Seeds(looks=(3, 5))
     )
 
 
@@ -331,8 +332,11 @@ def test_a_mistake_in_the_file_is_named(edited, change, sentence):
             "project.classes must be at least 2, but got 1; raise it, or set it to null to show all.",
         ),
         ("project.classes", "ten", "project.classes must be a whole number, but got 'ten'."),
-        ("ablate.seeds", [], "ablate.seeds must list different numbers of at least 0, but got []."),
-        ("ablate.seeds", [0, 0], "ablate.seeds must list different numbers of at least 0, but got [0, 0]."),
+        ("ablate.look", 0, "ablate.look must be at least 1, the first look, but got 0."),
+        ("ablate.look", None, "ablate.look must be a whole number, but got None."),
+        ("ablate.look", "last", "ablate.look must be a whole number, but got 'last'."),
+        ("ablate.budget", 0, "ablate.budget must be at least 1 run, but got 0; null leaves it to the looks."),
+        ("ablate.budget", 1.5, "ablate.budget must be a whole number, but got 1.5."),
         ("ablate.probes", ["svm"], "ablate.probes must be different ones of knn, linear, linear_cached, but got ['svm']."),
         (
             "ablate.probes",

@@ -20,12 +20,13 @@ def test_a_number_of_seeds_stands_in_place_of_the_configured_ones(asked, seeds):
     assert Request(study="tiny", **asked).replaced_seeds() == seeds
 
 
-def test_a_first_seed_without_a_number_of_seeds_would_have_no_effect():
+@pytest.mark.parametrize("first", [0, 5])
+def test_a_first_seed_without_a_number_of_seeds_would_have_no_effect(first):
     with pytest.raises(InputError, match="--first-seed is the first of --seeds, which is not given; add --seeds N"):
-        Request(study="tiny", first_seed=5)
+        Request(study="tiny", first_seed=first)
 
 
-@pytest.mark.parametrize(("option", "value"), [("workers", 2), ("device", "cpu"), ("seeds", 3)])
+@pytest.mark.parametrize(("option", "value"), [("workers", 2), ("device", "cpu"), ("seeds", 3), ("look", 2)])
 def test_what_is_asked_for_by_an_option_and_by_set_is_refused_for_one_would_have_no_effect(option, value):
     with pytest.raises(InputError, match=f"--{option} and --set ablate.{option} are both given; give one of the two"):
         Request(study="tiny", overrides={f"ablate.{option}": value}, **{option: value})

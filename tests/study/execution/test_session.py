@@ -30,17 +30,17 @@ def test_the_command_of_a_session_asks_for_the_same_again(project, argv):
 
 @pytest.mark.parametrize(
     ("asked", "seeds"),
-    [({}, (4, 0)), ({"seeds": 2}, (0, 1)), ({"seeds": 2, "first_seed": 5}, (5, 6)), ({"add_seeds": 2}, (4, 0, 5, 6))],
+    [({}, (0, 1, 2)), ({"seeds": 2}, (0, 1)), ({"seeds": 2, "first_seed": 5}, (5, 6)), ({"add_seeds": 2}, (0, 1, 2, 3, 4))],
 )
 def test_seeds_are_the_configured_ones_or_replace_them_or_follow_the_largest(project, asked, seeds):
-    project.set({"ablate.seeds": [4, 0]})
+    project.set({"ablate.seeds": 3})
     assert open_session(Request(study="tiny", **asked)).seeds == seeds
 
 
 def test_seeds_of_the_studys_file_lie_over_the_configured_ones(project):
     path = project.studies / "tiny.yaml"
-    path.write_text(path.read_text() + "\nseeds: [7]\n")
-    assert open_session(Request(study="tiny")).seeds == (7,)
+    path.write_text(path.read_text() + "\nseeds: 2\n")
+    assert open_session(Request(study="tiny")).seeds == (0, 1)
 
 
 def test_only_the_study_as_params_has_it_has_the_folder_that_dvc_tracks(project):

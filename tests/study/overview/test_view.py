@@ -1,52 +1,97 @@
-"""What the page over all studies says of results: the leaderboard, counts, certificates and staleness."""
+"""What the page over all studies says of results: its lead, cards, counts, certificates and what is out of date."""
 
 import dataclasses
+from pathlib import Path
 
-from study.overview.leaderboard import leaderboard
-from study.overview.view import build_view, report_links
+import pytest
+
+from study.overview.page import headlines_of
+from study.overview.view import build_view, first_sentence, report_links
 from study.results.certificate import Certificate
+from study.results.files import results_from_values
+from study.results.findings import Looks
+from study.spec.study_file import available
 from study.verification.freshness import Freshness
 from tests.study.comparison.sides import arm, results, run, seeds
+from tests.study.made_up import Plans
+from tests.study.made_up_reports import every_mode
 
 
 def page(*studies, checked=None, **changes):
     given = {
         "profile": "p", "elsewhere": [], "wanted": [one.study for one in studies], "certificates": {}, "links": {},
-        "checked": {one.study: Freshness() for one in studies} | (checked or {}),
+        "headlines": {}, "checked": {one.study: Freshness() for one in studies} | (checked or {}),
     }  # fmt: skip
     return build_view(studies, **{**given, **changes})
 
 
-def test_the_best_on_validation_stand_first_and_what_did_not_finish_last_without_a_place():
-    study = results(arm("x", {}, [*seeds([0.5, 0.9]), run(2, None, status="killed"), run(3, 0.7)]))
-    rows = leaderboard([study])
-    assert [(row["place"], row["seed"], row["validation"]) for row in rows] == [
-        ("1", "1", "90.00"), ("2", "3", "70.00"), ("3", "0", "50.00"), ("–", "2", "–"),
-    ]  # fmt: skip
-    assert rows[-1]["badge"]["name"] == "killed" and rows[-1]["ranks"] == ["–", "–"]
+@pytest.fixture(scope="module")
+def modes(tiny_config, digits):
+    studies = every_mode(Plans(tiny_config, digits))
+    return {mode: results_from_values(values, where=mode) for mode, values in studies.items()}
 
 
-def test_a_run_of_several_studies_has_one_row():
+def test_the_question_on_top_is_the_short_one_of_the_first_study_with_its_answer():
+    one, other = results(question="What?", answer="A. B."), results(study="other", question="Why?", answer="C.")
+    assert page(one, other, headlines={"s": "Which?"})["lead"]["question"] == "Which?"
+    shown = page(one, other)["lead"]
+    assert (shown["question"], shown["answer"], shown["study"]) == ("What?", "A. B.", "s")
+    assert page()["lead"] is None
+
+
+def test_of_studies_that_answer_one_question_the_one_with_a_phase_diagram_speaks(modes):
+    first = dataclasses.replace(modes["arms"], study="first")
+    grid = dataclasses.replace(modes["grid"], study="plane")
+    alike = {"first": "Which?", "plane": "Which?"}
+    shown = page(first, grid, headlines=alike)["lead"]
+    assert (shown["study"], shown["answer"]) == ("plane", grid.answer) and shown["figure"]["name"] == "lead-plane"
+    assert "Collapse phase diagram" in shown["caption"]
+    assert page(first, grid, headlines={**alike, "plane": "Another?"})["lead"]["study"] == "first"
+
+
+def test_how_far_to_trust_the_answer_stands_below_it():
+    study = results(answer="A.", trust=("Three seeds see two points.", "It is from /home/me/data."))
+    assert page(study)["lead"]["trust"] == ["Three seeds see two points.", "It is from …/data."]
+
+
+@pytest.mark.parametrize(
+    ("mode", "title"),
+    [("arms", "Difference from the baseline"), ("grid", "Collapse phase diagram"), ("search", "All trials by"),
+     ("path", "Along the path")],
+)  # fmt: skip
+def test_a_card_has_the_figure_of_the_studys_design_under_a_name_of_its_own(modes, mode, title):
+    study = modes[mode]
+    (card,) = page(study, links=report_links([study.study], Path("reports"), Path("reports")))["cards"]
+    assert card["figure"]["title"].startswith(title) and card["figure"]["name"] == f"card-{study.study}"
+    assert card["file"].startswith(f"{study.study}/figures/") and card["file"].endswith(".svg")
+
+
+def test_a_card_says_one_sentence_of_the_answer_and_how_many_seeds_and_settings_there_are(modes):
+    study = results(arm("x", {}, seeds([0.5, 0.6])), arm("u", {}, [run(0, 0.3)], is_control=True), answer="Use x. It leads.")
+    (card,) = page(study)["cards"]
+    assert (card["answer"], card["counts"]) == ("Use x.", "2 seeds, 1 setting")
+    (searched,) = page(modes["search"])["cards"]
+    assert searched["counts"].endswith(" trials to choose by")
+    looks = Looks(look=2, planned=(3, 5, 8), declared=True, price=3)
+    assert page(dataclasses.replace(study, looks=looks))["cards"][0]["counts"] == "2 seeds, look 2 of 3, 1 setting"
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [("Use λ 1.5, not 2. It is best.", "Use λ 1.5, not 2."), ("One only", "One only"), ("Why? λ is it.", "Why?"), ("", "")],
+)
+def test_the_first_sentence_ends_at_its_own_full_stop(text, first):
+    assert first_sentence(text) == first
+
+
+def test_runs_are_counted_once_whatever_studies_share_them_and_what_was_pruned_was_stopped_early():
     shared = run(0, 0.5)
     one, other = results(arm("x", {}, [shared])), results(arm("y", {}, [shared]), study="other")
-    (row,) = leaderboard([one, other])
-    assert (row["studies"], row["arm"]) == ("s, other", "x; y")
-    assert page(one, other)["answer"] == "2 studies on profile p, 1 run that stand for 2 cells; 1 finished."
-
-
-def test_a_control_is_called_untrained_whatever_its_collapse_type():
-    control = arm("untrained", {}, [run(0, 0.5, collapse_type="complete")], is_control=True)
-    (row,) = leaderboard([results(control)])
-    assert row["badge"]["name"] == "untrained" and row["is_control"]
-
-
-def test_collapse_types_are_counted_over_trained_runs_and_statuses_over_all():
-    study = results(
-        arm("x", {}, [run(0, 0.5), run(1, 0.4, collapse_type="complete"), run(2, None, status="pruned")]),
-        arm("untrained", {}, [run(0, 0.3)], is_control=True),
-    )
-    (shown,) = page(study)["studies"]
-    assert (shown["statuses"], shown["verdicts"]) == ("3 finished, 1 pruned", "1 complete, 1 healthy, 1 pruned")
+    assert page(one, other)["finished"] == "1 run finished."
+    ended = [run(0, 0.5), run(1, 0.6), run(2, None, status="pruned"), run(3, None, status="killed", rank=2.0)]
+    assert page(results(arm("x", {}, ended)))["finished"] == "2 of 4 runs finished; 1 was killed, 1 was stopped early."
+    assert page(results(arm("x", {}, ended[:2])))["finished"] == "All 2 runs finished."
+    assert page()["finished"] == "0 runs finished."
 
 
 def test_a_certificate_is_quoted_where_it_is_of_these_results():
@@ -55,19 +100,20 @@ def test_a_certificate_is_quoted_where_it_is_of_these_results():
         study="s", runs=(), tolerance=0.0, environment={"device": "cpu", "torch": "2.0"}, sentence="Of another day."
     )
     for given, said in (
-        ({}, "Not verified; python -m study.verify --study s does so."),
-        ({"s": certificate}, "Verified for earlier results alone; python -m study.verify --study s verifies these."),
+        ({}, "No run was rerun to check it; python -m study.verify --study s does so."),
+        ({"s": certificate}, "Earlier results were checked by a rerun; python -m study.verify --study s checks these."),
     ):
-        assert page(study, certificates=given)["studies"][0]["certificate"] == said
+        assert page(study, certificates=given)["cards"][0]["certificate"] == said
 
 
-def test_the_state_counts_what_is_stale_absent_and_unchecked():
+def test_the_state_counts_what_is_out_of_date_absent_and_unchecked():
     one, other = results(arm("x", {}, seeds([0.5, 0.6]))), results(arm("y", {}, seeds([0.7])), study="other")
-    assert page(one, other)["state"].startswith("Everything is fresh")
+    assert page(one, other)["state"] == "Results match the current code."
     stale = Freshness(groups=(("never run", ("ν 1, seed 1",)),), count=1)
     shown = page(one, other, checked={"s": stale, "other": Freshness(unchecked="no data")}, wanted=["s", "other", "third"])
     assert shown["state"] == (
-        "1 of 3 cells are stale or missing; third has not been run; staleness was not checked for other."
+        "1 of 3 results is out of date or missing; third has not been run; "
+        "other could not be checked against the current code."
     )
     assert shown["stale"] == [("s", stale.groups)] and shown["unchecked"] == [("other", "no data")]
     assert shown["absent"] == ["python -m study.ablate --study third --profile p"]
@@ -75,14 +121,16 @@ def test_the_state_counts_what_is_stale_absent_and_unchecked():
 
 def test_links_are_relative_to_the_page(tmp_path):
     assert report_links(["tiny"], tmp_path / "reports", tmp_path / "pages/deep") == {
-        "tiny": {"html": "../../reports/tiny/index.html", "markdown": "../../reports/tiny/README.md"}
+        "tiny": {
+            "html": "../../reports/tiny/index.html", "markdown": "../../reports/tiny/README.md",
+            "figures": "../../reports/tiny/figures",
+        }
+    }  # fmt: skip
+
+
+def test_the_studies_of_coefficients_answer_one_question_and_a_file_that_is_gone_none():
+    found = headlines_of([*available(), "gone"])
+    assert {found[name] for name in ("lambda-mu-nu", "coefficient-grid", "coefficient-search")} == {
+        "Which coefficients work?"
     }
-
-
-def test_a_page_of_three_hundred_runs_has_a_row_each():
-    arms = [arm(f"arm-{i}", {"pretrain.nu": i}, [run(seed, 0.5 + i / 1000) for seed in range(3)]) for i in range(100)]
-    arms = [
-        dataclasses.replace(one, runs=tuple(dataclasses.replace(run, digest=f"{one.name}-{run.seed}") for run in one.runs))
-        for one in arms
-    ]
-    assert len(page(results(*arms))["rows"]) == 300
+    assert "gone" not in found and all(len(text.split()) <= 8 for text in found.values())

@@ -87,7 +87,7 @@ def test_the_fill_of_a_silence_is_what_params_yaml_has_and_every_other_value_say
     recipe = recipe_of()
     for key, value in {**PAPER.filled, **PAPER.filled_probe}.items():
         assert recipe[key] == value, key
-    assert apart({"pretrain.stem": "cifar"}) == ["stem cifar, where the paper is silent and imagenet is usual here"]
+    assert apart({"pretrain.stem": "cifar"}) == ["stem 3x3, where the paper is silent and 7x7 is usual here"]
     assert apart({"pretrain.base_lr": 0.8}) == ["base_lr 0.8 in place of 0.2"]
 
 

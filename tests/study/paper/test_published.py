@@ -29,6 +29,7 @@ def test_the_claims_are_those_of_the_paper_and_every_study_they_name_exists():
         "generalises", "imagenet-stability",
     ]  # fmt: skip
     assert "+2 points" in PAPER.claims["epochs"] and "256 instead of 128" in PAPER.claims["batch-size-accuracy"]
+    assert set(PAPER.places) <= {*PAPER.claims, *(one.id for one in PAPER.numbers)}
     studies = {one.study for one in (*PAPER.numbers, *PAPER.silent)}
     assert studies | {row.study for row in judge({}, [], PAPER)} <= {*available(), "project"}
     for study in studies:

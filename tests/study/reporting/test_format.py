@@ -1,9 +1,11 @@
 """Numbers and settings as readers see them."""
 
+from dataclasses import replace
+
 import pytest
 
 from study.reporting.format import (
-    certainty_of,
+    decision_text,
     duration,
     figure_of,
     is_finite,
@@ -47,41 +49,52 @@ def test_a_validation_accuracy_is_a_percentage_too():
     assert mean_and_sd(column(0.5, 0.01, n=2), "validation_linear_cached") == "50.0 ± 1.0"
 
 
-def test_a_difference_that_is_no_test_has_no_star_even_where_its_interval_excludes_zero():
-    untested = Difference(n=3, mean=-0.02, low=-0.05, high=-0.01, p=0.01)
-    assert paired(untested, "knn_20") == {"text": "−2.0", "interval": "[−5.0, −1.0], n = 3", "is_significant": False}
-
-
-def test_holms_p_below_a_twentieth_is_the_one_thing_that_a_star_marks():
+def test_a_star_says_that_holms_p_is_below_a_twentieth_and_nothing_else_has_one():
     assert paired(difference(-0.02, -0.05, -0.01, p_holm=0.06), "knn_20") == {
         "text": "−2.0",
-        "interval": "[−5.0, −1.0], n = 3",
+        "interval": "[−5.0, −1.0]",
         "is_significant": False,
     }
-    marked = paired(difference(-0.02, -0.05, 0.01, p_holm=0.04), "knn_20")
-    assert marked == {"text": "−2.0 *", "interval": "[−5.0, +1.0], n = 3", "is_significant": True}
+    assert paired(difference(-0.02, -0.05, 0.01, p_holm=0.04), "knn_20") == {
+        "text": "−2.0 *",
+        "interval": "[−5.0, +1.0]",
+        "is_significant": True,
+    }
+    untested = paired(difference(-0.02, -0.05, -0.01), "knn_20")
+    assert untested == {"text": "−2.0", "interval": "[−5.0, −1.0]", "is_significant": False}
 
 
-def test_two_seeds_get_no_interval_and_no_certainty():
+def test_two_seeds_get_no_interval_and_no_decision():
     entry = difference(0.01, -0.2, 0.22, n=2, p_holm=0.01)
     assert paired(entry, "knn_20") == {"text": "+1.0", "interval": "no interval, n = 2", "is_significant": False}
-    assert certainty_of(entry) == ["n = 2: descriptive only"]
+    assert decision_text(entry) == ""
 
 
-def test_a_difference_that_is_not_there_is_a_dash():
+def test_a_difference_that_is_not_there_is_a_dash_and_decides_nothing():
     assert paired(None, "knn_20") == {"text": "–", "interval": "", "is_significant": False}
-    assert certainty_of(None) == []
-
-
-def test_what_makes_a_difference_sure_stands_a_line_each():
-    entry = difference(0.02, 0.01, 0.03, p_holm=0.0312, effect_size=-1.23, probability_better=0.887, test_error=0.0123)
-    assert certainty_of(entry) == ["Holm's p = 0.031", "g = −1.2", "P(better) 0.89", "test images ± 1.2"]
-    assert certainty_of(difference(0.02, 0.01, 0.03)) == ["Holm's p –"]
-    assert certainty_of(difference(0.02)) == ["no spread over seeds to tell by"]
+    assert decision_text(None) == "" == decision_text(difference(float("nan")))
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.0004, "< 0.001"), (0.001, "= 0.001"), (0.25, "= 0.250"), (1.0, "= 1.000"), (None, "–")]
+    ("mean", "p_holm", "kept", "decision"),
+    [(0.02, 0.04, None, "better"), (-0.02, 0.04, None, "worse"), (-0.02, 0.05, None, "undecided"),
+     (0.02, None, None, "undecided"), (0.02, 0.04, "equivalent", "equivalent"), (0.02, 0.9, "worse", "worse")],
+)  # fmt: skip
+def test_results_say_what_is_decided_and_those_of_earlier_versions_decide_by_holms_p(mean, p_holm, kept, decision):
+    entry = replace(difference(mean, -1, 1), adjusted=Adjusted(p_holm=p_holm, decision=kept))
+    assert decision_text(entry) == decision
+
+
+def test_a_formatted_number_knows_its_number_and_a_dash_has_none():
+    assert (figure_of(0.12345, ".1f", 100), figure_of(0.12345, ".1f", 100).value) == ("12.3", pytest.approx(12.345))
+    assert mean_and_sd(column(0.9614, 0.0041), "knn_20").value == pytest.approx(96.14)
+    assert paired(difference(-0.02, -0.05, 0.01, p_holm=0.01), "knn_20")["text"].value == pytest.approx(-2)
+    assert p_value(0.0004).value == 0.0004 and percent(0.5, 0.1).value == 50 and objective_text("knn_5", 0.5).value == 50
+    assert figure_of(None).value is None is mean_and_sd(None, "knn_20").value
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0004, "< 0.001"), (0.001, "0.001"), (0.25, "0.250"), (1.0, "1.000"), (None, "–")]
 )
 def test_a_p_value_has_three_digits(p, text):
     assert p_value(p) == text

@@ -1,14 +1,29 @@
 """The page and its Markdown as files: self-contained, well-formed, escaped, and true to the view."""
 
+import html as html_module
 import re
 import xml.etree.ElementTree
+from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
-from study.reporting.render import code_in_cell, escaped, render, themed
-from study.reporting.report import write_view
+from study.reporting.neighbours import neighbours_of
+from study.reporting.render import code_in_cell, escaped, heading_anchor, render, slug, themed, unique
+from study.reporting.report import figures_of, write_view
+from study.reporting.view.build import build_view
 from tests.study.made_up import Plans, arm_of, unfinished
-from tests.study.made_up_reports import FEW, TABLE_7, everything, table_7, twins, view_of, without_figures
+from tests.study.made_up_reports import (
+    FEW,
+    TABLE_7,
+    every_mode,
+    everything,
+    inputs_of,
+    table_7,
+    twins,
+    view_of,
+    without_figures,
+)
 from tests.study.reading import parse, plain, read_html, read_markdown
 from vicreg.errors import InputError
 
@@ -41,6 +56,16 @@ def shown(difference):
     return [difference["text"], difference["interval"]]
 
 
+def html_text(body):
+    """What a page says, without its tags."""
+    return html_module.unescape(re.sub(r"<[^>]*>", "", body))
+
+
+def column_of(view, name):
+    """One of the columns that the table of five leaves out."""
+    return [row[view["more"]["columns"].index(name)] for row in view["more"]["rows"]]
+
+
 # ---- what is said
 
 
@@ -48,16 +73,11 @@ def test_both_twins_print_every_formatted_number(full):
     view, html, markdown = full
     markdown = plain(markdown)
     for arm in view["arms"]:
-        for text in (
-            arm["validation"],
-            *arm["accuracies"],
-            *shown(arm["difference"]),
-            *shown(arm["gain"]),
-            arm["rank"],
-            arm["std"],
-        ):
+        for text in (arm["test"], *shown(arm["difference"]), *shown(arm["gain"]), arm["decision"], *arm["marks"]):
             assert text in html and text in markdown
         assert arm["command"] in html and arm["command"] in markdown
+    for row in view["more"]["rows"]:
+        assert len(row) > 15 and all(str(escape(text)) in html and text in markdown for text in row)
     for _, cells in view["every_measure"]["rows"]:
         for text, difference in cells:
             assert all(part in html and part in markdown for part in (text, *(shown(difference) if difference else [])))
@@ -72,19 +92,134 @@ def test_only_differences_that_are_told_apart_are_set_in_bold(full):
     assert all(cell["text"].endswith(" *") for cell in marked)
 
 
-def test_the_question_the_answer_the_forest_plot_and_the_cost_stand_before_any_table(full):
+def test_the_answer_stands_before_the_figure_the_trust_what_was_found_the_contents_and_the_table(full):
     view, html, markdown = full
-    for text, table in ((html, '<table class="arms">'), (markdown, "\n| Arm |")):
-        places = [
-            text.index(part)
-            for part in (view["question"], "Best on validation is", "Difference from the baseline, Linear", "Cost: ")
-        ]
-        assert places == sorted(places) and places[-1] < text.index(table)
+    contents, table = ('<nav class="contents"', "- [Settings]("), ('<table id="settings-table"', "\n| Setting |")
+    for at, text in enumerate((html, markdown)):
+        body = text[text.index("<body>") if "<body>" in text else 0 :]
+        parts = (view["question"], view["answer"], view["facts"][0][0], view["figures"]["main"][0]["title"],
+                 "How far to trust this", view["hypothesis"], view["found"], contents[at], table[at])  # fmt: skip
+        said = plain(body) if at else html_text(body)
+        places = [(said if part in parts[:7] else body).find(part) for part in parts]
+        assert -1 not in places
+        assert places[:7] == sorted(places[:7]) and places[7:] == sorted(places[7:])
+        assert body.index("How far to trust this") < body.index(contents[at])
+
+
+def test_the_table_has_five_columns_and_the_rest_is_folded(full, plans):
+    view, html, markdown = full
+    head = ["Setting", "Collapse type", "Test accuracy, %", "Difference from the baseline, points"]
+    for read in (read_html(html), read_markdown(markdown)):
+        kinds = [kind for kind, _ in read.places]
+        (first,) = [table for table in read.tables if table[0] == [*head, "Gain over untrained, points"]]
+        assert [row[0].removesuffix(" baseline") for row in first[1:]] == [arm["label"] for arm in view["arms"]]
+        (more,) = [table for table in read.tables if table[0][:4] == ["Setting", "lambda", "mu", "nu"]]
+        assert {"Holm's p", "g", "P(better)", "n", "Published"} <= set(more[0])
+        assert kinds.count("table") == len(read.tables)
+    page = parse(html)
+    folded = html[html.index('<details id="more">') : html.index("</details>", html.index('<details id="more">'))]
+    assert '<table id="settings-more"' in folded and '<div class="scroll"' in folded
+    assert "<details open" not in html and page.read.tables
+    before = html[: html.index('<table id="settings-table"')]
+    assert before.count("<details") == before.count("</details>") + 0  # it is not itself folded
+
+
+def test_the_figure_of_each_mode_comes_first_and_once(plans, monkeypatch):
+    without_figures(monkeypatch)
+    wanted = {"arms": "forest", "grid": "phase-verdict", "search": "search-plane", "path": "forest", "tuned": "forest"}
+    for mode, summary in every_mode(plans).items():
+        view = view_of(summary)
+        (main,) = view["figures"]["main"]
+        assert main["name"] == wanted[mode] and view["main_caption"]
+        assert [figure["name"] for figure in figures_of(view)].count(main["name"]) == 1
+
+
+def test_every_link_of_the_contents_leads_to_a_section_of_both_twins(full):
+    _, html, markdown = full
+    page, contents = parse(html), html[html.index('<nav class="contents"') : html.index("</nav>")]
+    links = re.findall(r'<a href="#([^"]+)">', contents)
+    sections = [attributes["id"] for tag, attributes in page.attributes if tag == "section"]
+    assert links == [name for name in sections if name not in ("trust", "expected")] and len(links) >= 10
+    anchors = {heading_anchor(plain(line.removeprefix("## "))) for line in markdown.splitlines() if line.startswith("## ")}
+    ours = re.findall(r"^- \[[^]]+\]\(#([^)]+)\)$", markdown, flags=re.MULTILINE)
+    assert len(ours) == len(links) and set(ours) <= anchors
+    assert set(re.findall(r"\]\(#([^)]+)\)", markdown)) <= anchors
+
+
+def test_every_table_row_and_column_can_be_named_by_a_script(full):
+    html = full[1]
+    tables = re.findall(r"<table ([^>]*)>(.*?)</table>", html, flags=re.DOTALL)
+    assert len(tables) > 20
+    for attributes, content in tables:
+        assert re.search(r'\bid="[^"]+"', attributes) and content.lstrip().startswith("<caption")
+        head, body = content.split("</thead>")
+        keys = re.findall(r"<th [^>]*>", head)
+        named = [re.search(r'data-key="([^"]+)"', key) for key in keys]
+        assert all(named) and len({found[1] for found in named}) == len(keys)
+        assert all('id="' in row for row in re.findall(r"<tr[^>]*>", body))
+
+
+def test_a_formatted_cell_has_the_number_behind_it(full):
+    view, html, _ = full
+    row = html[html.index('<tr role="row" id="setting-1-0-0"') :]
+    row = row[: row.index("</tr>")]
+    (arm,) = [arm for arm in view["arms"] if arm["name"] == "1-0-0"]
+    numbers = [float(text) for text in re.findall(r'data-value="(-?[\d.e-]+)"', row)]
+    assert numbers == pytest.approx(
+        [arm["test"].value, arm["difference"]["text"].value, arm["gain"]["text"].value], rel=1e-5
+    )
+
+
+def test_names_are_made_plain_and_unlike():
+    assert [slug(text) for text in ("λ 1, μ 0", "Test, %", "a_b", "%")] == ["λ-1-μ-0", "test", "a-b", "none"]
+    assert unique(["a", "a", "a 2", "a"], "x-") == ["x-a", "x-a-2", "x-a-2-2", "x-a-3"]
+
+
+@pytest.mark.usefixtures("sketched")
+def test_a_report_below_reports_leads_to_the_pages_beside_it_and_one_elsewhere_to_what_is_there(
+    small, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    view = inputs_of(small())
+
+    def links_of(out, **named):
+        html, markdown = render(build_view(view, neighbours_of(Path(out), **named)))
+        addresses = re.findall(r'href="([^"#][^"]*)"', html)
+        return addresses, [link for link in re.findall(r"\]\(([^)#][^)]*)\)", markdown) if not link.startswith("figures/")]
+
+    assert links_of("reports/one") == (
+        ["../index.html", "../source-paper.html"],
+        ["../README.md", "../source-paper.md", "index.html"],
+    )
+    assert links_of("reports/source-paper/one")[0] == ["../../index.html", "../../source-paper.html"]
+    assert links_of("reports/measured/digits/one") == ([], ["../../source-paper.md"])  # what git keeps
+    assert links_of("elsewhere/one") == ([], ["index.html"])
+    Path("elsewhere").mkdir()
+    Path("elsewhere/README.md").write_text("", encoding="utf-8")
+    assert links_of("elsewhere/one") == ([], ["../README.md", "index.html"])
+
+
+@pytest.mark.usefixtures("sketched")
+def test_the_map_of_the_baseline_is_shown_in_one_report_and_the_others_lead_to_it(small, tmp_path):
+    study = small()
+    page = tmp_path / "first" / "index.html"
+    views = {
+        name: build_view(inputs_of(study, **everything(study)), neighbours_of(tmp_path / name, map_page=page))
+        for name in ("first", "second")
+    }
+    html, markdown = render(views["first"])
+    assert 'id="space"' in html and '<section id="map">' in html
+    for text, link in zip(render(views["second"]), ("../first/index.html#map", "../first/README.md#map-of-the-test-images")):
+        assert link in text and 'id="space"' not in text and "t-SNE in two dimensions" not in text
+    assert re.search(r"\(\.\./first/README\.md#([^)]+)\)", render(views["second"])[1])[1] in {
+        heading_anchor(line[3:]) for line in markdown.splitlines() if line.startswith("## ")
+    }
+    assert [figure["name"] for figure in figures_of(views["second"]) if "tsne" in figure["name"]] == []
 
 
 def test_a_figure_has_the_table_of_what_it_shows(full):
     view, html, _ = full
-    (forest,) = view["figures"]["forest"]
+    (forest,) = view["figures"]["main"]
     assert len(forest["rows"]) == 10 and forest["columns"][0] == "Arm"
     tables = read_html(html).tables
     figures = [figure for group in view["figures"].values() for figure in group if figure["rows"]]
@@ -96,15 +231,16 @@ def test_a_figure_has_the_table_of_what_it_shows(full):
 @pytest.mark.usefixtures("sketched")
 def test_effective_coefficients_are_shown_only_where_they_differ_from_the_names(small):
     study = small()
-    assert not any(arm["effective"] for arm in view_of(study)["arms"])
+    name = "λ, μ, ν in the official code's units"
+    assert name not in view_of(study)["more"]["columns"]
     study["arms"][1]["effective"]["lambda_"] = 12800.0
-    assert [arm["effective"] for arm in view_of(study)["arms"]] == ["1, 0, 0", "12800, 1, 0", "25, 25, 1", ""]
+    assert column_of(view_of(study), name) == ["1, 0, 0", "12800, 1, 0", "25, 25, 1", ""]
 
 
 @pytest.mark.usefixtures("sketched")
 def test_a_verdict_that_differs_from_the_published_outcome_is_named(small):
     view = view_of(small())
-    assert [arm["published"]["agreement"] for arm in view["arms"]] == ["agrees", "differs", "agrees", ""]
+    assert column_of(view, "Agrees with it") == ["agrees", "differs", "agrees", ""]
     assert view["published"][1] == "Here and there differ for: λ 1, μ 1, ν 0."
     assert "Table 7; ImageNet, ResNet-50" in view["published"][0]  # and the protocol here, beside the one there
     assert "Here: digits, resnet18, width 4" in view["published"][0]
@@ -114,9 +250,8 @@ def test_a_verdict_that_differs_from_the_published_outcome_is_named(small):
 def test_one_seed_has_no_spread_and_no_interval(small):
     view = view_of(small(seeds=(0,)))
     assert "one finished seed" in view["certainty"][0] and view["certainty"][0].startswith("n = 1: descriptive only.")
-    assert not any("±" in text for arm in view["arms"] for text in arm["accuracies"])
-    assert view["arms"][0]["difference"]["interval"] == "no interval, n = 1"
-    assert view["arms"][0]["certainty"] == ["n = 1: descriptive only"]
+    assert not any("±" in arm["test"] for arm in view["arms"])
+    assert view["arms"][0]["difference"]["interval"] == "no interval, n = 1" and view["arms"][0]["decision"] == ""
     assert all("one finished seed" in text for text in render(view))
 
 
@@ -134,7 +269,8 @@ def test_data_that_are_not_canonical_are_announced_above_the_results(small):
     study["data"]["note"] = "These bytes are not the canonical ones."
     html, markdown = twins(study)
     assert '<p class="warning">About the data: These bytes' in html
-    assert markdown.index("These bytes") < markdown.index("## The arms")
+    assert "<summary>1 warning</summary>" in html and "<summary>1 warning</summary>" in markdown
+    assert markdown.index("These bytes") < markdown.index("## Settings")
 
 
 @pytest.mark.usefixtures("sketched")
@@ -143,8 +279,8 @@ def test_what_the_study_could_have_seen_comes_with_the_command_for_more_seeds(sm
     study["power"] |= {"needed": 9, "needed_range": [7, 12], "command": "python -m study.ablate --study small --add-seeds 6"}
     power = study["power"]
     for twin in (read_html(twins(study)[0]), read_markdown(twins(study)[1])):
-        (text,) = [block for block in twin.blocks if "smallest difference this study would have found" in block]
-        assert f"is {100 * power['detectable']:.1f} points." in text and "would take 9 seeds (7 to 12" in text
+        text, *again = [block for block in twin.blocks if "would take 9 seeds (7 to 12" in block]
+        assert f"{100 * power['detectable']:.1f} points" in text and again in ([], [text])
         assert power["command"] in twin.blocks
     vague = small()  # three seeds do not know their spread well enough to say
     assert "would take" not in "".join(twins(vague)[:2])
@@ -292,10 +428,10 @@ def test_names_that_are_markup_elsewhere_are_read_back_as_they_are_from_both_twi
         xml.etree.ElementTree.fromstring(figure["svg"])
     page, twin = read_html(html), read_markdown(markdown)
     for read in (page, twin):
-        (arms,) = [table for table in read.tables if table[0][:2] == ["Arm", "Settings"]]
-        assert [row[0].removesuffix(" baseline") for row in arms[1:4]] == [
-            " ".join(arm["label"].split()) for arm in view["arms"][:3]
-        ]
+        (arms,) = [table for table in read.tables if table[0][:2] == ["Setting", "Collapse type"]]
+        for row, arm in zip(arms[1:4], view["arms"]):
+            below = ["baseline"] if arm["is_baseline"] else []
+            assert row[0] == " ".join([*arm["label"].split(), *below, *arm["details"]])
         assert len({len(row) for row in arms}) == 1
     (classes,) = [table for table in page.tables if table[0] == ["Class", "Each seed, %"]]
     assert [row[0] for row in classes[1:10]] == [" ".join(name.split()) for name in ODD_NAMES]

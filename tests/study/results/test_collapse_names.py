@@ -12,7 +12,7 @@ from study.results.files import parse_results, read_results, results_bytes
 from study.results.json_values import to_values
 from tests.study.made_up import Plans, lifelike_results
 from tests.study.made_up_reports import TABLE_7, table_7
-from vicreg.evaluation.collapse_diagnosis import CHANCE_LEVEL, VIEW_DEPENDENT
+from vicreg.evaluation.collapse_criteria import CHANCE_LEVEL, VIEW_DEPENDENT
 from vicreg.files import to_json
 
 REPORTS = Path(__file__).parents[3] / "reports/measured"

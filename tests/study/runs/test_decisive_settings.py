@@ -104,7 +104,7 @@ def test_what_has_no_effect_does_not_make_another_run(tiny_config, key):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("evaluate.knn", [3]), ("project.seed", 5), ("ablate.seeds", [7]), ("ablate.workers", 2), ("data.root", "elsewhere")],
+    [("evaluate.knn", [3]), ("project.seed", 5), ("ablate.seeds", 7), ("ablate.workers", 2), ("data.root", "elsewhere")],
 )
 def test_settings_of_other_sections_do_not_make_another_run(tiny_config, key, value):
     assert identify(tiny_config({key: value})).digest == identify(tiny_config()).digest

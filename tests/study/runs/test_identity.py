@@ -161,7 +161,7 @@ def test_settings_are_known_by_their_values_so_code_that_checks_them_makes_no_ot
 def test_an_evaluation_is_decided_by_its_run_its_settings_its_views_its_probes_and_its_code(tiny_config, edited):
     before = evaluation(tiny_config())
     assert evaluation(tiny_config(), probes=("linear_cached", "knn")) == before
-    assert evaluation(tiny_config({"ablate.seeds": [9]})) == before
+    assert evaluation(tiny_config({"ablate.seeds": 9})) == before
     others = {
         evaluation(tiny_config(), run="another"),
         evaluation(tiny_config({"evaluate.knn": [3]})),

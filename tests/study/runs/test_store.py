@@ -115,7 +115,7 @@ def test_a_finished_run_is_never_trained_again_whoever_asks(undisturbed, go, run
     before = (store.folder(run.digest) / "history.json").read_bytes()
     assert go(run, store=store) == ("finished", [])
     # other settings of evaluation, of the harness and of how often to save: another measurement, the same training
-    other = run_of({"evaluate.knn": [3], "ablate.seeds": [4], "pretrain.checkpoint_every": 3})
+    other = run_of({"evaluate.knn": [3], "ablate.seeds": 4, "pretrain.checkpoint_every": 3})
     assert go(other, store=store) == ("finished", [])
     assert other.digest == run.digest
     assert (store.folder(run.digest) / "history.json").read_bytes() == before

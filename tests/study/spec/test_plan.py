@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from study.config.seeds import Seeds
 from study.spec.plan import make_plan
 from study.spec.study_file import Arm, Study
 from vicreg.errors import InputError
@@ -111,12 +112,12 @@ def test_arms_are_shown_in_the_studys_order_with_controls_at_the_end(tiny_config
 
 def test_seeds_are_the_callers_or_else_the_studys_or_else_the_configs(tiny_config):
     def seeds(asked, given):
-        plan = plan_of(tiny_config({"ablate.seeds": [7, 8]}), asked, seeds=given)
+        plan = plan_of(tiny_config({"ablate.seeds": 2}), asked, seeds=given)
         return sorted({cell.seed for cell in plan.cells})
 
-    assert seeds(study(seeds=(5,)), (1, 2)) == [1, 2]
-    assert seeds(study(seeds=(5,)), None) == [5]
-    assert seeds(study(), None) == [7, 8]
+    assert seeds(study(seeds=Seeds(looks=(3,))), (1, 2)) == [1, 2]
+    assert seeds(study(seeds=Seeds(looks=(3,))), None) == [0, 1, 2]
+    assert seeds(study(), None) == [0, 1]
 
 
 def test_only_some_arms_is_a_part_of_the_plan(tiny_config):

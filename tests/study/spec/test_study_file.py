@@ -12,6 +12,7 @@ from study.config.load import load_config
 from study.config.values import flatten
 from study.runs import weights
 from study.spec.keys import SETTINGS
+from study.spec.looks import first_seeds
 from study.spec.plan import make_plan
 from study.spec.study_file import Arm, available, load_study
 from vicreg.errors import InputError
@@ -86,7 +87,7 @@ def test_every_shipped_study_resolves_on_every_profile(name, profile):
     plan = make_plan(study, config, data="sha256:0", device=torch.device("cpu"))
     arms = [arm for arm, cells in plan.by_arm().items() if not cells[0].is_control]
     assert arms == [arm.name for arm in study.arms]
-    assert {cell.run.config.pretrain.seed for cell in plan.cells} == set(study.seeds or config.ablate.seeds)
+    assert {cell.run.config.pretrain.seed for cell in plan.cells} == set(first_seeds(study, config))
     assert study.question.endswith("?") and study.hypothesis.endswith(".")
 
 
@@ -263,7 +264,7 @@ def test_an_unknown_study_suggests_the_nearest_name():
         ("question: Does it matter?", "question: 5", "must give question as text, but gives 5"),
         ("hypothesis: It does not.", "", "must give hypothesis as text, but gives None"),
         ("baseline: one", "baseline: three", "baseline must be one of the arms one, two, but got 'three'"),
-        ("{pretrain.nu: 2}", "{pretrain.seed: 2}", "arm 'two' may not set pretrain.seed; list seeds instead"),
+        ("{pretrain.nu: 2}", "{pretrain.seed: 2}", "arm 'two' may not set pretrain.seed; give seeds instead"),
         ("{pretrain.nu: 2}", "{evaluate.batch_size: 2}", "'evaluate.batch_size'; did you mean 'pretrain.batch_size'?"),
         ("{pretrain.nu: 2}", "{pretrain.lamda: 2}", "may not hold 'pretrain.lamda'; did you mean 'pretrain.lambda'?"),
         ("{pretrain.nu: 2}", "{reason: x, setings: {}}", "arm 'two' may not hold 'setings'; did you mean 'settings'?"),
@@ -278,10 +279,17 @@ def test_an_unknown_study_suggests_the_nearest_name():
         ("two:", '"one\\n2":', "needs another name: letters"),
         ("two:", "\"it's\":", "needs another name: letters"),
         ("two:", "-one:", "arm '-one' needs another name"),  # on the command line it would be an option
-        ("mode: arms", "mode: arms\nseeds: 3", "seeds must list whole numbers of at least 0, but got 3"),
-        ("mode: arms", "mode: arms\nseeds: [0, a]", "seeds must list whole numbers"),
-        ("mode: arms", "mode: arms\nseeds: [-1]", "seeds must list whole numbers"),
-        ("mode: arms", "mode: arms\nseeds: [1, 1]", "seeds must differ from one another, but got [1, 1]"),
+        ("mode: arms", "mode: arms\nseeds: 0", "seeds must be a number of seeds from 1 to 1000000, a list of looks"),
+        ("mode: arms", "mode: arms\nseeds: [3, a]", "seeds must list a number of seeds for each look, such as [3, 5, 8, 12]"),
+        ("mode: arms", "mode: arms\nseeds: [0, 1, 2]", "are not listed one by one, so write how many: 3."),
+        ("mode: arms", "mode: arms\nseeds: until-tired", "or until-decided, but got 'until-tired'"),
+        ("mode: arms", "mode: arms\nlooks: [3, 5]", "looks is for `seeds: until-decided`, but seeds is None; delete looks"),
+        ("mode: arms", "mode: arms\nseeds: 3\nbudget: 9", "is for `seeds: until-decided`, but seeds is 3; delete budget"),
+        ("mode: arms", "mode: arms\nseeds: until-decided\nlooks: 3", "looks must list a number of seeds for each look"),
+        ("mode: arms", "mode: arms\nseeds: until-decided\nlooks: [3]", "looks must list two looks or more, but got [3]"),
+        ("mode: arms", "mode: arms\nseeds: until-decided\nbudget: 0", "budget must be a whole number of at least 1, but got 0"),
+        ("mode: arms", "mode: arms\nseeds: until-decided\nbudget: all", "budget must be a whole number of at least 1"),
+        ("mode: arms", "mode: path\npath: {to: two}\nseeds: until-decided", "is for mode arms or grid, but the mode is path"),
         ("mode: arms", "mode: arms\nfixed: 5", "fixed must hold named values, but holds 5"),
         ("mode: arms", "mode: arms\nfixed: {pretrain.with: 5}", "'pretrain.with'; did you mean 'pretrain.width'?"),
         ("mode: arms", "mode: arms\nfixed: {pretrain.nu: 5}", "has one role, but is fixed, and arm 'two' sets it too"),
@@ -312,9 +320,9 @@ def test_an_unknown_study_suggests_the_nearest_name():
         ("{pretrain.nu: 2}", "{<<: 5}", "is not valid YAML, line 8: expected a mapping"),
         ("{pretrain.nu: 2}", "{5: 2}", "arm 'two' may not hold '5'"),
         ("mode: arms", "mode: arms\nfixed: {pretrain.mu: 1, pretrain: {mu: 2}}", "fixed: pretrain.mu is given twice"),
-        ("mode: arms", "mode: arms\nseeds: [100000000000000000000]", "every seed must be a number of at most 64 bits"),
-        ("mode: arms", "mode: arms\nseeds: [.nan]", "seeds must list whole numbers"),
-        ("mode: arms", "mode: arms\nseeds: [true]", "seeds must list whole numbers"),
+        ("mode: arms", "mode: arms\nseeds: 100000000000000000000", "must be a number of seeds from 1 to 1000000"),
+        ("mode: arms", "mode: arms\nseeds: [3, .nan]", "seeds must list a number of seeds for each look"),
+        ("mode: arms", "mode: arms\nseeds: [true]", "seeds must list a number of seeds for each look"),
         ("mode: arms", "mode: arms\npublished: {source: [1]}", "published.source must be text, but is [1]"),
         ("question: Does it matter?", "question: ''", "must give question as text, but gives ''"),
         ("question: Does it matter?", "question: 2020-01-01\nquestio: x", "may not hold 'questio'"),

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.vicreg.features import equicorrelated, gaussian, orthonormal
-from vicreg.evaluation.collapse_diagnosis import ONE_CLASS, Untrained, diagnose_collapse
+from vicreg.evaluation.collapse_criteria import Untrained
+from vicreg.evaluation.collapse_diagnosis import ONE_CLASS, diagnose_collapse
 from vicreg.metrics.collapse import collapse_metrics, collapse_trace
 
 
@@ -89,10 +90,10 @@ def test_embeddings_in_which_two_views_of_an_image_are_strangers_are_view_depend
         )  # fmt: skip
 
     assert named(10.0).name == "view-dependent"
-    expected = "The embeddings' view discrepancy, next to the untrained network's, is 0.976, above 0.9."
+    expected = "The embeddings' view discrepancy is 0.976, above the untrained network's 0.9."
     assert named(10.0).reason == expected
     assert named(1.0).name == "healthy"  # half of the variance is the image's, so the discrepancy is a half
-    assert "the embeddings' view discrepancy, next to the untrained network's, 0.487 (not above 0.9)" in named(1.0).reason
+    assert "The closest is the embeddings' view discrepancy at 0.487; above the untrained network's 0.9" in named(1.0).reason
 
 
 def test_complete_collapse_is_judged_in_units_of_gamma():
@@ -118,19 +119,24 @@ def test_the_first_collapse_in_order_is_the_one_named():
     assert judge(redundant, RANK_ONE, knn_accuracy=0.1).name == "informational"
     assert judge(HEALTHY, RANK_ONE, knn_accuracy=0.1).name == "dimensional"
     redundant[:, :60] = 0
-    assert judge(redundant, knn_accuracy=0.1).reason.startswith("The embeddings' dead share")
+    assert judge(redundant, knn_accuracy=0.1).reason.startswith("The embeddings' share of dead dimensions")
     assert judge(1e-3 * redundant, knn_accuracy=0.1).name == "complete"
 
 
 def test_the_reason_gives_the_value_and_the_threshold():
-    assert judge(torch.full((150, 64), 0.7)).reason == "The embeddings' mean std is 0, below 0.1."
-    assert judge(partly_dead(0.6)).reason == "The embeddings' dead share is 0.6, above 0.5."
+    constant = judge(torch.full((150, 64), 0.7))
+    assert constant.reason == "The embeddings' mean std is 0, below 0.1: 0 % of the method's target."
+    assert constant.deciding == ("the embeddings' mean std", 0, "below", 0.1, "")
+    assert judge(partly_dead(0.6)).reason == "The embeddings' share of dead dimensions is 0.6, above 0.5."
     assert judge(RANK_ONE).reason == "The embeddings' root-mean-square correlation is 1, above 0.505."
     assert judge(HEALTHY, RANK_ONE).reason == "The representations' RankMe is 1, below 4."
-    assert judge(HEALTHY, knn_accuracy=0.15).reason == "The k-NN accuracy is 0.15, below 0.19."
-    healthy = judge(HEALTHY).reason
-    assert "the k-NN accuracy 0.9 (not below 0.19)" in healthy
-    assert "the embeddings' normalised std" in healthy
+    assert judge(HEALTHY, knn_accuracy=0.15).reason == (
+        "The k-NN accuracy is 0.15, below 0.19; always answering the largest class has 0.1."
+    )
+    assert judge(0.104 * HEALTHY / HEALTHY.std(dim=0)).reason == (
+        "No measure is beyond its threshold. The closest is the embeddings' mean std at 0.104; below 0.1 it would name a "
+        "collapse."
+    )
 
 
 # ---- few held-out images
@@ -175,16 +181,19 @@ def test_a_true_collapse_is_named_at_every_number_of_images_that_can_tell(images
 
 
 def test_too_few_images_are_said_with_their_number_the_number_wanted_and_the_remedy():
-    assert judge(gaussian(5, 64), gaussian(5, 64), knn_accuracy=None).reason == (
-        "Too few held-out images to tell: 5. To judge them, the embeddings' mean std and the embeddings' normalised std and "
-        "the embeddings' dead share and the embeddings' root-mean-square correlation and the embeddings' RankMe and the "
-        "representations' RankMe take at least 8. Raise prepare.validation or add images."
+    few = judge(gaussian(5, 64), gaussian(5, 64), knn_accuracy=None)
+    assert few.reason == (
+        "5 held-out images are too few to tell: the embeddings' mean std takes at least 8. Raise prepare.validation or add "
+        "images."
     )
+    assert few.borderline is few.deciding is None
 
 
 def test_an_accuracy_that_a_guess_often_has_is_undetermined_until_there_are_enough_images():
     few = judge(gaussian(10, 64), gaussian(10, 64), knn_accuracy=0.2, chance=0.1)
-    assert few.name == "undetermined" and "the k-NN accuracy takes at least 80" in few.reason
+    assert few.name == "undetermined" and few.reason.startswith(
+        "10 held-out images are too few to tell: the k-NN accuracy takes at least 80."
+    )
     assert judge(gaussian(80, 64), gaussian(80, 64), knn_accuracy=0.2, chance=0.1).name == "healthy"
 
 
@@ -232,6 +241,102 @@ def judge_views(*, knn_accuracy, before):
 def test_a_vote_better_than_the_untrained_networks_is_not_view_dependent_whatever_the_views():
     better, worse = judge_views(knn_accuracy=0.9, before=0.86), judge_views(knn_accuracy=0.84, before=0.86)
     assert (better.name, worse.name) == ("healthy", "view-dependent")
-    assert worse.reason.endswith("above 0.8; the k-NN accuracy, 0.84, is not above its 0.86.")
-    assert better.reason.startswith("No test names a collapse: ")
-    assert "(above 0.8; the k-NN accuracy, 0.9, is above its 0.86)" in better.reason
+    assert worse.reason.endswith("above the untrained network's 0.8; the k-NN accuracy, 0.84, is not above its 0.86.")
+    assert better.reason.startswith("No collapse is named. The embeddings' view discrepancy is 0.995, above the untrained ")
+    assert better.reason.endswith("network's 0.8; the k-NN accuracy, 0.9, is above its 0.86.")
+
+
+# ---- borderline
+
+
+def spread_of(std):
+    """Isotropic embeddings whose mean std is exactly `std`."""
+    return std * HEALTHY / HEALTHY.std(dim=0)
+
+
+@pytest.mark.parametrize(
+    ("std", "name", "other"),
+    [
+        (0.0899, "complete", None),
+        (0.0901, "complete", "healthy"),
+        (0.0986, "complete", "healthy"),
+        (0.1099, "healthy", "complete"),
+        (0.1101, "healthy", None),
+    ],
+)
+def test_a_measure_within_a_tenth_of_its_threshold_is_borderline_on_either_side(std, name, other):
+    named = judge(spread_of(std))
+    assert named.name == name and (named.borderline is None) == (other is None)
+    if other is not None:
+        assert named.borderline == (
+            f"The embeddings' mean std, {std:.3g}, is within 10 % of the threshold 0.1; on its other side the type would be "
+            f"{other}."
+        )
+
+
+def test_a_measure_near_its_threshold_is_not_borderline_where_the_name_would_stay():
+    alike = spread_of(0.0986) + 100  # of this std, and also nearly one point by the normalised std
+    assert judge(alike).name == "complete" and judge(alike).borderline is None
+    redundant = spread_of(0.0986) @ (0.01 * torch.eye(64, dtype=torch.float64) + 0.99 / 64)  # informational, if not complete
+    redundant = 0.0986 * redundant / redundant.std(dim=0)
+    assert judge(redundant).borderline.endswith("the type would be informational.")
+
+
+def test_a_lead_over_the_untrained_networks_vote_that_is_small_is_borderline():
+    clear, close = judge_views(knn_accuracy=0.99, before=0.86), judge_views(knn_accuracy=0.87, before=0.86)
+    assert clear.name == close.name == "healthy" and clear.borderline is None
+    assert close.borderline == (
+        "The k-NN accuracy, 0.87, is within 10 % of the untrained network's 0.86; on its other side the type would be "
+        "view-dependent."
+    )
+
+
+# ---- methods whose loss fixes no scale
+
+
+def on_sphere(features):
+    return features / features.norm(dim=1, keepdim=True)
+
+
+def judge_free(embeddings, *, target_std=None):
+    """The diagnosis by geometry alone of a method that drives no dimension to a std of its own."""
+    measured = collapse_metrics(embeddings)
+    return diagnose_collapse(
+        embeddings=measured, representations=measured, knn_accuracy=None, chance=None, images=len(embeddings),
+        dimensions=(embeddings.shape[1],) * 2, target_std=target_std,
+    ).name  # fmt: skip
+
+
+@pytest.mark.parametrize("d", [64, 128, 512, 2048])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_healthy_embeddings_on_a_sphere_are_healthy_without_a_target_at_any_width_and_scale(d, scale):
+    assert judge_free(scale * on_sphere(gaussian(150, d))) == "healthy"
+
+
+def test_with_a_target_of_one_the_same_sphere_is_a_complete_collapse():
+    assert judge_free(on_sphere(gaussian(150, 128)), target_std=1.0) == "complete"  # its std is 0.088
+
+
+def test_many_dimensions_of_a_sphere_are_not_dead_though_their_std_is_below_the_dead_one():
+    wide = on_sphere(gaussian(60, 20_000))
+    assert collapse_metrics(wide)["dead_share"] > 0.99 and judge_free(wide) == "healthy"
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("d", [64, 512])
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("complete", lambda d: torch.full((150, d), 0.7, dtype=torch.float64)),
+        ("complete", lambda d: gaussian(150, d) + 100),
+        ("complete", lambda d: 1e-3 * gaussian(150, d) + 1),
+        ("informational", lambda d: gaussian(150, 1) @ gaussian(1, d, seed=5)),
+        ("informational", lambda d: gaussian(150, 3) @ gaussian(3, d, seed=5)),
+        ("informational", lambda d: gaussian(150, 2).repeat(1, d // 2)),  # each dimension has d / 2 - 1 copies
+        ("dimensional", lambda d: torch.cat([gaussian(150, d // 4), torch.zeros(150, d - d // 4)], dim=1)),
+    ],
+)
+def test_collapses_made_on_purpose_are_named_without_a_threshold_on_std(name, make, d, normalised):
+    features = make(d)
+    assert judge_free(on_sphere(features) if normalised else features) == name
+    assert judge_free(1e-6 * features) == name

@@ -11,11 +11,11 @@ import torch
 from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
 from vicreg.evaluation import evaluate as evaluation
-from vicreg.evaluation.evaluate import (
-    best_on_validation,
-    chance_accuracy,
+from vicreg.evaluation.evaluate import best_on_validation, chance_accuracy, evaluate
+from vicreg.evaluation.held_out_views import (
+    LIDAR_VIEWS,
     encode_held_out_views,
-    evaluate,
+    encode_surrogate_classes,
     measure_collapse,
 )
 from vicreg.evaluation.linear_probe import LinearClassifier
@@ -147,7 +147,7 @@ def test_classes_and_confusion_are_reported_on_test_alone(measure, digits):
         assert len(measured["per_class"]) == 10
         confusion = torch.tensor(measured["confusion"])
         assert torch.equal(confusion.sum(dim=1), torch.bincount(digits.test.labels, minlength=10))
-    assert results["verdict"].keys() == {"name", "reason"} and results["collapse"].keys() == {
+    assert {"name", "reason", "deciding"} <= results["verdict"].keys() and results["collapse"].keys() == {
         "representations", "embeddings",
     }  # fmt: skip
     json.dumps(results, allow_nan=False)
@@ -212,10 +212,29 @@ def test_collapse_is_measured_on_plain_validation_images(measure, model, digits)
 
 def test_views_that_do_not_differ_are_aligned(model, digits, config):
     still = ViewSettings(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0, jitter=0, grayscale=0, blur=0, solarize=0)
-    given = {"settings": config.evaluate, "size": 8, "device": CPU}
-    pair = encode_held_out_views(model, digits, views=(still, still), **given)
+    given = {"settings": config.evaluate, "views": (still, still), "size": 8, "device": CPU}
+    pair = encode_held_out_views(model, digits, **given)
     collapse = measure_collapse(model, digits, pair, **given)
     assert collapse["embeddings"]["alignment"] == pytest.approx(0, abs=1e-10)
+
+
+def test_surrogate_classes_are_views_of_one_image_and_the_same_every_time(model, digits, config, monkeypatch):
+    monkeypatch.setattr("vicreg.evaluation.held_out_views.LIDAR_IMAGES", 7)
+    given = {"settings": config.evaluate, "views": config.pretrain.views, "size": 8, "device": CPU}
+    classes = encode_surrogate_classes(model, digits, **given).embeddings
+    assert classes.shape == (7, LIDAR_VIEWS, 16)
+    assert torch.equal(classes, encode_surrogate_classes(model, digits, **given).embeddings)
+    assert len(torch.unique(classes[0], dim=0)) > 1  # views differ
+    still = ViewSettings(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0, jitter=0, grayscale=0, blur=0, solarize=0)
+    same = encode_surrogate_classes(model, digits, **{**given, "views": (still, still)}).embeddings
+    assert torch.allclose(same, same[:, :1].expand_as(same), atol=1e-6)
+    assert not torch.allclose(same[0], same[1], atol=1e-3)
+
+
+def test_every_network_has_its_lidar_and_its_spectrum_measured(measure, digits):
+    for space, measured in measure()["collapse"].items():
+        assert 1 <= measured["lidar"] <= len(digits.validation.images) - 1, space
+        assert measured["nesum"] <= measured["participation_ratio"] <= measured["effective_rank"]
 
 
 def test_chance_is_the_share_of_the_most_frequent_validation_class(digits):
@@ -255,7 +274,7 @@ def test_a_handful_of_held_out_images_is_measured_and_called_undetermined(measur
     few = dataclasses.replace(digits, validation=keep(digits.validation, slice(images)))
     verdict = measure(few, target_std=None)["verdict"]
     assert verdict["name"] == "undetermined"
-    assert verdict["reason"].startswith(f"Too few held-out images to tell: {images}. To judge them, ")
+    assert verdict["reason"].startswith(f"{images} held-out images are too few to tell: ")
 
 
 def test_images_of_one_class_are_measured_and_labelled_by_geometry_alone(measure, digits):

@@ -19,7 +19,8 @@ def test_the_authors_network_is_judged_at_each_input_size(paper):
     outcome = lambda arm, seed: measured(arm, seed, level.get(arm, 0.3) + SPREAD[seed])  # noqa: E731
     rows = judge_number(PAPER.numbers[2], [paper.given(outcome)], PAPER)
     assert {row.arm: row.verdict for row in rows} == {
-        "size-32": NOT_REPRODUCED, "size-64": NOT_REPRODUCED, "size-128": REPRODUCED, "size-224": NOT_REPRODUCED,
+        "image size 32": NOT_REPRODUCED, "image size 64": NOT_REPRODUCED, "image size 128": REPRODUCED,
+        "image size 224": NOT_REPRODUCED,
     }  # fmt: skip
     assert all(row.deviations == () and len(row.runs) == 3 for row in rows)
 
@@ -47,7 +48,7 @@ def test_the_input_size_is_chosen_on_validation_and_not_on_test(paper):
             run["test"]["linear"]["top1"], run["validation"]["linear"]["top1"] = top + SPREAD[seed], best
         return run
 
-    assert judge_generalises("generalises", "says", [paper.given(outcome)], PAPER)[0].arm == "size-128"
+    assert judge_generalises("generalises", "says", [paper.given(outcome)], PAPER)[0].arm == "image size 128"
 
 
 def test_features_judged_by_another_probe_or_on_fewer_images_decide_nothing(paper):

@@ -28,8 +28,8 @@ def epochs(paper, outcome, **named):
 
 def test_two_points_of_epochs_are_found_against_either_reading_of_fifty(paper):
     halfway, shorter = epochs(paper, levels(halfway=0.68, epochs_50=0.6999))
-    assert (halfway.arm, halfway.verdict) == ("epochs-100 over halfway", REPRODUCED)
-    assert (shorter.arm, shorter.verdict) == ("epochs-100 over epochs-50", NOT_REPRODUCED)
+    assert (halfway.arm, halfway.verdict) == ("100 epochs over 50 epochs of the same schedule", REPRODUCED)
+    assert (shorter.arm, shorter.verdict) == ("100 epochs over a schedule of 50 epochs", NOT_REPRODUCED)
     assert halfway.ours.mean == pytest.approx(0.02, abs=0.001) and halfway.paper == 0.02
     assert halfway.deviations == shorter.deviations == () and len(halfway.runs) == 6
 

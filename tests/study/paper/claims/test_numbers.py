@@ -5,6 +5,7 @@ import pytest
 from study.paper.claims.numbers import judge_number, weigh_number
 from study.paper.evidence import nearest
 from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
+from study.paper.wording import STEMS
 from tests.study.made_up import unfinished
 from tests.study.made_up_paper import FINE, PAPER, SPREAD, WHOLE, Paper, around, measured
 
@@ -25,7 +26,7 @@ def number(paper, outcome, *, of=CIFAR10, **named):
 def test_a_number_among_those_of_one_more_run_is_reproduced_arm_by_arm(paper):
     rows = number(paper, around(AT_THE_NUMBER))
     assert [(row.arm, row.verdict, row.outcome) for row in rows] == [
-        ("imagenet", REPRODUCED, HOLDS), ("cifar", REPRODUCED, HOLDS)
+        (STEMS["imagenet"][1], REPRODUCED, HOLDS), (STEMS["cifar"][1], REPRODUCED, HOLDS)
     ]  # fmt: skip
     assert all(row.deviations == () and row.ours.n == 3 and len(row.runs) == 3 for row in rows)
     assert rows[0].reason == "one more run would lie in 75.7 to 77.7 %; the paper's number is among them"
@@ -98,7 +99,7 @@ def test_runs_that_came_to_no_number_count_as_none(paper, status):
 
 
 def test_an_arm_of_which_nothing_was_measured_has_no_row_and_a_study_without_any_is_missing(paper):
-    assert [row.arm for row in number(paper, around(AT_THE_NUMBER), lost=("cifar",))] == ["imagenet"]
+    assert [row.arm for row in number(paper, around(AT_THE_NUMBER), lost=("cifar",))] == [STEMS["imagenet"][1]]
     (row,) = number(paper, around(AT_THE_NUMBER), lost=("cifar", "imagenet"))
     assert (row.verdict, row.ours, row.missing) == (UNDETERMINED, None, "the study stem on cifar10")
 

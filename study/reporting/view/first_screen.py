@@ -1,0 +1,137 @@
+"""What a report shows first: its main figure, facts on trust, and what was found."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from study.analysis.arms import COLLAPSES
+from study.analysis.arms_answer import LEAST_SHOWN
+from study.analysis.decided import decisions_of, is_collapsed
+from study.analysis.decisions import compared_arms
+from study.analysis.wording import agree, count_of, listed, points
+from study.reporting.format import Number, figure_of, mean_and_sd
+from study.reporting.palette import COLLAPSE_TYPES
+from study.reporting.panels.panel import Panel
+from study.reporting.selection import trained_arms
+from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE
+from study.results.findings import Looks
+from study.results.schema import ArmResults, StudyResults
+
+HEALTHY = "healthy"
+PLANE, HISTORY = "search-plane", "search-history"
+MAIN = {"grid": ("phase-verdict",), "search": (PLANE, HISTORY)}  # mode -> names of figures that answer its question
+FOREST = "forest"
+_SAID = {
+    BETTER: ("is better", "are better"), WORSE: ("is worse", "are worse"),
+    EQUIVALENT: ("makes no difference that matters", "make no difference that matters"),
+    UNDECIDED: ("is undecided", "are undecided"),
+}  # fmt: skip
+
+
+def with_main(groups: Mapping[str, Sequence[Panel]], mode: str) -> dict[str, list[Panel]]:
+    """Return the groups of figures with the figure of the mode in a group of its own, `main`, and no longer in another.
+
+    It is the phase diagram of a grid, the trials of a search, and else the forest plot; where there is none, the accuracies.
+    """
+    every = [figure for name in ("design", "forest", "accuracy") for figure in groups[name]]
+    wanted = (*MAIN.get(mode, ()), FOREST, *(figure["name"] for figure in groups["accuracy"]))
+    main = next((figure for name in wanted for figure in every if figure["name"] == name), None)
+    rest = {name: [figure for figure in group if figure is not main] for name, group in groups.items()}
+    return {"main": [main] if main else [], **rest}
+
+
+def caption_of(main: Sequence[Panel], published: str) -> str:
+    """Return how to read the main figure; `published` says where the points over a phase diagram are from."""
+    name = main[0]["name"] if main else ""
+    if name == FOREST:
+        return ("Mean paired difference over seeds with its 95 % interval; small dots are seeds. "
+                "The grey band holds differences too small to matter.")  # fmt: skip
+    if name.startswith("phase-"):
+        tile = "A tile is a setting: the collapse type that most seeds share, and the mean test accuracy."
+        marks = (" Rings are published coefficients that trained, crosses published ones that collapsed "
+                 f"({published}). A setting with a zero has no place on these axes.") if published else ""  # fmt: skip
+        return tile + marks
+    if name == PLANE:
+        return ("A mark is a trial, on validation. What was chosen was run anew at the study's seeds; its test accuracy is "
+                "in the table.")  # fmt: skip
+    if name == HISTORY:
+        return ("A mark is a trial on validation, the line the best so far. What was chosen was run anew at the "
+                "study's seeds; its test accuracy is in the table.")  # fmt: skip
+    return "Each dot is one seed, the upright tick the mean." if main else ""
+
+
+def facts_of(study: StudyResults, arms: Sequence[ArmResults]) -> list[tuple[str, str]]:
+    """Return (what, how much) that says how far to trust a study: seeds, detectable difference, untrained level."""
+    facts = [("Seeds", _seeds(trained_arms(arms), study.looks))]
+    power = study.power
+    if power is not None and power.detectable is not None and power.detectable >= LEAST_SHOWN:
+        facts.append(("Detectable difference", points(power.detectable) if power.detectable < 1 else "none"))
+    levels = [mean_and_sd(arm.summary.get(study.primary), study.primary) for arm in arms if arm.is_control]
+    known = [level for level in levels if level.value is not None]
+    if known:
+        facts.append(("Untrained network", f"{_range(known)} %"))
+    return facts
+
+
+def _seeds(trained: Sequence[ArmResults], looks: Looks | None) -> str:
+    """Return how many seeds finished, of how many, and which look at the results this is."""
+    finished = [sum(run.status == "finished" for run in arm.runs) for arm in trained]
+    least, most = min(finished, default=0), max(finished, default=0)
+    count = f"{most}" if least == most else f"{least} to {most}"
+    if looks is None or len(looks.planned) < 2 and looks.declared:
+        return count
+    return f"{count}, look {looks.look} {f'of {len(looks.planned)}' if looks.declared else 'and not planned'}"
+
+
+def _range(levels: Sequence[Number]) -> str:
+    """Return one level as it is, and of several the lowest and the highest."""
+    if len(levels) == 1:
+        return levels[0]
+    values = [level.value for level in levels if level.value is not None]
+    return f"{figure_of(min(values), '.1f')} to {figure_of(max(values), '.1f')}"
+
+
+def found_text(study: StudyResults) -> str:
+    """Return what was found, in a line: decisions against the baseline, collapse, and what the design adds."""
+    said = [*_decisions(study), *_collapsed(study), *_of_the_design(study)]
+    return " ".join(said) or "No run has a result yet."
+
+
+def _decisions(study: StudyResults) -> list[str]:
+    """Return what was decided of the settings that were compared with the baseline."""
+    decided = decisions_of(study)
+    if decided is None:
+        return []
+    found = {BETTER: decided.better, WORSE: decided.worse, EQUIVALENT: decided.equivalent, UNDECIDED: decided.undecided}
+    tested = [(name, arm) for name, arms in found.items() for arm in arms]
+    lost = [count_of(len(decided.partial), "setting") + " lost seeds"] if decided.partial else []
+    if len(tested) == 1 and not lost:
+        ((name, arm),) = tested
+        return [f"{arm.label} {_SAID[name][0]} against the baseline."]
+    said = [f"{len(arms)} {agree(len(arms), *_SAID[name])}" for name, arms in found.items() if arms]
+    total = count_of(len(tested) + len(decided.partial), "setting")
+    return [f"Of {total} against the baseline {listed([*said, *lost])}."] if said or lost else []
+
+
+def _collapsed(study: StudyResults) -> list[str]:
+    """Return how many settings collapsed, and by what type; and how many trials of a search."""
+    settings = [arm for arm in compared_arms(study.arms) if arm.collapse_type.name in (*COLLAPSES, HEALTHY)]
+    trials = [arm for arm in study.arms if arm.role == "trial"]
+    said = []
+    if settings:
+        counts = Counter(arm.collapse_type.name for arm in settings if is_collapsed(arm))
+        types = listed([f"{counts[name]} {name}" for name in COLLAPSE_TYPES if counts[name]])
+        how_many = f"{sum(counts.values())}" if counts else "None"
+        said.append(f"{how_many} of {count_of(len(settings), 'setting')} collapsed{': ' if types else ''}{types}.")
+    if trials:
+        collapsed = sum(arm.outcomes.collapsed for arm in trials if arm.outcomes)
+        said.append(f"{collapsed or 'None'} of {count_of(len(trials), 'trial')} collapsed.")
+    return said
+
+
+def _of_the_design(study: StudyResults) -> list[str]:
+    """Return the term of a grid that explains most of the variance of accuracy."""
+    anova = study.grid.anova if study.grid else None
+    if anova is None or not anova.effects:
+        return []
+    top = max(anova.effects, key=lambda effect: effect.share)
+    return [f"{top.term} explains {100 * top.share:.0f} % of the variance of accuracy."]

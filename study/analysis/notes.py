@@ -1,6 +1,5 @@
 """Notes: agreement with published results, and what sets the runs apart."""
 
-
 import torch
 
 from study.analysis.looks import undecided_note

@@ -47,9 +47,8 @@ def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
         return ["There is no untrained network to compare with, so what training gained is not known."]
     clear = "clear" if is_established(gain) else "not established"
     return [
-        f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}); the baseline's "
-        "gain over "
-        f"it is {clear}: {interval_of(gain)}."
+        f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}). "
+        f"The baseline's gain over it is {clear}: {interval_of(gain)}."
     ]
 
 

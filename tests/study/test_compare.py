@@ -17,7 +17,7 @@ from study import ablate, compare
 def test_a_path_its_folder_and_a_studys_name_are_the_same_results(finished, command):
     for text in ("results/ablate/tiny/study.json", "results/ablate/tiny", "tiny"):
         status, output, _ = command(compare.main, text, "tiny")
-        assert status == 0 and "Every one of the 3 runs they share is the same run" in output
+        assert status == 0 and "All 3 runs they share are the same in both" in output
 
 
 def test_commits_are_those_of_the_file_of_times_beside_the_results(finished, command):
@@ -26,12 +26,12 @@ def test_commits_are_those_of_the_file_of_times_beside_the_results(finished, com
     timing["runs"] = {digest: {**run, "commit": "0123456789ab"} for digest, run in timing["runs"].items()}
     path.write_text(json.dumps(timing))
     _, output, _ = command(compare.main, "tiny", "quest")
-    assert "A is tiny: study tiny, profile tiny, 3 arms, runs: 3 finished; commits 0123456789ab." in output
+    assert "A is tiny: study tiny, profile tiny. It has 3 arms; runs: 3 finished; commit: 0123456789ab." in output
 
 
 def test_two_studies_meet_in_the_runs_they_share(finished, command):
     _, output, _ = command(compare.main, "tiny", "quest")
-    assert "Every one of the 2 runs they share is the same run" in output  # the recipe under two names, and the control
+    assert "All 2 runs they share are the same in both" in output  # the recipe under two names, and the control
     assert "A alone has 1 arm: ν 2 (" in output
 
 
@@ -43,7 +43,7 @@ def test_another_profile_is_read_from_the_store_and_what_is_missing_is_missing(f
     params.write_text(yaml.safe_dump(settings))
     finished.set({"pretrain.epochs": 4})
     status, output, errors = command(compare.main, "tiny", "tiny@tiny")
-    assert (status, errors) == (0, "") and "1 parameter (epochs 3 → 4)" in output
+    assert (status, errors) == (0, "") and "1 parameter changed: epochs 3 → 4" in output
     assert "seed 0 finished → missing" in output  # the control is there: it does not train, so no epochs are in it
     status, _, errors = command(compare.main, "tiny", "tiny@none")
     assert status == 2 and "profile must be one of" in errors
@@ -76,7 +76,7 @@ def test_results_at_a_revision_come_from_dvcs_cache(kept, finished, command):
     finished.set({"pretrain.vicreg.mu": 7})
     assert ablate.main(["--study", "tiny"]) == 0
     status, output, _ = command(compare.main, "HEAD:tiny", "tiny")
-    assert status == 0 and "1 parameter (mu 25 → 7" in output
+    assert status == 0 and "1 parameter changed: mu 25 → 7" in output
     assert "A is HEAD:tiny: study tiny" in output
 
 
@@ -152,5 +152,5 @@ def test_the_pages_say_what_the_terminal_says_and_their_bytes_are_the_same_each_
     assert written[0] == written[1]
     for text in written[0]:
         assert str(finished.folder) not in text and "http" not in text
-        assert "Every one of the 2 runs they share is the same run" in text and "untrained" in text
+        assert "All 2 runs they share are the same in both" in text and "untrained" in text
     assert "<script" not in written[0][0]

@@ -42,7 +42,9 @@ def with_looks(power: Power | None, looks: Looks | None, *, command: str) -> Pow
         looks: of the results; where none are declared, seeds are added.
         command: the study's, without a number of seeds.
     """
-    if power is None or power.command is None or looks is None or not looks.declared:
+    if power is None or looks is None or not looks.declared:
+        return power
+    if power.needed is not None and power.needed <= power.n:  # there are seeds enough
         return power
     return dataclasses.replace(power, command=next_look(command, looks, needed=power.needed))
 

@@ -1,12 +1,11 @@
 """Notes: agreement with published results, and what sets the runs apart."""
 
-from collections.abc import Sequence
 
 import torch
 
 from study.analysis.looks import undecided_note
 from study.analysis.vicreg_terms import hinge_note
-from study.analysis.wording import agree, count_of, first_of, listed, name_of
+from study.analysis.wording import agree, count_of, first_of, listed, name_of, signed
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import is_out_of_memory
 from study.spec.plan import Plan
@@ -22,7 +21,7 @@ def notes(plan: Plan, results: StudyResults, dataset: Dataset) -> list[str]:
     return [
         *hinge_note(results.arms),
         *_looks_notes(plan, results),
-        *_published_note(results.arms, results.published_source),
+        *_published_note(results),
         *_choice_notes(plan, results),
         *_joint_note(plan),
         *_dead_taps_note(plan, dataset),
@@ -35,21 +34,30 @@ def _looks_notes(plan: Plan, results: StudyResults) -> list[str]:
     return [*plan.notes, *undecided_note(results)] if plan.look and plan.look.steps else []
 
 
-def _published_note(arms: Sequence[ArmResults], source: str | None) -> list[str]:
-    compared = [arm for arm in arms if arm.agrees is not None]
+def _published_note(results: StudyResults) -> list[str]:
+    """Return how many arms learned here where they did there, and those that differ, with both outcomes."""
+    source = results.published_source
+    compared = [arm for arm in results.arms if arm.agrees is not None]
     if not compared or not source:
         return []
     differing = []
     for arm in compared:
         if arm.agrees is False:
-            there = "collapse" if (arm.published or {}).get("collapse") else "no collapse"
-            differing.append(f"{name_of(arm.label)} ({there} there, {arm.collapse_type.name} here)")
+            there = "collapse" if (arm.published or {}).get("collapse") else "an accuracy"
+            differing.append(f"{name_of(arm.label)} ({there} there, {_gain_in_words(arm, results.primary)} here)")
     same = len(compared) - len(differing)
     count = count_of(len(compared), "published outcome")
     found = [f"Of {count} ({source}), {same or 'none'} {agree(max(same, 1), 'agrees', 'agree')} with ours."]
     if differing:
         found.append(f"{agree(len(differing), 'One differs', 'Others differ')}: {first_of(differing, MOST_NAMED)}.")
     return found
+
+
+def _gain_in_words(arm: ArmResults, primary: str) -> str:
+    column = arm.summary.get(primary)
+    if column is None or column.gain is None:
+        return "diverged"
+    return f"{signed(column.gain.mean)} points over untrained"
 
 
 def _choice_notes(plan: Plan, results: StudyResults) -> list[str]:

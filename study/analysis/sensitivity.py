@@ -70,21 +70,27 @@ def _class_power(name: str, tested: Sequence[ArmResults], primary: str, alpha: f
     found = []
     for arm in tested:
         detail = _detail(arm, primary)
-        if arm_class(arm) != name or detail is None or detail.spread is None or detail.freedom is None:
-            continue
-        detectable = smallest_detectable(detail.spread, len(detail.seeds), freedom=detail.freedom, alpha=alpha, power=POWER)
-        assert detectable is not None, "an interval has three seeds"
-        found.append((detail.spread, detail.freedom, detectable))
+        if arm_class(arm) == name and detail is not None and detail.spread is not None and detail.freedom is not None:
+            found.append((detail.spread, len(detail.seeds), detail.freedom))
     if not found:
         return None
-    spreads, freedoms, differences = zip(*found, strict=True)
     return ClassPower(
         name=name,
         arms=len(found),
-        spread=_quadratic_mean(spreads),
-        freedom=mean(freedoms),
-        detectable=_quadratic_mean(differences),
+        spread=_quadratic_mean([spread for spread, _, _ in found]),
+        freedom=mean([freedom for _, _, freedom in found]),
+        detectable=typical_detectable(found, alpha=alpha, power=POWER),
     )
+
+
+def typical_detectable(spreads: Sequence[tuple[float, int, float]], *, alpha: float, power: float) -> float:
+    """Return the quadratic mean of what each arm's spread, seeds and degrees of freedom make detectable.
+
+    A mean of squares, since it is squares of spreads that are estimated without bias: the median of three seeds' spreads
+    would promise a fifth too much.
+    """
+    found = [smallest_detectable(spread, n, freedom=freedom, alpha=alpha, power=power) for spread, n, freedom in spreads]
+    return _quadratic_mean([one for one in found if one is not None])
 
 
 def _quadratic_mean(values: Sequence[float]) -> float:

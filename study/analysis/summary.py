@@ -7,12 +7,13 @@ bytes, so a `dvc repro` that computes nothing new changes nothing.
 import dataclasses
 import functools
 import platform
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.analysis.alerts import SAYS_NOTHING, alerts
+from study.analysis.agreement import with_agreement
+from study.analysis.alerts import alerts
 from study.analysis.answer import answer
+from study.analysis.arm_types import UNTRAINED, arm_collapse_type
 from study.analysis.arms import compare_arms
 from study.analysis.commands import command_of, with_looks, without_seeds
 from study.analysis.cost import cost_of
@@ -23,11 +24,9 @@ from study.analysis.predictors import predictors
 from study.analysis.sensitivity import describe_power
 from study.analysis.trust import trust
 from study.analysis.vicreg_terms import published_coefficients, scale_claim
-from study.analysis.wording import count_of
 from study.config.config import Config
-from study.results.runs import CollapseType, RunResults, run_results
+from study.results.runs import RunResults, run_results
 from study.results.schema import (
-    ArmCollapseType,
     ArmResults,
     DataDescription,
     Parameters,
@@ -63,7 +62,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
     config, primary = plan.config, plan.config.primary
     runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
     judged = _judged(plan, runs, dataset, command)
-    arms = judged.arms
+    arms = with_agreement(judged.arms, primary=primary, margin=config.ablate.margin)
     looks = looks_of(plan, judged)
     results = dataclasses.replace(
         _described(plan, dataset, command=command, overrides=overrides),
@@ -78,6 +77,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
                 margin=config.ablate.margin,
                 configured=(plan.study.seeds or config.ablate.seeds).looks[0],
                 command=without_seeds(command),
+                price=looks.price if looks else 1,
             ),
             looks,
             command=without_seeds(command),
@@ -198,7 +198,6 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
     own = tuple(
         dataclasses.replace(runs[cell.run.digest], command=command_of(command, plan, [cell], alone=True)) for cell in cells
     )
-    collapse_type = _collapse_type(own, first)
     return ArmResults(
         name=first.arm,
         label=first.arm if by_name and not first.is_control else first.label,
@@ -212,40 +211,10 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
         control=first.control,
         effective=None if first.is_control else first.run.config.pretrain.effective,
         published=dict(first.published) if first.published else None,
-        collapse_type=collapse_type,
-        agrees=_agrees(first.published, collapse_type.name),
+        collapse_type=UNTRAINED if first.is_control else arm_collapse_type(own),
         summary={},
         runs=own,
     )
-
-
-def _collapse_type(runs: Sequence[RunResults], cell: Cell) -> ArmCollapseType:
-    """Return the collapse type most seeds share, with the reasons of the seeds that have it; of a tie the first seed's."""
-    if cell.is_control:
-        return ArmCollapseType(name="untrained", reason="Initial weights: where training starts from.")
-    named = [run.collapse_type or CollapseType(name=run.status, reason=run.reason or "") for run in runs]
-    counts = Counter(one.name for one in named)
-    name = counts.most_common(1)[0][0]
-    reasons = {run.seed: one.reason for run, one in zip(runs, named, strict=True) if one.name == name}
-    return ArmCollapseType(name=name, reason=_reason(reasons, of=len(runs)), counts=dict(sorted(counts.items())))
-
-
-def _reason(reasons: Mapping[int, str], *, of: int) -> str:
-    """Return why an arm has its collapse type: what its seeds say, each by its number where they differ."""
-    (seed, first), *rest = reasons.items()
-    if not first or len(reasons) == of and all(reason == first for _, reason in rest):
-        return first
-    return f"{len(reasons)} of {count_of(of, 'seed')}; seed {seed}: {first}"
-
-
-def _agrees(published: Mapping[str, Any] | None, collapse_type: str) -> bool | None:
-    """Return whether a published outcome and ours are alike: an accuracy and healthy, or a collapse in both.
-
-    None where there is nothing to compare.
-    """
-    if not published or collapse_type in SAYS_NOTHING:
-        return None
-    return bool(published.get("collapse")) == (collapse_type != "healthy")
 
 
 def _parameters(plan: Plan) -> Parameters:

@@ -73,7 +73,7 @@ def signed(share: float) -> str:
 
 def points(share: float) -> str:
     """Return a share as `1 point` or `2.5 points`: an amount without a sign."""
-    text = f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
+    text = f"{100 * share:.{1 if share >= 0.001 else 2}f}".rstrip("0").rstrip(".")
     return f"{text} {'point' if text == '1' else 'points'}"
 
 

@@ -90,7 +90,8 @@ def _panel(axes: Axes, rows: Sequence[ForestRow], margin: float) -> None:
     if low <= 0 <= high:
         axes.axvline(0, color=INK, linewidth=1)
     within = [
-        Dot(y, 0, 100 * value, row["type"], f"{row['label']}, seed {seed}: {signed(100 * value, '.2f')} points")
+        Dot(y, 0, 100 * value, row["type"], f"{row['label']}, seed {seed}: {signed(100 * value, '.2f')} points",
+            type_label(row["type"]))
         for y, row in enumerate(rows) for seed, value in zip(row["seeds"], row["values"])
         if is_finite(value) and low <= 100 * value <= high
     ]  # fmt: skip

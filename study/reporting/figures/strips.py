@@ -10,7 +10,7 @@ from matplotlib.collections import PathCollection
 
 from study.reporting.figures.drawing import MANY_POINTS
 from study.reporting.figures.marks import name_marks
-from study.reporting.palette import INK, MUTED, PAPER, collapse_style, type_label
+from study.reporting.palette import INK, MUTED, PAPER, collapse_style
 
 STEPS = 5  # decimals by which a drawn value is found again
 
@@ -23,20 +23,23 @@ class Dot(NamedTuple):
     value: float
     type: str | None  # of collapse; `untrained` for a control's
     text: str
+    series: str  # that a legend switches it by
 
 
 def strip_of_runs(
-    axes: Axes, dots: Sequence[Dot], rows: int, *, size: float, alpha: float = 0.9, below: float = 0
+    axes: Axes, dots: Sequence[Dot], rows: int, *, size: float, alpha: float = 0.9, below: float = 0,
+    colour: str | None = None,
 ) -> None:  # fmt: skip
     """Draw a dot a run in rows from the top, coloured by type of collapse, each named.
 
-    The lanes of a row lie beside one another; all of them are drawn `below` rows lower than the row's middle.
+    The lanes of a row lie beside one another; all of them are drawn `below` rows lower than the row's middle. A `colour`
+    takes the place of those of the types.
     """
     lanes = [str(lane) for lane in range(max((dot.lane for dot in dots), default=0) + 1)]
     for name in dict.fromkeys(dot.type for dot in dots):
         mine = [dot for dot in dots if dot.type == name]
-        colour, marker, _ = (MUTED, "o", "") if name == "untrained" else collapse_style(name)
-        _strip(axes, mine, rows, lanes, {"color": colour, "marker": marker, "size": size, "alpha": alpha})
+        own, marker, _ = (MUTED, "o", "") if name == "untrained" else collapse_style(name)
+        _strip(axes, mine, rows, lanes, {"color": colour or own, "marker": marker, "size": size, "alpha": alpha})
     _name_dots(axes, dots, below)
 
 
@@ -68,7 +71,7 @@ def _name_dots(axes: Axes, dots: Sequence[Dot], below: float) -> None:
         mine = [waiting[round(y), round(x, STEPS)].pop(0) for x, y in places]
         texts = [dot.text if len(dots) < MANY_POINTS else "" for dot in mine]
         drawn.set_offsets([(x, y + below) for x, y in places])
-        name_marks(drawn, texts, series=[type_label(dot.type) for dot in mine])
+        name_marks(drawn, texts, series=[dot.series for dot in mine])
 
 
 def points_of_means(axes: Axes, means: Mapping[int, float], rows: int, *, size: float) -> None:

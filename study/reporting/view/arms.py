@@ -107,8 +107,10 @@ def published_notes(study: StudyResults) -> list[str]:
             measure_name(study.primary)]  # fmt: skip
     return [
         f"Published: {study.published_source}. Here: {', '.join(map(str, ours))}. The protocols differ, so compare "
-        "outcomes, "
-        "not numbers. “Agrees” means an accuracy there and no collapse here, or a collapse in both."
+        "outcomes, not numbers.",
+        "“Agrees” means an accuracy there and a gain over the untrained network here, or a collapse there and no gain here. "
+        "Where the interval of the gain tells neither, nothing is said.",
+        "Nothing was published of the geometry of embeddings, so collapse types are not compared.",
     ]
 
 

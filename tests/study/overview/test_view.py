@@ -56,7 +56,7 @@ def test_how_far_to_trust_the_answer_stands_below_it():
 
 @pytest.mark.parametrize(
     ("mode", "title"),
-    [("arms", "Difference from the baseline"), ("grid", "Collapse phase diagram"), ("search", "The search"),
+    [("arms", "Difference from the baseline"), ("grid", "Collapse phase diagram"), ("search", "All trials by"),
      ("path", "Along the path")],
 )  # fmt: skip
 def test_a_card_has_the_figure_of_the_studys_design_under_a_name_of_its_own(modes, mode, title):

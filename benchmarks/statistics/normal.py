@@ -1,25 +1,18 @@
-"""Whether the statistics of reports hold what they state, on synthetic studies whose truth is known.
-
-    python -m benchmarks.statistics [--studies 4000] [--out FILE]
+"""Paired t tests, effect sizes, shares, correlations and searches, of normal noise.
 
 A study is a baseline and ten arms over 3, 5 or 10 seeds: a run is its arm's mean, what its seed does alike in all arms
 (sd 1), and noise of its own (sd 0.5). Every interval, p-value and probability comes from the functions that reports call.
-`asked` is what a row must reach; a row without it is there to compare with. Takes a minute and a half on one core.
 """
 
-import argparse
 import math
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.random import Generator
 from scipy import stats
 
-from benchmarks.measure import RESULTS, machine, table, write
+from benchmarks.statistics.rows import Rows, row
 from benchmarks.synthetic import OWN, SHARED, SPREAD, Values, bootstrap, correlated, study_values, unpaired
 from study.analysis.effect_sizes import effect_size, probability_better
 from study.analysis.equivalence import equivalence
@@ -28,10 +21,7 @@ from study.analysis.intervals import paired_difference, ratio_interval, wilson
 from study.analysis.multiple_testing import holm
 from study.analysis.power import smallest_detectable
 from study.analysis.rank_correlation import rank_correlations
-from study.cli.arguments import Parser
-from study.cli.command import run_command
 from study.results.comparisons import Correlation, Interval
-from vicreg.errors import InputError
 
 ARMS, SEEDS = 10, (3, 5, 10)
 EFFECTS = (*[0.0] * 5, *[1.5] * 5)  # half of the arms, by two sd of a paired difference
@@ -39,43 +29,6 @@ COVERAGE, AT_MOST = (0.93, 0.97), (0.0, 0.055)
 ROUGHLY = (0.90, 0.98)  # what Fisher's z of ranks is good for
 BOOTSTRAPPED = 1000  # studies of a row that has bootstrap intervals
 ALPHA = 0.05
-
-Rows = Iterator[dict[str, Any]]
-
-
-def main() -> int:
-    parser = Parser("benchmarks.statistics", __doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=4000, help="synthetic studies for each row")
-    parser.add_argument("--out", type=Path, help="JSON file; by default benchmarks/results/statistics.json")
-    arguments = parser.parse_args()
-    rows = measure(studies=arguments.studies)
-    missed = [one for one in rows if one["holds"] is False]
-    result = {
-        "machine": machine(torch.device("cpu"), packages=("numpy", "scipy", "optuna")),
-        "studies": arguments.studies,
-        "rows": rows,
-    }
-    write(arguments.out or RESULTS / "statistics.json", result)
-    print(tables(rows))
-    for one in missed:
-        print(f"missed: {one['what']} at n = {one['n']}: {one['rate']:.4f}", file=sys.stderr)
-    return 1 if missed else 0
-
-
-def measure(*, studies: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Return every row.
-
-    A row has `what`, `n` (seeds, or what the row says), `rate`, its standard `error`, what is `asked`, and if it `holds`.
-
-    Raises:
-        InputError: for fewer than 10 studies, whose rates would say nothing.
-    """
-    if studies < 10:
-        raise InputError(f"studies must be at least 10, but got {studies}; 4000 give a rate to within half a percent.")
-    parts: list[Callable[[Generator, int], Rows]] = [
-        intervals, families, powers, probabilities, effect_sizes, equivalences, ratios, shares, correlations, searches
-    ]  # fmt: skip
-    return [one for place, part in enumerate(parts) for one in part(np.random.default_rng([seed, place]), studies)]
 
 
 def each(function: Callable[[list[float], list[float]], Any], arms: Values, baselines: Values) -> list[list[Any]]:
@@ -241,44 +194,6 @@ def searches(rng: Generator, studies: int) -> Rows:
             yield row(f"{label}: mean share of {key}", LEAST_TRIALS, [own[key] for own in shares])
 
 
-def row(
-    what: str, n: int, outcomes: Any, asked: tuple[float, float] | None = None, *, unit: str = "share"
-) -> dict[str, Any]:
-    """Return a rate and its Monte Carlo error.
-
-    Outcomes of one study, (studies, arms), share its baseline and count as one.
-    """
-    by_study = np.asarray(outcomes, float)
-    by_study = by_study.reshape(len(by_study), -1).mean(axis=1) if len(by_study) else np.full(1, math.nan)
-    rate = float(by_study.mean())
-    error = float(by_study.std(ddof=1) / math.sqrt(len(by_study))) if len(by_study) > 1 else 0.0
-    holds = None if asked is None else bool(asked[0] <= rate <= asked[1])
-    return {"what": what, "n": n, "rate": rate, "error": error, "asked": asked, "holds": holds, "unit": unit}
-
-
-def tables(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a table for each set of sizes: what was measured by line, n by column."""
-    by_what: dict[str, list[dict[str, Any]]] = {}
-    for one in rows:
-        by_what.setdefault(one["what"], []).append(one)
-    by_sizes: dict[tuple[int, ...], list[dict[str, str]]] = {}
-    for what, several in by_what.items():
-        cells = {f"n = {one['n']}": _number(one["rate"], one["unit"]) for one in several}
-        line = {"": what, **cells, "asked": _asked(several[0])}
-        by_sizes.setdefault(tuple(one["n"] for one in several), []).append(line)
-    return "\n\n".join(table(lines) for lines in by_sizes.values())
-
-
-def _number(value: float, unit: str) -> str:
-    return f"{100 * value:.1f} %" if unit == "share" else f"{value:.2f}"
-
-
-def _asked(row: dict[str, Any]) -> str:
-    if row["asked"] is None:
-        return ""
-    low, high = (_number(bound, row["unit"]) for bound in row["asked"])
-    return f"at most {high}" if row["asked"][0] == 0 else f"{low} to {high}"
-
-
-if __name__ == "__main__":
-    run_command(main)
+PARTS: tuple[Callable[[Generator, int], Rows], ...] = (
+    intervals, families, powers, probabilities, effect_sizes, equivalences, ratios, shares, correlations, searches
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Whether the statistics of reports hold, on synthetic studies of known truth."""

@@ -239,7 +239,10 @@ def test_effective_coefficients_are_shown_only_where_they_differ_from_the_names(
 
 @pytest.mark.usefixtures("sketched")
 def test_a_verdict_that_differs_from_the_published_outcome_is_named(small):
-    view = view_of(small())
+    study = small()
+    for arm, agrees in zip(study["arms"], (True, False, True)):
+        arm["agrees"] = agrees
+    view = view_of(study)
     assert column_of(view, "Agrees with it") == ["agrees", "differs", "agrees", ""]
     assert "Table 7; ImageNet, ResNet-50" in view["published"][0]  # and the protocol here, beside the one there
     assert "Here: digits, resnet18, width 4" in view["published"][0]

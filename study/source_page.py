@@ -6,7 +6,7 @@ It writes `reports/source-paper.html` and its Markdown twin from all results the
 any profile that git keeps under `reports/measured`. So what a GPU measured elsewhere stands beside what is measured here.
 Each study that `study.source_paper` ran gets a report of its own. `--keep` takes folders there that hold a `study.json` or a
 `tsne.json`, and writes the reports of all that is kept there, and a page from these alone. What is kept is analysed by
-today's statistics, whatever code made its runs.
+today's statistics, whatever code made its runs. The README's quotation of an answer follows them.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from study.cli.arguments import Parser, path
 from study.cli.command import run_command
 from study.config.places import KEPT_RESULTS, PAPER_PAGE
 from study.paper.kept_results import keep, kept_files, write_kept_report
+from study.paper.readme import README, update_readme
 from study.paper.write import write_own_reports, write_page
 
 KEPT_PAGE = KEPT_RESULTS / PAPER_PAGE.name
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_kept_report(older)
         write_page(KEPT_PAGE, kept_only=True)
         print(f"kept: {KEPT_PAGE.with_suffix('.md')}")
+        if update_readme():
+            print(f"written: {README}, which quotes the answer")
     write_own_reports()
     write_page()
     print(f"written: {PAPER_PAGE} and {PAPER_PAGE.with_suffix('.md')}")

@@ -46,7 +46,7 @@ def test_a_note_says_of_which_k_all_training_images_vote(plans, digits):
     for run in runs.values():
         run["test"] = {**run["test"], **{f"knn_{k}": run["test"]["knn_5"] for k in (images, images + 1, 5000)}}
     (note,) = [note for note in plans.summary(runs, of=plan)["notes"] if "vote" in note]
-    assert note == f"There are {images} training images, so in the k-NN with k = {images + 1} and k = 5000 all of them vote."
+    assert note == f"There are {images} training images, so all vote in the k-NN with k = {images + 1} and k = 5000."
 
 
 def test_a_note_says_how_far_the_variance_term_of_the_baseline_got(summary_of):

@@ -38,11 +38,11 @@ def _sentences(results: StudyResults) -> list[str]:
         return [_no_baseline(results, measured)]
     if paired_seeds(results) < LEAST_SEEDS:
         return _too_few_seeds(results, measured)
-    if len(measured) == 1 and results.mode != "search":
-        return _baseline_alone(results, measured[0])
     chosen = leader(found.better, results.primary) if found.better else found.baseline
     if is_loss(gain_of(chosen, results.primary)):
         return _harm(results, chosen)
+    if len(measured) == 1 and results.mode != "search":
+        return _baseline_alone(results, chosen)
     return [*gain_warning(results, chosen), *_BY_MODE.get(results.mode, answer_of_arms)(results, found)]
 
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from study.analysis.decided import Decisions, difference_of, is_collapsed, is_whole, leader
 from study.analysis.regions import names_of_zeros, shared_settings, with_a_zero
-from study.analysis.wording import agree, capitalised, in_words, listed, name_of, points, signed, spelled
+from study.analysis.wording import LEAST_SHOWN, agree, capitalised, in_words, listed, name_of, points, signed, spelled
 from study.results.schema import ArmResults, StudyResults
 
 MOST_NAMED = 2
-LEAST_SHOWN = 0.0005  # a share: below 0.05 points a difference is shown as 0.0
 
 
 def answer_of_arms(results: StudyResults, found: Decisions) -> list[str]:
@@ -23,29 +22,32 @@ def _use(results: StudyResults, found: Decisions) -> list[str]:
     better, base = found.better, name_of(found.baseline.label)
     means = [difference.mean for arm in better if (difference := difference_of(arm, results.primary))]
     if len(better) == 1:
-        said = [f"Use {name_of(better[0].label)}: it is clearly better than {base} ({signed(means[0])} points)."]
+        said = [
+            f"Use {name_of(better[0].label)}: it is clearly better than {base} ({signed(means[0])} points){_though(better)}."
+        ]
     elif len(better) == MOST_NAMED:
         said = [f"Use {listed([name_of(arm.label) for arm in better], word='or')}: both are clearly better than the "
                 "baseline "
-                f"({' and '.join(map(signed, means))} points)."]  # fmt: skip
+                f"({' and '.join(map(signed, means))} points){_though(better)}."]  # fmt: skip
     else:
         ahead = leader(better, results.primary)
-        said = [f"Use one of the {in_words(len(better))} settings that are clearly better than {base}.",
+        said = [f"Use one of the {in_words(len(better))} settings that are clearly better than {base}{_though(better)}.",
                 f"{capitalised(name_of(ahead.label))} leads them on validation, but no test compares them."]  # fmt: skip
-    collapsed = [arm for arm in better if is_collapsed(arm)]
-    if collapsed:
-        said.append(_collapsed_all_the_same(better, collapsed))
     margin = margin_of(results)
     if margin and max(means) < margin:
         said.append(f"That is less than the smallest difference of interest, {points(margin)}.")
     return said
 
 
-def _collapsed_all_the_same(better: Sequence[ArmResults], collapsed: Sequence[ArmResults]) -> str:
-    """Return which settings collapsed though they are better, with the type of the one that did."""
+def _though(better: Sequence[ArmResults]) -> str:
+    """Return that a better setting collapsed, with its type, or how many of several did; empty where none did."""
+    collapsed = [arm for arm in better if is_collapsed(arm)]
+    if not collapsed:
+        return ""
     if len(better) == 1:
-        return f"Its collapse type is {better[0].collapse_type.name} all the same."
-    return capitalised(f"{in_words(len(collapsed))} of them collapsed all the same.")
+        return f", though its collapse type is {better[0].collapse_type.name}"
+    which = "all" if len(collapsed) == len(better) else in_words(len(collapsed))
+    return f", though {which} of them collapsed"
 
 
 def _keep(results: StudyResults, found: Decisions) -> list[str]:
@@ -85,11 +87,14 @@ def _far(results: StudyResults, found: Decisions, undecided: Sequence[ArmResults
 
 
 def _looks(results: StudyResults, undecided: Sequence[ArmResults], *, among: int) -> str:
-    """Return how settings look of which nothing is decided, by the sign of a mean beyond the margin; `all` where they are all of `among`."""
+    """Return how settings look of which nothing is decided, by the sign of a mean beyond the margin; `all` where they "
+    "are all of `among`."""
     sides = [_side(arm, results) for arm in undecided]
     parts = [(sides.count(-1), "worse"), (sides.count(1), "better")]
+    if among == 1:
+        return "".join(f"it looks {how}" for count, how in parts if count)
     said = [
-        f"{'all' if count == among > 1 else in_words(count)} {agree(count, 'looks', 'look')} {how}"
+        f"{'all' if count == among else in_words(count)} {agree(count, 'looks', 'look')} {how}"
         for count, how in parts if count
     ]  # fmt: skip
     return " and ".join(said)

@@ -47,11 +47,10 @@ def answer_of_grid(results: StudyResults, found: Decisions) -> list[str]:
 def _accuracy(found: Decisions) -> str:
     """Return how many settings of a grid are clearly worse and better than the baseline."""
     worse, tested = len(found.worse), found.tested
-    base = name_of(found.baseline.label)
     count = f"{capitalised(in_words(worse) if worse else 'none')} of {in_words(tested)} others"
     verb = agree(max(worse, 1), "is", "are")
     if not found.better:
-        return f"{count} {verb} clearly worse than {base}, none clearly better."
+        return f"{count} {verb} clearly worse than the baseline, none clearly better."
     return f"{_better(found)} {count} {verb} clearly worse."
 
 

@@ -2,10 +2,20 @@
 
 from study.analysis.alerts import SAYS_NOTHING
 from study.analysis.answer import untrained_summary
-from study.analysis.arms_answer import LEAST_SHOWN
 from study.analysis.decided import Decisions, decisions_of, gain_of, is_established
 from study.analysis.moments import LEAST_SEEDS
-from study.analysis.wording import agree, capitalised, count_of, in_words, interval_of, name_of, points, probe_name, spelled
+from study.analysis.wording import (
+    LEAST_SHOWN,
+    agree,
+    capitalised,
+    count_of,
+    interval_of,
+    listed,
+    name_of,
+    points,
+    probe_name,
+    spelled,
+)
 from study.results.findings import Looks, Power
 from study.results.schema import ArmResults, StudyResults
 
@@ -35,52 +45,47 @@ def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
     gain, untrained = gain_of(baseline, results.primary), untrained_summary(results, baseline)
     if gain is None or untrained is None:
         return ["There is no untrained network to compare with, so what training gained is not known."]
-    level = f"{100 * untrained.mean:.1f} %"
-    name = capitalised(probe_name(results.primary))
     clear = "clear" if is_established(gain) else "not established"
     return [
-        f"{name}: an untrained network reaches {level}.",
-        f"The baseline's gain over it is {clear}: {interval_of(gain)}.",
+        f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}). "
+        f"The baseline's gain over it is {clear}: {interval_of(gain)}."
     ]
 
 
 def _seeds(results: StudyResults, found: Decisions) -> list[str]:
-    """Return how many seeds there were, at which look, and at what price."""
+    """Return how many seeds there were, at which look and at what price, and which tests are one family."""
     seeds = found.baseline.summary[results.primary].n
-    looks = results.looks
     said = capitalised(f"{spelled(seeds, 'seed')} {agree(seeds, 'was', 'were')} run")
     if seeds < LEAST_SEEDS:
         return [f"{said}; it takes three to test a difference."]
+    has_gains = any(arm.is_control for arm in results.arms)
+    families = "; differences and gains are two families of tests, each at 5 %" if has_gains else ""
+    return [f"{said}{_look(results.looks)}{families}."]
+
+
+def _look(looks: Looks | None) -> str:
+    """Return at which look results are, and what the looks cost."""
     if looks is None:
-        return [f"{said}.", *_families(results)]
+        return ""
     if looks.price == 1:
-        return [f"{said} in one look.", *_families(results)]
-    return [f"{said}. {_look(looks)}", *_families(results)]
-
-
-def _look(looks: Looks) -> str:
-    """Return at which look this is, and what the looks cost."""
+        return " in one look"
     if looks.declared:
-        return f"This is look {looks.look} of {len(looks.planned)}, so p-values are multiplied by {looks.price}."
-    return (
-        f"Seeds were added after looking, {in_words(looks.look)} looks in all, so p-values are multiplied by {looks.price}."
-    )
-
-
-def _families(results: StudyResults) -> list[str]:
-    if not any(arm.is_control for arm in results.arms):
-        return []
-    return ["Differences from the baseline and gains over the untrained network are two families of tests, each at 5 %."]
+        return f", look {looks.look} of {len(looks.planned)}: p-values are times {looks.price}"
+    return f", some after looking: p-values are times {looks.price}"
 
 
 def _power(power: Power | None) -> list[str]:
-    """Return the smallest difference that would have been found; nothing where it is not known."""
-    if power is None or power.detectable is None or power.detectable < LEAST_SHOWN:
+    """Return the smallest difference that would have been found, class by class; nothing where it is not known."""
+    if power is None or power.detectable is None:
         return []
-    if power.detectable >= 1:
-        return [f"With {count_of(power.n, 'seed')} hardly any difference would have been found."]
-    return [f"A difference of {points(power.detectable)} would have been found in {100 * power.power:.0f} % of repetitions; "
-            "smaller ones may be missed."]  # fmt: skip
+    share = f"{100 * power.power:.0f} % of repetitions"
+    classes = {one.name: one.detectable for one in power.classes or () if LEAST_SHOWN <= one.detectable < 1}
+    if len(classes) > 1:
+        sizes = [f"{points(size)} of a {name} setting" for name, size in classes.items()]
+        return [f"In {share} these seeds would find differences of {listed(sizes)}."]
+    if not LEAST_SHOWN <= power.detectable < 1:
+        return [] if power.detectable < 1 else [f"With {count_of(power.n, 'seed')} hardly any difference would be found."]
+    return [f"In {share} these seeds would find a difference of {points(power.detectable)}; smaller ones may be missed."]
 
 
 def _mixed(results: StudyResults, found: Decisions) -> list[str]:
@@ -100,4 +105,4 @@ def _machine(found: Decisions) -> list[str]:
     """Return that the order among settings that tie may differ on another processor; nothing where none tie."""
     if not found.tied:
         return []
-    return ["On another processor the order among settings that tie may differ."]
+    return ["On another processor settings that tie may change places."]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from study.results.comparisons import ColumnSummary, Difference
 
 ALPHA = 0.05
+LEAST_SHOWN = 0.0005  # a share: below 0.05 points a difference is shown as 0.0
 LONGEST_NAME, LONGEST_NAME_WORDS = 40, 8  # of an arm in a sentence: two of them and their sentence fit 25 words
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -72,7 +73,7 @@ def signed(share: float) -> str:
 
 def points(share: float) -> str:
     """Return a share as `1 point` or `2.5 points`: an amount without a sign."""
-    text = f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
+    text = f"{100 * share:.{1 if share >= 0.001 else 2}f}".rstrip("0").rstrip(".")
     return f"{text} {'point' if text == '1' else 'points'}"
 
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, TypeGuard
 
+from study.analysis.decided import decision_of
 from study.analysis.moments import LEAST_SEEDS
 from study.reporting.names import is_accuracy, key_name
-from study.results.comparisons import BETTER, UNDECIDED, WORSE, ColumnSummary, Difference, Outcomes
+from study.results.comparisons import ColumnSummary, Difference, Outcomes
 
 ALPHA = 0.05
 
@@ -114,18 +115,11 @@ def no_difference(text: str) -> Paired:
     return {"text": Number(text, None), "interval": "", "is_significant": False}
 
 
-def decision_of(entry: Difference | None) -> str:
-    """Return what a difference decides, one of `DECISIONS`; empty where there is nothing to decide by.
-
-    Results of earlier versions do not say. Theirs is by Holm's p alone, which decides no arm to be equivalent.
-    """
+def decision_text(entry: Difference | None) -> str:
+    """Return what a difference decides, one of `DECISIONS`; empty where there are too few seeds to decide by."""
     if entry is None or not is_finite(entry.mean) or entry.n < LEAST_SEEDS:
         return ""
-    if entry.decision is not None:
-        return entry.decision
-    if entry.p_holm is None or entry.p_holm >= ALPHA:
-        return UNDECIDED
-    return BETTER if entry.mean > 0 else WORSE
+    return decision_of(entry)
 
 
 def p_value(p: float | None) -> Number:

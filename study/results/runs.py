@@ -14,8 +14,8 @@ _OF_THE_MACHINE = ("images_per_second", "joules")  # of what a store says of a r
 class DecidingMeasure:
     """The measure that decided a collapse type, and the threshold that it is `below` or `above`.
 
-    For a healthy network it is the measure that is closest to its threshold. `owner` says in words whose number the threshold
-    is; it is empty for a constant.
+    For a healthy network it is the measure that is closest to its threshold. `owner` says in words whose number the
+    threshold is; it is empty for a constant.
     """
 
     measure: str

@@ -6,6 +6,7 @@ from typing import Any
 from study.runs.outcomes import DIVERGED, FINISHED, NOTHING_MEASURED, PRUNED
 from study.runs.run import Run
 from vicreg.evaluation.collapse_diagnosis import diagnose_collapse
+from vicreg.methods import target_std_of
 
 
 def prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: int | None) -> str | None:
@@ -20,6 +21,8 @@ def prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: in
     """
     if prune_after is None or len(history) <= run.config.pretrain.warmup_epochs + prune_after:
         return None
+    pretrain = run.config.pretrain
+    target_std = target_std_of(pretrain.method, pretrain.method_settings)
     named = [
         diagnose_collapse(
             embeddings=one["embeddings"],
@@ -28,6 +31,7 @@ def prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: in
             chance=None,
             images=None,
             dimensions=None,  # of a complete collapse alone, whose bounds they do not change
+            target_std=target_std,
         )  # fmt: skip
         for one in history[-prune_after:]
     ]

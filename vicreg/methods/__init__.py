@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vicreg.errors import InputError
 
 if TYPE_CHECKING:
-    from vicreg.methods.base import Method
+    from vicreg.methods.base import Method, MethodSettings
 
 # What methods share. Every other module of this folder is a method.
 _SHARED = ("base", "batch_statistics")
@@ -43,3 +43,20 @@ def method_class(name: str) -> "type[Method]":
     found = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__]
     (method,) = [one for one in found if issubclass(one, Method)]
     return method
+
+
+def target_std_of(name: str, settings: "MethodSettings") -> float | None:
+    """Return the standard deviation that a method drives each embedding dimension to; None where it leaves the scale free.
+
+    `Method.target_std` depends on the settings alone, so no network is built for it.
+
+    Raises:
+        InputError: for a name that no file here has.
+    """
+    from torch import nn
+
+    method = method_class(name)
+    bare = method.__new__(method)
+    nn.Module.__init__(bare)
+    bare.settings = settings
+    return bare.target_std

@@ -31,7 +31,8 @@ def collapse_metrics(
 ) -> dict[str, float | list[float]]:
     """Return all metrics of features `(N, d)` by the names of their functions, as floats and lists of floats.
 
-    What these features leave undefined, which is NaN of its function alone, is left out. `std_per_dimension` is summarised as `std_mean`, `std_min` and `std_quantiles` (at `STD_QUANTILES`).
+    What these features leave undefined, which is NaN of its function alone, is left out. `std_per_dimension` is summarised
+    as `std_mean`, `std_min` and `std_quantiles` (at `STD_QUANTILES`).
 
     Args:
         views: features of two views of the same images, `(N, d)` each; without them `alignment` and

@@ -7,7 +7,7 @@ from vicreg.errors import InputError
 from vicreg.metrics.spectral import entropy_rank
 
 _DELTA = 1e-4  # arXiv 2312.04000, Section 5: added to the variances within a class, so that their matrix has an inverse
-_ROUNDING = 1e-12  # of the largest eigenvalue
+_ROUNDING = 1e-12  # of the largest feature, and of the largest eigenvalue
 
 
 def lidar(views: Tensor, *, delta: float = _DELTA) -> float:
@@ -37,13 +37,11 @@ def lidar(views: Tensor, *, delta: float = _DELTA) -> float:
     n, q, d = views.shape
     means = views.mean(dim=1)
     between = (means - means.mean(dim=0)) / (n - 1) ** 0.5  # (n, d)
+    if not between.norm() > _ROUNDING * views.abs().max():  # means of equal rows differ by their rounding
+        return 0.0
     within = (views - means[:, None]).reshape(n * q, d)
     scatter = within.T @ within / (n * (q - 1)) + delta * torch.eye(d, dtype=views.dtype, device=views.device)
     whitened = torch.linalg.solve_triangular(torch.linalg.cholesky(scatter), between.T, upper=False)  # (d, n)
     gram = whitened.T @ whitened if n < d else whitened @ whitened.T
     eigenvalues = torch.linalg.eigvalsh(gram)
-    largest = eigenvalues[-1]
-    # Means of equal rows differ by their rounding, which delta is far above.
-    if not largest > (1e-12 * views.abs().max()) ** 2 / delta:
-        return 0.0
-    return entropy_rank(eigenvalues[eigenvalues > _ROUNDING * largest])
+    return entropy_rank(eigenvalues[eigenvalues > _ROUNDING * eigenvalues[-1]])

@@ -10,16 +10,12 @@ from study.paper.protocol import DATASETS, data_of
 from study.paper.published import SourcePaper
 from study.reporting.format import short, signed
 
-<<<<<<< HEAD
 NOT_MEASURED = "not measured"
 STATUSES = {  # -> its sign, and its class of style
     REPRODUCED: ("●", "reproduced"), NOT_REPRODUCED: ("✖", "not-reproduced"), UNDETERMINED: ("◆", "undetermined"),
     NOT_MEASURED: ("○", "not-measured"),
 }  # fmt: skip
 NOT_RECORDED = "where in the paper: not recorded"
-=======
-SIGNS = {REPRODUCED: ("●", "healthy"), NOT_REPRODUCED: ("✖", "complete"), UNDETERMINED: ("◆", "view-dependent")}
->>>>>>> main
 
 Protocols = Mapping[tuple[str, ...], str]  # deviations from the paper's -> the letter for them
 

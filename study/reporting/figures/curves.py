@@ -6,9 +6,11 @@ from typing import NamedTuple, TypedDict
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from study.reporting.figures.drawing import as_svg, label_width, new_figure, shorten
+from study.reporting.figures.marks import name_mark, name_marks
+from study.reporting.figures.ticks import plain_number, tick_log_axis
 from study.reporting.palette import MUTED, collapse_style
 
 DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
@@ -27,6 +29,14 @@ class LineStyle(TypedDict):
     type: str | None  # of collapse
 
 
+class RunEnd(NamedTuple):
+    """The last value of a run."""
+
+    seed: int
+    x: float
+    y: float
+
+
 class _End(NamedTuple):
     """Where a line ends and what is written there; `x` is None for one that spans the panel."""
 
@@ -35,14 +45,16 @@ class _End(NamedTuple):
     label: str
     colour: str
     bold: bool
+    series: str
 
 
 @as_svg
 def curves(
     styles: Sequence[LineStyle], lines: Sequence[Line], *, log: bool = False, xlabel: str = "epoch",
     reference: tuple[str, float] | None = None, from_zero: bool = False, log_x: bool = False,
+    ends: Sequence[Sequence[RunEnd]] = (),
 ) -> Figure:  # fmt: skip
-    """Draw one quantity, a line an arm (mean over seeds) with a band from lowest to highest.
+    """Draw one quantity, a line an arm (mean over seeds) with a band from lowest to highest, and where its runs end.
 
     Args:
         styles: one a line.
@@ -50,41 +62,61 @@ def curves(
         log, log_x: whether the axis of y or x is logarithmic.
         reference: (label, value) of a dashed line.
         from_zero: whether a linear axis begins at zero.
+        ends: where the runs of each line end; none where runs are not told apart.
     """
-    shown = [(style, x, y) for style, (x, y) in zip(styles, lines) if x]
-    names = [shorten(style["label"], 112) for style, _, _ in shown]
+    everyone = ends or [()] * len(lines)
+    shown = [(style, x, y, runs) for style, (x, y), runs in zip(styles, lines, everyone) if x]
+    names = [shorten(style["label"], 112) for style, *_ in shown]
     figure, axes = new_figure(250, 38, 22 + label_width([*names, reference[0] if reference else ""]))
-    values = [value for _, _, y in shown for point in y for value in point] + ([reference[1]] if reference else [])
+    values = [value for _, _, y, _ in shown for point in y for value in point] + ([reference[1]] if reference else [])
     floor = _set_scale(axes, values, log=log, from_zero=from_zero)
-    ends: list[_End] = []
+    labels: list[_End] = []
     used: dict[str | None, int] = {}
-    for (style, x, y), name in zip(shown, names):
+    few = len(shown) <= MANY_ARMS
+    for (style, x, y, runs), name in zip(shown, names):
         nth = used[style["type"]] = used.get(style["type"], -1) + (0 if style["is_baseline"] else 1)
-        end = _line(
-            axes, style, x, [[max(v, floor) for v in column] for column in zip(*y)], nth=nth, few=len(shown) <= MANY_ARMS
-        )
-        if len(shown) <= MANY_ARMS or style["is_baseline"]:
-            ends.append(end._replace(label=name))
+        columns = [[max(value, floor) for value in column] for column in zip(*y)]
+        end = _line(axes, style, x, columns, nth=nth, few=few, what=xlabel)
+        if few:
+            _runs(axes, style, [run._replace(y=max(run.y, floor)) for run in runs], colour=end.colour)
+        if few or style["is_baseline"]:
+            labels.append(end._replace(label=name))
     if reference:
         axes.axhline(reference[1], color=MUTED, linewidth=0.9, linestyle="--", zorder=1.5)
-        ends.append(_End(None, reference[1], reference[0], MUTED, False))
-    _set_x(axes, [x for _, xs, _ in shown for x in xs], xlabel, log_x)
-    _name_lines(figure, axes, ends)
+        labels.append(_End(None, reference[1], reference[0], MUTED, False, ""))
+    _set_x(axes, [x for _, xs, *_ in shown for x in xs], xlabel, log_x)
+    _name_lines(figure, axes, labels)
     return figure
 
 
-def _line(axes: Axes, style: LineStyle, x: list[int], columns: list[list[float]], *, nth: int, few: bool) -> _End:
+def _line(
+    axes: Axes, style: LineStyle, x: list[int], columns: list[list[float]], *, nth: int, few: bool, what: str
+) -> _End:  # fmt: skip
     """Draw one line from its (mean, lowest, highest) columns, with a band where there are few; return its end."""
+    import seaborn  # here: half of the time that a command takes to start
+
     mean, low, high = columns
-    is_baseline = style["is_baseline"]
+    label, is_baseline = style["label"], style["is_baseline"]
     colour = MUTED if style["is_control"] else collapse_style(style["type"])[0]
     dash = ":" if style["is_control"] else "-" if is_baseline else DASHES[nth % len(DASHES)]
-    axes.plot(x, mean, color=colour, linestyle=dash, linewidth=2.6 if is_baseline else 1.3,
-              alpha=1 if few or is_baseline else 0.45, zorder=3 if is_baseline else 2,
-              marker="o" if len(x) == 1 else None, markersize=3)  # fmt: skip
+    seaborn.lineplot(x=x, y=mean, estimator=None, color=colour, linestyle=dash, linewidth=2.6 if is_baseline else 1.3,
+                     alpha=1 if few or is_baseline else 0.45, zorder=3 if is_baseline else 2, legend=False, ax=axes,
+                     marker="o" if len(x) == 1 else None, markersize=3, markeredgewidth=0)  # fmt: skip
+    spread = f", {plain_number(low[-1])} to {plain_number(high[-1])} over seeds" if high[-1] > low[-1] else ""
+    name_mark(axes.lines[-1], f"{label}: {plain_number(mean[-1])} at {what} {x[-1]}{spread}", series=label)
     if few:
-        axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
-    return _End(x[-1], mean[-1], style["label"], colour, is_baseline)
+        name_mark(axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0), "", series=label)
+    return _End(x[-1], mean[-1], label, colour, is_baseline, label)
+
+
+def _runs(axes: Axes, style: LineStyle, runs: Sequence[RunEnd], *, colour: str) -> None:
+    """Draw where the runs of a line end, each named."""
+    if len(runs) < 2:  # the line itself ends there
+        return
+    drawn = axes.scatter([run.x for run in runs], [run.y for run in runs], s=7, color=colour, linewidths=0, clip_on=False,
+                         zorder=3.5)  # fmt: skip
+    texts = [f"{style['label']}, seed {run.seed}: {plain_number(run.y)}" for run in runs]
+    name_marks(drawn, texts, series=style["label"])
 
 
 def _set_x(axes: Axes, xs: Sequence[float], xlabel: str, log_x: bool) -> None:
@@ -94,9 +126,7 @@ def _set_x(axes: Axes, xs: Sequence[float], xlabel: str, log_x: bool) -> None:
         axes.set_xlim(min(xs), max(xs))
     if log_x:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        tick_log_axis(axes.xaxis, min(xs, default=1), max(xs, default=10))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="x", visible=False)
@@ -109,10 +139,7 @@ def _set_scale(axes: Axes, values: Sequence[float], *, log: bool, from_zero: boo
         floor, top = max(min(positive), max(positive) * 10**-DECADES), max(positive)
         axes.set_yscale("log")
         axes.set_ylim(floor / 1.3, top * 1.3)
-        if top / floor < 30:  # within a decade or so, powers of ten alone would leave the axis without a number
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+        tick_log_axis(axes.yaxis, floor / 1.3, top * 1.3)
         return floor
     low, high = (min(values), max(values)) if values else (0, 1)
     low = min(low, 0) if from_zero else low
@@ -120,15 +147,6 @@ def _set_scale(axes: Axes, values: Sequence[float], *, log: bool, from_zero: boo
     axes.set_ylim(low - margin, high + margin)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}".replace("-", "−")))
     return -math.inf
-
-
-def _power_of_ten(value: float, _position: int | None = None) -> str:
-    exponent = math.floor(math.log10(value) + 1e-9)
-    if -3 < exponent < 4:
-        return f"{value:g}"
-    digit = f"{value / 10**exponent:.0f}"
-    power = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return ("" if digit == "1" else f"{digit}·") + f"10{power}"
 
 
 def _name_lines(figure: Figure, axes: Axes, ends: Sequence[_End]) -> None:
@@ -141,10 +159,12 @@ def _name_lines(figure: Figure, axes: Axes, ends: Sequence[_End]) -> None:
         end = ends[i]
         x_data = axes.get_xlim()[1] if end.x is None else end.x
         x_line = to_points.transform(axes.transData.transform((x_data, end.y)))[0]
-        axes.plot([x_line, 1.02, 1.05], [y_line / height, y_line / height, y / height], color=end.colour, linewidth=0.8,
-                  transform=axes.transAxes, clip_on=False)  # fmt: skip
-        axes.text(1.06, y / height, end.label, transform=axes.transAxes, fontsize=8, va="center_baseline",
-                  fontweight="bold" if end.bold else "normal")  # fmt: skip
+        (joint,) = axes.plot([x_line, 1.02, 1.05], [y_line / height, y_line / height, y / height], color=end.colour,
+                             linewidth=0.8, transform=axes.transAxes, clip_on=False)  # fmt: skip
+        name = axes.text(1.06, y / height, end.label, transform=axes.transAxes, fontsize=8, va="center_baseline",
+                         fontweight="bold" if end.bold else "normal")  # fmt: skip
+        for artist in (joint, name):
+            name_mark(artist, "", series=end.series)
 
 
 def spread_out(wanted: Sequence[float], *, gap: float, top: float) -> list[float]:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from study.reporting.figures.drawing import as_svg, label_width, legend_of_types, new_figure, shorten
 from study.reporting.figures.strips import Dot, points_of_means, strip_of_runs
 from study.reporting.format import finite, is_finite
-from study.reporting.palette import GRID, INK, MUTED
+from study.reporting.palette import GRID, INK, MUTED, type_label
 
 
 class DotRow(TypedDict):
@@ -72,6 +72,13 @@ def _dots_of(axes: Axes, y: int, row: DotRow) -> list[Dot]:
         axes.text(0.01, y, "no finished run", transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=MUTED)
     types = ["untrained" if row["is_control"] else name for _, _, name in found]
     return [
-        Dot(y, lane, 100 * value, name, f"{row['label']}, seed {seed}: {100 * value:.2f} %, {name or 'no verdict'}")
+        Dot(
+            y,
+            lane,
+            100 * value,
+            name,
+            f"{row['label']}, seed {seed}: {100 * value:.2f} %, {type_label(name)}",
+            type_label(name),
+        )
         for lane, ((seed, value, _), name) in enumerate(zip(found, types))
     ]

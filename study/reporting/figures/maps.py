@@ -11,6 +11,7 @@ from matplotlib.transforms import Affine2D, ScaledTranslation
 from mpl_toolkits.mplot3d import Axes3D
 
 from study.reporting.figures.drawing import WIDTH, as_svg, new_figure, shorten, text_width
+from study.reporting.figures.marks import name_mark
 from study.reporting.palette import GRID, PAPER
 
 CLASS_COLOURS = (
@@ -44,8 +45,10 @@ def map_2d(points: Sequence[Sequence[float]], labels: Sequence[int], classes: Se
             continue
         colour = class_colour(index, len(classes))
         x, y = zip(*mine)
-        axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgewidth=0, alpha=0.85,
-                  rasterized=len(points) > DENSE)  # fmt: skip
+        (dots,) = axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgewidth=0, alpha=0.85,
+                            rasterized=len(points) > DENSE)  # fmt: skip
+        if len(points) <= DENSE:
+            name_mark(dots, name, series=name)
         places.append((_middle(x), _middle(y), name, colour))
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
@@ -53,11 +56,11 @@ def map_2d(points: Sequence[Sequence[float]], labels: Sequence[int], classes: Se
     if len(classes) <= MANY_CLASSES:
         room = 72 if len(classes) <= 10 else 48
         for x_middle, y_middle, name, colour in places:
-            _name(axes, x_middle, y_middle, shorten(name, room, size=8), colour)
+            _name(axes, x_middle, y_middle, shorten(name, room, size=8), colour, series=name)
     return figure
 
 
-def _name(axes: Axes, x: float, y: float, name: str, colour: str) -> None:
+def _name(axes: Axes, x: float, y: float, name: str, colour: str, *, series: str) -> None:
     """Write a class's name in a box at a point of the map, moved sideways where it would leave the page."""
     width, pad = text_width(name, 8), 2.5
     centre = axes.transData.transform((x, y))[0] * 72 / axes.figure.dpi
@@ -70,7 +73,9 @@ def _name(axes: Axes, x: float, y: float, name: str, colour: str) -> None:
         linewidth=0.9, transform=in_points + at_the_point, zorder=3, clip_on=False,
     )  # fmt: skip
     axes.add_artist(box)
-    axes.annotate(name, (x, y), (shift, 0), textcoords="offset points", ha="center", va="center", fontsize=8)
+    words = axes.annotate(name, (x, y), (shift, 0), textcoords="offset points", ha="center", va="center", fontsize=8)
+    for artist in (box, words):
+        name_mark(artist, "", series=series)
 
 
 def _middle(axis: Sequence[float]) -> float:

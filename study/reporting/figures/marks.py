@@ -43,11 +43,26 @@ def write_marks(svg: str) -> str:
     for found in re.finditer(r'<g id="marks (.*?)">', svg):
         parts += [svg[place : found.start()], "<g>"]
         place = found.end()
-        for packed in found[1].split(_ITEM):
-            drawn = next(one for one in _DRAWN.finditer(svg, place) if not one[0].startswith("<defs"))
-            parts += [svg[place : drawn.start()], _opening(packed), drawn[0], "</g>"]
-            place = drawn.end()
+        packed = found[1].split(_ITEM)
+        group = svg[place : _end_of_group(svg, place)]
+        drawn = [one for one in _DRAWN.finditer(group) if not one[0].startswith("<defs")]
+        if len(drawn) != len(packed):  # one that is not drawn, as zero on a logarithmic axis, would shift all names
+            continue
+        for one, names in zip(drawn, packed):
+            start = found.end() + one.start()
+            parts += [svg[place:start], _opening(names), one[0], "</g>"]
+            place = start + len(one[0])
     return "".join([*parts, svg[place:]])
+
+
+def _end_of_group(svg: str, start: int) -> int:
+    """Return where the group ends whose content starts at `start`."""
+    depth = 1
+    for tag in re.compile(r"<g\b|</g>").finditer(svg, start):
+        depth += 1 if tag[0] == "<g" else -1
+        if depth == 0:
+            return tag.start()
+    return len(svg)
 
 
 def _opening(packed: str) -> str:

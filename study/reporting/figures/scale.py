@@ -2,9 +2,10 @@
 
 from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from study.reporting.figures.drawing import WIDTH
+from study.reporting.figures.ticks import tick_log_axis
 from study.reporting.palette import INK
 
 ROOM = 62.0  # points at the right that a scale takes
@@ -20,14 +21,14 @@ def draw_scale(figure: Figure, colours: Colormap, norm: Normalize, title: str, *
         axes.axhspan(low, high, color=colours((step + 0.5) / STEPS), linewidth=0)
     if isinstance(norm, LogNorm):
         axes.set_yscale("log")
-        axes.yaxis.set_minor_locator(NullLocator())
+        tick_log_axis(axes.yaxis, lowest, highest)
     else:
         axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axes.set_ylim(lowest, highest)
     axes.set_xticks([])
     axes.yaxis.tick_right()
     axes.tick_params(axis="y", labelcolor=INK, labelsize=8)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     axes.set_title(title, fontsize=8, color=INK, x=1.5)
     axes.grid(visible=False)
     if at_most:

@@ -14,25 +14,26 @@ def class_panels(study: StudyResults) -> list[Panel]:
     classes, primary = study.data.classes, study.primary
     baseline = baseline_of(study.arms)
     tests = [(run.seed, run.test.get(primary)) for run in baseline.runs] if baseline else []
-    return _accuracies(
-        [test.per_class for _, test in tests if test and test.per_class and len(test.per_class) == len(classes)],
-        classes, primary,
-    ) + [
+    known = [
+        (seed, test.per_class) for seed, test in tests if test and test.per_class and len(test.per_class) == len(classes)
+    ]
+    return _accuracies(known, classes, primary) + [
         panel for seed, test in tests[:1] if test and test.confusion and len(test.confusion) == len(classes)
         for panel in [_confusion(seed, test.confusion, classes, primary)]
     ]  # fmt: skip
 
 
-def _accuracies(per_class: list[tuple[float, ...]], classes: tuple[str, ...], primary: str) -> list[Panel]:
-    """Return the accuracy of each class from a list a seed of shares (C,); nothing without one."""
-    if not per_class:
+def _accuracies(known: list[tuple[int, tuple[float, ...]]], classes: tuple[str, ...], primary: str) -> list[Panel]:
+    """Return the accuracy of each class from (seed, shares (C,)); nothing without one."""
+    if not known:
         return []
+    seeds, per_class = [seed for seed, _ in known], [shares for _, shares in known]
     title = f"Accuracy of each class, a dot a seed ({measure_name(primary)})"
     rows = [
         [str(name), ", ".join(figure_of(values[index], ".1f", 100) for values in per_class)]
         for index, name in enumerate(classes)
     ]
-    svg = figures.class_accuracies(per_class, classes)
+    svg = figures.class_accuracies(per_class, classes, seeds=seeds)
     return [make_panel("classes-accuracy", title, svg, (["Class", "Each seed, %"], rows))]
 
 

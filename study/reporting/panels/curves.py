@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from study.reporting.figures import curves
-from study.reporting.figures.curves import Line, LineStyle
+from study.reporting.figures.curves import Line, LineStyle, RunEnd
 from study.reporting.format import is_finite
 from study.reporting.inputs import ProbePoint
 from study.reporting.names import measure_name
@@ -12,6 +12,7 @@ from study.reporting.panels.lines import (
     in_percent,
     lines_table,
     probe_curve,
+    run_ends,
     spectrum,
     style_of,
     trace,
@@ -35,10 +36,12 @@ def loss_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Pane
     if _have_history(trained):
         for key, term in [*terms_of(study).items(), ("total", TOTAL)]:
             lines = [trace(arm, key) for arm in trained]
-            drawn.append(_over_epochs(f"loss-{key}", titled(term), trained, lines, log=term.log_axis))
+            ends = [run_ends(arm, key) for arm in trained]
+            drawn.append(_over_epochs(f"loss-{key}", titled(term), trained, lines, log=term.log_axis, ends=ends))
     knn = [in_percent(trace(arm, "knn")) for arm in trained]
     if any(x for x, _ in knn):
-        drawn.append(_over_epochs("epochs-knn", "k-NN accuracy on validation while training, %", trained, knn))
+        drawn.append(_over_epochs("epochs-knn", "k-NN accuracy on validation while training, %", trained, knn,
+                                  ends=[run_ends(arm, "knn", scale=100) for arm in trained]))  # fmt: skip
     linear = [in_percent(probe_curve(arm)) for arm in trained]
     if any(x for x, _ in linear):
         title = f"{measure_name('linear')}: test accuracy by epoch of the probe, %"
@@ -53,7 +56,7 @@ def collapse_panels(arms: Sequence[ArmResults], trained: Sequence[ArmResults]) -
     return [
         _over_epochs(
             f"collapse-{key.replace('.', '-').replace('_', '-')}", title, trained, [trace(arm, key) for arm in trained],
-            log=log, reference=_untrained(arms, key), from_zero=not log,
+            log=log, reference=_untrained(arms, key), from_zero=not log, ends=[run_ends(arm, key) for arm in trained],
         )
         for key, (title, log) in TRACES.items()
     ]  # fmt: skip
@@ -105,10 +108,11 @@ def _have_history(trained: Sequence[ArmResults]) -> bool:
 def _over_epochs(
     name: str, title: str, arms: Sequence[ArmResults], lines: Sequence[Line], *, log: bool = False,
     reference: tuple[str, float] | None = None, from_zero: bool = False,
+    ends: Sequence[Sequence[RunEnd]] = (),
 ) -> Panel:  # fmt: skip
     """Return a figure of one quantity over epochs, a line an arm."""
     styles = [style_of(arm) for arm in arms]
-    svg = curves.curves(styles, lines, log=log, reference=reference, from_zero=from_zero)
+    svg = curves.curves(styles, lines, log=log, reference=reference, from_zero=from_zero, ends=ends)
     return make_panel(name, title, svg, lines_table(styles, lines, "epoch"))
 
 

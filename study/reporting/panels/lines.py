@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from study.reporting.figures.curves import Line, LineStyle
+from study.reporting.figures.curves import Line, LineStyle, RunEnd
 from study.reporting.format import figure_of, finite, is_finite
 from study.reporting.panels.panel import Table
 from study.results.runs import EpochRecord
@@ -38,6 +38,19 @@ def trace(arm: ArmResults, key: str) -> Line:
                 by_epoch.setdefault(record.epoch, []).append(value)
     epochs = sorted(by_epoch)
     return epochs, [mean_and_range(by_epoch[epoch]) for epoch in epochs]
+
+
+def run_ends(arm: ArmResults, key: str, *, scale: float = 1) -> list[RunEnd]:
+    """Return the last value of a logged quantity, times `scale`, of each run that `trace` shows."""
+    shown = histories(arm)
+    ends = []
+    for run in arm.runs:
+        known = [(record.epoch, logged_value(record, key)) for record in run.history] if run.history in shown else []
+        finite_ones = [(epoch, value) for epoch, value in known if is_finite(value)]
+        if finite_ones:
+            epoch, value = finite_ones[-1]
+            ends.append(RunEnd(run.seed, epoch, scale * value))
+    return ends
 
 
 def logged_value(record: EpochRecord, key: str) -> float | None:

@@ -1,9 +1,9 @@
 """Which collapse metrics go with accuracy."""
 
-from study.analysis.predictors import ranked
+from study.analysis.predictors import LEAST_SETTINGS, ranked
 from study.reporting.figures import correlations, scatter
 from study.reporting.figures.correlations import Correlated, CorrelationRow
-from study.reporting.figures.scatter import Point
+from study.reporting.figures.points import Point
 from study.reporting.format import figure_of, is_finite
 from study.reporting.names import metric_name
 from study.reporting.panels.panel import Panel, make_panel
@@ -44,7 +44,7 @@ def _against_accuracy(study: StudyResults, metric: str, space: str) -> Panel:
     """Return one metric against test accuracy, a point for each run that the correlation counts, trials among them."""
     name = metric_name(metric, space)
     points: list[Point] = []
-    rows = []
+    rows, settings = [], []
     drawn: set[str] = set()
     for arm in trained_arms(study.arms):
         for run in arm.runs:
@@ -59,8 +59,10 @@ def _against_accuracy(study: StudyResults, metric: str, space: str) -> Panel:
             collapse_type = run.collapse_type.name if run.collapse_type else None
             tip = f"{which}: {name} {figure_of(x)}, {100 * top1:.1f} %, {collapse_type}"
             points.append({"x": x, "y": 100 * top1, "type": collapse_type, "tip": tip})
+            settings.append(arm.name)
             rows.append([which, figure_of(x), figure_of(100 * top1, ".1f"), collapse_type or "–"])
-    svg = scatter.scatter_plot(points, xlabel=name, log_x=metric in LOGARITHMIC)
+    fitted = settings if len(set(settings)) >= LEAST_SETTINGS else ()
+    svg = scatter.scatter_plot(points, xlabel=name, log_x=metric in LOGARITHMIC, settings=fitted)
     return make_panel(f"predictor-{metric.replace('_', '-')}-{space}", f"{name} against test accuracy, one point for "
                                                                        "each run", svg,
-                      (["Run", name, "Test, %", "Verdict"], rows))  # fmt: skip
+                      (["Run", name, "Test, %", "Collapse type"], rows))  # fmt: skip

@@ -2,7 +2,7 @@
 
 from study.reporting.figures import scatter, trials
 from study.reporting.figures import search as figures
-from study.reporting.figures.scatter import Point
+from study.reporting.figures.points import Point
 from study.reporting.figures.search import ImportanceRow
 from study.reporting.figures.trials import Parameter, SearchPoint
 from study.reporting.format import figure_of, is_finite, objective_text, plain
@@ -81,8 +81,8 @@ def _trials_table(search: SearchFindings, objective: str) -> Table:
 
 def _history(search: SearchFindings, objective: str) -> Panel:
     """Return the trials in the order they were proposed."""
-    proposed: list[figures.Trial] = [
-        {"number": one.number, "value": _shown(one, objective), "type": one.collapse_type, "tip": _tip(one, objective)}
+    proposed: list[Point] = [
+        {"x": one.number, "y": _shown(one, objective), "type": one.collapse_type, "tip": _tip(one, objective)}
         for one in search.trials
     ]
     axis = objective_axis(objective)

@@ -6,7 +6,7 @@ from typing import TypedDict
 from study.reporting.format import (
     Number,
     Paired,
-    decision_of,
+    decision_text,
     mean_and_sd,
     no_difference,
     paired,
@@ -73,7 +73,7 @@ def _arm_view(arm: ArmResults, primary: str) -> ArmView:
         "because": " ".join(without_paths(text) for text in (arm.collapse_type.reason, borderline) if text),
         "test": mean_and_sd(main, primary),
         "difference": no_difference("baseline") if arm.is_baseline else paired(difference, primary),
-        "decision": "" if arm.is_baseline or arm.is_control else decision_of(difference),
+        "decision": "" if arm.is_baseline or arm.is_control else decision_text(difference),
         "gain": no_difference("untrained") if arm.is_control else paired(gain, primary),
     }  # fmt: skip
 
@@ -107,8 +107,10 @@ def published_notes(study: StudyResults) -> list[str]:
             measure_name(study.primary)]  # fmt: skip
     return [
         f"Published: {study.published_source}. Here: {', '.join(map(str, ours))}. The protocols differ, so compare "
-        "outcomes, "
-        "not numbers. “Agrees” means an accuracy there and no collapse here, or a collapse in both."
+        "outcomes, not numbers.",
+        "“Agrees” means an accuracy there and a gain over the untrained network here, or a collapse there and no gain here. "
+        "Where the interval of the gain tells neither, nothing is said.",
+        "Nothing was published of the geometry of embeddings, so collapse types are not compared.",
     ]
 
 

@@ -31,7 +31,7 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
         **_header(inputs), **_designs(study), **_runs(inputs),
         "links": neighbours,
         "facts": first_screen.facts_of(study, shown),
-        "found": first_screen.found_text(study, shown),
+        "found": first_screen.found_text(study),
         "has_control": any(arm.is_control for arm in shown),
         "primary": measure_name(study.primary),
         "published": arms.published_notes(study),

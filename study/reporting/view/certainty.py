@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from study.analysis.alerts import ENDINGS
-from study.analysis.decisions import compared_arms
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import count_of, listed, points
 from study.reporting.names import measure_name
@@ -81,37 +80,34 @@ def power_view(study: StudyResults) -> PowerView | None:
         return None
     if power.spread is None:
         if power.n >= LEAST_SEEDS:
-            return {"text": "Differences are the same at each seed, so no spread is known.", "command": None}
+            return {"text": "Differences are the same at each seed, so there is no spread to test them by.", "command": None}
         text = f"With n = {power.n} nothing is concluded and no spread is known. Run three seeds first:"
         return {"text": text, "command": power.command}
-    text = f"The differences of {_whose(study, power)} vary by {100 * power.spread:.2f} points from seed to seed. "
-    return {"text": text + _detectable(power) + _needed(power), "command": power.command}
+    arms = count_of(power.arms, f"{power.spread_of or 'compared'} arm")
+    text = f"The differences of {arms} vary by {100 * power.spread:.2f} points from seed to seed."
+    return {"text": " ".join([text, *_detectable(power), *_needed(power)]), "command": power.command}
 
 
-def _whose(study: StudyResults, power: Power) -> str:
-    """Return the arms whose spread was taken: healthy ones where there are any."""
-    healthy = any(not arm.is_baseline and arm.collapse_type.name == "healthy" for arm in compared_arms(study.arms))
-    return count_of(power.arms, "healthy arm" if healthy else "arm")
-
-
-def _detectable(power: Power) -> str:
-    """Return the smallest difference that would have been found; empty where it is not known."""
+def _detectable(power: Power) -> list[str]:
+    """Return the smallest difference that would have been found; nothing where it is not known."""
     if power.detectable is None:
-        return ""
-    family = f"over its {power.family} comparisons" if power.family > 1 else "for its one comparison"
-    size = f"a difference of {100 * power.detectable:.1f} points" if power.detectable < 1 else "no difference there can be"
-    return (f"With n = {power.n} this study would have found {size} in {100 * power.power:.0f} % of repetitions, at "
-            f"{100 * power.alpha:.0f} % {family}. ")  # fmt: skip
+        return []
+    level = f"{100 * power.alpha:.0f} %"
+    family = f"tested at {level} over {power.family} comparisons" if power.family > 1 else f"tested at {level}"
+    share = f"{100 * power.power:.0f} % of repetitions"
+    if power.detectable >= 1:
+        return [f"With n = {power.n}, no difference there can be would be found in {share}, {family}."]
+    return [f"With n = {power.n}, a difference of {100 * power.detectable:.1f} points would be found in {share}, {family}."]
 
 
-def _needed(power: Power) -> str:
-    """Return how many seeds the smallest difference of interest would take."""
+def _needed(power: Power) -> list[str]:
+    """Return how many seeds the smallest difference of interest would take; nothing where the spread is too uncertain."""
     margin = points(power.margin)
     if power.needed is None:
-        return ""  # the spread is not known well enough to say
+        return []
     if not power.command:
-        return f"That is enough for a difference of {margin}."
+        return [f"That is enough for a difference of {margin}."]
     asked = ", which were asked for but have not all finished:" if power.needed <= power.asked else ":"
     low, high = power.needed_range or (power.needed, power.needed)
     span = f" ({low} to {high}, for the spread is uncertain)" if low < high else ""
-    return f"A difference of {margin} would take {count_of(power.needed, 'seed')}{span}{asked}"
+    return [f"A difference of {margin} would take {count_of(power.needed, 'seed')}{span}{asked}"]

@@ -72,7 +72,7 @@ def _accuracy_columns(primary: str, measures: Sequence[str]) -> list[Column]:
     return [
         (f"{measure_name(primary)}, validation, %", _accuracy(f"validation_{primary}")),
         *((f"{measure_name(name)}, test, %", _accuracy(name)) for name in others),
-        ("Error from the choice of test images, points", lambda arm: _test_error(arm.summary.get(primary))),
+        ("Test images, points", lambda arm: _test_error(arm.summary.get(primary))),
     ]
 
 
@@ -95,13 +95,13 @@ def _test_columns(primary: str) -> list[Column]:
         return of(lambda found: figure_of(getattr(found.detail, name, None), spec, scale))
 
     return [
-        ("Pairs of seeds", of(lambda found: plain(found.n))),
+        ("n", of(lambda found: plain(found.n))),
         ("Holm's p", of(lambda found: p_value(found.p_holm))),
-        ("Hedges' g", detail("effect_size", "+.1f")),
+        ("g", detail("effect_size", "+.1f")),
         ("P(better)", detail("probability_better", ".2f")),
         ("Spread of a difference, points", detail("spread", ".2f", 100)),
         ("Degrees of freedom", detail("freedom", ".1f")),
-        ("Error of the difference from test images, points", detail("test_error", ".1f", 100)),
+        ("Difference: test images, points", detail("test_error", ".1f", 100)),
     ]
 
 

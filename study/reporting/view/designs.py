@@ -152,10 +152,9 @@ def path_table(study: StudyResults) -> PathTable | None:
         return None
     columns = ["Change", "Test, %", "Earned by this change, points", "Interval", "From the baseline, points", "Interval",
                "Also tried here (validation)"]  # fmt: skip
-    notes = ["From the baseline one change at a time: in each round the change that is best on validation of all that "
-             "are left "
-             "(ablation analysis, Fawcett & Hoos 2016). Every step was run at every seed. What a change earns depends "
-             "on those "
+    notes = ["From the baseline one change at a time (ablation analysis, Fawcett & Hoos 2016). Each round takes the "
+             "change that "
+             "is best on validation of those left. Every step was run at every seed. What a change earns depends on those "
              "before it."]  # fmt: skip
     notes += [path.note] if path.note else []
     rows = [_step_row(step, study.primary) for step in path.steps]

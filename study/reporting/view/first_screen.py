@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from study.reporting.format import Number, decision_of, figure_of, mean_and_sd
+from study.analysis.arms import COLLAPSES
+from study.analysis.decided import decisions_of, is_collapsed
+from study.analysis.decisions import compared_arms
+from study.analysis.wording import LEAST_SHOWN, agree, count_of, listed, points
+from study.reporting.format import Number, figure_of, mean_and_sd
 from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.panels.panel import Panel
-from study.reporting.selection import CHOOSING, trained_arms
-from study.results.comparisons import BETTER, DECISIONS, EQUIVALENT, UNDECIDED, WORSE
+from study.reporting.selection import trained_arms
+from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from study.results.findings import Looks
 from study.results.schema import ArmResults, StudyResults
 
@@ -46,8 +50,8 @@ def caption_of(main: Sequence[Panel], published: str) -> str:
                  f"({published}). A setting with a zero has no place on these axes.") if published else ""  # fmt: skip
         return tile + marks
     if name == PLANE:
-        return ("A mark is a trial, on validation. What was chosen was run anew at the study's seeds; its test accuracy is in "
-                "the table.")  # fmt: skip
+        return ("A mark is a trial, on validation. What was chosen was run anew at the study's seeds; its test accuracy is "
+                "in the table.")  # fmt: skip
     if name == HISTORY:
         return ("A mark is a trial on validation, the line the best so far. What was chosen was run anew at the "
                 "study's seeds; its test accuracy is in the table.")  # fmt: skip
@@ -58,9 +62,8 @@ def facts_of(study: StudyResults, arms: Sequence[ArmResults]) -> list[tuple[str,
     """Return (what, how much) that says how far to trust a study: seeds, detectable difference, untrained level."""
     facts = [("Seeds", _seeds(trained_arms(arms), study.looks))]
     power = study.power
-    if power is not None and power.detectable is not None:
-        size = f"{100 * power.detectable:.1f} points" if power.detectable < 1 else "none"
-        facts.append(("Detectable difference", size))
+    if power is not None and power.detectable is not None and power.detectable >= LEAST_SHOWN:
+        facts.append(("Detectable difference", points(power.detectable) if power.detectable < 1 else "none"))
     levels = [mean_and_sd(arm.summary.get(study.primary), study.primary) for arm in arms if arm.is_control]
     known = [level for level in levels if level.value is not None]
     if known:
@@ -86,39 +89,42 @@ def _range(levels: Sequence[Number]) -> str:
     return f"{figure_of(min(values), '.1f')} to {figure_of(max(values), '.1f')}"
 
 
-def found_text(study: StudyResults, arms: Sequence[ArmResults]) -> str:
+def found_text(study: StudyResults) -> str:
     """Return what was found, in a line: decisions against the baseline, collapse, and what the design adds."""
-    said = [*_decisions(study, arms), *_collapsed(study, arms), *_of_the_design(study)]
+    said = [*_decisions(study), *_collapsed(study), *_of_the_design(study)]
     return " ".join(said) or "No run has a result yet."
 
 
-def _decisions(study: StudyResults, arms: Sequence[ArmResults]) -> list[str]:
-    tested = {}
-    for arm in trained_arms(arms):
-        column = arm.summary.get(study.primary)
-        decision = decision_of(column.difference) if column and not arm.is_baseline else ""
-        if decision:
-            tested[arm.label] = decision
-    if len(tested) == 1:
-        ((label, decision),) = tested.items()
-        return [f"{label} {_SAID[decision][0]} against the baseline."]
-    counts = Counter(tested.values())
-    said = [f"{counts[name]} {_SAID[name][counts[name] > 1]}" for name in DECISIONS if counts[name]]
-    return [f"Of {len(tested)} settings against the baseline: {', '.join(said)}."] if said else []
-
-
-def _collapsed(study: StudyResults, arms: Sequence[ArmResults]) -> list[str]:
-    """Return how many settings collapsed, trials of a search among them, and by what type."""
-    tried = [arm for arm in study.arms if arm.role in CHOOSING and arm.role != "tuning"]
-    names = [arm.collapse_type.name for arm in [*tried, *trained_arms(arms)]]
-    counts = Counter(name for name in names if name in COLLAPSE_TYPES and name != HEALTHY)
-    if not any(name in COLLAPSE_TYPES for name in names):
+def _decisions(study: StudyResults) -> list[str]:
+    """Return what was decided of the settings that were compared with the baseline."""
+    decided = decisions_of(study)
+    if decided is None:
         return []
-    total = f"{len(names)} {'setting' if len(names) == 1 else 'settings'}"
-    if not counts:
-        return [f"None of {total} collapsed."]
-    types = ", ".join(f"{counts[name]} {name}" for name in COLLAPSE_TYPES if counts[name])
-    return [f"{sum(counts.values())} of {total} collapsed: {types}."]
+    found = {BETTER: decided.better, WORSE: decided.worse, EQUIVALENT: decided.equivalent, UNDECIDED: decided.undecided}
+    tested = [(name, arm) for name, arms in found.items() for arm in arms]
+    lost = [count_of(len(decided.partial), "setting") + " lost seeds"] if decided.partial else []
+    if len(tested) == 1 and not lost:
+        ((name, arm),) = tested
+        return [f"{arm.label} {_SAID[name][0]} against the baseline."]
+    said = [f"{len(arms)} {agree(len(arms), *_SAID[name])}" for name, arms in found.items() if arms]
+    total = count_of(len(tested) + len(decided.partial), "setting")
+    return [f"Of {total} against the baseline {listed([*said, *lost])}."] if said or lost else []
+
+
+def _collapsed(study: StudyResults) -> list[str]:
+    """Return how many settings collapsed, and by what type; and how many trials of a search."""
+    settings = [arm for arm in compared_arms(study.arms) if arm.collapse_type.name in (*COLLAPSES, HEALTHY)]
+    trials = [arm for arm in study.arms if arm.role == "trial"]
+    said = []
+    if settings:
+        counts = Counter(arm.collapse_type.name for arm in settings if is_collapsed(arm))
+        types = listed([f"{counts[name]} {name}" for name in COLLAPSE_TYPES if counts[name]])
+        how_many = f"{sum(counts.values())}" if counts else "None"
+        said.append(f"{how_many} of {count_of(len(settings), 'setting')} collapsed{': ' if types else ''}{types}.")
+    if trials:
+        collapsed = sum(arm.outcomes.collapsed for arm in trials if arm.outcomes)
+        said.append(f"{collapsed or 'None'} of {count_of(len(trials), 'trial')} collapsed.")
+    return said
 
 
 def _of_the_design(study: StudyResults) -> list[str]:

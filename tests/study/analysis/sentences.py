@@ -204,8 +204,9 @@ def looked_at(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     assert results.power
     powers: dict[str, dict[str, Any]] = {
         "enough seeds": {"command": None, "needed": 3}, "a thousand seeds": {"needed": None},
-        "nothing detectable": {"detectable": 1.2}, "asked for, not finished": {"asked": 40, "needed": 12},
-        "one comparison": {"family": 1, "arms": 1, "needed": 1}, "half a point": {"margin": 0.005},
+        "nothing detectable": {"detectable": 1.2}, "asked for, not finished": {"asked": 40, "needed": 12}, "an "
+        "uncertain spread": {"needed": 12, "needed_range": (6, 40)},
+        "one comparison": {"family": 1, "arms": 1, "needed": 3}, "half a point": {"margin": 0.005},
     }  # fmt: skip
     for name, changes in powers.items():
         yield name, dataclasses.replace(results, power=dataclasses.replace(results.power, **changes))

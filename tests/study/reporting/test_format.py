@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from study.reporting.format import (
-    decision_of,
+    decision_text,
     duration,
     figure_of,
     is_finite,
@@ -67,12 +67,12 @@ def test_a_star_says_that_holms_p_is_below_a_twentieth_and_nothing_else_has_one(
 def test_two_seeds_get_no_interval_and_no_decision():
     entry = difference(0.01, -0.2, 0.22, n=2, p_holm=0.01)
     assert paired(entry, "knn_20") == {"text": "+1.0", "interval": "no interval, n = 2", "is_significant": False}
-    assert decision_of(entry) == ""
+    assert decision_text(entry) == ""
 
 
 def test_a_difference_that_is_not_there_is_a_dash_and_decides_nothing():
     assert paired(None, "knn_20") == {"text": "–", "interval": "", "is_significant": False}
-    assert decision_of(None) == "" == decision_of(difference(float("nan")))
+    assert decision_text(None) == "" == decision_text(difference(float("nan")))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_difference_that_is_not_there_is_a_dash_and_decides_nothing():
 )  # fmt: skip
 def test_results_say_what_is_decided_and_those_of_earlier_versions_decide_by_holms_p(mean, p_holm, kept, decision):
     entry = replace(difference(mean, -1, 1), adjusted=Adjusted(p_holm=p_holm, decision=kept))
-    assert decision_of(entry) == decision
+    assert decision_text(entry) == decision
 
 
 def test_a_formatted_number_knows_its_number_and_a_dash_has_none():

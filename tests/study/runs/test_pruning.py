@@ -6,7 +6,8 @@ import torch
 from study.runs import pruning
 from study.runs.pruning import apply_pruning, prune_reason
 from study.runs.run import make_run
-from vicreg.evaluation.collapse_diagnosis import CollapseDiagnosis
+from vicreg.evaluation.collapse_diagnosis import CollapseDiagnosis, diagnose_collapse
+from vicreg.metrics.collapse import collapse_trace
 
 
 @pytest.fixture
@@ -64,3 +65,29 @@ def test_a_run_that_the_rule_does_not_end_is_seen_as_it_is(run):
 @pytest.mark.parametrize("status", ["killed", "failed", "missing", "pruned"])
 def test_a_run_without_a_full_log_is_seen_as_it_is(run, status):
     assert apply_pruning(result("hhcc", status=status), run, 2)["status"] == status
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.0])
+def test_std_is_judged_in_units_of_what_the_method_drives_it_to(tiny_config, monkeypatch, gamma):
+    asked = []
+
+    def diagnose(*, target_std, **_):
+        asked.append(target_std)
+        return CollapseDiagnosis("healthy", "")
+
+    monkeypatch.setattr(pruning, "diagnose_collapse", diagnose)
+    config = tiny_config({"pretrain.epochs": 6, "pretrain.warmup_epochs": 1, "pretrain.gamma": gamma})
+    run = make_run(config, data="sha256:" + "a" * 64, device=torch.device("cpu"), probes=("knn",))
+    prune_reason(log("cccc"), run, 2)
+    assert asked == [gamma, gamma]
+
+
+def test_embeddings_of_unit_length_are_pruned_for_their_directions_alone_where_the_scale_is_free(run, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    sphere = torch.nn.functional.normalize(torch.randn(150, 128, generator=generator))  # of std 0.088
+    monkeypatch.setattr(pruning, "diagnose_collapse", diagnose_collapse)
+    for target, offset, pruned in ((1.0, 0.0, True), (None, 0.0, False), (None, 1.0, True)):
+        monkeypatch.setattr(pruning, "target_std_of", lambda name, settings, target=target: target)
+        trace = collapse_trace(sphere + offset)
+        history = [{"embeddings": trace, "representations": trace}] * 4
+        assert (prune_reason(history, run, 2) is not None) == pruned

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from vicreg.errors import InputError
-from vicreg.methods import method_class, method_names
-from vicreg.methods.base import describe_terms
+from vicreg.methods import method_class, method_names, target_std_of
+from vicreg.methods.base import Method, MethodSettings, describe_terms
 from vicreg.methods.vicreg import Coefficients, VICReg, VICRegSettings, vicreg_loss
 from vicreg.models.resnet import ResNet
 
@@ -81,6 +81,12 @@ def test_the_total_is_the_sum_of_the_terms_times_the_coefficients_that_the_metho
     )
     assert method.coefficients() == {"invariance": 25.0, "variance": 20.0, "covariance": 1.0}
     assert method.target_std == 1.0 and method.VIEWS == 2
+
+
+def test_what_a_method_drives_std_to_is_known_without_a_network(monkeypatch):
+    assert target_std_of("vicreg", dataclasses.replace(GIVEN, gamma=0.5)) == 0.5
+    monkeypatch.setattr("vicreg.methods.method_class", lambda name: Method)
+    assert target_std_of("free", MethodSettings()) is None
 
 
 def test_each_term_is_described_for_reports():

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+import vicreg.metrics.clusters as clusters
 import vicreg.metrics.collapse as collapse
+import vicreg.metrics.spectral as spectral
 from tests.vicreg.features import SHAPES, equicorrelated, gaussian, orthonormal, rotation, uneven
 from vicreg.errors import InputError
 from vicreg.metrics.collapse import (
@@ -23,6 +25,7 @@ from vicreg.metrics.collapse import (
     uniformity,
     view_discrepancy,
 )
+from vicreg.metrics.lidar import lidar
 
 
 def test_std_is_the_unbiased_one_of_each_dimension():
@@ -191,11 +194,18 @@ def test_metrics_do_not_depend_on_what_they_are_invariant_to(metric, change, sha
 
 def test_collapse_metrics_are_plain_numbers_under_the_names_of_their_functions():
     features = uneven(40, 12).float()
-    metrics = collapse_metrics(features, views=(features, 2 * features))
+    classes = torch.stack([features, features + uneven(40, 12, seed=1).float()], dim=1)
+    metrics = collapse_metrics(features, views=(features, 2 * features), classes=classes)
     assert list(metrics) == [
         "std_mean", "std_min", "normalised_std", "dead_share", "rankme", "rms_correlation",
-        "std_quantiles", "participation_ratio", "uniformity", "spectrum", "alignment", "view_discrepancy",
+        "std_quantiles", "participation_ratio", "uniformity", "spectrum", "relative_dead_share", "effective_rank", "nesum",
+        "alpha_req", "stable_rank", "cluster_learnability", "intrinsic_dimension", "alignment", "view_discrepancy", "lidar",
     ]  # fmt: skip
+    assert metrics["lidar"] == lidar(classes)
+    for name in ("effective_rank", "nesum", "alpha_req"):
+        assert metrics[name] == getattr(spectral, name)(spectrum(features))
+    for name in ("cluster_learnability", "intrinsic_dimension"):
+        assert metrics[name] == getattr(clusters, name)(features)
     deviations = std_per_dimension(features).numpy()
     assert metrics["std_mean"] == pytest.approx(deviations.mean())
     assert metrics["std_min"] == pytest.approx(deviations.min())
@@ -203,17 +213,18 @@ def test_collapse_metrics_are_plain_numbers_under_the_names_of_their_functions()
     assert metrics["spectrum"] == spectrum(features).tolist()
     assert metrics["alignment"] == pytest.approx(0, abs=1e-12)
     assert metrics["view_discrepancy"] == view_discrepancy(features, 2 * features) > 0
-    for name in ("normalised_std", "dead_share", "rankme", "rms_correlation", "participation_ratio", "uniformity"):
+    for name in ("normalised_std", "dead_share", "rankme", "rms_correlation", "participation_ratio", "uniformity",
+                 "relative_dead_share", "stable_rank"):  # fmt: skip
         assert metrics[name] == getattr(collapse, name)(features)
     numbers = [x for value in metrics.values() for x in (value if isinstance(value, list) else [value])]
     assert all(type(x) is float for x in numbers)
 
 
-def test_the_trace_is_a_part_of_the_metrics_and_two_of_them_need_views():
+def test_the_trace_is_a_part_of_the_metrics_and_three_of_them_need_views():
     features = uneven(40, 12)
     metrics = collapse_metrics(features)
     assert collapse_trace(features).items() <= metrics.items()
-    assert not {"alignment", "view_discrepancy"} & set(metrics)
+    assert not {"alignment", "view_discrepancy", "lidar"} & set(metrics)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Curves over epochs."""
 
-from study.reporting.figures.curves import curves, spread_out
+import re
+
+from study.reporting.figures.curves import RunEnd, curves, spread_out
 
 
 def test_names_of_lines_do_not_touch():
@@ -14,3 +16,11 @@ def test_many_arms_and_extreme_values_are_drawn():
     svg = curves(styles, lines, log=True)
     assert ">arm 0</text>" in svg and ">arm 1</text>" not in svg  # of many lines the baseline's alone is named
     assert all(f">arm {i}</text>" in curves(styles[:3], lines[:3], log=True) for i in range(3))
+
+
+def test_a_line_and_the_runs_behind_it_are_named():
+    styles = [{"label": "arm", "is_baseline": False, "is_control": False, "type": "healthy"}]
+    svg = curves(styles, [([1, 2], [(1.0, 0.5, 2.0), (4.0, 3.0, 5.0)])], ends=[[RunEnd(0, 2, 3.0), RunEnd(7, 2, 5.0)]])
+    assert "<title>arm: 4 at epoch 2, 3 to 5 over seeds</title>" in svg
+    assert "<title>arm, seed 0: 3</title>" in svg and "<title>arm, seed 7: 5</title>" in svg
+    assert set(re.findall(r'data-series="(.*?)"', svg)) == {"arm"}

@@ -2,10 +2,10 @@
 
 from study.analysis.alerts import SAYS_NOTHING
 from study.analysis.answer import untrained_summary
-from study.analysis.arms_answer import LEAST_SHOWN
 from study.analysis.decided import Decisions, decisions_of, gain_of, is_established
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import (
+    LEAST_SHOWN,
     agree,
     capitalised,
     count_of,
@@ -47,9 +47,8 @@ def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
         return ["There is no untrained network to compare with, so what training gained is not known."]
     clear = "clear" if is_established(gain) else "not established"
     return [
-        f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}); the baseline's "
-        "gain over "
-        f"it is {clear}: {interval_of(gain)}."
+        f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}). "
+        f"The baseline's gain over it is {clear}: {interval_of(gain)}."
     ]
 
 

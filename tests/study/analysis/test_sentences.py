@@ -24,7 +24,8 @@ RIDDLES = (
     "told apart", "tell apart", "stand for", "stands for", "verdict", "anew", "the luck of", "the very", "at most one of",
     "uninformative", ", None", ": None", "is None", "nan", "inf ", "[]", "()", "  ", " ,", "..", "%%",
 )  # fmt: skip
-SINGULAR = re.compile(r"(?<![.\d])1 (runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b|\bone "
+SINGULAR = re.compile(r"(?<![.\d])1 "
+                       "(runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b|\bone "
                        "(runs|arms"
                       r"|seeds|trials|settings|others|changes)\b")  # fmt: skip
 PLURAL = re.compile(r"\b([02-9]|[1-9]\d+|two|three|four|five|six|seven) (run|arm|seed|trial|setting|change|epoch)\b(?! \d)")

@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
-from study.paper.kept_results import PACKED, read_kept
+from study.paper.kept_results import read_kept
 from study.reporting.lead import lead_figure
 from study.reporting.render import escaped
 from study.reporting.selection import shown_arms
 from study.reporting.view.first_screen import facts_of
+from study.results.files import PACKED
 from study.results.schema import StudyResults
 from vicreg.errors import InputError
 from vicreg.files import write_atomically

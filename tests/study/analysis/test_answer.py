@@ -69,7 +69,7 @@ def test_settings_that_tie_are_named_by_what_they_share_and_the_others_by_how_th
     values |= {name: shifted(-0.2) for name in ("1-0-0", "25-0-1", "0-25-1")}
     said = answer_of({**values, "10-1-1": [0.4, 0.8, 0.78]}, asked=study(TERMS, baseline="25-25-1"))
     assert said.startswith(
-        "Keep λ 25, μ 25, ν 1; all three with λ = μ from 1 to 25 and ν 1 tie. Three others are clearly worse, "
+        "Keep λ 25, μ 25, ν 1; all three settings with λ = μ from 1 to 25 and ν 1 tie. Three others are clearly worse, "
     )
     assert "one looks worse." in said
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from study.analysis.decided import Decisions, difference_of, is_collapsed, is_whole, leader
 from study.analysis.regions import names_of_zeros, shared_settings, with_a_zero
-from study.analysis.wording import agree, capitalised, in_words, listed, name_of, points, signed, spelled
+from study.analysis.wording import LEAST_SHOWN, agree, capitalised, in_words, listed, name_of, points, signed, spelled
 from study.results.schema import ArmResults, StudyResults
 
 MOST_NAMED = 2
-LEAST_SHOWN = 0.0005  # a share: below 0.05 points a difference is shown as 0.0
 
 
 def answer_of_arms(results: StudyResults, found: Decisions) -> list[str]:

@@ -2,10 +2,10 @@
 
 from study.analysis.alerts import SAYS_NOTHING
 from study.analysis.answer import untrained_summary
-from study.analysis.arms_answer import LEAST_SHOWN
 from study.analysis.decided import Decisions, decisions_of, gain_of, is_established
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import (
+    LEAST_SHOWN,
     agree,
     capitalised,
     count_of,

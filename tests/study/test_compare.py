@@ -1,7 +1,9 @@
 """The command that compares: where its results come from, and what it prints and writes."""
 
+import gzip
 import hashlib
 import json
+import lzma
 import subprocess
 
 import pytest
@@ -88,11 +90,41 @@ def test_results_that_the_cache_holds_no_more_are_said_to_be_gone(kept, command)
     )
 
 
+@pytest.mark.parametrize(("suffix", "pack"), [(".json.xz", lzma.compress), (".json.gz", gzip.compress)])
+def test_what_a_revision_keeps_serves_where_the_cache_has_nothing(kept, finished, command, suffix, pack):
+    content = kept.read_bytes()
+    kept.unlink()
+    path = finished.folder / f"reports/measured/tiny/tiny{suffix}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(pack(content))
+    git("add", "-f", path.relative_to(finished.folder).as_posix(), "params.yaml")
+    git("commit", "-qm", "kept")
+    path.unlink()
+    for text in ("HEAD:tiny", "HEAD:tiny@tiny"):  # of the profile that params.yaml named then, or of another
+        status, output, _ = command(compare.main, text, "tiny")
+        assert status == 0 and f"A is {text}: study tiny, profile tiny" in output
+        assert "All 3 runs they share are the same in both" in output
+
+
+def test_kept_results_are_compared_by_their_file_and_by_their_profile(finished, command):
+    path = finished.folder / "reports/measured/tiny/tiny.json.xz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(lzma.compress(finished.results("tiny")))
+    status, output, _ = command(compare.main, "reports/measured/tiny/tiny.json.xz", "tiny")
+    assert status == 0 and "All 3 runs they share are the same in both" in output
+    status, output, _ = command(compare.main, "tiny@tiny", "tiny", "--store", "empty")
+    assert status == 0 and "All 3 runs they share are the same in both" in output
+    path.write_bytes(path.read_bytes()[:-9])
+    status, _, errors = command(compare.main, "tiny@tiny", "tiny", "--store", "empty")
+    assert status == 2 and "reports/measured/tiny/tiny.json.xz must be an xz file, but is damaged" in errors
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("HEAD:nothing", "revision HEAD has no results of a study 'nothing'"),
-        ("never:tiny", "revision 'never' must have a dvc.lock that git can show"),
+        ("never:tiny", "revision 'never' must be one that git knows, but it is none here"),
+        ("HEAD:tiny@elsewhere", "it keeps no reports/measured/elsewhere/tiny.json.xz"),
         ("nothing", "results/ablate/nothing/study.json must be the results of a study, but: No such file"),
     ],
 )

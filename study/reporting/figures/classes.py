@@ -38,11 +38,12 @@ def class_accuracies(
     names = [shorten(name) for name in classes]
     figure, axes = new_figure(250, label_width(names) + 4 if named else 38, 14)
     dots = [
-        Dot(y, 0, 100 * value, None, f"{classes[y]}, seed {seed}: {100 * value:.1f} %", f"seed {seed}")
-        for seed, values in zip(seeds or range(len(per_seed)), per_seed) for y, value in enumerate(values)
+        Dot(y, lane, 100 * value, None, f"{classes[y]}, seed {seed}: {100 * value:.1f} %", f"seed {seed}")
+        for lane, (seed, values) in enumerate(zip(seeds or range(len(per_seed)), per_seed))
+        for y, value in enumerate(values)
         if is_finite(value)
     ]  # fmt: skip
-    strip_of_runs(axes, dots, len(classes), size=4.5 if named else 2.5, alpha=0.65, colour=BLUE)
+    strip_of_runs(axes, dots, len(classes), size=4.5 if named else 2.5, alpha=0.65, width=0, colour=BLUE)
     if named:
         name_rows(axes, names)
     else:

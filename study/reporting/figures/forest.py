@@ -17,6 +17,7 @@ from study.reporting.palette import GRID, INK, MUTED, PAPER, collapse_style, typ
 from study.results.comparisons import UNDECIDED
 
 TOP, BOTTOM, ROW = 8.0, 62.0, 19.0  # points
+SEEDS_WIDTH = 0.2  # rows over which an arm's seeds spread
 SEEDS_LANE = 0.3  # rows below an arm's interval at which its seeds are drawn
 HEADROOM = 2.0  # times the margin that the axis reaches at least, so that the margin is seen
 
@@ -90,12 +91,12 @@ def _panel(axes: Axes, rows: Sequence[ForestRow], margin: float) -> None:
     if low <= 0 <= high:
         axes.axvline(0, color=INK, linewidth=1)
     within = [
-        Dot(y, 0, 100 * value, row["type"], f"{row['label']}, seed {seed}: {signed(100 * value, '.2f')} points",
+        Dot(y, lane, 100 * value, row["type"], f"{row['label']}, seed {seed}: {signed(100 * value, '.2f')} points",
             type_label(row["type"]))
-        for y, row in enumerate(rows) for seed, value in zip(row["seeds"], row["values"])
+        for y, row in enumerate(rows) for lane, (seed, value) in enumerate(zip(row["seeds"], row["values"]))
         if is_finite(value) and low <= 100 * value <= high
     ]  # fmt: skip
-    strip_of_runs(axes, within, len(rows), size=3, alpha=0.75, below=SEEDS_LANE)
+    strip_of_runs(axes, within, len(rows), size=3, alpha=0.75, below=SEEDS_LANE, width=SEEDS_WIDTH)
     for y, row in enumerate(rows):
         if is_finite(row["mean"]):
             _arm(axes, y, row, 100 * row["mean"])

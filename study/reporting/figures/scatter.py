@@ -9,7 +9,7 @@ from study.reporting.figures.drawing import as_svg, legend_of_types, new_figure
 from study.reporting.figures.marks import name_mark
 from study.reporting.figures.points import Point, draw_points
 from study.reporting.figures.ticks import tick_log_axis
-from study.reporting.format import is_finite
+from study.reporting.format import finite, is_finite
 from study.reporting.palette import INK, MUTED
 
 RESAMPLES = 500  # of the settings, for the band of the fit
@@ -43,6 +43,9 @@ def scatter_plot(
         tick_log_axis(axes.xaxis, low, high)
         points = [point if point["x"] > 0 else {**point, "x": low} for point in points]  # zero stands at the edge
     draw_points(axes, points)
+    if heights := finite([point["y"] for point in points]):  # the band may reach where no accuracy can
+        room = 0.08 * (max(heights) - min(heights)) or 1
+        axes.set_ylim(min(heights) - room, max(heights) + room)
     axes.set_xlabel(xlabel, fontsize=8.5)
     axes.set_ylabel(ylabel, fontsize=8.5)
     valued = [point["type"] for point in points if is_finite(point["y"])]

@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
+from matplotlib.markers import MarkerStyle
 
 from study.reporting.figures.drawing import MANY_POINTS
 from study.reporting.figures.marks import name_marks
 from study.reporting.palette import INK, MUTED, PAPER, collapse_style
 
+WIDTH_OF_LANES = 0.8  # rows over which seaborn spreads the lanes
 STEPS = 5  # decimals by which a drawn value is found again
 
 
@@ -28,50 +30,49 @@ class Dot(NamedTuple):
 
 def strip_of_runs(
     axes: Axes, dots: Sequence[Dot], rows: int, *, size: float, alpha: float = 0.9, below: float = 0,
-    colour: str | None = None,
+    width: float = 0.8, colour: str | None = None,
 ) -> None:  # fmt: skip
     """Draw a dot a run in rows from the top, coloured by type of collapse, each named.
 
-    The lanes of a row lie beside one another; all of them are drawn `below` rows lower than the row's middle. A `colour`
+    The lanes of a row lie beside one another; over `width` of it, all `below` rows lower than its middle. A `colour`
     takes the place of those of the types.
     """
-    lanes = [str(lane) for lane in range(max((dot.lane for dot in dots), default=0) + 1)]
-    for name in dict.fromkeys(dot.type for dot in dots):
-        mine = [dot for dot in dots if dot.type == name]
-        own, marker, _ = (MUTED, "o", "") if name == "untrained" else collapse_style(name)
-        _strip(axes, mine, rows, lanes, {"color": colour or own, "marker": marker, "size": size, "alpha": alpha})
-    _name_dots(axes, dots, below)
-
-
-def _strip(axes: Axes, dots: Sequence[Dot], rows: int, lanes: Sequence[str], style: Mapping[str, object]) -> None:
-    """Draw the dots of one colour and marker."""
     import seaborn  # here: half of the time that a command takes to start
 
-    colour = style["color"]
+    if not dots:
+        return
+    lanes = [str(lane) for lane in range(max(dot.lane for dot in dots) + 1)]
     seaborn.stripplot(
         x=[dot.value for dot in dots], y=[str(dot.row) for dot in dots], order=[str(row) for row in range(rows)],
-        hue=[str(dot.lane) for dot in dots], hue_order=lanes, palette=[colour] * len(lanes), dodge=True, jitter=False,
-        orient="h", legend=False, edgecolor=PAPER, linewidth=0.6, zorder=3, ax=axes,
-        **{key: value for key, value in style.items() if key != "color"},
+        hue=[str(dot.lane) for dot in dots], hue_order=lanes, palette=[MUTED] * len(lanes), dodge=True, jitter=False,
+        orient="h", legend=False, edgecolor=PAPER, linewidth=0.6, size=size, alpha=alpha, zorder=3, ax=axes,
     )  # fmt: skip
-
-
-def _name_dots(axes: Axes, dots: Sequence[Dot], below: float) -> None:
-    """Name and lower the dots that seaborn drew: it makes a collection of each row and lane, some of them empty."""
     waiting: dict[tuple[int, float], list[Dot]] = defaultdict(list)
     for dot in dots:
         waiting[dot.row, round(dot.value, STEPS)].append(dot)
-    for drawn in list(axes.collections):
-        if not isinstance(drawn, PathCollection):
-            continue
-        places = np.asarray(drawn.get_offsets()).tolist()
-        if not len(places):
-            drawn.remove()
-            continue
-        mine = [waiting[round(y), round(x, STEPS)].pop(0) for x, y in places]
-        texts = [dot.text if len(dots) < MANY_POINTS else "" for dot in mine]
-        drawn.set_offsets([(x, y + below) for x, y in places])
-        name_marks(drawn, texts, series=[dot.series for dot in mine])
+    named = len(dots) < MANY_POINTS
+    for drawn in list(axes.collections):  # one of each row and lane, some of them empty
+        if isinstance(drawn, PathCollection):
+            _dress(drawn, waiting, squeeze=width / WIDTH_OF_LANES, below=below, colour=colour, named=named)
+
+
+def _dress(
+    drawn: PathCollection, waiting: Mapping[tuple[int, float], list[Dot]], *, squeeze: float, below: float,
+    colour: str | None, named: bool,
+) -> None:  # fmt: skip
+    """Give what seaborn drew in one row and lane its colour, marker, place and name."""
+    places = np.asarray(drawn.get_offsets()).tolist()
+    if not places:
+        drawn.remove()
+        return
+    ((x, y),) = places  # a lane has one dot of a row
+    dot = waiting[round(y), round(x, STEPS)].pop(0)
+    own, marker, _ = (MUTED, "o", "") if dot.type == "untrained" else collapse_style(dot.type)
+    style = MarkerStyle(marker)
+    drawn.set_facecolor(colour or own)
+    drawn.set_paths([style.get_path().transformed(style.get_transform())])
+    drawn.set_offsets([(x, dot.row + squeeze * (y - dot.row) + below)])
+    name_marks(drawn, [dot.text if named else ""], series=dot.series)
 
 
 def points_of_means(axes: Axes, means: Mapping[int, float], rows: int, *, size: float) -> None:

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from study.analysis.arms import COLLAPSES
-from study.analysis.arms_answer import LEAST_SHOWN
 from study.analysis.decided import decisions_of, is_collapsed
 from study.analysis.decisions import compared_arms
-from study.analysis.wording import agree, count_of, listed, points
+from study.analysis.wording import LEAST_SHOWN, agree, count_of, listed, points
 from study.reporting.format import Number, figure_of, mean_and_sd
 from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.panels.panel import Panel

@@ -26,8 +26,9 @@ def verdict_of(summary_of, verdicts):
 def test_an_arm_is_named_as_most_of_its_seeds_are(summary_of):
     named = verdict_of(summary_of, ["healthy", "dimensional", "dimensional"])
     assert named == {
-        "name": "dimensional", "counts": {"dimensional": 2, "healthy": 1},
+        "name": "dimensional",
         "reason": "Seeds differ: 2 dimensional, 1 healthy. At 2 of 3 seeds: Because it is dimensional.",
+        "counts": {"dimensional": 2, "healthy": 1},
     }  # fmt: skip
 
 

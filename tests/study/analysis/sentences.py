@@ -26,6 +26,16 @@ from vicreg.data.dataset import load_dataset
 
 UNTRAINED = [0.4, 0.41, 0.39]
 GOOD = [0.7, 0.71, 0.69]
+# What no sentence says: riddles, words of the code, and numbers that do not agree with their nouns.
+RIDDLES = (
+    "told apart", "tell apart", "stand for", "stands for", "verdict", "anew", "the luck of", "the very", "at most one of",
+    "uninformative", ", None", ": None", "is None", "nan", "inf ", "[]", "()", "  ", " ,", "..", "%%",
+)  # fmt: skip
+SINGULAR = re.compile(r"(?<![.\d])1 "
+                       "(runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b|\bone "
+                       "(runs|arms"
+                      r"|seeds|trials|settings|others|changes)\b")  # fmt: skip
+PLURAL = re.compile(r"\b([02-9]|[1-9]\d+|two|three|four|five|six|seven) (run|arm|seed|trial|setting|change|epoch)\b(?! \d)")
 LONG = "-".join(["an arm with a very long name that nobody would type"] * 3)
 
 

@@ -16,19 +16,11 @@ from study.analysis.wording import in_words, word_count
 from study.results.runs import SPACES, CollapseMetrics, CollapseType, ProbeAccuracy, RunResults
 from study.results.schema import ArmCollapseType, ArmResults, StudyResults
 from tests.study.analysis import sentences as made_up
+from tests.study.analysis.sentences import PLURAL, RIDDLES, SINGULAR
 from tests.study.comparison.sides import results as results_of
 
 LONGEST = 25  # words of a sentence
 PROBE = "linear_cached"
-RIDDLES = (
-    "told apart", "tell apart", "stand for", "stands for", "verdict", "anew", "the luck of", "the very", "at most one of",
-    "uninformative", ", None", ": None", "is None", "nan", "inf ", "[]", "()", "  ", " ,", "..", "%%",
-)  # fmt: skip
-SINGULAR = re.compile(r"(?<![.\d])1 "
-                       "(runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b|\bone "
-                       "(runs|arms"
-                      r"|seeds|trials|settings|others|changes)\b")  # fmt: skip
-PLURAL = re.compile(r"\b([02-9]|[1-9]\d+|two|three|four|five|six|seven) (run|arm|seed|trial|setting|change|epoch)\b(?! \d)")
 
 
 @pytest.fixture(scope="module")

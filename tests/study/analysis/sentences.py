@@ -212,6 +212,9 @@ def looked_at(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
         "seeds added after looking": {"look": 2, "planned": (3, 5), "declared": False, "price": 6},
         "until decided": {"look": 2, "planned": (3, 5), "declared": True, "price": 2, "stopped": {"third": 1}},
     }
+    settled = plans.results(runs_of({"base": GOOD, "other": shifted(0.1), "third": shifted(-0.1)}))
+    decided_at = Looks(look=1, planned=(3, 5), declared=True, price=2, until_decided=True, stopped={"other": 1, "third": 1})
+    yield "settled", dataclasses.replace(settled, looks=decided_at)
     for name, looks in given.items():
         yield name, dataclasses.replace(results, looks=Looks(**looks))
     assert results.power

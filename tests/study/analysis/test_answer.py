@@ -6,6 +6,7 @@ import pytest
 
 from study.analysis.answer import answer
 from study.analysis.wording import word_count
+from study.results.findings import Looks
 from tests.study.analysis.sentences import (
     GOOD,
     NOISE,
@@ -102,6 +103,16 @@ def test_settings_within_the_margin_equal_the_baseline(plans):
     results = plans.results(runs_of({"base": GOOD, "other": NOISE, "third": NOISE}))
     said = answer(decided(results, "equivalent", "equivalent"))
     assert "Keep ν 1: nothing is clearly better. ν 2 and ν 3 equal the baseline within 1 point." in said
+
+
+def test_a_study_that_goes_on_until_all_is_decided_says_when_it_is(plans):
+    looks = Looks(look=1, planned=(3, 5), declared=True, price=2, until_decided=True, stopped={"other": 1, "third": 1})
+    results = plans.results(runs_of({"base": GOOD, "other": shifted(0.1), "third": shifted(-0.1)}))
+    assert answer(dataclasses.replace(results, looks=looks)).endswith(
+        "The question is settled: every comparison is decided."
+    )
+    open_ = plans.results(runs_of({"base": GOOD, "other": shifted(0.1), "third": NOISE}))
+    assert "settled" not in answer(dataclasses.replace(open_, looks=looks)) + answer(results)
 
 
 # ---- the untrained network

@@ -1,6 +1,6 @@
 """A comparison of two results as rows of tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.analysis.moments import mean, standard_deviation
@@ -39,12 +39,25 @@ def arm_row(pair: Pair, effect: Effect, settings: Sequence[Change], *, margin: f
     }
 
 
+def more_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the columns that the table of arms has no room for, from its rows."""
+    return {
+        "columns": ["Setting", "n", "p (Holm)", *(f"RankMe, {space}" for space in SPACES)],
+        "rows": [[row["label"], row["n"], row["p"], *(_rank_text(rank) for rank in row["ranks"])] for row in rows],
+    }
+
+
+def _rank_text(rank: Mapping[str, str]) -> str:
+    return f"{rank['text']} {rank['interval']}".strip()
+
+
 def cell_rows(pair: Pair, probe: str) -> list[dict[str, Any]]:
     """Return a row for each seed that either side has, as text."""
     a, b = pair.runs()
     of_a, of_b = accuracies_by_seed(a, probe), accuracies_by_seed(b, probe)
     return [
         {
+            "key": f"{label_of(pair)}-{seed}",
             "arm": label_of(pair),
             "seed": str(seed),
             "a": percent(of_a.get(seed)),

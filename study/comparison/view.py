@@ -6,7 +6,7 @@ from typing import Any
 from study.comparison.alignment import align
 from study.comparison.changes import Change, changes, settings_changes
 from study.comparison.effects import effects, overall
-from study.comparison.rows import arm_row, cell_rows
+from study.comparison.rows import arm_row, cell_rows, more_table
 from study.comparison.sentences import (
     accuracy_sentences,
     changed_sentences,
@@ -59,6 +59,7 @@ def build_view(a: Source, b: Source, *, margin: float) -> dict[str, Any]:
         "margin": figure_of(margin, ".3g", 100),
         "changes": _readable(changed),
         "arms": rows,
+        "more": more_table(rows),
         "one_sided": one_sided_sentences(pairs, probe),
         "cells": [row for pair in both for row in cell_rows(pair, probe)],
     }

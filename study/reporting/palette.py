@@ -23,6 +23,7 @@ COLLAPSE_TYPES = {  # name -> colour, marker, the same marker as a character
 COLOUR_NAMES = {"healthy": "green", VIEW_DEPENDENT: "orange", CHANCE_LEVEL: "sky blue", "informational": "blue",
                 "dimensional": "pink", "complete": "vermillion"}  # fmt: skip
 NO_TYPE = ("#8a8a8f", "o", "○")
+NO_NAME = "no type"  # what legends call it
 
 
 class TypeView(TypedDict):
@@ -49,8 +50,8 @@ def collapse_style(name: str | None) -> tuple[str, str, str]:
 
 
 def type_label(name: str | None) -> str:
-    """Return a type of collapse as legends name it: `no verdict` for a name that is none."""
-    return name if name is not None and name in (*COLLAPSE_TYPES, "untrained") else "no verdict"
+    """Return a type of collapse as legends name it: `no type` for a name that is none."""
+    return name if name is not None and name in (*COLLAPSE_TYPES, "untrained") else NO_NAME
 
 
 def type_view(collapse_type: ArmCollapseType) -> TypeView:

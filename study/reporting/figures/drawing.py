@@ -23,7 +23,7 @@ from matplotlib.textpath import TextToPath
 from PIL import Image
 
 from study.reporting.figures.marks import mark_key, write_marks
-from study.reporting.palette import COLLAPSE_TYPES, GRID, INK, MUTED, NO_TYPE, PAPER, collapse_style
+from study.reporting.palette import COLLAPSE_TYPES, GRID, INK, MUTED, NO_NAME, NO_TYPE, PAPER, collapse_style
 
 WIDTH = 345.6  # points: about a phone's width in CSS pixels, so 9 point text is read at 9 pixels or more
 LABEL_SIZE = 8.5  # points
@@ -151,7 +151,7 @@ def legend_of_types(
     """
     shown = [name for name in COLLAPSE_TYPES if name in names]
     if any(name not in COLLAPSE_TYPES for name in names):
-        shown.append("no verdict")
+        shown.append(NO_NAME)
     styles = [collapse_style(name)[:2] for name in shown]
     if no_value:
         shown.append("no value")

@@ -180,9 +180,9 @@ def _outline_baseline(axes: Axes, rows: Sequence[Sequence[Cell | None]]) -> None
     for y, row in enumerate(rows):
         for x, cell in enumerate(row):
             if cell and cell["is_baseline"]:
-                axes.add_patch(
-                    Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, fill=False, edgecolor=INK, linewidth=1.6, zorder=3)
-                )
+                frame = Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, fill=False, edgecolor=INK, linewidth=1.6, zorder=3)
+                axes.add_patch(frame)
+                name_mark(frame, cell["tip"], series="baseline")
 
 
 def _published_point(axes: Axes, point: PublishedPoint, place: Place) -> None:
@@ -190,7 +190,7 @@ def _published_point(axes: Axes, point: PublishedPoint, place: Place) -> None:
     marker = "x" if point["collapsed"] else "o"
     for colour, width in ((PAPER, 3.6), (INK, 1.5)):  # seen on tiles of any colour
         (mark,) = axes.plot(*place, marker, color=colour, markersize=13, markerfacecolor="none", markeredgewidth=width)
-        name_mark(mark, point["text"], series="published")
+        name_mark(mark, point["text"], series=f"published: {'collapsed' if point['collapsed'] else 'trained'}")
 
 
 def _key_of_marks(published: Sequence[PublishedPoint], has_baseline: bool) -> list[tuple[Artist, str]]:

@@ -20,7 +20,7 @@ from study.reporting.figures.points import NO_VALUE
 from study.reporting.figures.scale import ROOM, draw_scale
 from study.reporting.figures.ticks import plain_number, tick_log_axis
 from study.reporting.format import finite, is_finite
-from study.reporting.palette import COLLAPSE_TYPES, GRID, INK, MUTED, NO_TYPE, PAPER, collapse_style, type_label
+from study.reporting.palette import COLLAPSE_TYPES, GRID, INK, MUTED, NO_NAME, NO_TYPE, PAPER, collapse_style, type_label
 
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.1, 0.8, 64)))  # seen on white and on black
 POOR = 4.0  # times as far below the best as the median is: all that is worse has one colour
@@ -125,7 +125,7 @@ def _key_of_points(trials: Sequence[SearchPoint]) -> list[tuple[Artist, str]]:
         for name, style in COLLAPSE_TYPES.items() if name in types
     ]  # fmt: skip
     if any(name not in COLLAPSE_TYPES for name in types):
-        entries.append((Line2D([], [], linestyle="", color=MUTED, marker=NO_TYPE[1], markersize=5), "no verdict"))
+        entries.append((Line2D([], [], linestyle="", color=MUTED, marker=NO_TYPE[1], markersize=5), NO_NAME))
     if len(types) < len(trials):
         entries.append((Line2D([], [], linestyle="", color=MUTED, marker="x", markersize=5), NO_VALUE))
     if any(one["is_best"] for one in trials):
@@ -207,7 +207,7 @@ def _key_of_lines(trials: Sequence[SearchPoint]) -> list[tuple[Artist, str]]:
     """Return the legend's entries: what lines of each kind mean, of those that are there."""
     kinds: list[tuple[Literal["-", "--", ":"], float, str, str, bool]] = [
         ("-", 1.2, MUTED, "healthy", any(is_finite(one["value"]) and one["type"] == "healthy" for one in trials)),
-        ("--", 1.2, MUTED, "another verdict", any(is_finite(one["value"]) and one["type"] != "healthy" for one in trials)),
+        ("--", 1.2, MUTED, "another type", any(is_finite(one["value"]) and one["type"] != "healthy" for one in trials)),
         (":", 1.2, MUTED, NO_VALUE, any(not is_finite(one["value"]) for one in trials)),
         ("-", 2.4, INK, "best", any(one["is_best"] for one in trials)),
     ]

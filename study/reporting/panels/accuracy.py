@@ -26,7 +26,7 @@ def forest_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Pa
     ]
     margin = (study.power.margin if study.power else 0) or MARGIN
     title = f"Difference from the baseline, {measure_name(study.primary)}, test"
-    columns = ["Arm", "Verdict", "Difference, points", "Each seed"]
+    columns = ["Setting", "Collapse type", "Difference, points", "Each seed"]
     return [make_panel("forest", title, forest.forest_plot(rows, margin=margin), (columns, table))]
 
 

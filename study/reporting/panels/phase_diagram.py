@@ -35,7 +35,7 @@ def phase_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Pan
         [f"{cell['x']:g}", f"{cell['y']:g}", counts, figure_of(cell["rank"]), figure_of(cell["accuracy"], ".1f", 100)]
         for cell, counts in tiles
     ]
-    table = ([*RATIOS, "Verdicts", "RankMe, emb.", "Test, %"], rows)
+    table = ([*RATIOS, "Collapse types", "RankMe, emb.", "Test, %"], rows)
     by_type = phase_diagram.phase_diagram(cells, colour="type", axes_names=RATIOS, published=published)
     by_rank = phase_diagram.phase_diagram(cells, colour="rank", axes_names=RATIOS, published=published)
     return [

@@ -41,9 +41,13 @@ def arm_row(pair: Pair, effect: Effect, settings: Sequence[Change], *, margin: f
 
 def more_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return the columns that the table of arms has no room for, from its rows."""
+    order = ["To other settings, on both"] if any(row["order"] for row in rows) else []
     return {
-        "columns": ["Setting", "n", "p (Holm)", *(f"RankMe, {space}" for space in SPACES)],
-        "rows": [[row["label"], row["n"], row["p"], *(_rank_text(rank) for rank in row["ranks"])] for row in rows],
+        "columns": ["Setting", "n", "p (Holm)", *(f"RankMe, {space}" for space in SPACES), *order],
+        "rows": [
+            [row["label"], row["n"], row["p"], *map(_rank_text, row["ranks"]), *([row["order"]] if order else [])]
+            for row in rows
+        ],
     }
 
 

@@ -6,13 +6,9 @@ from typing import Any
 from study.comparison.alignment import align
 from study.comparison.changes import Change, changes, settings_changes
 from study.comparison.effects import effects, overall
-<<<<<<< HEAD
-from study.comparison.rows import arm_row, cell_rows, more_table
-=======
 from study.comparison.machine_sentences import machine_sentences, order_text
 from study.comparison.machines import compare_machines
-from study.comparison.rows import arm_row, cell_rows
->>>>>>> main
+from study.comparison.rows import arm_row, cell_rows, more_table
 from study.comparison.sentences import (
     accuracy_sentences,
     changed_sentences,
@@ -71,11 +67,8 @@ def build_view(a: Source, b: Source, *, margin: float) -> dict[str, Any]:
         "margin": figure_of(margin, ".3g", 100),
         "changes": _readable(changed),
         "arms": rows,
-<<<<<<< HEAD
         "more": more_table(rows),
-=======
         "has_order": any(row["order"] for row in rows),
->>>>>>> main
         "one_sided": one_sided_sentences(pairs, probe),
         "cells": [row for pair in both for row in cell_rows(pair, probe)],
     }

@@ -104,10 +104,11 @@ def _needed(power: Power) -> list[str]:
     """Return how many seeds the smallest difference of interest would take; nothing where the spread is too uncertain."""
     margin = points(power.margin)
     if power.needed is None:
-        return []
-    if not power.command:
+        return ["The next look that was declared is run by:"] if power.command else []
+    if power.needed <= power.n:
         return [f"That is enough for a difference of {margin}."]
     asked = ", which were asked for but have not all finished:" if power.needed <= power.asked else ":"
+    asked = asked if power.command else "."  # no look is left that has them
     low, high = power.needed_range or (power.needed, power.needed)
     span = f" ({low} to {high}, for the spread is uncertain)" if low < high else ""
     return [f"A difference of {margin} would take {count_of(power.needed, 'seed')}{span}{asked}"]

@@ -3,10 +3,13 @@
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 
-from study import ablate, verify
+from study import ablate, index, report, verify
+from study.design.run_study import run_studies
+from study.execution.request import Request
 from study.results.files import read_results
 from study.verification.freshness import freshness
 
@@ -269,3 +272,16 @@ def test_a_plan_that_is_made_after_a_look_costs_more_and_says_so(project, worksh
     before = project.results("settle")
     command(ablate.main, "--study", "settle")  # what is looked at afterwards changes nothing
     assert project.results("settle") == before
+
+
+def test_pages_show_arms_of_different_numbers_of_seeds(project, workshop, settled, command):
+    assert command(report.main, "--results", "results/ablate/settle/study.json", "--out", "reports/settle")[0] == 0
+    page = (project.folder / "reports/settle/README.md").read_text()
+    assert "look 3 of 3" in page and "Undecided after 8 seeds: nu-4." in page
+    status, _, errors = command(index.main, "--all", "--out", "reports/index.html")
+    assert status == 0 and "settle" in (project.folder / "reports/index.html").read_text(), errors
+
+
+def test_the_stage_of_the_source_paper_runs_such_a_study_as_any_other(project, workshop):
+    status, failures = run_studies(["settle"], Request(study=""), out=Path("elsewhere"))
+    assert (status, failures) == (0, {}) and read_results(Path("elsewhere/settle")).looks.look == 3

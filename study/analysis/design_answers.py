@@ -107,7 +107,7 @@ def _proposal(results: StudyResults, found: Decisions, arm: ArmResults, tried: i
 
 
 def _caveat(arm: ArmResults) -> str:
-    return f"Its collapse type is {arm.collapse_type.name}." if is_collapsed(arm) else ""
+    return f"Its collapse type is {arm.collapse_type.marked_name}." if is_collapsed(arm) else ""
 
 
 def _several(results: StudyResults, found: Decisions, measured: Sequence[ArmResults]) -> list[str]:

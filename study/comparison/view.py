@@ -8,7 +8,7 @@ from study.comparison.changes import Change, changes, settings_changes
 from study.comparison.effects import effects, overall
 from study.comparison.machine_sentences import machine_sentences, order_text
 from study.comparison.machines import compare_machines
-from study.comparison.rows import arm_row, cell_rows
+from study.comparison.rows import arm_row, cell_rows, more_table
 from study.comparison.sentences import (
     accuracy_sentences,
     changed_sentences,
@@ -67,6 +67,7 @@ def build_view(a: Source, b: Source, *, margin: float) -> dict[str, Any]:
         "margin": figure_of(margin, ".3g", 100),
         "changes": _readable(changed),
         "arms": rows,
+        "more": more_table(rows),
         "has_order": any(row["order"] for row in rows),
         "one_sided": one_sided_sentences(pairs, probe),
         "cells": [row for pair in both for row in cell_rows(pair, probe)],

@@ -128,7 +128,7 @@ def test_an_arm_without_a_finished_run_is_still_in_the_report(plans):
     assert view["arms"][0]["test"] == "–" and view["arms"][0]["collapse_type"]["name"] == "diverged"
     html, markdown = render(view)
     for text, read in ((html, read_html(html)), (markdown, read_markdown(markdown))):
-        assert "seed 2 diverged" in text
+        assert "seeds 0, 1, 2 diverged" in text
         assert [block.endswith("the loss was not finite at step 12") for block in listed(read)] == [True] * 3
     assert "no finished run" in html
 

@@ -1,8 +1,8 @@
-"""What axe-core finds in reports, in headless Chromium: light and dark, on a screen and on a phone, all details open.
+"""What axe-core finds in reports, in headless Chromium: light and dark, on a screen and on a phone, all folds open.
 
     python -m benchmarks.accessibility reports/*/index.html [--out FILE]
 
-Prints violations by impact. Exit status: 0 with none that is serious or critical, 1 with some, 2 for bad input. Needs
+Prints violations by impact. Exit status: 0 with none of any impact, 1 with some, 2 for bad input. Needs
 Chromium and npm, which fetches axe-core at the version pinned here; both are for this benchmark alone.
 """
 
@@ -23,11 +23,12 @@ from vicreg.errors import InputError
 
 AXE = "4.14.1"
 IMPACTS = ("critical", "serious", "moderate", "minor")
-BARRED = IMPACTS[:2]
 WIDTHS = (1280, 390)
 # All of axe's rules: WCAG 2.2 A and AA, and its best practices. A node's own HTML says where it is.
 _RUNNER = """
 document.querySelectorAll("details").forEach((one) => { one.open = true; });
+document.querySelector(".copy button")?.click();
+await new Promise((done) => setTimeout(done, 200)); // so that what scripts add to an open fold is there
 const found = await axe.run(document, {resultTypes: ["violations", "incomplete"]});
 const brief = (one) => ({id: one.id, impact: one.impact, help: one.help, nodes: one.nodes.length,
   where: one.nodes.slice(0, 3).map((node) => node.target.join(" ")), why: one.nodes[0].failureSummary});
@@ -83,7 +84,7 @@ def main() -> int:
                 print(f"  {'; '.join(one['where'])}\n  {' '.join(one['why'].split())}")
             for figure, text, ratio in results["drawings"]["faint"]:
                 print(f"\n{name}, {view}: serious: {text!r} in {figure} has a contrast of {ratio}, below 4.5")
-    return int(any(one[impact] for one in counts.values() for impact in BARRED))
+    return int(any(any(one.values()) for one in counts.values()))
 
 
 def fetch_axe() -> str:

@@ -45,7 +45,7 @@ def _though(better: Sequence[ArmResults]) -> str:
     if not collapsed:
         return ""
     if len(better) == 1:
-        return f", though its collapse type is {better[0].collapse_type.name}"
+        return f", though its collapse type is {better[0].collapse_type.marked_name}"
     which = "all" if len(collapsed) == len(better) else in_words(len(collapsed))
     return f", though {which} of them collapsed"
 
@@ -62,7 +62,11 @@ def _keep(results: StudyResults, found: Decisions) -> list[str]:
     if group is None:
         return [f"Keep {base}: nothing is clearly better.", _worse(found), _lost(found), _open(results, found)]
     far = [arm for arm in found.undecided if arm not in near]
-    return [f"Keep {base}; all {in_words(len(near) + 1)} with {group} tie.", _far(results, found, far), _lost(found)]
+    return [
+        f"Keep {base}; all {in_words(len(near) + 1)} settings with {group} tie.",
+        _far(results, found, far),
+        _lost(found),
+    ]
 
 
 def near_baseline(results: StudyResults, found: Decisions) -> list[ArmResults]:

@@ -22,6 +22,9 @@ from study.results.schema import ArmResults, StudyResults
 MIXED_COVERAGE = 67  # %, of a 95 % interval of an arm whose seeds end differently (docs/statistics.md)
 
 
+CLASS_NAMES = {"mixed": "seeds that differ"}
+
+
 def trust(results: StudyResults) -> list[str]:
     """Return a few sentences on how far the answer may be trusted; none where no arm was compared.
 
@@ -81,7 +84,7 @@ def _power(power: Power | None) -> list[str]:
     share = f"{100 * power.power:.0f} % of repetitions"
     classes = {one.name: one.detectable for one in power.classes or () if LEAST_SHOWN <= one.detectable < 1}
     if len(classes) > 1:
-        sizes = [f"{points(size)} of a {name} setting" for name, size in classes.items()]
+        sizes = [f"{points(size)} ({CLASS_NAMES.get(name, name)})" for name, size in classes.items()]
         return [f"In {share} these seeds would find differences of {listed(sizes)}."]
     if not LEAST_SHOWN <= power.detectable < 1:
         return [] if power.detectable < 1 else [f"With {count_of(power.n, 'seed')} hardly any difference would be found."]

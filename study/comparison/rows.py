@@ -103,7 +103,7 @@ def _rank(pair: Pair, space: str, seeds: Sequence[int]) -> dict[str, str]:
 def _collapse_types(pair: Pair) -> str:
     """Return the arm's collapse type, `A → B` where it changed, and on how many seeds it did."""
     assert pair.a and pair.b
-    names = dict.fromkeys(arm.collapse_type.name for arm in (pair.a, pair.b))
+    names = dict.fromkeys(arm.collapse_type.marked_name for arm in (pair.a, pair.b))
     a, b = pair.runs()
     changed = [seed for seed in a if seed in b and _type_name(a[seed]) != _type_name(b[seed])]
     return " → ".join(names) + (f" (changed on {_seeds(changed)})" if changed else "")

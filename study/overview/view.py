@@ -167,7 +167,7 @@ def own_sentences(answers: Mapping[str, str]) -> dict[str, str]:
 
 def sentences_of(text: str) -> list[str]:
     """Return the sentences of a text, at least one."""
-    return re.split(r"(?<=[.!?])\s+(?=[A-ZΑ-Ωα-ω])", text.strip())
+    return re.split(r"(?<=[.!?])\s+(?=[A-ZΑ-Ωα-ω0-9])", text.strip())
 
 
 def _counts(results: StudyResults) -> str:

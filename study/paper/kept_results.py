@@ -129,11 +129,13 @@ def every_result(*, kept_only: bool = False) -> list[tuple[Path, StudyResults]]:
         InputError: for results that are damaged.
     """
     paths = [] if kept_only else [*own_answers(), *sorted(STUDY_RESULTS.glob(f"*/{FILE}"))]
-    own = [(report_folder(path), with_commits(read_results(path), read_timing(path.parent / TIMING))) for path in paths]
-    kept = [(path.parent / path.name.removesuffix(PACKED), read_results(path)) for path in kept_files()]
+    own = [
+        (report_folder(path), reanalyse(with_commits(read_results(path), read_timing(path.parent / TIMING))))
+        for path in paths
+    ]
+    kept = [(path.parent / path.name.removesuffix(PACKED), read_kept(path)) for path in kept_files()]
     different: list[tuple[Path, StudyResults]] = []
-    for place, recorded in (*own, *kept):  # what was kept of this profile is there twice
-        results = reanalyse(recorded)
+    for place, results in (*own, *kept):  # what was kept of this profile is there twice
         if without_commits(results) not in [without_commits(one) for _, one in different]:
             different.append((place, results))
     return different
@@ -149,6 +151,15 @@ def every_map(*, kept_only: bool = False) -> list[Projection]:
     own = [read_projection(path)] if path.is_file() and not kept_only else []
     kept = [parse_projection(_unpacked(path), where=str(path)) for path in sorted(KEPT_RESULTS.glob(f"*/{MAP}.xz"))]
     return [one for one in (*own, *kept) if all(getattr(one, key) is not None for key in SAYS_OF_WHAT)]
+
+
+def read_kept(path: Path) -> StudyResults:
+    """Return results that git keeps, analysed again: earlier code may have written them.
+
+    Raises:
+        InputError: if the file is damaged, or does not hold the results of a study.
+    """
+    return reanalyse(read_results(path))
 
 
 def _unpacked(path: Path) -> bytes:

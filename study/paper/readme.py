@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from study.analysis.read import read_analysed
-from study.paper.kept_results import PACKED
+from study.paper.kept_results import read_kept
 from study.reporting.lead import lead_figure
 from study.reporting.render import escaped
 from study.reporting.selection import shown_arms
 from study.reporting.view.first_screen import facts_of
+from study.results.files import PACKED
 from study.results.schema import StudyResults
 from vicreg.errors import InputError
 from vicreg.files import write_atomically
@@ -43,7 +43,7 @@ def quotation(root: Path, folder: str) -> str:
     kept = root / f"{folder}{PACKED}"
     if not kept.is_file():
         raise InputError(f"{README} must quote results that are kept, but {folder}{PACKED} is not there; correct the name.")
-    results = read_analysed(kept)
+    results = read_kept(kept)
     figure = lead_figure(results)
     shown = f"![{escaped(figure['title'])}]({folder}/figures/{figure['name']}.svg)\n\n" if figure else ""
     return (

@@ -51,9 +51,9 @@ MEASURED = [
     ),
     (
         "Linear, augmented",
-        "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, its images augmented anew "
-        "each epoch. It trains at one learning rate on features as they are, so it also measures their scale: small ones, "
-        "such as an untrained network's, learn slowly.",
+        "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, with new views of the images "
+        "in each epoch. It trains at one learning rate on features as they are, so their scale counts. Small features, such "
+        "as an untrained network's, learn slowly.",
     ),
     ("Setting, arm", "The baseline, or the baseline with some values changed; it is run once at each seed."),
     (
@@ -91,8 +91,8 @@ CORRELATION = (
 COMPARED = [
     (
         "View discrepancy",
-        "Mean squared distance of two views of one image, over that of views of two images: 0 is all alike; at 1 "
-        "embeddings of one image are as far apart as those of two.",
+        "Mean squared distance of two views of one image, over that of views of two images. At 0 two views of an image are "
+        "alike. At 1 they lie as far apart as views of two images.",
     ),
     (
         "± and difference",

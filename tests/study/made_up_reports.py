@@ -18,6 +18,7 @@ from study.reporting.figures import (
     phase_diagram,
     scatter,
     search,
+    trials,
 )
 from study.reporting.inputs import Evaluation, Inputs, ProbePoint, Timing
 from study.reporting.render import render
@@ -215,6 +216,7 @@ DRAWN = {
     classes: ("class_accuracies", "confusion_matrix"), correlations: ("correlation_plot",), curves: ("curves",),
     dots: ("dot_plot",), forest: ("forest_plot",), maps: ("map_2d", "map_3d"), phase_diagram: ("phase_diagram",),
     scatter: ("scatter_plot",), search: ("search_history", "importance_bars"),
+    trials: ("plane_of_trials", "parallel_trials"),
 }  # fmt: skip
 
 

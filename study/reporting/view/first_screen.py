@@ -50,11 +50,10 @@ def caption_of(main: Sequence[Panel], published: str) -> str:
                  f"({published}). A setting with a zero has no place on these axes.") if published else ""  # fmt: skip
         return tile + marks
     if name == PLANE:
-        return ("A mark is a trial, on validation. What was chosen was run anew at the study's seeds; its test accuracy is "
-                "in the table.")  # fmt: skip
+        return "A mark is a trial, on validation. The table has the winner's test accuracy, rerun with fresh seeds."
     if name == HISTORY:
-        return ("A mark is a trial on validation, the line the best so far. What was chosen was run anew at the "
-                "study's seeds; its test accuracy is in the table.")  # fmt: skip
+        return ("A mark is a trial on validation, the line the best so far. The table has the winner's test accuracy, rerun "
+                "with fresh seeds.")  # fmt: skip
     return "Each dot is one seed, the upright tick the mean." if main else ""
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from study.analysis.answer import answer
 from study.analysis.wording import word_count
+from study.results.findings import Looks
 from tests.study.analysis.sentences import (
     GOOD,
     NOISE,
@@ -69,7 +70,7 @@ def test_settings_that_tie_are_named_by_what_they_share_and_the_others_by_how_th
     values |= {name: shifted(-0.2) for name in ("1-0-0", "25-0-1", "0-25-1")}
     said = answer_of({**values, "10-1-1": [0.4, 0.8, 0.78]}, asked=study(TERMS, baseline="25-25-1"))
     assert said.startswith(
-        "Keep λ 25, μ 25, ν 1; all three with λ = μ from 1 to 25 and ν 1 tie. Three others are clearly worse, "
+        "Keep λ 25, μ 25, ν 1; all three settings with λ = μ from 1 to 25 and ν 1 tie. Three others are clearly worse, "
     )
     assert "one looks worse." in said
 
@@ -102,6 +103,16 @@ def test_settings_within_the_margin_equal_the_baseline(plans):
     results = plans.results(runs_of({"base": GOOD, "other": NOISE, "third": NOISE}))
     said = answer(decided(results, "equivalent", "equivalent"))
     assert "Keep ν 1: nothing is clearly better. ν 2 and ν 3 equal the baseline within 1 point." in said
+
+
+def test_a_study_that_goes_on_until_all_is_decided_says_when_it_is(plans):
+    looks = Looks(look=1, planned=(3, 5), declared=True, price=2, until_decided=True, stopped={"other": 1, "third": 1})
+    results = plans.results(runs_of({"base": GOOD, "other": shifted(0.1), "third": shifted(-0.1)}))
+    assert answer(dataclasses.replace(results, looks=looks)).endswith(
+        "The question is settled: every comparison is decided."
+    )
+    open_ = plans.results(runs_of({"base": GOOD, "other": shifted(0.1), "third": NOISE}))
+    assert "settled" not in answer(dataclasses.replace(open_, looks=looks)) + answer(results)
 
 
 # ---- the untrained network

@@ -253,3 +253,19 @@ def test_a_search_and_a_path_are_refused(project, workshop, command, name):
     status, _, errors = command(ablate.main, "--study", name, "--dry-run")
     assert status == 2 and "is for mode arms or grid, but study" in errors and "give it a number of seeds" in errors
     assert command(ablate.main, "--study", name, "--seeds", "1", "--status")[0] == 0
+
+
+def test_a_plan_that_is_made_after_a_look_costs_more_and_says_so(project, workshop, command):
+    workshop.write(("seeds: until-decided\nlooks: [3, 5, 8]", "seeds: 4"))
+    command(ablate.main, "--study", "settle")
+    workshop.write()
+    _, output, _ = command(ablate.main, "--study", "settle")
+    looks = project.summary("settle")["looks"]
+    assert (looks["planned"], looks["declared"], looks["price"]) == ([3, 5, 8], False, 6)
+    assert "not declared before, at " in output
+    stopped = {arm: looks["planned"][at - 1] for arm, at in looks["stopped"].items()}
+    assert stopped == {arm: count for arm, count in workshop.seeds().items() if arm in stopped} and stopped["nu-2"] == 3
+    command(ablate.main, "--study", "settle", "--seeds", "6")
+    before = project.results("settle")
+    command(ablate.main, "--study", "settle")  # what is looked at afterwards changes nothing
+    assert project.results("settle") == before

@@ -81,7 +81,13 @@ def test_a_card_says_one_sentence_of_the_answer_and_how_many_seeds_and_settings_
 
 @pytest.mark.parametrize(
     ("text", "first"),
-    [("Use λ 1.5, not 2. It is best.", "Use λ 1.5, not 2."), ("One only", "One only"), ("Why? λ is it.", "Why?"), ("", "")],
+    [
+        ("Use λ 1.5, not 2. It is best.", "Use λ 1.5, not 2."),
+        ("One only", "One only"),
+        ("Why? λ is it.", "Why?"),
+        ("Use x (+2.0 points). 14 of 32 collapsed.", "Use x (+2.0 points)."),
+        ("", ""),
+    ],
 )
 def test_the_first_sentence_ends_at_its_own_full_stop(text, first):
     assert sentences_of(text)[0] == first

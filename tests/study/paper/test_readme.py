@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.analysis.read import read_analysed
+from study.paper.kept_results import read_kept
 from study.paper.readme import README, update_readme
 from study.reporting.render import escaped
 from study.source_page import main
@@ -34,7 +34,7 @@ def document(tmp_path, monkeypatch):
 def test_the_readme_quotes_the_answer_that_is_kept_with_a_figure_of_the_very_report_it_links_to():
     text = (ROOT / README).read_text(encoding="utf-8")
     ((folder, quoted),) = QUOTED.findall(text)
-    assert f"> {escaped(read_analysed(ROOT / f'{folder}.json.xz').answer)}\n" in quoted, "python -m study.source_page --keep"
+    assert f"> {escaped(read_kept(ROOT / f'{folder}.json.xz').answer)}\n" in quoted, "python -m study.source_page --keep"
     (figure,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", quoted)
     assert figure.startswith(f"{folder}/figures/") and (ROOT / figure).is_file()
     assert f"]({folder}/README.md)" in quoted
@@ -55,7 +55,7 @@ def test_keeping_results_writes_the_quotation_anew(document, paper, monkeypatch,
     assert main(["--keep", str(folder)]) == 0
     text = document.read_text(encoding="utf-8")
     assert "written: README.md, which quotes the answer" in capsys.readouterr().out
-    assert escaped(read_analysed(Path(f"{PLACE}.json.xz")).answer) in text and "by hand" not in text.splitlines()
+    assert escaped(read_kept(Path(f"{PLACE}.json.xz")).answer) in text and "by hand" not in text.splitlines()
     assert text.startswith("# Mine\n\n<!-- answer of ") and text.endswith("<!-- end of answer -->\n\nLeft.\n")
     assert not update_readme() and document.read_text(encoding="utf-8") == text
 

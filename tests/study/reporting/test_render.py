@@ -238,12 +238,13 @@ def test_effective_coefficients_are_shown_only_where_they_differ_from_the_names(
 
 
 @pytest.mark.usefixtures("sketched")
-def test_a_verdict_that_differs_from_the_published_outcome_is_named(small):
+def test_whether_an_arm_learned_as_the_published_one_did_is_said_and_what_that_compares(small):
     study = small()
-    for arm, agrees in zip(study["arms"], (True, False, True)):
+    for arm, agrees in zip(study["arms"], (True, False, None, None), strict=True):
         arm["agrees"] = agrees
     view = view_of(study)
-    assert column_of(view, "Agrees with it") == ["agrees", "differs", "agrees", ""]
+    assert column_of(view, "Agrees with it") == ["agrees", "differs", "", ""]
+    assert view["published"][1].startswith("“Agrees” means an accuracy there and a gain over the untrained network here, ")
     assert "Table 7; ImageNet, ResNet-50" in view["published"][0]  # and the protocol here, beside the one there
     assert "Here: digits, resnet18, width 4" in view["published"][0]
 

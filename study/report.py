@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
     parser = Parser("study.report", (__doc__ or "").partition("\n")[0])
-    parser.add_argument("--results", type=path, required=True, help="results/ablate/<study>/study.json")
+    parser.add_argument("--results", type=path, required=True, help="a study.json, or a .json.xz of reports/measured")
     parser.add_argument("--project", type=path, help="results/project/tsne.json")
     parser.add_argument("--evaluate", type=path, help="results/evaluate/metrics.json")
     parser.add_argument("--curves", type=path, help="results/evaluate/linear.csv")

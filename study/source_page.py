@@ -5,7 +5,8 @@
 It writes `reports/source-paper.html` and its Markdown twin from all results there are: those of this profile, and those of
 any profile that git keeps under `reports/measured`. So what a GPU measured elsewhere stands beside what is measured here.
 Each study that `study.source_paper` ran gets a report of its own. `--keep` takes folders there that hold a `study.json` or a
-`tsne.json`, with their reports, and a page from these alone.
+`tsne.json`, and writes the reports of all that is kept there, and a page from these alone. What is kept is analysed by
+today's statistics, whatever code made its runs. The README's quotation of an answer follows them.
 """
 
 import argparse
@@ -14,7 +15,8 @@ from collections.abc import Sequence
 from study.cli.arguments import Parser, path
 from study.cli.command import run_command
 from study.config.places import KEPT_RESULTS, PAPER_PAGE
-from study.paper.kept_results import keep
+from study.paper.kept_results import keep, kept_files, write_kept_report
+from study.paper.readme import README, update_readme
 from study.paper.write import write_own_reports, write_page
 
 KEPT_PAGE = KEPT_RESULTS / PAPER_PAGE.name
@@ -23,11 +25,17 @@ KEPT_PAGE = KEPT_RESULTS / PAPER_PAGE.name
 def main(argv: Sequence[str] | None = None) -> int:
     """Keep the results that are asked to be kept, and write the page."""
     folders = parse_arguments(argv).keep
+    kept = []
     for folder in folders:
-        print(f"kept: {keep(folder)}")
+        kept.append(keep(folder))
+        print(f"kept: {kept[-1]}")
     if folders:
+        for older in sorted(set(kept_files()) - set(kept)):  # their runs stay, and today's analysis of them may be another
+            write_kept_report(older)
         write_page(KEPT_PAGE, kept_only=True)
         print(f"kept: {KEPT_PAGE.with_suffix('.md')}")
+        if update_readme():
+            print(f"written: {README}, which quotes the answer")
     write_own_reports()
     write_page()
     print(f"written: {PAPER_PAGE} and {PAPER_PAGE.with_suffix('.md')}")

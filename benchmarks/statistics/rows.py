@@ -62,10 +62,11 @@ def _column(one: dict[str, Any]) -> str:
 
 
 def _asked(rows: Sequence[dict[str, Any]]) -> str:
-    """Return what is asked of a line; of which column, where not of the first alone or of all alike."""
+    """Return what is asked of a line, and of which of its columns where not of all."""
     if not rows:
         return ""
     (low, high), unit = rows[0]["asked"], rows[0]["unit"]
+    where = f", {rows[0]['asked_at']}" if rows[0].get("asked_at") else ""
     if low == 0:
-        return f"at most {number(high, unit)}"
-    return f"at least {number(low, unit)}" if high == 1 else f"{number(low, unit)} to {number(high, unit)}"
+        return f"at most {number(high, unit)}{where}"
+    return f"at least {number(low, unit)}{where}" if high == 1 else f"{number(low, unit)} to {number(high, unit)}{where}"

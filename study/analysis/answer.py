@@ -43,7 +43,11 @@ def _sentences(results: StudyResults) -> list[str]:
         return _harm(results, chosen)
     if len(measured) == 1 and results.mode != "search":
         return _baseline_alone(results, chosen)
-    return [*gain_warning(results, chosen), *_BY_MODE.get(results.mode, answer_of_arms)(results, found)]
+    return [
+        *gain_warning(results, chosen),
+        *_BY_MODE.get(results.mode, answer_of_arms)(results, found),
+        _settled(results, found),
+    ]
 
 
 def gain_warning(results: StudyResults, arm: ArmResults) -> list[str]:
@@ -65,6 +69,13 @@ def untrained_summary(results: StudyResults, arm: ArmResults) -> ColumnSummary |
     """Return the primary accuracy of an arm's untrained control, or None."""
     control = next((one for one in results.arms if one.is_control and one.name == arm.control), None)
     return control.summary.get(results.primary) if control else None
+
+
+def _settled(results: StudyResults, found: Decisions) -> str:
+    """Return that every comparison is decided, of a study that was to go on until they are."""
+    looks = results.looks
+    is_settled = looks is not None and looks.until_decided and found.tested and not (found.undecided or found.untested)
+    return "The question is settled: every comparison is decided." if is_settled else ""
 
 
 def _nothing_measured(arms: Sequence[ArmResults]) -> list[str]:

@@ -19,7 +19,11 @@ from study.results.schema import ArmResults
 from study.runs.outcomes import PRUNED
 from vicreg.evaluation.collapse_criteria import CHANCE_LEVEL, VIEW_DEPENDENT
 
-COLLAPSE_COLUMNS = ("rankme", "std_mean", "rms_correlation", "normalised_std", "view_discrepancy")
+COLLAPSE_COLUMNS = (
+    "rankme", "effective_rank", "participation_ratio", "stable_rank", "nesum", "alpha_req", "lidar", "std_mean",
+    "rms_correlation", "normalised_std", "view_discrepancy", "alignment", "uniformity", "cluster_learnability",
+    "intrinsic_dimension",
+)  # fmt: skip
 COLLAPSES = ("complete", "dimensional", "informational", VIEW_DEPENDENT, CHANCE_LEVEL)
 
 Rows = Mapping[int, Mapping[str, float]]  # seed -> column -> number

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from study.analysis.decided import Decisions, difference_of, is_collapsed, is_whole, leader
 from study.analysis.regions import names_of_zeros, shared_settings, with_a_zero
-from study.analysis.wording import agree, capitalised, in_words, listed, name_of, points, signed, spelled
+from study.analysis.wording import LEAST_SHOWN, agree, capitalised, in_words, listed, name_of, points, signed, spelled
 from study.results.schema import ArmResults, StudyResults
 
 MOST_NAMED = 2
-LEAST_SHOWN = 0.0005  # a share: below 0.05 points a difference is shown as 0.0
 
 
 def answer_of_arms(results: StudyResults, found: Decisions) -> list[str]:
@@ -46,7 +45,7 @@ def _though(better: Sequence[ArmResults]) -> str:
     if not collapsed:
         return ""
     if len(better) == 1:
-        return f", though its collapse type is {better[0].collapse_type.name}"
+        return f", though its collapse type is {better[0].collapse_type.marked_name}"
     which = "all" if len(collapsed) == len(better) else in_words(len(collapsed))
     return f", though {which} of them collapsed"
 
@@ -63,7 +62,11 @@ def _keep(results: StudyResults, found: Decisions) -> list[str]:
     if group is None:
         return [f"Keep {base}: nothing is clearly better.", _worse(found), _lost(found), _open(results, found)]
     far = [arm for arm in found.undecided if arm not in near]
-    return [f"Keep {base}; all {in_words(len(near) + 1)} with {group} tie.", _far(results, found, far), _lost(found)]
+    return [
+        f"Keep {base}; all {in_words(len(near) + 1)} settings with {group} tie.",
+        _far(results, found, far),
+        _lost(found),
+    ]
 
 
 def near_baseline(results: StudyResults, found: Decisions) -> list[ArmResults]:

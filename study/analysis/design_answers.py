@@ -36,7 +36,7 @@ def answer_of_grid(results: StudyResults, found: Decisions) -> list[str]:
         (inside, settings), (outside, others) = worse.inside, worse.outside
         region = (f"Stay where {worse.text}: there {in_words(inside) if inside else 'none'} of {in_words(settings)} "
                   "settings "
-                  f"{agree(inside or 2, 'is', 'are')} clearly worse, elsewhere {in_words(outside)} of "
+                  f"{agree(inside or 1, 'is', 'are')} clearly worse, elsewhere {in_words(outside)} of "
                   f"{in_words(others)}.")  # fmt: skip
         return [region, _better(found), _explained(results)]
     first, *rest = by_arms
@@ -107,14 +107,14 @@ def _proposal(results: StudyResults, found: Decisions, arm: ArmResults, tried: i
 
 
 def _caveat(arm: ArmResults) -> str:
-    return f"Its collapse type is {arm.collapse_type.name}." if is_collapsed(arm) else ""
+    return f"Its collapse type is {arm.collapse_type.marked_name}." if is_collapsed(arm) else ""
 
 
 def _several(results: StudyResults, found: Decisions, measured: Sequence[ArmResults]) -> list[str]:
     """Return what the proposals of a search with several objectives came to."""
     better, base = found.better, name_of(found.baseline.label)
     front = len(results.search.front) if results.search else len(measured)
-    choice = f"Choose by cost among {spelled(front, 'trial')} on the Pareto front."
+    choice = f"Choose by cost among the {spelled(front, 'trial')} on the Pareto front."
     if not better:
         return [choice, f"Rerun at fresh seeds, none of its {in_words(len(measured))} proposals is clearly more "
                         "accurate than "

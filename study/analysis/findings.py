@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from study.analysis.anova import Anova, anova
@@ -28,22 +28,22 @@ from study.results.runs import RunResults
 from study.results.schema import ArmResults
 from study.runs.outcomes import FINISHED, PRUNED
 from study.spec.objectives import COST, objective_values
-from study.spec.plan import Cell, Plan, Step
+from study.spec.plan import Cell, Plan
 from study.spec.search import Search
 from study.spec.study_file import short_name
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 
 
-def describe_grid(plan: Plan, arms: Sequence[ArmResults], primary: str) -> GridFindings | None:
+def describe_grid(mode: str, arms: Sequence[ArmResults], primary: str) -> GridFindings | None:
     """Return a grid's factors with their levels, and the analysis of variance of test accuracy over its runs.
 
-    Runs without an accuracy are counted as `missing`. None for another design.
+    Factors stand in the order of their keys. Runs without an accuracy are counted as `missing`. None for another design.
     """
-    if plan.study.mode != "grid":
+    if mode != "grid":
         return None
     grid = [arm for arm in arms if arm.role == "arm"]
-    keys = list(dict.fromkeys(key for arm in plan.study.arms for key in arm.settings))
+    keys = sorted({key for arm in grid for key in arm.settings if key not in arm.tuned})
     factors = {key: tuple(dict.fromkeys(arm.settings[key] for arm in grid if key in arm.settings)) for key in keys}
     names = {key: short_name(key) for key in keys}
     cells = [
@@ -130,6 +130,28 @@ def describe_search(plan: Plan, arms: Sequence[ArmResults], primary: str, datase
     )
 
 
+def retell_tuning(tuning: Sequence[TunedValue] | None, arms: Sequence[ArmResults]) -> tuple[TunedValue, ...] | None:
+    """Return what was tried with how the runs ended, as their collapse types say now."""
+    tried = [run for arm in arms if arm.role == "tuning" for run in arm.runs]
+    if tuning is None or len(tuning) != len(tried):
+        return None if tuning is None else tuple(tuning)
+    return tuple(dataclasses.replace(row, outcome=outcome(run)) for row, run in zip(tuning, tried, strict=True))
+
+
+def retell_search(search: SearchFindings | None, arms: Sequence[ArmResults]) -> SearchFindings | None:
+    """Return a search whose trials ended as the collapse types of their runs say now."""
+    if search is None:
+        return None
+    runs = {arm.name: arm.runs[0] for arm in arms if arm.role == "trial"}
+    trials = tuple(_with_ending(trial, runs[trial.name]) if trial.name in runs else trial for trial in search.trials)
+    return dataclasses.replace(search, trials=trials, pruned=_pruning(trials))
+
+
+def _with_ending(trial: Trial, run: RunResults) -> Trial:
+    named = run.collapse_type.name if run.collapse_type else None
+    return dataclasses.replace(trial, status=run.status, outcome=outcome(run), collapse_type=named)
+
+
 def _pruning(trials: Sequence[Trial]) -> Pruning:
     pruned = [trial for trial in trials if trial.status == PRUNED]
     planned = sum(trial.planned for trial in trials)
@@ -163,43 +185,64 @@ def _importances(search: Search, trials: Sequence[Trial], objective: str) -> Imp
     return ImportanceTable(rows=tuple(rows), floor=dict(found.floor), n=found.n)
 
 
-def describe_path(plan: Plan, arms: Sequence[ArmResults], primary: str) -> PathFindings | None:
-    """Return the walk from the baseline: for each change what it gained, and what else was tried in its place.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Change:
+    """One change that a path made: the arm it led to, and what else was tried in its place, each as text."""
 
-    Gains are over the arm before and over the baseline. None for another design.
-    """
+    arm: str
+    change: str
+    alternatives: tuple[str, ...]
+
+
+def changes_of(plan: Plan, arms: Sequence[ArmResults]) -> tuple[Change, ...] | None:
+    """Return the changes of a plan's path in their order. None for another design."""
     if plan.study.path is None:
         return None
+    labels = {arm.name: arm.label for arm in arms}
+    return tuple(
+        Change(
+            arm=step.arm,
+            change=f"{short_name(step.key)}: {_plain(step.old)} → {_plain(step.new)}",
+            alternatives=tuple(
+                f"{labels.get(name, name)}: {'none' if value is None else f'{100 * value:.1f} %'}"
+                for name, value in step.alternatives.items()
+                if name != step.arm
+            ),
+        )
+        for step in plan.path
+    )
+
+
+def describe_path(
+    changes: Sequence[Change] | None, arms: Sequence[ArmResults], primary: str, *, baseline: str, note: str
+) -> PathFindings | None:
+    """Return the walk from the baseline: for each change what it gained, and what else was tried in its place.
+
+    Gains are over the arm before and over the baseline. None without changes, which is another design.
+    """
+    if changes is None:
+        return None
     by_name = {arm.name: arm for arm in arms}
-    before = by_name[plan.study.baseline]
+    before = by_name[baseline]
     steps: list[PathStep] = []
-    for step in plan.path:
-        arm = by_name[step.arm]
+    for one in changes:
+        arm = by_name[one.arm]
         if primary not in arm.summary or primary not in before.summary:
             break
-        steps.append(_path_step(step, arm, before, by_name, primary))
+        column = arm.summary[primary]
+        steps.append(
+            PathStep(
+                arm=one.arm, change=one.change, summary=column, gain=_gain(arm, before, primary), total=column.difference,
+                alternatives=one.alternatives,
+            )
+        )  # fmt: skip
         before = arm
     adjusted = holm([step.gain.p for step in steps])  # the steps are a family of their own
     told = [
         dataclasses.replace(step, gain=dataclasses.replace(step.gain, adjusted=Adjusted(p_holm=p)))
         for step, p in zip(steps, adjusted, strict=True)
     ]
-    return PathFindings(to=before.label, steps=tuple(told), note=" ".join(plan.notes))
-
-
-def _path_step(step: Step, arm: ArmResults, before: ArmResults, by_name: Mapping[str, ArmResults], primary: str) -> PathStep:
-    return PathStep(
-        arm=step.arm,
-        change=f"{short_name(step.key)}: {_plain(step.old)} → {_plain(step.new)}",
-        summary=arm.summary[primary],
-        gain=_gain(arm, before, primary),
-        total=arm.summary[primary].difference,
-        alternatives=tuple(
-            f"{by_name[name].label if name in by_name else name}: {'none' if value is None else f'{100 * value:.1f} %'}"
-            for name, value in step.alternatives.items()
-            if name != step.arm
-        ),
-    )
+    return PathFindings(to=before.label, steps=tuple(told), note=note)
 
 
 def _gain(arm: ArmResults, before: ArmResults, primary: str) -> Difference:

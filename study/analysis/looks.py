@@ -81,16 +81,20 @@ def decisions_of(arms: Sequence[ArmResults], primary: str) -> dict[str, str | No
     return found
 
 
-def looks_of(plan: Plan, judged: Judged) -> Looks | None:
-    """Return which look results are of, and what was decided at each; None for the only one."""
-    if plan.look is None:
-        return None
+def looks_of(plan: Plan) -> Looks | None:
+    """Return which look results of a plan are of, before anything is decided; None for the only one."""
     own = plan.look
-    number_of = {step: own.planned.index(seeds) + 1 for step, seeds in enumerate(own.steps, 1)}
+    if own is None:
+        return None
     return Looks(
         look=own.number, planned=own.planned, declared=own.declared, price=own.price, until_decided=bool(own.steps),
-        stopped={arm: number_of[step] for arm, step in judged.stopped.items()},
+        note=" ".join(plan.notes) if own.steps else "",
     )  # fmt: skip
+
+
+def steps_of(looks: Looks | None) -> tuple[int, ...]:
+    """Return the numbers of seeds of the looks up to this one, where decided arms stop; nothing elsewhere."""
+    return looks.planned[: looks.look] if looks is not None and looks.until_decided else ()
 
 
 def look_sentence(looks: Looks) -> str:

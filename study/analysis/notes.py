@@ -1,37 +1,38 @@
 """Notes: agreement with published results, and what sets the runs apart."""
 
-
-import torch
+from collections.abc import Sequence
 
 from study.analysis.looks import undecided_note
 from study.analysis.vicreg_terms import hinge_note
 from study.analysis.wording import agree, count_of, first_of, listed, name_of, signed
 from study.results.schema import ArmResults, StudyResults
-from study.runs.outcomes import is_out_of_memory
-from study.spec.plan import Plan
-from vicreg.data.dataset import Dataset
-from vicreg.models.live_taps import parameters_without_gradient
-from vicreg.training.setup import new_model, view_size
 
+VIEW_PASSES = "pretrain.view_passes"
 MOST_NAMED = 2  # arms in a sentence
 
 
-def notes(plan: Plan, results: StudyResults, dataset: Dataset) -> list[str]:
-    """Return sentences on where these results and published ones agree, and on what sets these runs apart."""
+def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
+    """Return sentences on where these results and published ones agree, and on what sets these runs apart.
+
+    Args:
+        results: with their arms compared.
+        network: notes on the network, which `study.analysis.network_notes` writes.
+    """
     return [
         *hinge_note(results.arms),
-        *_looks_notes(plan, results),
+        *_looks_notes(results),
         *_published_note(results),
-        *_choice_notes(plan, results),
-        *_joint_note(plan),
-        *_dead_taps_note(plan, dataset),
-        *_few_labels_notes(plan, dataset),
+        *_choice_notes(results),
+        *_joint_note(results),
+        *network,
+        *_few_labels_notes(results),
     ]
 
 
-def _looks_notes(plan: Plan, results: StudyResults) -> list[str]:
+def _looks_notes(results: StudyResults) -> list[str]:
     """Return why arms that are not decided got no more seeds, and which these are."""
-    return [*plan.notes, *undecided_note(results)] if plan.look and plan.look.steps else []
+    note = results.looks.note if results.looks else ""
+    return [*([note] if note else []), *undecided_note(results)]
 
 
 def _published_note(results: StudyResults) -> list[str]:
@@ -60,10 +61,10 @@ def _gain_in_words(arm: ArmResults, primary: str) -> str:
     return f"{signed(column.gain.mean)} points over untrained"
 
 
-def _choice_notes(plan: Plan, results: StudyResults) -> list[str]:
+def _choice_notes(results: StudyResults) -> list[str]:
     """Return how a search or a tuning chose settings."""
     found = []
-    if plan.study.mode == "search":
+    if results.mode == "search":
         found.append("Trials were compared on validation, at seeds of their own.")
         confirmed = [
             arm for arm in results.arms if arm.role == "arm" and not arm.is_baseline and results.primary in arm.summary
@@ -71,18 +72,19 @@ def _choice_notes(plan: Plan, results: StudyResults) -> list[str]:
         if confirmed:
             winners = agree(len(confirmed), "The winner was", "The winners were")
             found.append(f"{winners} rerun with fresh seeds, so luck in the search does not count.")
-    if plan.study.nuisance:
-        keys = ", ".join(plan.study.nuisance)
-        found.append(f"In every arm alike, {keys} {agree(len(plan.study.nuisance), 'was', 'were')} tuned on "
-                     "validation, at a seed "
-                     "that is none of the study's.")  # fmt: skip
+    if results.parameters and results.parameters.nuisance:
+        keys = list(results.parameters.nuisance)
+        were = agree(len(keys), "was", "were")
+        found.append(
+            f"In every arm alike, {', '.join(keys)} {were} tuned on validation, at a seed that is none of the study's."
+        )
     return found
 
 
-def _joint_note(plan: Plan) -> list[str]:
+def _joint_note(results: StudyResults) -> list[str]:
     """Return which arms normalised both views together, which is a training of another kind."""
-    trained = [cell for cell in plan.cells if not cell.is_control]
-    joint = sorted({cell.label for cell in trained if cell.run.config.pretrain.view_passes == "joint"})
+    trained = [arm for arm in results.arms if not arm.is_control]
+    joint = sorted({arm.label for arm in trained if {**results.recipe, **arm.settings}.get(VIEW_PASSES) == "joint"})
     if not joint:
         return []
     return [
@@ -91,38 +93,18 @@ def _joint_note(plan: Plan) -> list[str]:
     ]
 
 
-def _few_labels_notes(plan: Plan, dataset: Dataset) -> list[str]:
+def _few_labels_notes(results: StudyResults) -> list[str]:
     """Return what accuracies cannot say where there is one class, or fewer training images than a k-NN's neighbours."""
-    found, images = [], len(dataset.train.images)
-    if len(dataset.classes) == 1:
+    found, images = [], results.data.train
+    if len(results.data.classes) == 1:
         found.append(
             "All images are of one class, so every accuracy is 100 % and says nothing. Only geometry shows a collapse."
         )
-    probes = plan.cells[0].run.probes
-    larger = [k for k in plan.config.evaluate.knn if k > images and "knn" in probes]
+    probes = {name for arm in results.arms for run in arm.runs for name in run.test}
+    larger = [k for k in results.recipe.get("evaluate.knn", ()) if k > images and f"knn_{k}" in probes]
     if larger:
         names = listed([f"k = {k}" for k in larger])
         found.append(
             f"There {agree(images, 'is', 'are')} {count_of(images, 'training image')}, so all vote in the k-NN with {names}."
         )
     return found
-
-
-def _dead_taps_note(plan: Plan, dataset: Dataset) -> list[str]:
-    """Return how much of the baseline's backbone can never learn, where images are too small for its kernels."""
-    settings = next(cell for cell in plan.cells if not cell.is_control).run.config.pretrain
-    size = view_size(settings, dataset.train.images)
-    image = torch.zeros(1, dataset.train.images.shape[1], size, size)
-    try:
-        dead, every = parameters_without_gradient(new_model(settings, dataset).backbone, image)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return []  # so its runs ended
-    if dead == 0:
-        return []
-    return [
-        f"At {size} x {size} pixels with the {settings.stem} stem, {100 * dead / every:.0f} % of the {settings.backbone}'s "
-        "parameters never receive a gradient. The last feature maps are smaller than the kernels, whose outer weights see "
-        "only padding."
-    ]

@@ -5,25 +5,17 @@ bytes, so a `dvc repro` that computes nothing new changes nothing.
 """
 
 import dataclasses
-import functools
 import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.analysis.agreement import with_agreement
-from study.analysis.alerts import alerts
-from study.analysis.answer import answer
+from study.analysis.analyse import analyse, judge_arms
 from study.analysis.arm_types import UNTRAINED, arm_collapse_type
-from study.analysis.arms import compare_arms
-from study.analysis.commands import command_of, with_looks, without_seeds
+from study.analysis.commands import command_of
 from study.analysis.cost import cost_of
-from study.analysis.findings import describe_grid, describe_path, describe_search, describe_tuning
-from study.analysis.looks import Judged, judge, looks_of
-from study.analysis.notes import notes
-from study.analysis.predictors import predictors
-from study.analysis.sensitivity import describe_power
-from study.analysis.trust import trust
-from study.analysis.vicreg_terms import published_coefficients, scale_claim
+from study.analysis.findings import changes_of, describe_search, describe_tuning
+from study.analysis.looks import Judged, looks_of
+from study.analysis.network_notes import network_notes
 from study.config.config import Config
 from study.results.runs import RunResults, run_results
 from study.results.schema import (
@@ -59,49 +51,38 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
         command: runs the study, as a person would type it.
         overrides: settings of the command over the profile.
     """
-    config, primary = plan.config, plan.config.primary
     runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
-    judged = _judged(plan, runs, dataset, command)
-    arms = with_agreement(judged.arms, primary=primary, margin=config.ablate.margin)
-    looks = looks_of(plan, judged)
-    results = dataclasses.replace(
+    arms = _arms(plan, runs, command)
+    described = dataclasses.replace(
         _described(plan, dataset, command=command, overrides=overrides),
+        arms=tuple(arms),
         commits=tuple(sorted({run.commit for run in runs.values() if run.status == FINISHED and run.commit})),
         cost=cost_of(plan, runs, dataset),
-        arms=arms,
-        looks=looks,
-        power=with_looks(
-            describe_power(
-                arms,
-                primary=primary,
-                margin=config.ablate.margin,
-                configured=(plan.study.seeds or config.ablate.seeds).looks[0],
-                command=without_seeds(command),
-                price=looks.price if looks else 1,
-            ),
-            looks,
-            command=without_seeds(command),
-        ),
-        predictors=predictors(arms, primary),
-        scale=scale_claim(arms),
-        grid=describe_grid(plan, arms, primary),
-        tuning=describe_tuning(plan, arms, primary),
-        search=describe_search(plan, arms, primary, dataset),
-        path=describe_path(plan, arms, primary),
+        looks=looks_of(plan),
+        tuning=describe_tuning(plan, arms, plan.config.primary),
+        search=describe_search(plan, arms, plan.config.primary, dataset),
     )
-    return dataclasses.replace(
-        results,
-        answer=answer(results),
-        trust=tuple(trust(results)),
-        alerts=tuple(alerts(results)),
-        notes=tuple(notes(plan, results, dataset)),
+    return analyse(
+        described,
+        margin=plan.config.ablate.margin,
+        configured_seeds=(plan.study.seeds or plan.config.ablate.seeds).looks[0],
+        changes=changes_of(plan, arms),
+        path_note=" ".join(plan.notes),
+        network=network_notes(plan, dataset),
     )
 
 
 def judged_arms(plan: Plan, store: Store, dataset: Dataset) -> Judged:
     """Return the arms of a plan as the looks that were taken at them judge them; nothing is run."""
     runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
-    return _judged(plan, runs, dataset, command="")
+    return judge_arms(
+        _arms(plan, runs, command=""),
+        looks_of(plan),
+        baseline=plan.study.baseline,
+        primary=plan.config.primary,
+        test_images=len(dataset.test.images),
+        margin=plan.config.ablate.margin,
+    )
 
 
 def describe_data(dataset: Dataset) -> DataDescription:
@@ -117,22 +98,6 @@ def describe_data(dataset: Dataset) -> DataDescription:
         note=dataset.note,
         chance=chance_accuracy(dataset),
     )
-
-
-def _judged(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset, command: str) -> Judged:
-    """Return the arms of a plan, compared at the price of its looks; those that stopped as they were where they did."""
-    compare = functools.partial(
-        compare_arms,
-        baseline=plan.study.baseline,
-        primary=plan.config.primary,
-        test_images=len(dataset.test.images),
-        margin=plan.config.ablate.margin,
-        price=plan.look.price if plan.look else 1,
-    )
-    arms = _arms(plan, runs, command)
-    if plan.look is None or not plan.look.steps:
-        return Judged(arms=compare(arms))
-    return judge(arms, looks=plan.look.steps, primary=plan.config.primary, compare=compare)
 
 
 def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping[str, Any]) -> StudyResults:
@@ -151,7 +116,6 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
         terms=_terms(plan),
         primary=config.primary,
         published_source=study.published_source,
-        published_coefficients=published_coefficients(),
         data=describe_data(dataset),
         environment=_environment(identity, config),
         identity=RecordedIdentity(

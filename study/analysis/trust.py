@@ -2,10 +2,10 @@
 
 from study.analysis.alerts import SAYS_NOTHING
 from study.analysis.answer import untrained_summary
-from study.analysis.arms_answer import LEAST_SHOWN
 from study.analysis.decided import Decisions, decisions_of, gain_of, is_established
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import (
+    LEAST_SHOWN,
     agree,
     capitalised,
     count_of,
@@ -20,6 +20,9 @@ from study.results.findings import Looks, Power
 from study.results.schema import ArmResults, StudyResults
 
 MIXED_COVERAGE = 67  # %, of a 95 % interval of an arm whose seeds end differently (docs/statistics.md)
+
+
+CLASS_NAMES = {"mixed": "seeds that differ"}
 
 
 def trust(results: StudyResults) -> list[str]:
@@ -47,9 +50,8 @@ def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
         return ["There is no untrained network to compare with, so what training gained is not known."]
     clear = "clear" if is_established(gain) else "not established"
     return [
-        f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}); the baseline's "
-        "gain over "
-        f"it is {clear}: {interval_of(gain)}."
+        f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}). "
+        f"The baseline's gain over it is {clear}: {interval_of(gain)}."
     ]
 
 
@@ -82,7 +84,7 @@ def _power(power: Power | None) -> list[str]:
     share = f"{100 * power.power:.0f} % of repetitions"
     classes = {one.name: one.detectable for one in power.classes or () if LEAST_SHOWN <= one.detectable < 1}
     if len(classes) > 1:
-        sizes = [f"{points(size)} of a {name} setting" for name, size in classes.items()]
+        sizes = [f"{points(size)} ({CLASS_NAMES.get(name, name)})" for name, size in classes.items()]
         return [f"In {share} these seeds would find differences of {listed(sizes)}."]
     if not LEAST_SHOWN <= power.detectable < 1:
         return [] if power.detectable < 1 else [f"With {count_of(power.n, 'seed')} hardly any difference would be found."]

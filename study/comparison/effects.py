@@ -68,7 +68,7 @@ def overall(effects_by_pair: Sequence[tuple[Pair, Effect]], *, margin: float) ->
     healthy = [
         dict(zip(effect.seeds, zip(effect.a, effect.b)))
         for pair, effect in effects_by_pair
-        if effect.paired and effect.p_holm is not None and _is_healthy(pair)
+        if effect.paired and effect.p_holm is not None and is_healthy(pair)
     ]
     seeds = sorted(set.intersection(*(set(arm) for arm in healthy))) if healthy else []
     if len(healthy) < 2 or len(seeds) < LEAST_SEEDS:
@@ -98,7 +98,8 @@ def accuracies_by_seed(runs: Mapping[int, RunResults], probe: str) -> dict[int, 
     return {seed: run.test[probe].top1 for seed, run in sorted(runs.items()) if probe in run.test}
 
 
-def _is_healthy(pair: Pair) -> bool:
+def is_healthy(pair: Pair) -> bool:
+    """Return whether an arm is healthy on both sides."""
     return all(arm is not None and arm.collapse_type.name == "healthy" for arm in (pair.a, pair.b))
 
 

@@ -1,6 +1,6 @@
 """A comparison of two results as rows of tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from study.analysis.moments import mean, standard_deviation
@@ -39,12 +39,29 @@ def arm_row(pair: Pair, effect: Effect, settings: Sequence[Change], *, margin: f
     }
 
 
+def more_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the columns that the table of arms has no room for, from its rows."""
+    order = ["To other settings, on both"] if any(row["order"] for row in rows) else []
+    return {
+        "columns": ["Setting", "n", "p (Holm)", *(f"RankMe, {space}" for space in SPACES), *order],
+        "rows": [
+            [row["label"], row["n"], row["p"], *map(_rank_text, row["ranks"]), *([row["order"]] if order else [])]
+            for row in rows
+        ],
+    }
+
+
+def _rank_text(rank: Mapping[str, str]) -> str:
+    return f"{rank['text']} {rank['interval']}".strip()
+
+
 def cell_rows(pair: Pair, probe: str) -> list[dict[str, Any]]:
     """Return a row for each seed that either side has, as text."""
     a, b = pair.runs()
     of_a, of_b = accuracies_by_seed(a, probe), accuracies_by_seed(b, probe)
     return [
         {
+            "key": f"{label_of(pair)}-{seed}",
             "arm": label_of(pair),
             "seed": str(seed),
             "a": percent(of_a.get(seed)),
@@ -86,7 +103,7 @@ def _rank(pair: Pair, space: str, seeds: Sequence[int]) -> dict[str, str]:
 def _collapse_types(pair: Pair) -> str:
     """Return the arm's collapse type, `A → B` where it changed, and on how many seeds it did."""
     assert pair.a and pair.b
-    names = dict.fromkeys(arm.collapse_type.name for arm in (pair.a, pair.b))
+    names = dict.fromkeys(arm.collapse_type.marked_name for arm in (pair.a, pair.b))
     a, b = pair.runs()
     changed = [seed for seed in a if seed in b and _type_name(a[seed]) != _type_name(b[seed])]
     return " → ".join(names) + (f" (changed on {_seeds(changed)})" if changed else "")

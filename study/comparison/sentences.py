@@ -84,7 +84,7 @@ def accuracy_sentences(effects: Sequence[tuple[Pair, Effect]], probe: str, *, ma
     ]
     named = f": {many(different, most=2)}" if different else ""
     found = [
-        f"Test accuracy ({measure_name(probe)}) differs in {in_words(len(different))} of "
+        f"Test accuracy ({measure_name(probe)}) differs in {in_words(len(different)) if different else 'none'} of "
         f"{count_of(len(effects), 'arm')}{named}."
     ]
     others = [f"{_OTHERWISE[name]} in {counts[name]}" for name in _OTHERWISE if counts[name]]

@@ -31,11 +31,12 @@ def _changes(view: Mapping[str, Any]) -> Table:
 
 def _arms(view: Mapping[str, Any]) -> Table:
     table = Table(title=f"{view['probe']}, test accuracy in %, and B - A in points", title_justify="left")
-    for column in ("arm", "n", "A", "B", "B - A", "95 % interval", "p (Holm)", "what it says", "collapse type", "status"):
+    columns = ("arm", "n", "A", "B", "B - A", "95 % interval", "p (Holm)", "what it says", "collapse type", "status")
+    for column in (*columns, *(["to other arms, on both"] if view["has_order"] else [])):
         table.add_column(column, overflow="fold")
     for arm in view["arms"]:
         table.add_row(
             arm["label"], arm["n"], arm["a"], arm["b"], arm["difference"], arm["interval"], arm["p"], arm["says"],
-            arm["verdict"], arm["status"],
+            arm["verdict"], arm["status"], *([arm["order"]] if view["has_order"] else []),
         )  # fmt: skip
     return table

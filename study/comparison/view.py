@@ -6,7 +6,9 @@ from typing import Any
 from study.comparison.alignment import align
 from study.comparison.changes import Change, changes, settings_changes
 from study.comparison.effects import effects, overall
-from study.comparison.rows import arm_row, cell_rows
+from study.comparison.machine_sentences import machine_sentences, order_text
+from study.comparison.machines import compare_machines
+from study.comparison.rows import arm_row, cell_rows, more_table
 from study.comparison.sentences import (
     accuracy_sentences,
     changed_sentences,
@@ -44,7 +46,12 @@ def build_view(a: Source, b: Source, *, margin: float) -> dict[str, Any]:
     told = list(zip(both, found, strict=True))
     changed = changes(a.results, b.results)
     settings = [settings_changes(pair, a.results, b.results) for pair in both]
-    rows = [arm_row(pair, effect, own, margin=margin) for (pair, effect), own in zip(told, settings, strict=True)]
+    machines = compare_machines(both, a.results, b.results, probe=probe)
+    rows = [
+        {**arm_row(pair, effect, own, margin=margin), "order": order_text(machines, place)}
+        for place, ((pair, effect), own) in enumerate(zip(told, settings, strict=True))
+    ]
+    also = [what for what in ("code", "parameters") if what in changed] + (["settings of arms"] if any(settings) else [])
     differs = changed_sentences(changed, sum(map(bool, settings)))
     return {
         "a": a.name,
@@ -52,6 +59,7 @@ def build_view(a: Source, b: Source, *, margin: float) -> dict[str, Any]:
         "answer": " ".join([*accuracy_sentences(told, probe, margin=margin), *differs]),
         "about": [source_sentence(letter, source) for letter, source in (("A", a), ("B", b))],
         "notes": [
+            *machine_sentences(machines, both, differs=also),
             *overall_sentences(overall(told, margin=margin)),
             *method_sentences(a.results, b.results, found, margin=margin),
         ],
@@ -59,6 +67,8 @@ def build_view(a: Source, b: Source, *, margin: float) -> dict[str, Any]:
         "margin": figure_of(margin, ".3g", 100),
         "changes": _readable(changed),
         "arms": rows,
+        "more": more_table(rows),
+        "has_order": any(row["order"] for row in rows),
         "one_sided": one_sided_sentences(pairs, probe),
         "cells": [row for pair in both for row in cell_rows(pair, probe)],
     }

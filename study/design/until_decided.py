@@ -73,9 +73,10 @@ def _check_budget(seeds: Seeds, plan: Plan) -> None:
 
 
 def _at_look(session: Session, plan: Plan, number: int) -> Plan:
-    look = current_look(session, plan, number=number)
+    """Return the plan at one of the looks that were planned, at their price: looks of before only raise it."""
+    look, planned = current_look(session, plan, number=number), session.configured.looks
     assert look is not None, "several looks are planned"
-    return replace(plan, look=replace(look, steps=session.configured.looks[:number]))
+    return replace(plan, look=replace(look, number=number, planned=planned, steps=planned[:number]))
 
 
 def _next_seeds(session: Session, plan: Plan, undecided: Sequence[str], seeds: Sequence[int]) -> Sequence[Cell]:

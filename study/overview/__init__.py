@@ -1,1 +1,1 @@
-"""The page over all studies: answers, a leaderboard, and what is stale."""
+"""The page over all studies: a question, its answer, and every setting."""

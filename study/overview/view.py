@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from study.overview.lead import lead_figure
 from study.overview.settings import STOPPED_EARLY, setting_table
 from study.reporting.format import without_paths
+from study.reporting.lead import lead_figure
 from study.reporting.names import measure_name
 from study.reporting.panels.panel import Panel
 from study.reporting.panels.phase_diagram import has_phase_diagram, phase_source
 from study.reporting.selection import CHOOSING, seeds_of, shown_arms
+from study.reporting.view.first_screen import caption_of, facts_of
 from study.results.certificate import Certificate, certified
 from study.results.schema import StudyResults
 from study.runs.outcomes import FINISHED, KILLED, PRUNED
@@ -29,6 +30,7 @@ class Lead(TypedDict):
     study: str
     question: str
     answer: str
+    facts: list[tuple[str, str]]
     trust: list[str]
     figure: Panel | None
     file: str
@@ -76,11 +78,15 @@ def build_view(
     absent = [name for name in wanted if name not in [results.study for results in studies]]
     found = [(results.study, checked[results.study]) for results in studies]
     top = _leading(studies, headlines)
+    lines = own_sentences({results.study: results.answer for results in studies})
     probes = list(dict.fromkeys(measure_name(results.primary) for results in studies))
     return {
         "profile": profile,
         "lead": _lead(top, headlines, links.get(top.study, {})) if top else None,
-        "cards": [_card(results, certificates.get(results.study), links.get(results.study, {})) for results in studies],
+        "cards": [
+            _card(results, lines[results.study], certificates.get(results.study), links.get(results.study, {}))
+            for results in studies
+        ],
         "finished": _finished(studies),
         "state": _state(studies, checked, absent),
         "absent": [shlex.join(["python", "-m", "study.ablate", "--study", name, "--profile", profile]) for name in absent],
@@ -115,16 +121,15 @@ def _leading(studies: Sequence[StudyResults], headlines: Mapping[str, str]) -> S
 
 def _lead(results: StudyResults, headlines: Mapping[str, str], links: Mapping[str, str]) -> Lead:
     figure = lead_figure(results)
-    source = phase_source(results)
-    rings = f" Rings are published coefficients that trained, crosses those that collapsed: {source}." if source else ""
     return {
         "study": results.study,
         "question": headlines.get(results.study, results.question),
         "answer": results.answer,
+        "facts": facts_of(results, shown_arms(results)),
         "trust": [without_paths(sentence) for sentence in results.trust or ()],
         "figure": _renamed(figure, f"lead-{results.study}"),
         "file": _file(figure, links),
-        "caption": f"{figure['title']}. {_counts(results)}.{rings}" if figure else "",
+        "caption": caption_of([figure], phase_source(results)) if figure else "",
         "links": dict(links),
     }
 
@@ -138,12 +143,12 @@ def _file(figure: Panel | None, links: Mapping[str, str]) -> str:
     return f"{links['figures']}/{figure['name']}.svg" if figure and "figures" in links else ""
 
 
-def _card(results: StudyResults, certificate: Certificate | None, links: Mapping[str, str]) -> Card:
+def _card(results: StudyResults, line: str, certificate: Certificate | None, links: Mapping[str, str]) -> Card:
     figure = lead_figure(results)
     return {
         "name": results.study,
         "question": results.question,
-        "answer": first_sentence(results.answer),
+        "answer": line,
         "figure": _renamed(figure, f"card-{results.study}"),
         "file": _file(figure, links),
         "counts": _counts(results),
@@ -153,9 +158,16 @@ def _card(results: StudyResults, certificate: Certificate | None, links: Mapping
     }
 
 
-def first_sentence(text: str) -> str:
-    """Return a text up to the end of its first sentence."""
-    return re.split(r"(?<=[.!?])\s+(?=[A-ZΑ-Ωα-ω])", text.strip(), maxsplit=1)[0]
+def own_sentences(answers: Mapping[str, str]) -> dict[str, str]:
+    """Return of each study's answer the first sentence that not all answers share; it stands on top of the page already."""
+    split = {name: sentences_of(answer) for name, answer in answers.items()}
+    shared = set.intersection(*map(set, split.values())) if len(split) > 1 else set()
+    return {name: next((one for one in own if one not in shared), own[0]) for name, own in split.items()}
+
+
+def sentences_of(text: str) -> list[str]:
+    """Return the sentences of a text, at least one."""
+    return re.split(r"(?<=[.!?])\s+(?=[A-ZΑ-Ωα-ω0-9])", text.strip())
 
 
 def _counts(results: StudyResults) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from study.analysis.reanalyse import reanalyse
 from study.config.places import (
     KEPT_RESULTS,
     PAPER_FAILURES,
@@ -18,15 +19,13 @@ from study.projection.results import FILE as MAP
 from study.projection.results import Projection, parse_projection, read_projection
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
-from study.results.collapse_names import with_todays_names
-from study.results.files import FILE, parse_results, read_results, results_bytes
+from study.results.files import FILE, PACKED, kept_path, read_results, results_bytes, unpack
 from study.results.json_values import parse_json
 from study.results.schema import StudyResults
 from study.results.timing import TIMING, read_timing, with_commits, without_commits
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
-PACKED = ".json.xz"
 SAYS_OF_WHAT = ("data", "profile", "recipe")  # keys of a map that says of what it is; earlier versions lack them
 
 
@@ -44,17 +43,18 @@ def keep(folder: Path) -> Path:
     results = read_results(folder / FILE)
     for name in (results.profile, results.study):
         _require_plain(name, folder / FILE)
-    target = KEPT_RESULTS / results.profile / f"{results.study}{PACKED}"
-    if target.is_file() and _overrides(before := read_kept(target)) != _overrides(results):
+    target = kept_path(results.profile, results.study)
+    if target.is_file() and _overrides(before := read_results(target)) != _overrides(results):
         raise InputError(
             f"{target} holds what came of {before.command!r}, which has other settings than {results.command!r}; "
             "remove it, or keep the new results under a profile of their own."
         )
-    write_own_report(folder, KEPT_RESULTS / results.profile / results.study)
     if (folder / TIMING).is_file():  # for the report to be written again
         write_atomically(KEPT_RESULTS / results.profile / results.study / TIMING, (folder / TIMING).read_bytes())
     kept = with_commits(results, read_timing(folder / TIMING))
-    return _pack(json.loads(results_bytes(kept)), target)
+    _pack(json.loads(results_bytes(kept)), target)
+    write_kept_report(target)
+    return target
 
 
 def _keep_map(path: Path) -> Path:
@@ -94,6 +94,22 @@ def report_folder(path: Path) -> Path:
     return PAPER_PAGE.with_suffix("") / name if path.is_relative_to(PAPER_RESULTS) else PAPER_PAGE.parent / name
 
 
+def write_kept_report(path: Path) -> None:
+    """Write the report of kept results, by today's analysis, into the folder beside them.
+
+    Raises:
+        InputError: where the results cannot be read or the report cannot be written.
+    """
+    folder = path.parent / path.name.removesuffix(PACKED)
+    timing = folder / TIMING
+    write_report(Sources(results=path, timing=timing if timing.is_file() else None), folder)
+
+
+def kept_files() -> list[Path]:
+    """Return the files of the results that git keeps, by profile and study."""
+    return [path for path in sorted(KEPT_RESULTS.glob(f"*/*{PACKED}")) if path.name != f"{MAP}.xz"]
+
+
 def write_own_report(folder: Path, out: Path) -> None:
     """Write the report of the results in a folder.
 
@@ -107,18 +123,17 @@ def write_own_report(folder: Path, out: Path) -> None:
 def every_result(*, kept_only: bool = False) -> list[tuple[Path, StudyResults]]:
     """Return (folder of the report, results), each once: this profile's own first, then the kept ones by profile and study.
 
-    `kept_only` leaves out this profile's own.
+    All are analysed again, since earlier code may have written them. `kept_only` leaves out this profile's own.
 
     Raises:
         InputError: for results that are damaged.
     """
     paths = [] if kept_only else [*own_answers(), *sorted(STUDY_RESULTS.glob(f"*/{FILE}"))]
-    own = [(report_folder(path), with_commits(read_results(path), read_timing(path.parent / TIMING))) for path in paths]
-    kept = [
-        (path.parent / path.name.removesuffix(PACKED), read_kept(path))
-        for path in sorted(KEPT_RESULTS.glob(f"*/*{PACKED}"))
-        if path.name != f"{MAP}.xz"
+    own = [
+        (report_folder(path), reanalyse(with_commits(read_results(path), read_timing(path.parent / TIMING))))
+        for path in paths
     ]
+    kept = [(path.parent / path.name.removesuffix(PACKED), read_kept(path)) for path in kept_files()]
     different: list[tuple[Path, StudyResults]] = []
     for place, results in (*own, *kept):  # what was kept of this profile is there twice
         if without_commits(results) not in [without_commits(one) for _, one in different]:
@@ -134,29 +149,29 @@ def every_map(*, kept_only: bool = False) -> list[Projection]:
     """
     path = PROJECT_RESULTS / MAP
     own = [read_projection(path)] if path.is_file() and not kept_only else []
-    kept = [parse_projection(unpacked(path), where=str(path)) for path in sorted(KEPT_RESULTS.glob(f"*/{MAP}.xz"))]
+    kept = [parse_projection(_unpacked(path), where=str(path)) for path in sorted(KEPT_RESULTS.glob(f"*/{MAP}.xz"))]
     return [one for one in (*own, *kept) if all(getattr(one, key) is not None for key in SAYS_OF_WHAT)]
 
 
 def read_kept(path: Path) -> StudyResults:
-    """Read results that git keeps.
+    """Return results that git keeps, analysed again: earlier code may have written them.
 
     Raises:
         InputError: if the file is damaged, or does not hold the results of a study.
     """
-    return with_todays_names(parse_results(unpacked(path), where=str(path)))
+    return reanalyse(read_results(path))
 
 
-def unpacked(path: Path) -> bytes:
+def _unpacked(path: Path) -> bytes:
     """Return what a file in `reports/measured` holds.
 
     Raises:
         InputError: if it is damaged.
     """
     try:
-        return lzma.decompress(path.read_bytes())
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise InputError(f"{path} must be an xz file, but is damaged ({error}); restore it from git.") from None
+        return unpack(path.read_bytes(), where=str(path))
+    except OSError as error:
+        raise InputError(f"{path} must be a readable file, but: {error.strerror}; restore it from git.") from None
 
 
 def read_failures(path: Path = PAPER_FAILURES) -> Mapping[str, str]:

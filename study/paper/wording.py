@@ -4,31 +4,29 @@ from typing import Any
 
 from study.reporting.format import plain
 from study.results.schema import ArmResults
+from study.spec.study_file import VALUE_NAMES
 
 STEM = "pretrain.stem"
-STEMS = {  # the setting's values name data sets, on which nothing was trained: the page names the first convolution
-    "imagenet": ("7x7 stem", "7x7 stem, as in torchvision's ResNet, trained from scratch"),
-    "cifar": ("3x3 stem", "3x3 stem, as is usual on CIFAR, trained from scratch"),
-    "cifar-padded": ("3x3 stem with padding 2", "3x3 stem with padding 2, trained from scratch"),
-}
+_USUAL = {"imagenet": ", as in torchvision's ResNet", "cifar": ", as is usual on CIFAR"}  # where a stem is usual
 
 
 def setting_text(key: str, value: Any) -> str:
-    """Return the value of a setting as the page has it."""
-    return STEMS[value][0].replace(" stem", "", 1) if key == STEM and value in STEMS else plain(value)
+    """Return the value of a setting as the page has it: a stem's names its first convolution, not a data set."""
+    return VALUE_NAMES.get(key, {}).get(str(value)) or plain(value)
 
 
 def arm_name(arm: ArmResults) -> str:
     """Return what an arm is called, in short: the settings in which it differs."""
-    return _stem_of(arm, full=False) or arm.label
+    stem = _stem_of(arm)
+    return f"{setting_text(STEM, stem)} stem" if stem else arm.label
 
 
 def arm_in_full(arm: ArmResults) -> str:
     """Return what an arm is called where it stands alone."""
-    return _stem_of(arm, full=True) or arm.label
+    stem = _stem_of(arm)
+    return f"{arm_name(arm)}{_USUAL.get(stem, '')}, trained from scratch" if stem else arm.label
 
 
-def _stem_of(arm: ArmResults, *, full: bool) -> str:
+def _stem_of(arm: ArmResults) -> str:
     """Return the stem of an arm that differs in nothing else; empty for any other."""
-    known = set(arm.settings) == {STEM} and arm.settings[STEM] in STEMS
-    return STEMS[arm.settings[STEM]][full] if known else ""
+    return str(arm.settings[STEM]) if set(arm.settings) == {STEM} else ""

@@ -9,8 +9,8 @@ TYPE_GLOSSARY = [
     ("healthy", "No test names a collapse."),
     (
         "complete",
-        "The embeddings hardly vary from image to image: their mean standard deviation is below a tenth of the loss's "
-        "target, or nearly all of them point one way.",
+        "The embeddings hardly vary. Their mean standard deviation is below a tenth of the loss's target, or nearly all of "
+        "them point one way.",
     ),
     (
         "dimensional",
@@ -29,8 +29,12 @@ TYPE_GLOSSARY = [
 MEASURED = [
     (
         "Collapse type",
-        "What was measured of the geometry of the embeddings, on held-out images; the first test that fails gives the name. "
-        "Accuracy is measured on the representations, so read it beside the type: one can be high where the other is bad.",
+        "A name for what was measured on held-out images, mostly of the embeddings' geometry. The first test that fails "
+        "gives it. Accuracy is of the representations, so read it beside the type: one can be high where the other is bad.",
+    ),
+    (
+        "Borderline",
+        "A measure is within 10 % of its threshold, and beyond the threshold the type would be another.",
     ),
     (
         "Representations Y, embeddings Z",
@@ -47,9 +51,9 @@ MEASURED = [
     ),
     (
         "Linear, augmented",
-        "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, its images augmented anew "
-        "each epoch. It trains at one learning rate on features as they are, so it also measures their scale: small ones, "
-        "such as an untrained network's, learn slowly.",
+        "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, with new views of the images "
+        "in each epoch. It trains at one learning rate on features as they are, so their scale counts. Small features, such "
+        "as an untrained network's, learn slowly.",
     ),
     (
         "Untrained control",
@@ -57,7 +61,25 @@ MEASURED = [
     ),
     (
         "RankMe",
-        "Effective number of dimensions in use: the exponential of the entropy of the normalised singular values.",
+        "Effective rank without centring: the exponential of the entropy of the normalised singular values.",
+    ),
+]
+MORE_MEASURES = [
+    ("Effective rank, centred", "RankMe's formula on features less their mean, so that a common offset does not count."),
+    (
+        "Participation ratio, NESum, stable rank",
+        "Other counts of directions, from the variances along them: squared sum over sum of squares; sum over the largest; "
+        "the latter without centring.",
+    ),
+    ("alpha-ReQ", "How fast the variances fall: the exponent of the power law that fits them. 0 is a flat spectrum."),
+    (
+        "LiDAR",
+        "In how many directions images differ, each weighed by how little views of one image differ along it.",
+    ),
+    (
+        "Cluster learnability, intrinsic dimension",
+        "How fast a nearest neighbour learns the clusters of K-means; the dimension of the surface that the features lie "
+        "on. Together they make CLID.",
     ),
 ]
 STD = "Standard deviation of an embedding dimension, averaged over dimensions"
@@ -68,8 +90,8 @@ CORRELATION = (
 COMPARED = [
     (
         "View discrepancy",
-        "Mean squared distance of two views of one image, over that of views of two images: 0 is all alike; at 1 "
-        "embeddings of one image are as far apart as those of two.",
+        "Mean squared distance of two views of one image, over that of views of two images. At 0 two views of an image are "
+        "alike. At 1 they lie as far apart as views of two images.",
     ),
     (
         "± and difference",
@@ -82,6 +104,6 @@ def glossary_of(terms: Mapping[str, TermDescription]) -> list[tuple[str, str]]:
     """Return (word, meaning) of a report on runs whose loss has these terms, VICReg's or another method's."""
     if terms.keys() == VICREG.keys():
         std = ("std, emb.", f"{STD}; VICReg's hinge pulls it up to γ.")
-        return [WEIGHTS_ENTRY, *MEASURED, std, CORRELATION, VICREG_ENTRY, *COMPARED]
+        return [WEIGHTS_ENTRY, *MEASURED, std, CORRELATION, VICREG_ENTRY, *MORE_MEASURES, *COMPARED]
     own = ("Terms of the loss", f"{'; '.join(titled(term) for term in terms.values())}.")
-    return [*MEASURED, ("std, emb.", f"{STD}."), CORRELATION, own, *COMPARED]
+    return [*MEASURED, ("std, emb.", f"{STD}."), CORRELATION, own, *MORE_MEASURES, *COMPARED]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from study.analysis.read import read_analysed
 from study.projection.results import Projection, read_projection
 from study.results.certificate import Certificate, certified, read_certificate
-from study.results.files import read_results
 from study.results.json_values import from_values, parse_json
 from study.results.schema import StudyResults
 from study.results.timing import NO_TIMING, Timing, read_timing, with_commits
@@ -65,7 +65,7 @@ def read_inputs(sources: Sources) -> Inputs:
     Raises:
         InputError: for a file that is missing or malformed, in one sentence.
     """
-    study = read_results(sources.results)
+    study = read_analysed(sources.results)
     if not study.arms:
         raise InputError(f"{sources.results} must have at least one arm, but has none; run the study first.")
     timing = read_timing(sources.timing) if sources.timing else NO_TIMING

@@ -16,7 +16,9 @@ MEASURES = {
 METRICS = {
     "rankme": "RankMe", "participation_ratio": "participation ratio", "std_mean": "std", "normalised_std": "normalised std",
     "rms_correlation": "rms correlation", "dead_share": "share of dead dimensions", "alignment": "alignment",
-    "uniformity": "uniformity", "view_discrepancy": "view discrepancy",
+    "uniformity": "uniformity", "view_discrepancy": "view discrepancy", "effective_rank": "effective rank, centred",
+    "stable_rank": "stable rank", "nesum": "NESum", "alpha_req": "alpha-ReQ", "lidar": "LiDAR",
+    "cluster_learnability": "cluster learnability", "intrinsic_dimension": "intrinsic dimension",
 }  # fmt: skip
 SPACES = {"representations": "repr.", "embeddings": "emb."}
 
@@ -27,8 +29,14 @@ def is_accuracy(name: str) -> bool:
 
 
 def measure_name(name: str) -> str:
-    """Return what readers call the measure `name`."""
-    return MEASURES.get(name, f"k-NN, k = {name[4:]}" if name.startswith("knn_") else name)
+    """Return what readers call the measure `name`: a probe, or a collapse metric of one space."""
+    if name in MEASURES:
+        return MEASURES[name]
+    for space in SPACES:
+        metric = name.removesuffix(f"_{space}")
+        if metric != name and metric in METRICS:
+            return metric_name(metric, space)
+    return f"k-NN, k = {name[4:]}" if name.startswith("knn_") else name
 
 
 def metric_name(metric: str, space: str) -> str:

@@ -25,7 +25,7 @@ class Looks:
     `look` (from 1) of `planned` numbers of seeds is shown here. Where `declared`, `price` is the number of looks: p-values
     are times it, and intervals at 1 - 0.05 / price. Else `planned` are the numbers of seeds that were looked at, and an
     addition costs l (l + 1) at look l. With `until_decided`, arms that are decided stop: `stopped` maps each to the look
-    that decided it.
+    that decided it, and `note` says why arms that are not decided got no more seeds.
     """
 
     look: int
@@ -34,6 +34,7 @@ class Looks:
     price: int
     until_decided: bool = False
     stopped: Mapping[str, int] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,13 @@ class ArmCollapseType(CollapseType):
 
     counts: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def marked_name(self) -> str:
+        """The name; with how many of the seeds have it where they differ."""
+        if len(self.counts) < 2:
+            return self.name
+        return f"{self.name} ({self.counts.get(self.name, 0)} of {sum(self.counts.values())} seeds)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArmResults:

@@ -18,7 +18,7 @@ def write_results(out: Path, results: StudyResults) -> None:
     measured = [arm for arm in results.arms if arm.summary]
     columns = (METRICS[0], results.primary, *METRICS[1:])
     metrics = {
-        arm.name: {"verdict": arm.collapse_type.name}
+        arm.name: {"verdict": arm.collapse_type.marked_name}
         | {name: round(arm.summary[name].mean, 4) for name in columns if name in arm.summary}
         for arm in measured
     }

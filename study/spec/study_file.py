@@ -31,6 +31,8 @@ _KEYS = (
 _MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms": ("arms", "search", "path")}
 STOPS = ("arms", "grid")  # modes in which decided arms may stop: in the others arms depend on one another
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
+# Values that name data sets, though nothing was trained on these: a label names the first convolution.
+VALUE_NAMES = {"pretrain.stem": {"imagenet": "7x7", "cifar": "3x3", "cifar-padded": "3x3, padding 2"}}
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
 _TAKEN = ("measured", "source-paper")  # under reports/, which has a folder for each study
 _BESIDE_LETTERS = " -_.+"  # in a name: it has to fit tables of Markdown and HTML, CSV files and commands alike
@@ -52,7 +54,7 @@ class Arm:
         A null, which leaves a value to a rule or a preset, is left out beside others.
         """
         said = {key: value for key, value in self.settings.items() if value is not None} or self.settings
-        return ", ".join(f"{short_name(key)} {_shown(value)}" for key, value in said.items()) or self.name
+        return ", ".join(f"{short_name(key)} {value_name(key, value)}" for key, value in said.items()) or self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +276,11 @@ def short_name(key: str) -> str:
     """Return the name of a setting without its sections, or the papers' symbol where it has one."""
     name = key.removeprefix("pretrain.").removeprefix("augmentation.").rpartition(".")[2]
     return symbols().get(name, name.replace("_", " "))
+
+
+def value_name(key: str, value: Any) -> str:
+    """Return the value of a setting as labels have it."""
+    return VALUE_NAMES.get(key, {}).get(str(value)) or _shown(value)
 
 
 def _shown(value: Any) -> str:

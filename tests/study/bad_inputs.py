@@ -36,6 +36,12 @@ ODD_LEAVES: Sequence[Any] = (
     None, "", "text", -1, 0, 10**30, 1.5, float("nan"), float("inf"), True, [], {}, [1], {"a": 1}, "<script>", [[]],
     "\u0000",
 )  # fmt: skip
+# Neither a number of seeds, nor looks, nor until-decided.
+ODD_SEEDS = (
+    "[0, 1, 2]", "[0]", "[7, 3]", "[3]", "[]", "[3, 3]", "[3, 4.5]", "[2, 5]", "[-3, 5]", "[3, text]", "0", "-1", "3.0",
+    "true", ".nan", "until decided", "until-decided-", "{looks: [3, 5]}", "99999999999999999999", "[3, 10000000]", "[[3, 5]]",
+)  # fmt: skip
+ODD_COUNTS = ("0", "-1", "1.5", "all", "[9]", "true", ".inf", "99999999999999999999", "{a: 1}")
 # Keys that decide how long a run takes: a large value of theirs is no fault, and nobody waits for it here.
 SLOW_KEYS = ("epochs", "iterations", "seeds")
 
@@ -116,6 +122,32 @@ def study_file(project: Project, chance: random.Random) -> Attempt:
         what = spoil_leaf(content, chance, [*ODD_LEAVES, "1e-3", "nu-1"])
         path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return Attempt(f"tiny.yaml: {what}", ablate.main, ("--study", "tiny", "--dry-run"))
+
+
+def seeds_of_study(project: Project, chance: random.Random) -> Attempt:
+    """Give no number of seeds that can be, in a study's file or to its command; or damage what is kept of its looks."""
+    path = project.studies / "tiny.yaml"
+    seeds, count = chance.choice(ODD_SEEDS), chance.choice(ODD_COUNTS)
+    looks = chance.choice([one for one in ODD_SEEDS if not one.startswith("until")])
+    kind = chance.randrange(7)
+    if kind == 0:
+        kept = project.folder / "store" / "looks" / "tiny.json"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(b"{}")
+        what, argv = spoil_bytes(kept, chance), ("--study", "tiny", "--add-seeds", "2")
+        return Attempt(f"what is kept of looks: {what}", ablate.main, argv, harmless=True)
+    if kind in (1, 2):
+        key, given = [("seeds", seeds), chance.choice([("look", count), ("budget", count)])][kind - 1]
+        argv = ("--study", "tiny", "--set", f"ablate.{key}={given}", "--dry-run")
+        return Attempt(f"--set ablate.{key}={given}", ablate.main, argv, (f"ablate.{key}",), must_fail=True)
+    texts = (
+        f"seeds: {seeds}", f"seeds: until-decided\nlooks: {looks}", f"seeds: until-decided\nbudget: {count}",
+        f"seeds: 3\nlooks: {looks}",
+    )  # fmt: skip
+    text = texts[kind - 3]
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n{text}\n", encoding="utf-8")
+    argv = ("--study", "tiny", "--dry-run")
+    return Attempt(f"tiny.yaml: {text!r}", ablate.main, argv, ("tiny.yaml",), must_fail=True)
 
 
 # ---- what is read
@@ -292,6 +324,7 @@ DOORS: Mapping[str, Callable[[Project, random.Random], Attempt]] = {
     "arguments": typed_arguments,
     "params.yaml": params_file,
     "study file": study_file,
+    "seeds": seeds_of_study,
     "images": image_files,
     "weights": weight_files,
     "prepared data": prepared_data,
@@ -324,7 +357,8 @@ ARGUMENTS: Mapping[str, tuple[Callable[..., Any], tuple[str, ...], tuple[str, ..
     "project": (project.main, (), ()),
     "ablate": (
         ablate.main, ("--study", "tiny"),
-        ("--profile", "--set", "--seeds", "--first-seed", "--add-seeds", "--trials", "--workers", "--device", "--arm"),
+        ("--profile", "--set", "--seeds", "--first-seed", "--add-seeds", "--look", "--trials", "--workers", "--device",
+         "--arm"),
     ),
     "verify": (verify.main, ("--study", "tiny"), ("--study", "--runs", "--tolerance", "--device")),
     "report": (report.main, REPORT, ("--results", "--certificate", "--project", "--evaluate", "--curves", "--timing")),

@@ -26,7 +26,7 @@ from study.cli.command import run_command
 from study.config.config import Config
 from study.config.load import SECTIONS, load_params
 from study.design.unfold import unfold
-from study.execution import session, worker
+from study.execution import scheduler, session, worker
 from study.execution.executors import local
 from study.execution.scheduler import Lookup
 from study.execution.session import open_session
@@ -34,6 +34,7 @@ from study.runs import execute as executing
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from study.spec.study_file import load_study
+from tests.study.made_up_runs import Unshown, Workshop
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -311,6 +312,15 @@ def project(tmp_path, monkeypatch, tiny_config) -> Iterator[Project]:
     enter(project, monkeypatch)
     yield project
     project.stop()
+
+
+@pytest.fixture
+def workshop(project, monkeypatch) -> Workshop:
+    """A project whose runs are made up."""
+    made = Workshop(project)
+    monkeypatch.setattr(scheduler, "LocalExecutor", made.open_executor)
+    monkeypatch.setattr(scheduler, "TrialDatabase", Unshown)
+    return made
 
 
 @pytest.fixture(scope="session")

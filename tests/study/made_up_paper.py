@@ -97,7 +97,7 @@ class Paper:
         }
         command = command or f"python -m study.ablate --study {study} --profile {profile}"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(summary_module, "notes", lambda *_: [])  # for one of which the whole network is built
+            patch.setattr(summary_module, "network_notes", lambda *_: [])  # for one of which the whole network is built
             summary = summarise(plan, Shelf(plan, runs), self.digits, command=command, overrides=dict(settings or {}))
         return dataclasses.replace(summary, data=dataclasses.replace(summary.data, **_with_tuples(data)))
 

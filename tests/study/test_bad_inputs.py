@@ -1,4 +1,4 @@
-"""Two hundred bad inputs: each is refused in one sentence or ends as a named outcome, and nothing finished is lost."""
+"""Many bad inputs: each is refused in one sentence or ends as a named outcome, and nothing finished is lost."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ from tests.study.bad_inputs import door, draw
 from tests.study.conftest import QUICK, Project, enter
 
 pytestmark = pytest.mark.slow
-COUNT = 220  # twenty for each door
+COUNT = 240  # twenty for each door
 # What a command says that went on: what it left out or made anew, or how a run ended.
 OUTCOMES = re.compile(
     r"diverged|failed|left out|leaves out|damaged|missing|cannot|trained|finished|reproduced|would|says nothing|not ", re.I

@@ -1,7 +1,9 @@
 """The command that compares: where its results come from, and what it prints and writes."""
 
+import gzip
 import hashlib
 import json
+import lzma
 import subprocess
 
 import pytest
@@ -15,7 +17,7 @@ from study import ablate, compare
 def test_a_path_its_folder_and_a_studys_name_are_the_same_results(finished, command):
     for text in ("results/ablate/tiny/study.json", "results/ablate/tiny", "tiny"):
         status, output, _ = command(compare.main, text, "tiny")
-        assert status == 0 and "Every one of the 3 runs they share is the same run" in output
+        assert status == 0 and "All 3 runs they share are the same in both" in output
 
 
 def test_commits_are_those_of_the_file_of_times_beside_the_results(finished, command):
@@ -24,12 +26,12 @@ def test_commits_are_those_of_the_file_of_times_beside_the_results(finished, com
     timing["runs"] = {digest: {**run, "commit": "0123456789ab"} for digest, run in timing["runs"].items()}
     path.write_text(json.dumps(timing))
     _, output, _ = command(compare.main, "tiny", "quest")
-    assert "A is tiny: study tiny, profile tiny, 3 arms, runs: 3 finished; commits 0123456789ab." in output
+    assert "A is tiny: study tiny, profile tiny. It has 3 arms; runs: 3 finished; commit: 0123456789ab." in output
 
 
 def test_two_studies_meet_in_the_runs_they_share(finished, command):
     _, output, _ = command(compare.main, "tiny", "quest")
-    assert "Every one of the 2 runs they share is the same run" in output  # the recipe under two names, and the control
+    assert "All 2 runs they share are the same in both" in output  # the recipe under two names, and the control
     assert "A alone has 1 arm: ν 2 (" in output
 
 
@@ -41,7 +43,7 @@ def test_another_profile_is_read_from_the_store_and_what_is_missing_is_missing(f
     params.write_text(yaml.safe_dump(settings))
     finished.set({"pretrain.epochs": 4})
     status, output, errors = command(compare.main, "tiny", "tiny@tiny")
-    assert (status, errors) == (0, "") and "1 parameter (epochs 3 → 4)" in output
+    assert (status, errors) == (0, "") and "1 parameter changed: epochs 3 → 4" in output
     assert "seed 0 finished → missing" in output  # the control is there: it does not train, so no epochs are in it
     status, _, errors = command(compare.main, "tiny", "tiny@none")
     assert status == 2 and "profile must be one of" in errors
@@ -74,7 +76,7 @@ def test_results_at_a_revision_come_from_dvcs_cache(kept, finished, command):
     finished.set({"pretrain.vicreg.mu": 7})
     assert ablate.main(["--study", "tiny"]) == 0
     status, output, _ = command(compare.main, "HEAD:tiny", "tiny")
-    assert status == 0 and "1 parameter (mu 25 → 7" in output
+    assert status == 0 and "1 parameter changed: mu 25 → 7" in output
     assert "A is HEAD:tiny: study tiny" in output
 
 
@@ -88,11 +90,41 @@ def test_results_that_the_cache_holds_no_more_are_said_to_be_gone(kept, command)
     )
 
 
+@pytest.mark.parametrize(("suffix", "pack"), [(".json.xz", lzma.compress), (".json.gz", gzip.compress)])
+def test_what_a_revision_keeps_serves_where_the_cache_has_nothing(kept, finished, command, suffix, pack):
+    content = kept.read_bytes()
+    kept.unlink()
+    path = finished.folder / f"reports/measured/tiny/tiny{suffix}"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(pack(content))
+    git("add", "-f", path.relative_to(finished.folder).as_posix(), "params.yaml")
+    git("commit", "-qm", "kept")
+    path.unlink()
+    for text in ("HEAD:tiny", "HEAD:tiny@tiny"):  # of the profile that params.yaml named then, or of another
+        status, output, _ = command(compare.main, text, "tiny")
+        assert status == 0 and f"A is {text}: study tiny, profile tiny" in output
+        assert "All 3 runs they share are the same in both" in output
+
+
+def test_kept_results_are_compared_by_their_file_and_by_their_profile(finished, command):
+    path = finished.folder / "reports/measured/tiny/tiny.json.xz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(lzma.compress(finished.results("tiny")))
+    status, output, _ = command(compare.main, "reports/measured/tiny/tiny.json.xz", "tiny")
+    assert status == 0 and "All 3 runs they share are the same in both" in output
+    status, output, _ = command(compare.main, "tiny@tiny", "tiny", "--store", "empty")
+    assert status == 0 and "All 3 runs they share are the same in both" in output
+    path.write_bytes(path.read_bytes()[:-9])
+    status, _, errors = command(compare.main, "tiny@tiny", "tiny", "--store", "empty")
+    assert status == 2 and "reports/measured/tiny/tiny.json.xz must be an xz file, but is damaged" in errors
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("HEAD:nothing", "revision HEAD has no results of a study 'nothing'"),
-        ("never:tiny", "revision 'never' must have a dvc.lock that git can show"),
+        ("never:tiny", "revision 'never' must be one that git knows, but it is none here"),
+        ("HEAD:tiny@elsewhere", "it keeps no reports/measured/elsewhere/tiny.json.xz"),
         ("nothing", "results/ablate/nothing/study.json must be the results of a study, but: No such file"),
     ],
 )
@@ -120,5 +152,5 @@ def test_the_pages_say_what_the_terminal_says_and_their_bytes_are_the_same_each_
     assert written[0] == written[1]
     for text in written[0]:
         assert str(finished.folder) not in text and "http" not in text
-        assert "Every one of the 2 runs they share is the same run" in text and "untrained" in text
-    assert "<script" not in written[0][0]
+        assert "All 2 runs they share are the same in both" in text and "untrained" in text
+    assert written[0][0].count("<script") == 1  # the page's own

@@ -1,13 +1,15 @@
 """A command that is printed can be pasted into a shell, whatever the study and the profile are called."""
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
-from study.analysis.commands import without_seeds
+from study.analysis.commands import next_look, without_seeds
 from study.execution.request import Request
 from study.execution.session import open_session
 from study.paper.page.commands import ablate, more_seeds
+from study.results.findings import Looks
 
 
 def test_a_study_with_a_space_in_its_name_has_a_command_that_runs_it(project):
@@ -25,6 +27,7 @@ def test_a_study_and_a_profile_with_spaces_are_quoted_on_the_page_of_the_paper()
     ("command", "without", "more"),
     [
         ("x --study a --seeds 3", "x --study a", "x --study a --seeds 5"),
+        ("x --study a --look 2", "x --study a", "x --study a --look 2 --add-seeds 2"),
         ("x --study 'a --seeds 5'", "x --study 'a --seeds 5'", "x --study 'a --seeds 5' --add-seeds 2"),
         ("x --study 'a --seeds 5' --add-seeds 1", "x --study 'a --seeds 5'", "x --study 'a --seeds 5' --add-seeds 3"),
         ("x --study a --first-seed 2 --seeds 1 --set b='c d'", "x --study a --set 'b=c d'",
@@ -34,3 +37,28 @@ def test_a_study_and_a_profile_with_spaces_are_quoted_on_the_page_of_the_paper()
 def test_seeds_are_taken_out_and_added_to_as_options_and_not_inside_a_name(command, without, more):
     assert without_seeds(command) == without
     assert more_seeds(command) == more
+
+
+LOOKS = Looks(look=1, planned=(3, 5, 8, 12), declared=True, price=4)
+
+
+@pytest.mark.parametrize(
+    ("looks", "needed", "printed"),
+    [
+        (LOOKS, None, "x --study a --look 2"),
+        (LOOKS, 4, "x --study a --look 2"),
+        (LOOKS, 6, "x --study a --look 3"),
+        (LOOKS, 100, "x --study a --look 4"),
+        (replace(LOOKS, look=4), 100, None),
+        (replace(LOOKS, until_decided=True), 6, None),
+    ],
+)
+def test_declared_looks_are_asked_for_by_number(looks, needed, printed):
+    assert next_look("x --study a", looks, needed=needed) == printed
+
+
+def test_the_page_of_the_paper_asks_for_the_next_look_where_there_is_one():
+    assert more_seeds("x --study a --look 1", LOOKS) == "x --study a --look 2"
+    assert more_seeds("x --study a --look 4", replace(LOOKS, look=4)) == "x --study a --look 4"
+    undeclared = replace(LOOKS, planned=(3, 5), declared=False)
+    assert more_seeds("x --study a --add-seeds 2", undeclared) == "x --study a --add-seeds 4"

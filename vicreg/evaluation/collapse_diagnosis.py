@@ -94,7 +94,7 @@ def _borderline(judged: Sequence[Criterion]) -> str | None:
         for variant, sentence in one.near_variants():
             other = _name([*judged[:number], variant, *judged[number + 1 :]])
             if other != name:
-                return f"{sentence}; on its other side the type would be {other}."
+                return f"{sentence}; beyond it the type would be {other}."
     return None
 
 

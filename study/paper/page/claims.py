@@ -125,7 +125,7 @@ def _note(rows: Sequence[Judged], status: str) -> str:
     if all(row.deviations for row in measured):
         return "Measured by another protocol than the paper's."
     if len({row.verdict for row in measured}) > 1:
-        return "Its measurements differ in their verdict, and the paper does not say which of them it means."
+        return "Its measurements disagree, and the paper does not say which of them it means."
     if lacking:
         return f"Not measured on {' and '.join(dict.fromkeys(lacking))}."
     return "Too few seeds, or too wide an interval, to decide."

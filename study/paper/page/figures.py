@@ -56,7 +56,7 @@ def losses_section(found: ResultsByStudy, paper: SourcePaper) -> Section | None:
         "figures": [_loss(baseline, title, names) for title, names in LOSSES],
         "columns": ["", *(arm.label for arm in shown)],
         "rows": [
-            ["Collapse type", *(arm.collapse_type.name for arm in shown)],
+            ["Collapse type", *(arm.collapse_type.marked_name for arm in shown)],
             *([name, *(_metric(arm, key) for arm in shown)] for key, name in COLLAPSE.items()),
         ],
         "caption": f"The baseline of lambda-mu-nu, profile {results.profile}, on {data_of(results.data)}: mean and "

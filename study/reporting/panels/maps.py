@@ -45,7 +45,7 @@ def map_view(shown: Projection, *, run: str) -> MapView:
           for side, angle in (("left", 35), ("right", 125))),
     ]  # fmt: skip
     caption = (f"t-SNE of the {shown.features} of {len(shown.labels)} test images of {shown.dataset}, "
-               f"perplexity {plain(shown.perplexity)}, coloured by class, from {run}. "
+               f"perplexity {plain(shown.perplexity)}; colour is the class. They are from {run}. "
                "Distances between far groups and the sizes of groups carry no meaning in a t-SNE.")  # fmt: skip
     return {"figures": drawn, "caption": caption, "note": without_paths(shown.note or ""),
             "quality": _quality(shown, classes), "space": _space(shown, classes)}  # fmt: skip
@@ -66,7 +66,7 @@ def _quality(shown: Projection, classes: list[str]) -> MapQuality | None:
         for pair in shown.confused
     ]
     return {"columns": ["", f"Of {quality.neighbours} neighbours of the same class, %", "Trustworthiness"], "rows": rows,
-            "pairs": "Most confused on the map, by the share of their neighbours that belong to the other: "
+            "pairs": "Most confused on the map, with the share of neighbours of the other class: "
                      f"{'; '.join(pairs) or 'none'}."}  # fmt: skip
 
 

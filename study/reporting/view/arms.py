@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+from study.analysis.wording import noun
 from study.reporting.format import (
     Number,
     Paired,
@@ -18,6 +19,7 @@ from study.reporting.names import MEASURES, measure_name
 from study.reporting.palette import TypeView, collapse_style, type_view
 from study.reporting.selection import seeds_of, trained_arms
 from study.results.schema import ArmResults, StudyResults
+from study.runs.outcomes import FINISHED
 
 
 class ArmView(TypedDict):
@@ -81,7 +83,11 @@ def _arm_view(arm: ArmResults, primary: str) -> ArmView:
 def _details(arm: ArmResults) -> list[str]:
     """Return what stands below an arm's label: settings that it does not name itself, and runs that did not finish."""
     named = all(plain(value) in arm.label for value in arm.settings.values())
-    unfinished = [f"seed {run.seed} {run.status}" for run in arm.runs if run.status != "finished"]
+    lost: dict[str, list[str]] = {}
+    for run in arm.runs:
+        if run.status != FINISHED:
+            lost.setdefault(run.status, []).append(str(run.seed))
+    unfinished = [f"{noun(len(seeds), 'seed')} {', '.join(seeds)} {status}" for status, seeds in lost.items()]
     return [*([] if named or arm.is_control else _settings(arm)), *unfinished]
 
 

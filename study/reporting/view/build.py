@@ -71,7 +71,7 @@ def _header(inputs: Inputs) -> View:
 
 def _trust(study: StudyResults, certain: Sequence[str], power: certainty.PowerView | None) -> list[str]:
     """Return how far to trust the answer; for results of earlier versions, what the study could have seen."""
-    if study.trust is not None:
+    if study.trust:
         return [without_paths(sentence) for sentence in study.trust]
     return [power["text"]] if power and study.power and study.power.spread is not None else list(certain[:1])
 

@@ -84,6 +84,8 @@ def power_view(study: StudyResults) -> PowerView | None:
         text = f"With n = {power.n} nothing is concluded and no spread is known. Run three seeds first:"
         return {"text": text, "command": power.command}
     arms = count_of(power.arms, f"{power.spread_of or 'compared'} arm")
+    if power.spread_of == "mixed":
+        arms = f"{count_of(power.arms, 'arm')} whose seeds end differently"
     text = f"The differences of {arms} vary by {100 * power.spread:.2f} points from seed to seed."
     return {"text": " ".join([text, *_detectable(power), *_needed(power)]), "command": power.command}
 

@@ -152,7 +152,8 @@ def path_table(study: StudyResults) -> PathTable | None:
         return None
     columns = ["Change", "Test, %", "Earned by this change, points", "Interval", "From the baseline, points", "Interval",
                "Also tried here (validation)"]  # fmt: skip
-    notes = ["From the baseline one change at a time (ablation analysis, Fawcett & Hoos 2016). Each round takes the change that "
+    notes = ["From the baseline one change at a time (ablation analysis, Fawcett & Hoos 2016). Each round takes the "
+             "change that "
              "is best on validation of those left. Every step was run at every seed. What a change earns depends on those "
              "before it."]  # fmt: skip
     notes += [path.note] if path.note else []

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from study.analysis.arms import COLLAPSES
-from study.analysis.arms_answer import LEAST_SHOWN
 from study.analysis.decided import decisions_of, is_collapsed
 from study.analysis.decisions import compared_arms
-from study.analysis.wording import agree, count_of, listed, points
+from study.analysis.wording import LEAST_SHOWN, agree, count_of, listed, points
 from study.reporting.format import Number, figure_of, mean_and_sd
 from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.panels.panel import Panel
@@ -51,11 +50,10 @@ def caption_of(main: Sequence[Panel], published: str) -> str:
                  f"({published}). A setting with a zero has no place on these axes.") if published else ""  # fmt: skip
         return tile + marks
     if name == PLANE:
-        return ("A mark is a trial, on validation. What was chosen was run anew at the study's seeds; its test accuracy is "
-                "in the table.")  # fmt: skip
+        return "A mark is a trial, on validation. The table has the winner's test accuracy, rerun with fresh seeds."
     if name == HISTORY:
-        return ("A mark is a trial on validation, the line the best so far. What was chosen was run anew at the "
-                "study's seeds; its test accuracy is in the table.")  # fmt: skip
+        return ("A mark is a trial on validation, the line the best so far. The table has the winner's test accuracy, rerun "
+                "with fresh seeds.")  # fmt: skip
     return "Each dot is one seed, the upright tick the mean." if main else ""
 
 

@@ -14,9 +14,9 @@ from study.config.load import load_config
 from study.reporting.inputs import Timing
 from study.reporting.selection import shown_arms
 from study.reporting.view import arms as arm_texts
-from study.reporting.view import certainty, designs, header
+from study.reporting.view import certainty, designs, first_screen, header
 from study.results.comparisons import Adjusted, Difference
-from study.results.findings import Importance, ImportanceTable, Looks
+from study.results.findings import ClassPower, Importance, ImportanceTable, Looks
 from study.results.schema import ArmResults, StudyResults
 from study.results.timing import RunTiming
 from study.spec.study_file import Arm, grid_name
@@ -26,7 +26,16 @@ from vicreg.data.dataset import load_dataset
 
 UNTRAINED = [0.4, 0.41, 0.39]
 GOOD = [0.7, 0.71, 0.69]
-PLACES = ("answer", "trust", "alerts", "notes", "certainty", "power", "header", "designs")
+# What no sentence says: riddles, words of the code, and numbers that do not agree with their nouns.
+RIDDLES = (
+    "told apart", "tell apart", "stand for", "stands for", "verdict", "anew", "the luck of", "the very", "at most one of",
+    "uninformative", ", None", ": None", "is None", "nan", "inf ", "[]", "()", "  ", " ,", "..", "%%",
+)  # fmt: skip
+SINGULAR = re.compile(r"(?<![.\d])1 "
+                       "(runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b|\bone "
+                       "(runs|arms"
+                      r"|seeds|trials|settings|others|changes)\b")  # fmt: skip
+PLURAL = re.compile(r"\b([02-9]|[1-9]\d+|two|three|four|five|six|seven) (run|arm|seed|trial|setting|change|epoch)\b(?! \d)")
 LONG = "-".join(["an arm with a very long name that nobody would type"] * 3)
 
 
@@ -44,6 +53,10 @@ def said(results: StudyResults) -> dict[str, list[str]]:
         "notes": [*results.notes, *arm_texts.published_notes(results)],
         "certainty": certainty.certainty_texts(results, shown),
         "power": [power["text"]] if power else [],
+        "found": [first_screen.found_text(results)],
+        "collapse type": [
+            text for arm in results.arms for text in (arm.collapse_type.reason, arm.collapse_type.borderline) if text
+        ],
         "header": [*header.warnings_of(results), header.scale_text(results), header.cost_text(results, timed)],
         "designs": [
             *(note for table in tables if table for note in table["notes"]), *([predictors["note"]] if predictors else []),
@@ -199,6 +212,9 @@ def looked_at(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
         "seeds added after looking": {"look": 2, "planned": (3, 5), "declared": False, "price": 6},
         "until decided": {"look": 2, "planned": (3, 5), "declared": True, "price": 2, "stopped": {"third": 1}},
     }
+    settled = plans.results(runs_of({"base": GOOD, "other": shifted(0.1), "third": shifted(-0.1)}))
+    decided_at = Looks(look=1, planned=(3, 5), declared=True, price=2, until_decided=True, stopped={"other": 1, "third": 1})
+    yield "settled", dataclasses.replace(settled, looks=decided_at)
     for name, looks in given.items():
         yield name, dataclasses.replace(results, looks=Looks(**looks))
     assert results.power
@@ -208,6 +224,10 @@ def looked_at(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
         "uncertain spread": {"needed": 12, "needed_range": (6, 40)},
         "one comparison": {"family": 1, "arms": 1, "needed": 3}, "half a point": {"margin": 0.005},
     }  # fmt: skip
+    classes = ("healthy", "collapsed", "mixed")
+    each = [ClassPower(name=one, arms=2, spread=0.01, freedom=4.0, detectable=0.02 * (1 + place))
+            for place, one in enumerate(classes)]  # fmt: skip
+    powers["three classes"] = {"classes": tuple(each), "spread_of": "mixed"}
     for name, changes in powers.items():
         yield name, dataclasses.replace(results, power=dataclasses.replace(results.power, **changes))
 

@@ -1,230 +1,245 @@
-"""A study's answer and its alerts, as sentences that follow from its numbers."""
+"""A study's answer says what to do, in the order of what matters, and follows from its numbers."""
+
+import dataclasses
 
 import pytest
 
-from tests.study.made_up import GRID, arm_of, by_seed, finished, log_record, study, unfinished
+from study.analysis.answer import answer
+from study.analysis.wording import word_count
+from study.results.findings import Looks
+from tests.study.analysis.sentences import (
+    GOOD,
+    NOISE,
+    TERMS,
+    TRIALS,
+    UNTRAINED,
+    decided,
+    runs_of,
+    shifted,
+)
+from tests.study.made_up import GRID, by_seed, finished, log_record, study, unfinished
+
+CONTROL = [0.3, 0.31, 0.295]  # with an uneven distance from `GOOD`, so that the gain over it is clear
 
 
-def test_the_answer_names_the_best_arm_and_how_sure_that_is(summary_of):
-    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.51, 0.62, 0.73])}
-    assert summary_of(results)["answer"] == (
-        "Best on validation is ν 2; on test it has 62.0 ± 11.0 % linear (cached features) top-1, +2.0 points from the "
-        "baseline (95 % interval −0.5 to +4.5, 3 paired seeds, Holm's p = 0.074, so not told apart from it). Of 3 arms none "
-        "collapsed, 1 is missing."
+@pytest.fixture(scope="module")
+def answer_of(plans):
+    """The answer to runs of the made-up study, with an untrained network that every arm of it clearly beats."""
+
+    def of(values, *, asked=None, **verdicts):
+        results = plans.results({**runs_of(values, **verdicts), **by_seed("untrained", CONTROL)}, asked=asked)
+        return answer(results)
+
+    return of
+
+
+# ---- arms
+
+
+def test_a_setting_that_is_clearly_better_is_to_be_used(answer_of):
+    said = answer_of({"base": GOOD, "other": shifted(0.1), "third": shifted(-0.1)})
+    assert said == "Use ν 2: it is clearly better than ν 1 (+10.0 points). ν 3 is clearly worse."
+
+
+def test_two_better_settings_are_a_choice_and_none_of_many_is_called_best(answer_of):
+    said = answer_of({"base": GOOD, "other": shifted(0.1), "third": shifted(0.05)})
+    assert said == "Use ν 2 or ν 3: both are clearly better than the baseline (+10.0 and +5.0 points)."
+    rising = {arm.name: shifted(0.02 * place, wobble=0.0005 * place) for place, arm in enumerate(TERMS)}
+    said = answer_of(rising, asked=study(TERMS, baseline="25-25-1"))
+    assert said == (
+        "Use one of the six settings that are clearly better than λ 25, μ 25, ν 1. λ 10, μ 1, ν 1 leads them on validation, "
+        "but no test compares them."
     )
-    results |= {**by_seed("other", [0.6, 0.7, 0.81]), **by_seed("third", [0.5, 0.5, 0.49], verdict="complete")}
-    assert (
-        "+10.3 points from the baseline (95 % interval +8.9 to +11.8, 3 paired seeds, Holm's p = 0.002)."
-        in (summary_of(results)["answer"])
+
+
+def test_where_nothing_is_better_the_baseline_is_kept_and_what_is_open_is_said(answer_of):
+    said = answer_of({"base": GOOD, "other": shifted(-0.2), "third": NOISE})
+    assert said.startswith("Keep ν 1: nothing is clearly better. ν 2 is clearly worse. For ν 3, three seeds cannot tell.")
+    assert answer_of({"base": GOOD, "other": shifted(-0.2), "third": shifted(-0.3)}) == (
+        "Keep ν 1: nothing is clearly better. ν 2 and ν 3 are clearly worse."
     )
-    assert summary_of(results)["answer"].endswith(". Of 3 arms 1 collapsed (1 complete).")
 
 
-def test_equal_steps_at_every_seed_make_nothing_certain(summary_of):
-    results = {**by_seed("base", [0.5, 0.6, 0.7]), **by_seed("other", [0.6, 0.7, 0.8])}
-    answer = summary_of(results)["answer"]
-    assert "+10.0 points from the baseline (the same at each of 3 seeds, so there is no spread to tell by)" in answer
+def test_where_no_seed_can_tell_the_answer_says_what_the_seeds_could_find(answer_of):
+    said = answer_of({"base": GOOD, "other": NOISE, "third": [0.69, 0.72, 0.7]})
+    assert "For ν 2 and ν 3, three seeds cannot tell, which reliably find only differences above 5.1 points." in said
 
 
-def test_an_arm_that_lost_seeds_is_not_called_best_and_is_named(summary_of):
-    results = {**by_seed("base", [0.5, 0.6, 0.7]), ("other", 1): finished(0.95), ("other", 0): unfinished("diverged")}
-    answer = summary_of(results)["answer"]
-    assert answer.startswith("Best on validation is ν 1 (ν 2 lost seeds and is not considered); on test it has 60.0")
-    del results["base", 0]
-    assert summary_of(results)["answer"].startswith("No arm has finished at every seed, so none is called best")
-
-
-def test_an_interval_that_excludes_zero_is_not_told_apart_where_holms_p_says_otherwise(summary_of):
-    results = {
-        **by_seed("base", [0.5, 0.6, 0.7]),
-        **by_seed("other", [0.53, 0.64, 0.75]),
-        **by_seed("third", [0.5, 0.61, 0.69], verdict="dimensional"),  # so that no class moderates
-    }
-    summary = summary_of(results)
-    difference = arm_of(summary, "other")["summary"]["linear_cached"]["difference"]
-    assert (
-        difference["low"] > 0 and difference["p_holm"] == pytest.approx(2 * difference["p"]) and difference["p_holm"] < 0.05
+def test_settings_that_tie_are_named_by_what_they_share_and_the_others_by_how_they_look(answer_of):
+    values = {"25-25-1": GOOD, "1-1-1": NOISE, "5-5-1": [0.71, 0.7, 0.695]}
+    values |= {name: shifted(-0.2) for name in ("1-0-0", "25-0-1", "0-25-1")}
+    said = answer_of({**values, "10-1-1": [0.4, 0.8, 0.78]}, asked=study(TERMS, baseline="25-25-1"))
+    assert said.startswith(
+        "Keep λ 25, μ 25, ν 1; all three settings with λ = μ from 1 to 25 and ν 1 tie. Three others are clearly worse, "
     )
-    assert "so not told apart" not in summary["answer"]
-    results["other", 2] = finished(0.757)  # a little more spread: p is below 0.05 still, and twice p no longer
-    summary = summary_of(results)
-    difference = arm_of(summary, "other")["summary"]["linear_cached"]["difference"]
-    assert difference["low"] > 0 and difference["p"] < 0.05 < difference["p_holm"]
-    assert f"Holm's p = {difference['p_holm']:.3f}, so not told apart from it)" in summary["answer"]
+    assert "one looks worse." in said
 
 
-def test_the_best_arm_is_chosen_on_validation_and_its_accuracy_read_on_test(summary_of):
-    results = {**by_seed("base", [0.5] * 3), **by_seed("other", [0.9] * 3)}
-    for seed in range(3):
+def test_an_arm_that_leads_on_validation_by_less_than_its_noise_is_a_tie(answer_of):
+    said = answer_of({"base": GOOD, "other": [0.72, 0.69, 0.7], "third": shifted(-0.2)})
+    assert said.endswith("ν 2 leads on validation, but its +0.3 points on test are within the noise.")
+
+
+def test_an_arm_that_lost_seeds_is_never_to_be_used(plans):
+    values = runs_of({"base": [*GOOD, 0.7], "other": [*shifted(0.1), 0.8], "third": [*NOISE, 0.7]})
+    values["other", 3] = unfinished("diverged")
+    said = answer(plans.results(values, seeds=range(4)))
+    assert "Keep ν 1: nothing is clearly better. ν 2 lost seeds and is left out." in said
+
+
+def test_a_better_setting_that_collapsed_or_is_better_by_too_little_is_said_to_be(answer_of):
+    said = answer_of({"base": GOOD, "other": shifted(0.1), "third": NOISE}, other="complete")
+    assert "(+10.0 points), though its collapse type is complete." in said
+    said = answer_of({"base": GOOD, "other": shifted(0.005, wobble=0.0001), "third": shifted(-0.3)})
+    assert "That is less than the smallest difference of interest, 1 point." in said
+
+
+def test_a_baseline_that_collapsed_is_not_to_be_kept(answer_of):
+    said = answer_of({"base": GOOD, "other": NOISE, "third": shifted(-0.2)}, base="dimensional")
+    assert said.startswith("Look for another baseline: ν 1 collapsed (dimensional), and nothing is clearly better.")
+
+
+def test_settings_within_the_margin_equal_the_baseline(plans):
+    results = plans.results(runs_of({"base": GOOD, "other": NOISE, "third": NOISE}))
+    said = answer(decided(results, "equivalent", "equivalent"))
+    assert "Keep ν 1: nothing is clearly better. ν 2 and ν 3 equal the baseline within 1 point." in said
+
+
+def test_a_study_that_goes_on_until_all_is_decided_says_when_it_is(plans):
+    looks = Looks(look=1, planned=(3, 5), declared=True, price=2, until_decided=True, stopped={"other": 1, "third": 1})
+    results = plans.results(runs_of({"base": GOOD, "other": shifted(0.1), "third": shifted(-0.1)}))
+    assert answer(dataclasses.replace(results, looks=looks)).endswith(
+        "The question is settled: every comparison is decided."
+    )
+    open_ = plans.results(runs_of({"base": GOOD, "other": shifted(0.1), "third": NOISE}))
+    assert "settled" not in answer(dataclasses.replace(open_, looks=looks)) + answer(results)
+
+
+# ---- the untrained network
+
+
+def test_that_no_gain_over_the_untrained_network_is_established_comes_first(plans):
+    values = {"base": [0.42, 0.4, 0.41], "other": [0.41, 0.42, 0.4], "third": [0.4, 0.41, 0.42]}
+    said = answer(plans.results(runs_of(values)))
+    assert said.startswith("No gain over the untrained network (40.0 %) is established. Keep ν 1")
+
+
+def test_where_training_loses_accuracy_nothing_else_is_advised(plans):
+    values = {"base": [0.2, 0.211, 0.19], "other": [0.19, 0.2, 0.181], "third": [0.1, 0.11, 0.09]}
+    said = answer(plans.results(runs_of(values)))
+    assert said == "Do not train like this: the untrained network (40.0 %) is clearly better than ν 1."
+
+
+# ---- before there is anything to compare
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_below_three_seeds_more_of_them_come_first(plans, seeds):
+    values = runs_of({"base": GOOD[:seeds], "other": shifted(0.1)[:seeds], "third": NOISE[:seeds]})
+    said = answer(plans.results(values, seeds=range(seeds)))
+    count = {1: "one", 2: "two"}[seeds]
+    assert said == (
+        f"Run at least three seeds: from {count} nothing can be concluded. So far ν 2 leads on validation, which may "
+        "be chance."
+    )
+
+
+def test_the_leader_is_chosen_on_validation_and_not_on_test(plans):
+    results = {**by_seed("base", [0.5] * 2), **by_seed("other", [0.9] * 2)}
+    for seed in range(2):
         results["base", seed]["validation"] = finished(0.7)["validation"]
         results["other", seed]["validation"] = finished(0.6)["validation"]
-    assert summary_of(results)["answer"].startswith("Best on validation is ν 1; on test it has 50.0 ± 0.0 %")
+    assert "So far ν 1 leads on validation" in answer(plans.results(results, seeds=range(2)))
 
 
-def test_the_answer_counts_the_arms_that_a_best_baseline_is_not_told_apart_from(summary_of):
-    results = {
-        **by_seed("base", [0.5, 0.6, 0.7]),
-        **by_seed("other", [0.49, 0.61, 0.69]),
-        **by_seed("third", [0.1, 0.2, 0.301]),
-    }
-    answer = summary_of(results)["answer"]
-    assert ". It is the baseline. " in answer
-    assert "by Holm's adjusted p-values, ν 3 is below it and 1 of 2 arms is not told apart from it. " in answer
-    assert answer.endswith("Of 3 arms none collapsed.")
-
-
-def test_two_seeds_are_said_to_be_too_few_for_an_interval(summary_of):
-    results = {**by_seed("base", [0.5, 0.5]), **by_seed("other", [0.6, 0.7])}
-    answer = summary_of(results, seeds=range(2))["answer"]
-    assert "+15.0 points from the baseline (n = 2, too few for an interval: descriptive only)" in answer
-
-
-def test_without_a_finished_run_there_is_no_answer(summary_of):
-    assert summary_of({})["answer"] == "No run has finished yet, so there is no answer yet."
-    assert summary_of({("base", 0): unfinished("partial")})["answer"].startswith("No run has finished yet")
-    summary = summary_of({("base", 0): unfinished("diverged")})
-    assert summary["answer"] == (
-        "Of 9 runs 1 diverged, 8 are missing, so no arm has an accuracy and there is no answer yet."
+def test_without_a_finished_run_there_is_no_answer(plans):
+    assert answer(plans.results({})) == "Run the study first: no run has finished, so there is no answer yet."
+    assert answer(plans.results({("base", 0): unfinished("partial")})).startswith("Run the study first")
+    assert answer(plans.results({("base", 0): unfinished("diverged")})) == (
+        "Finish the study first: 8 of 9 runs are missing, 1 had no result for other reasons, so there is no answer."
     )
-    assert summary["commits"] == [] and not any(arm["summary"] for arm in summary["arms"])
 
 
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("diverged", "9 diverged, so no arm has an accuracy and there is no answer."),
-        ("out-of-memory", "9 ran out of memory, so no arm has an accuracy and there is no answer."),
-        ("killed", "9 were killed, so no arm has an accuracy and there is no answer yet."),
-        ("failed", "9 failed, so no arm has an accuracy and there is no answer yet."),
+        ("diverged", "Lower the learning rate: every run diverged, so there is no answer."),
+        ("out-of-memory", "Take a smaller batch or network: every run ran out of memory, so there is no answer."),
+        ("killed", "Run the study again: every run was killed, so there is no answer."),
+        ("failed", "Run the study again: every run failed, so there is no answer."),
     ],
 )
-def test_where_no_arm_has_an_accuracy_the_answer_says_what_became_of_its_runs(summary_of, status, said):
+def test_where_no_arm_has_an_accuracy_the_answer_says_what_became_of_its_runs(plans, status, said):
     results = {(arm, seed): unfinished(status) for arm in ("base", "other", "third") for seed in range(3)}
-    assert summary_of(results)["answer"] == f"Of 9 runs {said}"
+    assert answer(plans.results(results)) == said
 
 
-def test_the_answer_speaks_of_a_probe_that_was_measured(summary_of):
-    assert summary_of({}, settings={"ablate.probes": ["knn"]})["primary"] == "knn_5"
-    assert summary_of({}, settings={"ablate.probes": ["linear"]})["primary"] == "linear"
-    assert summary_of({}, settings={"ablate.probes": ["knn", "linear", "linear_cached"]})["primary"] == "linear_cached"
-
-
-def test_a_searchs_answer_is_what_validation_chose_and_not_the_luckiest_trial_on_test(plans):
-    plan = plans.search([{"pretrain.nu": 0.5}, {"pretrain.nu": 4}])
-    results = {
-        **by_seed("base", [0.5] * 3), **by_seed("best", [0.6] * 3), ("trial-000", 1000): finished(0.7),
-        ("trial-001", 1001): finished(0.9),
-    }  # fmt: skip
-    summary = plans.summary(results, of=plan)
-    assert summary["answer"].startswith("Best on validation is ν 0.5; on test it has 60.0")
-    assert any("chosen on validation" in note for note in summary["notes"])
-
-
-def test_an_arm_that_diverged_is_not_said_to_have_collapsed(summary_of):
-    results = {**by_seed("base", [0.5] * 3), **{("other", seed): unfinished("diverged") for seed in range(3)}}
-    assert summary_of(results)["answer"].endswith("Of 3 arms none collapsed, 1 diverged, 1 is missing.")
-    results |= by_seed("third", [0.5] * 3, verdict="complete")
-    assert summary_of(results)["answer"].endswith("Of 3 arms 1 collapsed (1 complete), 1 diverged.")
-
-
-def test_an_arm_of_which_too_few_images_can_tell_is_neither_collapsed_nor_said_not_to_be(summary_of):
-    few = {**by_seed("base", [0.5] * 3, verdict="undetermined"), **by_seed("other", [0.5] * 3, verdict="complete")}
-    results = {**few, **by_seed("third", [0.5] * 3)}
-    expected = ". Of 3 arms 1 collapsed (1 complete), 1 has too few held-out images to tell."
-    assert summary_of(results)["answer"].endswith(expected)
-    results |= by_seed("other", [0.5] * 3, verdict="undetermined") | by_seed("third", [0.5] * 3, verdict="undetermined")
-    assert summary_of(results)["answer"].endswith(". Of 3 arms 3 have too few held-out images to tell.")
-
-
-def test_a_searchs_answer_counts_collapsed_settings_and_what_pruning_saved(plans):
-    plan = plans.search([{"pretrain.nu": 0.5}, {"pretrain.nu": 4}])
-    pruned = unfinished("pruned", history=[log_record(1)])
-    results = {**by_seed("base", [0.5] * 3), ("trial-000", 1000): finished(0.6), ("trial-001", 1001): pruned}
-    answer = plans.summary(results, of=plan)["answer"]
-    assert "Of 3 settings 1 collapsed (1 complete and pruned)" in answer
-    assert answer.endswith("Pruning of 1 collapsed trials saved 38 % of the search's epochs.")  # 3 of 2 x 4
-
-
-def test_a_grids_answer_begins_with_the_region_and_what_explains_it(summary_of):
-    values = {GRID[0].name: 0.5, GRID[1].name: 0.52, GRID[2].name: 0.8, GRID[3].name: 0.83}
-    results = {}
-    for place, (name, value) in enumerate(values.items()):
-        verdict = "complete" if place == 0 else "healthy"
-        results |= by_seed(name, [value, value + 0.01 * (place % 2), value - 0.01], verdict=verdict)
-    answer = summary_of(results, asked=study(GRID, mode="grid"))["answer"]
-    assert answer.startswith(
-        "Of 4 arms 1 collapsed (1 complete). Of the variance of accuracy over the grid's runs λ explains 99 %"
+def test_without_a_baseline_nothing_is_compared_and_a_baseline_alone_asks_for_arms(plans):
+    said = answer(plans.results(runs_of({"other": GOOD, "third": NOISE})))
+    assert said == (
+        "Run the baseline ν 1 again: it has no result, so nothing is compared, though two other settings have one."
     )
-    assert "Best on validation is λ 25, μ 25" in answer
-
-
-def test_a_paths_answer_names_the_change_that_earned_most(plans):
-    plan = plans.path([{"step-1-nu": 0.62, "step-1-mu": 0.5}, {"step-2-mu": 0.71}])
-    results = {
-        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("step-1-nu", [0.51, 0.62, 0.73]),
-        **by_seed("step-2-mu", [0.6, 0.7, 0.83]),
-    }  # fmt: skip
-    answer = plans.summary(results, of=plan)["answer"]
-    assert "Of the changes on the way μ: 25 → 5 earned most: +9.0 points from the step before (95 % interval +6.5" in answer
-
-
-def test_every_run_without_a_result_is_named_before_any_number(summary_of):
-    results = {**by_seed("base", [0.5] * 3), **by_seed("other", [0.6] * 3), **by_seed("untrained", [0.4] * 3)}
-    results["base", 2] = unfinished("diverged")
-    results["other", 1] = unfinished("killed")
-    alert, few = summary_of(results)["alerts"]
-    assert few.startswith("n = 1: descriptive only.")  # no arm shares more seeds with the baseline
-    assert alert == (
-        "5 of 12 runs have no result: ν 1 seed 2 diverged; ν 2 seed 1 was killed; ν 3 seed 0, ν 3 seed 1, ν 3 seed 2 are "
-        "missing. They count in every rate and in no mean."
-    )
-    assert (
-        summary_of({**results, **by_seed("base", [0.5] * 3), **by_seed("other", [0.6] * 3), **by_seed("third", [0.5] * 3)})[
-            "alerts"
-        ]
-        == []
+    said = answer(plans.results({**runs_of({"base": GOOD}), **by_seed("untrained", CONTROL)}))
+    assert said == (
+        "Finish the study first: two settings have no result. ν 1 reaches 70.0 ± 1.0 % over 3 seeds. That is clearly above "
+        "the untrained network."
     )
 
 
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [("out-of-memory", "ran out of memory"), ("failed", "failed"), ("partial", "is unfinished"), ("missing", "is missing")],
-)
-def test_every_way_to_end_without_a_result_has_its_words(summary_of, status, said):
-    results = {
-        **by_seed("base", [0.5] * 3),
-        **by_seed("other", [0.6] * 3),
-        **by_seed("third", [0.6] * 3),
-        **by_seed("untrained", [0.4] * 3),
-    }
-    results["other", 0] = unfinished(status)
-    assert summary_of(results)["alerts"] == [
-        f"1 of 12 runs has no result: ν 2 seed 0 {said}. They count in every rate and in no mean."
-    ]
+# ---- designs
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_below_three_seeds_nothing_is_concluded(summary_of, seeds):
-    named = {arm: by_seed(arm, [0.5, 0.6][:seeds]) for arm in ("base", "other", "third", "untrained")}
-    results = {key: run for runs in named.values() for key, run in runs.items()}
-    (alert,) = summary_of(results, seeds=range(seeds))["alerts"]
-    assert alert.startswith(f"n = {seeds}: descriptive only.")
+def test_a_grids_answer_is_the_region_to_stay_in(answer_of):
+    values = {GRID[0].name: GOOD, GRID[1].name: NOISE, GRID[2].name: shifted(-0.2), GRID[3].name: NOISE}
+    said = answer_of(values, asked=study(GRID, mode="grid"), λ25_μ1="complete", λ1_μ1="healthy")
+    assert said.startswith("Keep λ 1, μ 1: nothing is clearly better. One of four settings collapsed.")
+    values[GRID[3].name] = shifted(-0.25)
+    collapsed = {"λ25_μ1": "complete", "λ25_μ25": "complete"}
+    said = answer_of(values, asked=study(GRID, mode="grid"), **collapsed)
+    assert said.startswith(
+        "Stay where λ ≤ 1: there none of two settings collapsed, elsewhere two of two. Two of three others "
+    )
+    assert "λ explains" in said
 
 
-def test_a_trial_that_was_killed_is_an_alarm(plans):
-    plan = plans.search([{"pretrain.nu": 0.5}])
-    results = {
-        **by_seed("base", [0.5] * 3), **by_seed("best", [0.6] * 3), **by_seed("untrained", [0.4] * 3),
-        ("trial-000", 1000): unfinished("killed"),
-    }  # fmt: skip
-    (alert,) = [one for one in plans.summary(results, of=plan)["alerts"] if "no result" in one]
-    assert "trial-000 seed 1000 was killed" in alert
+def test_a_searchs_answer_is_what_became_of_its_proposal_at_fresh_seeds(plans):
+    def of(best, **changes):
+        runs = {**by_seed("untrained", CONTROL), **by_seed("base", GOOD), **by_seed("best", best)}
+        trials = {("trial-000", 1000): finished(0.7), ("trial-001", 1001): unfinished("pruned", history=[log_record(1)])}
+        results = plans.results({**runs, **trials}, of=plans.search(TRIALS))
+        return answer(decided(results, *changes["decisions"]) if changes else results)
+
+    assert of(shifted(0.1)) == (
+        "Use ν 0.5: rerun at three fresh seeds, it is clearly better than ν 1 (+10.0 points). One of two trials collapsed."
+    )
+    assert of(NOISE).startswith(
+        "Keep ν 1. The search's proposal, ν 0.5, came to +0.2 points at three fresh seeds, which is "
+    )
+    assert "is clearly worse at three fresh seeds (−10.0 points)." in of(shifted(-0.1))
+    assert "equals it within 1 point at three fresh seeds." in of(NOISE, decisions=["equivalent"])
+    assert of([]).startswith("Keep ν 1 for now: the search's proposal was not rerun at fresh seeds yet.")
 
 
-def test_a_trial_that_was_pruned_is_no_alarm(plans):
-    plan = plans.search([{"pretrain.nu": 0.5}])
-    results = {
-        **by_seed("base", [0.5] * 3), **by_seed("best", [0.6] * 3), **by_seed("untrained", [0.4] * 3),
-        ("trial-000", 1000): unfinished("pruned"),
-    }  # fmt: skip
-    assert plans.summary(results, of=plan)["alerts"] == []
+def test_a_paths_answer_is_the_change_to_make(plans):
+    def of(first, second):
+        plan = plans.path([{"step-1-nu": 0.62, "step-1-mu": 0.5}, {"step-2-mu": 0.71}])
+        runs = {**by_seed("untrained", UNTRAINED), **by_seed("base", GOOD), **by_seed("step-1-nu", first)}
+        return answer(plans.results({**runs, **by_seed("step-2-mu", second)}, of=plan))
+
+    assert "Make the change μ: 25 → 5. It gains +29.8 points over the step before, clearly." in of(NOISE, shifted(0.3))
+    assert "ν: 1 → 2 (+10.0) gains clearly as well." in of(shifted(0.1), shifted(0.3, wobble=0.003))
+    assert "no change on the way to ν 2, μ 5 is clearly better than the step before." in of(NOISE, [0.71, 0.7, 0.695])
+    assert "One change clearly loses accuracy." in of(shifted(0.1), shifted(-0.1, wobble=0.003))
+
+
+def test_an_answer_has_forty_words_whatever_arms_are_called(plans):
+    results = plans.results(runs_of({"base": GOOD, "other": shifted(0.1), "third": shifted(0.05)}))
+    long = [dataclasses.replace(arm, label=" ".join(["word"] * 30)) for arm in results.arms]
+    said = answer(dataclasses.replace(results, arms=tuple(long)))
+    assert word_count(said) <= 40 and "word word…" in said
+
+
+def test_the_primary_accuracy_is_that_of_a_probe_that_was_measured(plans):
+    assert plans.results({}, settings={"ablate.probes": ["knn"]}).primary == "knn_5"
+    assert plans.results({}, settings={"ablate.probes": ["linear"]}).primary == "linear"
+    assert plans.results({}, settings={"ablate.probes": ["knn", "linear", "linear_cached"]}).primary == "linear_cached"

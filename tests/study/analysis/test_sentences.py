@@ -1,33 +1,38 @@
 """Every sentence of a page is short, plain and true, on made-up studies that call for each of them."""
 
+import ast
 import dataclasses
 import random
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from study.analysis import alerts as alerts_module
+from study.analysis import answer as answer_module
+from study.analysis import arms_answer, design_answers
+from study.analysis import notes as notes_module
+from study.analysis import trust as trust_module
 from study.analysis.answer import MOST_WORDS, answer
 from study.analysis.arms import compare_arms
 from study.analysis.decided import Decisions, decisions_of, difference_of, gain_of, is_collapsed, is_established, is_whole
 from study.analysis.sensitivity import describe_power
 from study.analysis.trust import trust
 from study.analysis.wording import in_words, word_count
+from study.reporting.view import certainty, designs, header
 from study.results.runs import SPACES, CollapseMetrics, CollapseType, ProbeAccuracy, RunResults
 from study.results.schema import ArmCollapseType, ArmResults, StudyResults
 from tests.study.analysis import sentences as made_up
+from tests.study.analysis.sentences import PLURAL, RIDDLES, SINGULAR
 from tests.study.comparison.sides import results as results_of
 
+TraceFunction = Callable[[FrameType, str, Any], Any]
 LONGEST = 25  # words of a sentence
 PROBE = "linear_cached"
-RIDDLES = (
-    "told apart", "tell apart", "stand for", "stands for", "verdict", "anew", "the luck of", "the very", "at most one of",
-    "uninformative", ", None", ": None", "is None", "nan", "inf ", "[]", "()", "  ", " ,", "..", "%%",
-)  # fmt: skip
-SINGULAR = re.compile(r"(?<![.\d])1 (runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b|\bone "
-                       "(runs|arms"
-                      r"|seeds|trials|settings|others|changes)\b")  # fmt: skip
-PLURAL = re.compile(r"\b([02-9]|[1-9]\d+|two|three|four|five|six|seven) (run|arm|seed|trial|setting|change|epoch)\b(?! \d)")
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,44 @@ def test_every_sentence_is_short_and_plain_and_every_answer_has_forty_words_at_m
     assert not wrong
     for name, results in catalogue.items():
         assert_true(name, results)
+
+
+@pytest.mark.slow
+def test_the_made_up_studies_call_for_every_sentence_there_is(plans):
+    modules = (
+        alerts_module,
+        answer_module,
+        arms_answer,
+        design_answers,
+        trust_module,
+        notes_module,
+        certainty,
+        header,
+        designs,
+    )
+    reached: dict[str, set[int]] = {str(module.__file__): set() for module in modules}
+
+    def trace(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+        lines = reached.get(frame.f_code.co_filename)
+        if lines is None:
+            return None
+        lines.add(frame.f_lineno)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        for results in made_up.catalogue(plans).values():
+            made_up.said(results)
+    finally:
+        sys.settrace(before)
+    missed = [
+        f"{Path(name).name}:{statement.lineno}"
+        for name, lines in reached.items()
+        for statement in ast.walk(ast.parse(Path(name).read_text(encoding="utf-8")))
+        if isinstance(statement, ast.Return) and not lines & {*range(statement.lineno, (statement.end_lineno or 0) + 1)}
+    ]
+    assert missed == []
 
 
 def test_the_checks_of_form_find_what_they_look_for():

@@ -26,7 +26,9 @@ def verdict_of(summary_of, verdicts):
 def test_an_arm_is_named_as_most_of_its_seeds_are(summary_of):
     named = verdict_of(summary_of, ["healthy", "dimensional", "dimensional"])
     assert named == {
-        "name": "dimensional", "reason": "Because it is dimensional.", "counts": {"dimensional": 2, "healthy": 1},
+        "name": "dimensional",
+        "reason": "Seeds differ: 2 dimensional, 1 healthy. At 2 of 3 seeds: Because it is dimensional.",
+        "counts": {"dimensional": 2, "healthy": 1},
     }  # fmt: skip
 
 
@@ -36,7 +38,7 @@ def test_of_equally_frequent_verdicts_the_first_seeds_stands(summary_of):
 
 def test_a_run_without_a_verdict_counts_as_what_became_of_it(summary_of):
     assert verdict_of(summary_of, ["healthy", None, None]) == {
-        "name": "killed", "reason": "", "counts": {"healthy": 1, "killed": 2},
+        "name": "killed", "reason": "Seeds differ: 2 killed, 1 healthy.", "counts": {"healthy": 1, "killed": 2},
     }  # fmt: skip
 
 

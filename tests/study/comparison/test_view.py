@@ -27,16 +27,16 @@ def test_the_answer_names_what_changed():
     )  # fmt: skip
     a = results(arm("x", {}, seeds([0.5])))
     b = dataclasses.replace(a, recipe={**RECIPE, "pretrain.epochs": 9}, environment={"torch": "2.1"}, identity=identity)
-    assert view(a, b)["answer"].startswith(
-        "B differs from A in the code of 2 definitions (vicreg.methods.vicreg, vicreg.new); 1 parameter (epochs 3 → 9); the "
-        "environment (torch 2.0 → 2.1)."
+    assert view(a, b)["answer"].endswith(
+        "B differs from A in code, parameters and environment. Code changed in 2 definitions: vicreg.methods.vicreg, "
+        "vicreg.new. 1 parameter changed: epochs 3 → 9. The environment changed: torch 2.0 → 2.1."
     )
 
 
 def test_results_that_do_not_say_what_code_they_are_of_are_said_not_to():
     b = results(arm("x", {}, seeds([0.5])))
     shown = view(dataclasses.replace(b, identity=None), b)
-    assert shown["answer"].startswith("B differs from A in nothing that is recorded; the code of A is not recorded.")
+    assert shown["answer"].endswith("B differs from A in nothing that is recorded. The code of A is not recorded.")
 
 
 def test_a_path_in_a_changed_value_is_cut_to_its_end_and_a_digest_to_its_digits():
@@ -52,8 +52,8 @@ def test_the_same_runs_are_not_tested():
     a = results(arm("x", {}, seeds([0.5, 0.6, 0.7])), arm("y", {"pretrain.nu": 2}, seeds([0.4])))
     shown = view(a, a)
     assert shown["answer"] == (
-        "B differs from A in nothing that is recorded. Every one of the 4 runs they share is the same run, so there is "
-        "nothing to test."
+        "All 4 runs they share are the same in both, so there is nothing to test. B differs from A in nothing that is "
+        "recorded."
     )
     assert {row["says"] for row in shown["arms"]} == {"the same runs"} and {row["p"] for row in shown["arms"]} == {"–"}
     assert {cell["same"] for cell in shown["cells"]} == {"the same run"}
@@ -77,7 +77,7 @@ def test_other_runs_with_every_number_equal_are_identical_and_not_tested_either(
         return dataclasses.replace(one, history=(record,))
 
     says = view(a, with_runs(b, of_another_log))["arms"][0]["says"]
-    assert says == "the same accuracy on each of 3 seeds, though not the same numbers throughout"
+    assert says == "the same accuracy on each of 3 seeds, though other numbers differ"
 
 
 def test_a_difference_is_b_minus_a_paired_by_seed():
@@ -103,12 +103,12 @@ def test_what_is_said_of_equivalence_follows_from_the_data_and_the_margin():
     assert one_arm(a, close, margin=0.01)["says"] == "no difference larger than 0.14 points"
     assert one_arm(a, close, margin=0.001)["says"] == "undecided: could be as large as 0.14 points"
     assert one_arm(a, [0.951, 0.950, 0.951, 0.949], margin=0.01)["says"] == "different"
-    assert one_arm(a, [0.951, 0.950, 0.951, 0.949], margin=0.1)["says"] == "different, yet by less than 10"
+    assert one_arm(a, [0.951, 0.950, 0.951, 0.949], margin=0.1)["says"] == "different, yet by less than 10 points"
 
 
 def test_a_difference_without_any_spread_is_described_and_not_tested():
     row = one_arm([0.5, 0.6, 0.7], [0.51, 0.61, 0.71])
-    assert row["says"] == "the same difference on each of 3 seeds, which leaves no spread to test it by"
+    assert row["says"] == "the same difference on each of 3 seeds, so no spread to test it by"
     assert (row["difference"], row["interval"], row["p"]) == ("+1.00", "–", "–")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from study.overview.page import headlines_of
-from study.overview.view import build_view, first_sentence, report_links
+from study.overview.view import build_view, own_sentences, report_links, sentences_of
 from study.results.certificate import Certificate
 from study.results.files import results_from_values
 from study.results.findings import Looks
@@ -39,13 +39,14 @@ def test_the_question_on_top_is_the_short_one_of_the_first_study_with_its_answer
     assert page()["lead"] is None
 
 
+@pytest.mark.slow
 def test_of_studies_that_answer_one_question_the_one_with_a_phase_diagram_speaks(modes):
     first = dataclasses.replace(modes["arms"], study="first")
     grid = dataclasses.replace(modes["grid"], study="plane")
     alike = {"first": "Which?", "plane": "Which?"}
     shown = page(first, grid, headlines=alike)["lead"]
     assert (shown["study"], shown["answer"]) == ("plane", grid.answer) and shown["figure"]["name"] == "lead-plane"
-    assert "Collapse phase diagram" in shown["caption"]
+    assert shown["caption"].startswith("A tile is a setting") and shown["facts"][0][0] == "Seeds"
     assert page(first, grid, headlines={**alike, "plane": "Another?"})["lead"]["study"] == "first"
 
 
@@ -54,10 +55,11 @@ def test_how_far_to_trust_the_answer_stands_below_it():
     assert page(study)["lead"]["trust"] == ["Three seeds see two points.", "It is from …/data."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "title"),
     [("arms", "Difference from the baseline"), ("grid", "Collapse phase diagram"), ("search", "All trials by"),
-     ("path", "Along the path")],
+     ("path", "Difference from the baseline")],
 )  # fmt: skip
 def test_a_card_has_the_figure_of_the_studys_design_under_a_name_of_its_own(modes, mode, title):
     study = modes[mode]
@@ -66,6 +68,7 @@ def test_a_card_has_the_figure_of_the_studys_design_under_a_name_of_its_own(mode
     assert card["file"].startswith(f"{study.study}/figures/") and card["file"].endswith(".svg")
 
 
+@pytest.mark.slow
 def test_a_card_says_one_sentence_of_the_answer_and_how_many_seeds_and_settings_there_are(modes):
     study = results(arm("x", {}, seeds([0.5, 0.6])), arm("u", {}, [run(0, 0.3)], is_control=True), answer="Use x. It leads.")
     (card,) = page(study)["cards"]
@@ -78,10 +81,23 @@ def test_a_card_says_one_sentence_of_the_answer_and_how_many_seeds_and_settings_
 
 @pytest.mark.parametrize(
     ("text", "first"),
-    [("Use λ 1.5, not 2. It is best.", "Use λ 1.5, not 2."), ("One only", "One only"), ("Why? λ is it.", "Why?"), ("", "")],
+    [
+        ("Use λ 1.5, not 2. It is best.", "Use λ 1.5, not 2."),
+        ("One only", "One only"),
+        ("Why? λ is it.", "Why?"),
+        ("Use x (+2.0 points). 14 of 32 collapsed.", "Use x (+2.0 points)."),
+        ("", ""),
+    ],
 )
 def test_the_first_sentence_ends_at_its_own_full_stop(text, first):
-    assert first_sentence(text) == first
+    assert sentences_of(text)[0] == first
+
+
+def test_a_card_leaves_out_what_every_answer_says():
+    answers = {"a": "No gain. Use x.", "b": "No gain. Keep y. It ties."}
+    assert own_sentences(answers) == {"a": "Use x.", "b": "Keep y."}
+    assert own_sentences({"a": "No gain. Use x."}) == {"a": "No gain."}
+    assert own_sentences({"a": "No gain.", "b": "No gain."}) == {"a": "No gain.", "b": "No gain."}
 
 
 def test_runs_are_counted_once_whatever_studies_share_them_and_what_was_pruned_was_stopped_early():

@@ -16,6 +16,12 @@ def test_seeds_that_disagree_on_a_type_are_counted():
     assert type_view(ArmCollapseType(name="healthy", counts={"healthy": 3}))["counts"] == ""
 
 
+def test_the_type_of_most_seeds_is_marked_as_theirs():
+    assert ArmCollapseType(name="healthy", counts={"healthy": 2, "dimensional": 1}).marked_name == "healthy (2 of 3 seeds)"
+    assert ArmCollapseType(name="healthy", counts={"healthy": 3}).marked_name == "healthy"
+    assert ArmCollapseType(name="untrained").marked_name == "untrained"
+
+
 def test_every_type_has_a_sign_of_its_own_and_an_unknown_one_is_still_shown():
     names = ("healthy", "complete", "dimensional", "informational", "view-dependent", "chance-level", "diverged")
     views = [named_type_view(name) for name in names]

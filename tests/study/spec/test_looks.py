@@ -38,12 +38,7 @@ def test_a_fixed_number_has_one_look_whatever_the_config_names(tiny_config):
     [
         (Seeds(looks=(3,)), {}, 2, "--look 2 has no effect: study 'mine' has one number of seeds; leave it out, or declare"),
         (STOPS, {}, 1, "--look 1 has no effect: study 'mine' goes through its looks by itself"),
-        (
-            LOOKS,
-            {},
-            5,
-            "--look must be at most 4, the number of looks that study 'mine' declares .3, 5, 8, 12 seeds., but got 5",
-        ),
+        (LOOKS, {}, 5, "--look must be at most 4, the number of looks that study 'mine' declares .3, 5, 8, 12 seeds., but"),
         (LOOKS, {"ablate.look": 9}, None, "ablate.look must be at most 4, the number of looks .* but got 9"),
     ],
 )

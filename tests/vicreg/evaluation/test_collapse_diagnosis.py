@@ -269,8 +269,7 @@ def test_a_measure_within_a_tenth_of_its_threshold_is_borderline_on_either_side(
     assert named.name == name and (named.borderline is None) == (other is None)
     if other is not None:
         assert named.borderline == (
-            f"The embeddings' mean std, {std:.3g}, is within 10 % of the threshold 0.1; on its other side the type would be "
-            f"{other}."
+            f"The embeddings' mean std, {std:.3g}, is within 10 % of the threshold 0.1; beyond it the type would be {other}."
         )
 
 
@@ -286,7 +285,7 @@ def test_a_lead_over_the_untrained_networks_vote_that_is_small_is_borderline():
     clear, close = judge_views(knn_accuracy=0.99, before=0.86), judge_views(knn_accuracy=0.87, before=0.86)
     assert clear.name == close.name == "healthy" and clear.borderline is None
     assert close.borderline == (
-        "The k-NN accuracy, 0.87, is within 10 % of the untrained network's 0.86; on its other side the type would be "
+        "The k-NN accuracy, 0.87, is within 10 % of the untrained network's 0.86; beyond it the type would be "
         "view-dependent."
     )
 

@@ -157,7 +157,7 @@ def test_the_status_of_a_claim_is_the_verdict_that_all_its_measurements_share():
 def test_an_undetermined_claim_says_why():
     other = judged(UNDETERMINED, outcome=HOLDS, deviations=("width 16 in place of 64",))
     notes = {
-        "differ in their verdict": [YES, NO], "Not measured on CIFAR-100": [YES, ABSENT],
+        "measurements disagree": [YES, NO], "Not measured on CIFAR-100": [YES, ABSENT],
         "Measured by another protocol": [other, other], "Too few seeds": [LEFT],
     }  # fmt: skip
     for said, rows in notes.items():

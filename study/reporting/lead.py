@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from study.reporting.panels.accuracy import accuracy_panel, forest_panels, path_panels
+from study.reporting.panels.accuracy import accuracy_panel, forest_panels
 from study.reporting.panels.panel import Panel
 from study.reporting.panels.phase_diagram import phase_panels
 from study.reporting.panels.search import search_panels
@@ -11,9 +11,9 @@ from study.results.schema import StudyResults
 
 
 def lead_figure(study: StudyResults) -> Panel | None:
-    """Return the figure of a study's design: phase diagram, trials, path or forest; None where nothing was measured.
+    """Return the figure that a study's report shows first; None where nothing was measured.
 
-    Without one of these it is the accuracy of every arm.
+    It is the phase diagram of a grid, the trials of a search, and else the forest plot; where there is none, the accuracies.
     """
     return next(_figures(study), None)
 
@@ -23,7 +23,6 @@ def _figures(study: StudyResults) -> Iterator[Panel]:
     trained = trained_arms(arms)
     yield from phase_panels(study, trained)
     yield from search_panels(study)
-    yield from path_panels(study)
     yield from forest_panels(study, trained)
     if any(study.primary in arm.summary for arm in arms):
         yield accuracy_panel(study, arms, study.primary)

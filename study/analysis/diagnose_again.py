@@ -1,0 +1,74 @@
+"""Names the collapse types of recorded runs by today's thresholds."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from study.results.json_values import from_values, to_values
+from study.results.runs import SPACES, CollapseType, RunResults
+from study.results.schema import ArmResults, StudyResults
+from vicreg.evaluation.collapse_diagnosis import UNDETERMINED, Untrained, diagnose_collapse
+from vicreg.evaluation.evaluate import verdict_values
+from vicreg.metrics.features import HELD_OUT_IMAGES
+
+NEEDED = ("std_mean", "normalised_std", "dead_share", "rms_correlation", "rankme", "view_discrepancy")
+
+
+def diagnose_again(results: StudyResults) -> StudyResults:
+    """Return results whose runs are diagnosed by today's thresholds and words, from the metrics that are recorded.
+
+    A run keeps its recorded type where these do not suffice. That is so where a metric, the k-NN accuracy or the untrained
+    network of its seed is not recorded, as of a search's trials. It is so, too, where today's diagnosis needs the number of
+    images of each class, which is not recorded.
+    """
+    by_name = {arm.name: arm for arm in results.arms}
+    arms = tuple(
+        dataclasses.replace(
+            arm, runs=tuple(_with_type(run, arm, by_name.get(arm.control or ""), results) for run in arm.runs)
+        )
+        for arm in results.arms
+    )
+    return dataclasses.replace(results, arms=arms)
+
+
+def _with_type(run: RunResults, arm: ArmResults, control: ArmResults | None, results: StudyResults) -> RunResults:
+    untrained = run if arm.is_control else control.run_at(run.seed) if control else None
+    found = _diagnose(run, arm, untrained, results) if untrained else None
+    return run if found is None else dataclasses.replace(run, collapse_type=found)
+
+
+def _diagnose(run: RunResults, arm: ArmResults, untrained: RunResults, results: StudyResults) -> CollapseType | None:
+    """Return today's collapse type of a run; None where what is recorded does not suffice."""
+    settings = {**results.recipe, **arm.settings}
+    neighbours = settings.get("evaluate.knn")
+    probe = f"knn_{neighbours[0]}" if neighbours else ""
+    accuracy, before = run.validation_top1(probe), untrained.validation_top1(probe)
+    spaces = {name: to_values(run.collapse[name]) for name in SPACES if name in run.collapse}
+    discrepancy = untrained.collapse["embeddings"].view_discrepancy if "embeddings" in untrained.collapse else None
+    if run.collapse_type is None or accuracy is None or before is None or discrepancy is None or results.data.chance is None:
+        return None
+    if len(spaces) < len(SPACES) or any(key not in spaces[name] for name in SPACES for key in NEEDED):
+        return None
+    images = min(results.data.validation, HELD_OUT_IMAGES)
+    found = diagnose_collapse(
+        embeddings=spaces["embeddings"],
+        representations=spaces["representations"],
+        knn_accuracy=accuracy,
+        chance=results.data.chance,
+        images=images,
+        dimensions=(_dimensions(spaces["embeddings"]), _dimensions(spaces["representations"])),
+        untrained=Untrained(view_discrepancy=discrepancy, knn_accuracy=before),
+        target_std=settings.get("pretrain.gamma"),
+    )
+    if found.name == UNDETERMINED:
+        return None
+    return from_values(CollapseType, verdict_values(found), where="a diagnosis")
+
+
+def _dimensions(space: Mapping[str, Any]) -> int:
+    """Return the dimension of features by the length of their spectrum.
+
+    The covariance of N images has N - 1 eigenvalues at most. Features of more dimensions count as so many, which is as many
+    as the bounds of `few_images` can tell from more.
+    """
+    return len(space["spectrum"]) if space.get("spectrum") else 10**9

@@ -4,6 +4,7 @@ from study.analysis.alerts import SAYS_NOTHING
 from study.analysis.answer import untrained_summary
 from study.analysis.decided import Decisions, decisions_of, gain_of, is_established
 from study.analysis.decisions import arm_class
+from study.analysis.looks import confidence_of
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import (
     LEAST_SHOWN,
@@ -53,7 +54,7 @@ def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
     clear = "clear" if is_established(gain) else "not established"
     return [
         f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}). "
-        f"The baseline's gain over it is {clear}: {interval_of(gain)}."
+        f"The baseline's gain over it is {clear}: {interval_of(gain, confidence_of(results.looks))}."
     ]
 
 
@@ -61,6 +62,8 @@ def _seeds(results: StudyResults, found: Decisions) -> list[str]:
     """Return how many seeds there were, at which look and at what price, and which tests are one family."""
     seeds = found.baseline.summary[results.primary].n
     said = capitalised(f"{spelled(seeds, 'seed')} {agree(seeds, 'was', 'were')} run")
+    if results.looks and results.looks.until_decided and seeds > results.looks.planned[0]:
+        said = f"{results.looks.planned[0]} to {seeds} seeds were run, until arms were decided"
     if seeds < LEAST_SEEDS:
         return [f"{said}; it takes three to test a difference."]
     has_gains = any(arm.is_control for arm in results.arms)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from study.analysis.alerts import ENDINGS
+from study.analysis.looks import confidence_of
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import count_of, listed, points
 from study.reporting.names import measure_name
@@ -48,13 +49,14 @@ def certainty_texts(study: StudyResults, arms: Sequence[ArmResults]) -> list[str
 
 def _interval_text(study: StudyResults) -> str:
     """Return how the intervals were made: each from its own arm's seeds, or with a spread that arms of one class share."""
+    confidence = confidence_of(study.looks)
     columns = [arm.summary[study.primary] for arm in study.arms if study.primary in arm.summary]
     details = [column.difference.detail for column in columns if column.difference]
     if not any(detail and detail.moderated for detail in details):
-        return "A 95 % interval is a paired t interval; n is the number of pairs."
-    return ("A 95 % interval rests on the arm's own spread and on that of arms that ended alike. Few seeds tell little "
-            "of one "
-            "arm's spread, and arms that ended alike spread alike. n is the number of pairs.")  # fmt: skip
+        return f"A {confidence} interval is a paired t interval; n is the number of pairs."
+    return (f"A {confidence} interval rests on the arm's own spread and on that of arms that ended alike. "
+            "Few seeds tell little of one arm's spread, and arms that ended alike spread alike. "
+            "n is the number of pairs.")  # fmt: skip
 
 
 def _star_text(study: StudyResults) -> str:

@@ -45,7 +45,7 @@ def _though(better: Sequence[ArmResults]) -> str:
     if not collapsed:
         return ""
     if len(better) == 1:
-        return f", though its collapse type is {better[0].collapse_type.marked_name}"
+        return f", though it collapsed: {better[0].collapse_type.marked_name}"
     which = "all" if len(collapsed) == len(better) else in_words(len(collapsed))
     return f", though {which} of them collapsed"
 

@@ -27,7 +27,7 @@ def test_files_in_the_readmes_tree_are_there():
     assert len(folders) > 15 and all((ROOT / "study" / one).is_dir() or (ROOT / "vicreg" / one).is_dir() for one in folders)
 
 
-def test_the_table_of_the_readme_names_twenty_places_that_are_there():
+def test_the_table_of_the_readme_names_places_that_are_there():
     text = (ROOT / "README.md").read_text(encoding="utf-8").split("| looking for |")[1]
     rows = re.findall(r"^\| ([^|`]+) \| `([^`]+)`[^|]*\|$", text, flags=re.M)
-    assert len(rows) == 20 and all((ROOT / path).exists() for _, path in rows)
+    assert len(rows) >= 20 and all((ROOT / path).exists() for _, path in rows)

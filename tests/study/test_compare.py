@@ -11,7 +11,7 @@ import yaml
 
 from study import ablate, compare
 
-# ---- where results come from
+# ---- where results come fromfrom tests.study.reading import read_html, read_markdown
 
 
 def test_a_path_its_folder_and_a_studys_name_are_the_same_results(finished, command):
@@ -154,3 +154,7 @@ def test_the_pages_say_what_the_terminal_says_and_their_bytes_are_the_same_each_
         assert str(finished.folder) not in text and "http" not in text
         assert "All 2 runs they share are the same in both" in text and "untrained" in text
     assert written[0][0].count("<script") == 1  # the page's own
+    page, twin = read_html(written[0][0]), read_markdown(written[0][1])
+    assert page.tables == twin.tables and page.headings == twin.headings
+    assert page.tables[0][0] == ["Setting", "Collapse type", "A", "B", "B − A, points"]
+    assert page.tables[1][0][:3] == ["Setting", "n", "p (Holm)"]  # and the rest is folded

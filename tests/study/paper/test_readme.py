@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.paper.kept_results import read_kept
+from study.analysis.read import read_analysed
 from study.paper.readme import README, update_readme
 from study.reporting.render import escaped
 from study.source_page import main
@@ -34,7 +34,8 @@ def document(tmp_path, monkeypatch):
 def test_the_readme_quotes_the_answer_that_is_kept_with_a_figure_of_the_very_report_it_links_to():
     text = (ROOT / README).read_text(encoding="utf-8")
     ((folder, quoted),) = QUOTED.findall(text)
-    assert f"> {escaped(read_kept(ROOT / f'{folder}.json.xz').answer)}\n" in quoted, "python -m study.source_page --keep"
+    answer = read_analysed(ROOT / f"{folder}.json.xz").answer
+    assert f"> {escaped(answer)}\n" in quoted, "run python -m study.source_page --readme"
     (figure,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", quoted)
     assert figure.startswith(f"{folder}/figures/") and (ROOT / figure).is_file()
     assert f"]({folder}/README.md)" in quoted
@@ -54,10 +55,10 @@ def test_keeping_results_writes_the_quotation_anew(document, paper, monkeypatch,
     folder = write_results(Path("elsewhere/stem"), paper.results("stem", around(0.7)))
     assert main(["--keep", str(folder)]) == 0
     text = document.read_text(encoding="utf-8")
-    assert "written: README.md, which quotes the answer" in capsys.readouterr().out
-    assert escaped(read_kept(Path(f"{PLACE}.json.xz")).answer) in text and "by hand" not in text.splitlines()
+    assert "written: README.md, which quotes a kept answer" in capsys.readouterr().out
+    assert escaped(read_analysed(Path(f"{PLACE}.json.xz")).answer) in text and "by hand" not in text.splitlines()
     assert text.startswith("# Mine\n\n<!-- answer of ") and text.endswith("<!-- end of answer -->\n\nLeft.\n")
-    assert not update_readme() and document.read_text(encoding="utf-8") == text
+    assert main(["--readme"]) == 0 and document.read_text(encoding="utf-8") == text
 
 
 def test_results_that_are_not_kept_cannot_be_quoted(document):

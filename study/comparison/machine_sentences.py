@@ -71,8 +71,8 @@ def _orders(found: Machines) -> list[str]:
     kept, total = counts["above"] + counts["below"], len(found.orders)
     turned = f"{counts['turned'] or 'none'} {agree(counts['turned'] or 1, 'turns', 'turn')} round"
     return [
-        f"Of {count_of(total, 'pair')} of settings {kept} {agree(kept, 'keeps its', 'keep their')} order at every seed of both "
-        f"machines, {counts['tie']} {agree(counts['tie'], 'is a tie', 'are ties')} and {turned}."
+        f"Of {count_of(total, 'pair')} of settings {kept} {agree(kept, 'keeps its', 'keep their')} order at every seed of "
+        f"both machines, {counts['tie']} {agree(counts['tie'], 'is a tie', 'are ties')} and {turned}."
     ]
 
 

@@ -2,8 +2,12 @@
 
     python -m study.compare A B [--margin X] [--out DIR]
 
-A and B are each one of: a path to a `study.json` or its folder; a study's name; `REV:NAME`, its results at a git revision;
-`NAME@PROFILE`, the study under another profile, from finished runs. Every difference is B - A.
+A and B are each one of: a path to a `study.json`, its folder or a `.json.xz` of `reports/measured`; a study's name;
+`REV:NAME`, its results at a git revision; `NAME@PROFILE`, the study under another profile, from finished runs; and
+`REV:NAME@PROFILE`. Where DVC's cache or the store has nothing, what `reports/measured` keeps serves.
+
+Every difference is B - A. Of two machines' results it says whether runs move more than from seed to seed, which arms keep
+their order, and what is a tie.
 """
 
 import argparse
@@ -35,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command's arguments."""
     parser = Parser("study.compare", "What changed from A to B, and what it did.")
-    where = "a study.json or its folder, a study's name, REV:NAME, or NAME@PROFILE"
+    where = "a study.json, its folder or a kept .json.xz; a study's name; REV:NAME, NAME@PROFILE or REV:NAME@PROFILE"
     parser.add_argument("a", metavar="A", help=where)
     parser.add_argument("b", metavar="B", help="the same; every difference is B - A")
     parser.add_argument("--margin", type=share, metavar="X", help="what would matter, a share; default: params.yaml's")

@@ -16,6 +16,7 @@ from study.spec.looks import price_of
 
 LOOKS = (3, 5, 8, 12)
 FAMILY_ERROR: Bounds = (0.0, 0.04)
+ERRORS = ("errors", "errors, no effects", "errors, skewed")
 HEALTHY = (97, 97, 97, 96, 95)
 TRUTH = Scenario(  # differences of 0, 0, 1 and 2 points among healthy arms, larger ones among collapsed arms
     name="a mixed study", means=(*HEALTHY, 90, 85, 77, 92, 87, 62), spreads=(*(0.8,) * 5, 2, 4, 5, 3, 3, 10),
@@ -79,18 +80,21 @@ def carry_out(design: Design, values: Sequence[Sequence[float]], classes: Classe
 
 
 def adaptive(rng: Generator, studies: int) -> Rows:
-    """Measure what looks cost and gain, in a mixed study and where there are no effects."""
-    drawn = [(one, *one.draw(rng, min(studies, MOST), max(LOOKS))) for one in (TRUTH, SCENARIOS["A"])]
+    """Measure what looks cost and gain, in a mixed study, where there are no effects, and where differences are skewed."""
+    given = (TRUTH, SCENARIOS["A"], SCENARIOS["D0"])
+    drawn = [one.draw(rng, min(studies, MOST), max(LOOKS)) for one in given]
     for design in designs():
-        mixed, nothing = (
-            [carry_out(design, study, own) for study, own in zip(values.tolist(), classes, strict=True)]
-            for _, values, classes in drawn
-        )
         n = design.looks[-1]
-        for several, (scenario, _, _), column in zip((mixed, nothing), drawn, ("errors", "errors, no effects"), strict=True):
+        ended = [
+            [carry_out(design, study, own) for study, own in zip(values.tolist(), classes, strict=True)]
+            for values, classes in drawn
+        ]
+        for column, scenario, several in zip(ERRORS, given, ended, strict=True):
             null = (np.flatnonzero(scenario.differences == 0) + 1).tolist()
             errors = [any(_differs(one, arm) for arm in null) for one in several]
-            yield row(design.name, n, errors, design.asked, column=column, table="looks")
+            asked = None if scenario is SCENARIOS["D0"] else design.asked
+            yield row(design.name, n, errors, asked, column=column, table="looks")
+        mixed = ended[0]
         for arm, column in ((3, "finds 1 point"), (4, "finds 2 points")):
             yield row(design.name, n, [_differs(one, arm) for one in mixed], column=column, table="looks")
         equal = [[one.decisions.get(str(arm)) == EQUIVALENT for arm in (1, 2)] for one in mixed]

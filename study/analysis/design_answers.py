@@ -28,7 +28,8 @@ def answer_of_grid(results: StudyResults, found: Decisions) -> list[str]:
     rule = best_rule(arms, collapsed) if len(collapsed) > 1 else None
     if rule:
         (inside, settings), (outside, others) = rule.inside, rule.outside
-        region = (f"Stay where {rule.text}: there {in_words(inside) if inside else 'none'} of {in_words(settings)} settings "
+        region = (f"Stay where {rule.text}: there {in_words(inside) if inside else 'none'} of "
+                  f"{spelled(settings, 'setting')} "
                   f"collapsed, elsewhere {in_words(outside)} of {in_words(others)}.")  # fmt: skip
         return [region, _accuracy(found), _explained(results)]
     worse = best_rule(arms, found.worse) if len(found.worse) > 1 else None
@@ -47,7 +48,7 @@ def answer_of_grid(results: StudyResults, found: Decisions) -> list[str]:
 def _accuracy(found: Decisions) -> str:
     """Return how many settings of a grid are clearly worse and better than the baseline."""
     worse, tested = len(found.worse), found.tested
-    count = f"{capitalised(in_words(worse) if worse else 'none')} of {in_words(tested)} others"
+    count = f"{capitalised(in_words(worse) if worse else 'none')} of {in_words(tested)} {agree(tested, 'other', 'others')}"
     verb = agree(max(worse, 1), "is", "are")
     if not found.better:
         return f"{count} {verb} clearly worse than the baseline, none clearly better."
@@ -169,4 +170,4 @@ def answer_of_path(results: StudyResults, found: Decisions) -> list[str]:
 
 
 def _is_clear(step: PathStep) -> bool:
-    return step.gain.n >= LEAST_SEEDS and step.gain.p_holm is not None and step.gain.p_holm <= ALPHA
+    return step.gain.n >= LEAST_SEEDS and step.gain.p_holm is not None and step.gain.p_holm < ALPHA

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from study.analysis.decisions import ALPHA
 from study.results.comparisons import DECISIONS, UNDECIDED
 from study.results.findings import Looks
 from study.results.schema import ArmResults, StudyResults
@@ -97,11 +98,16 @@ def steps_of(looks: Looks | None) -> tuple[int, ...]:
     return looks.planned[: looks.look] if looks is not None and looks.until_decided else ()
 
 
+def confidence_of(looks: Looks | None) -> str:
+    """Return at what confidence the intervals of a study's tests are, which a price raises: `95 %`, `98.75 %`."""
+    return f"{100 * (1 - ALPHA / (looks.price if looks else 1)):.4g} %"
+
+
 def look_sentence(looks: Looks) -> str:
     """Return which look results are of and what it costs: `look 2 of 4, at 5 seeds: p-values are times 4`."""
     seeds = looks.planned[looks.look - 1]
     which = f"look {looks.look} of {len(looks.planned)}" if looks.declared else f"look {looks.look}, not declared before"
-    return f"{which}, at {seeds} seeds: p-values are times {looks.price}, intervals at {1 - 0.05 / looks.price:.2%}"
+    return f"{which}, at {seeds} seeds: p-values are times {looks.price}, intervals at {confidence_of(looks)}"
 
 
 def look_lines(results: StudyResults) -> list[str]:
@@ -109,11 +115,11 @@ def look_lines(results: StudyResults) -> list[str]:
     looks, decisions = results.looks, decisions_of(results.arms, results.primary)
     if looks is None:
         return []
-    lines = [look_sentence(looks)]
+    lines, labels = [look_sentence(looks)], {arm.name: arm.label for arm in results.arms}
     for number, seeds in enumerate(looks.planned[: looks.look], 1):
-        decided = [f"{name} {decisions[name]}" for name, at in looks.stopped.items() if at == number]
+        decided = [f"{labels[name]} {decisions[name]}" for name, at in looks.stopped.items() if at == number]
         if decided:
-            lines.append(f"decided at look {number}, {seeds} seeds: {', '.join(decided)}")
+            lines.append(f"decided at look {number}, {seeds} seeds: {'; '.join(decided)}")
     return lines
 
 
@@ -123,7 +129,8 @@ def undecided_note(results: StudyResults) -> list[str]:
     if looks is None or not looks.until_decided:
         return []
     left = who_goes_on(decisions_of(results.arms, results.primary), stopped=looks.stopped)
-    return [f"Undecided after {looks.planned[looks.look - 1]} seeds: {', '.join(left)}."] if left else []
+    labels = "; ".join(results.arm(name).label for name in left)
+    return [f"Undecided after {looks.planned[looks.look - 1]} seeds: {labels}."] if left else []
 
 
 def _at_first_seeds(arm: ArmResults, seeds: int) -> ArmResults:

@@ -38,7 +38,8 @@ def _looks_notes(results: StudyResults) -> list[str]:
 def _published_note(results: StudyResults) -> list[str]:
     """Return how many arms learned here where they did there, and those that differ, with both outcomes."""
     source = results.published_source
-    compared = [arm for arm in results.arms if arm.agrees is not None]
+    published = [arm for arm in results.arms if arm.published]
+    compared = [arm for arm in published if arm.agrees is not None]
     if not compared or not source:
         return []
     differing = []
@@ -51,6 +52,10 @@ def _published_note(results: StudyResults) -> list[str]:
     found = [f"Of {count} ({source}), {same or 'none'} {agree(max(same, 1), 'agrees', 'agree')} with ours."]
     if differing:
         found.append(f"{agree(len(differing), 'One differs', 'Others differ')}: {first_of(differing, MOST_NAMED)}.")
+    if untold := len(published) - len(compared):
+        found.append(
+            f"For {count_of(untold, 'other')}, it is open whether training gains anything over the untrained network."
+        )
     return found
 
 

@@ -83,12 +83,12 @@ def percent(column: ColumnSummary) -> str:
     return f"{100 * column.mean:.1f}{spread} %"
 
 
-def interval_of(difference: Difference) -> str:
-    """Return a difference with its 95 % interval, or why it has none."""
+def interval_of(difference: Difference, confidence: str = "95 %") -> str:
+    """Return a difference with its interval, which a study with several looks has at more than 95 %; or why it has none."""
     mean = f"{signed(difference.mean)} points"
     if difference.low is None or difference.high is None:
         return f"{mean}, {'the same at every seed' if difference.n > 2 else f'n = {difference.n}'}"
-    return f"{mean}, 95 % interval {signed(difference.low)} to {signed(difference.high)}"
+    return f"{mean}, {confidence} interval {signed(difference.low)} to {signed(difference.high)}"
 
 
 def probe_name(probe: str) -> str:

@@ -8,7 +8,7 @@ from study.config.values import shorten
 from vicreg.errors import InputError
 
 UNTIL_DECIDED = "until-decided"
-# Simulated: they find one point in 47 % and two points in 99 % of studies of ten arms, in 86 runs (docs/statistics.md).
+# Simulated: they find one point in 48 % and two points in 99 % of studies of ten arms, in 84 runs (docs/statistics.md).
 DEFAULT_LOOKS = (3, 5, 8, 12)
 LEAST_AT_LOOK = 3  # below three seeds nothing is concluded, so nothing can be decided
 MOST_SEEDS = 1_000_000  # NumPy's generators take seeds of 32 bits

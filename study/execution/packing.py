@@ -27,6 +27,7 @@ from filelock import FileLock
 from study.config.config import Config, config_from_values
 from study.runs.identity import machinery, training_code
 from study.runs.store import Store
+from study.runs.stored_json import stored_object
 from vicreg.data.cache import read_dataset
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
@@ -103,11 +104,7 @@ def _measured_once(
 
 def _known(path: Path) -> dict[str, Measured]:
     """Return what was measured before; nothing where the file is missing or damaged, since it is measured again."""
-    try:
-        known = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {key: one for key, one in known.items() if isinstance(one, dict)} if isinstance(known, dict) else {}
+    return {key: one for key, one in stored_object(path).items() if isinstance(one, dict)}
 
 
 def best_number(measure: Callable[[int], Mapping[str, float]], *, most: int) -> dict[str, Any]:

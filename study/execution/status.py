@@ -1,8 +1,6 @@
 """`--status`: how each run stands, and why one is stale."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +8,7 @@ from rich.table import Table
 from study.runs.identity import Identity
 from study.runs.outcomes import FINISHED, MISSING
 from study.runs.store import Store
+from study.runs.stored_json import stored_object
 from study.spec.plan import Cell, Plan
 from vicreg.files import to_json, write_atomically
 
@@ -17,7 +16,7 @@ from vicreg.files import to_json, write_atomically
 def print_status(plan: Plan, store: Store) -> int:
     """Print a line for each run and how many are finished; return 0, for it is a question."""
     known = dict(store.identities())
-    remembered = _remembered(plan, store)
+    remembered = stored_object(_path(plan, store))
     table = Table(title=f"{plan.study.name} on profile {plan.config.profile}", title_justify="left")
     for column in ("arm", "seed", "run", "status", "why"):
         table.add_column(column, overflow="fold")
@@ -59,16 +58,8 @@ def staleness(cell: Cell, known: dict[str, Identity], remembered: str | None) ->
 
 def remember(plan: Plan, store: Store) -> None:
     """Note which run each arm and seed stands for, so that a later `--status` can say what has changed."""
-    remembered = _remembered(plan, store) | {f"{cell.arm}/{cell.seed}": cell.run.digest for cell in plan.cells}
+    remembered = stored_object(_path(plan, store)) | {f"{cell.arm}/{cell.seed}": cell.run.digest for cell in plan.cells}
     write_atomically(_path(plan, store), to_json(remembered))
-
-
-def _remembered(plan: Plan, store: Store) -> dict[str, Any]:
-    try:
-        found = json.loads(_path(plan, store).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _path(plan: Plan, store: Store) -> Path:

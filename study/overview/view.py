@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+from study.analysis.looks import confidence_of
 from study.overview.settings import STOPPED_EARLY, setting_table
 from study.reporting.format import without_paths
 from study.reporting.lead import lead_figure
@@ -129,7 +130,7 @@ def _lead(results: StudyResults, headlines: Mapping[str, str], links: Mapping[st
         "trust": [without_paths(sentence) for sentence in results.trust or ()],
         "figure": _renamed(figure, f"lead-{results.study}"),
         "file": _file(figure, links),
-        "caption": caption_of([figure], phase_source(results)) if figure else "",
+        "caption": caption_of([figure], phase_source(results), confidence_of(results.looks)) if figure else "",
         "links": dict(links),
     }
 

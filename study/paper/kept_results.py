@@ -20,7 +20,7 @@ from study.projection.results import Projection, parse_projection, read_projecti
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
 from study.results.files import FILE, PACKED, kept_path, read_results, results_bytes, unpack
-from study.results.json_values import parse_json
+from study.results.json_values import parse_json, readable
 from study.results.schema import StudyResults
 from study.results.timing import TIMING, read_timing, with_commits, without_commits
 from vicreg.errors import InputError
@@ -168,10 +168,7 @@ def _unpacked(path: Path) -> bytes:
     Raises:
         InputError: if it is damaged.
     """
-    try:
-        return unpack(path.read_bytes(), where=str(path))
-    except OSError as error:
-        raise InputError(f"{path} must be a readable file, but: {error.strerror}; restore it from git.") from None
+    return unpack(readable(path, remedy="restore it from git"), where=str(path))
 
 
 def read_failures(path: Path = PAPER_FAILURES) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.results.json_values import from_values, json_field, parse_json
+from study.results.json_values import from_values, json_field, parse_json, readable
 from vicreg.errors import InputError
 
 FILE = "tsne.json"
@@ -84,13 +84,7 @@ def read_projection(path: Path) -> Projection:
         InputError: if there is no such file, or it does not hold a point in the plane, a point in space and a known class
             for every image.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path} must be a readable file, but: {error.strerror}; run python -m study.project first."
-        ) from None
-    return parse_projection(content, where=str(path))
+    return parse_projection(readable(path, remedy="run python -m study.project first"), where=str(path))
 
 
 def parse_projection(content: bytes, *, where: str) -> Projection:

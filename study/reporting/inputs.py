@@ -1,6 +1,7 @@
 """Read and check the files that a report is made from."""
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from study.analysis.read import read_analysed
 from study.projection.results import Projection, read_projection
 from study.results.certificate import Certificate, certified, read_certificate
-from study.results.json_values import from_values, parse_json
+from study.results.json_values import from_values, parse_json, readable
 from study.results.schema import StudyResults
 from study.results.timing import NO_TIMING, Timing, read_timing, with_commits
 from vicreg.errors import InputError, cause_of
@@ -85,10 +86,7 @@ def read_evaluation(path: Path) -> Evaluation:
     Raises:
         InputError: if there is no such file, or it is malformed.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _unreadable(path, error.strerror, command="study.evaluate") from None
+    content = readable(path, remedy="run python -m study.evaluate first")
     return from_values(Evaluation, parse_json(content, where=str(path), remedy=_EVALUATE), where=str(path), remedy=_EVALUATE)
 
 
@@ -98,14 +96,12 @@ def read_curves(path: Path) -> tuple[ProbePoint, ...]:
     Raises:
         InputError: if there is no such file, or it is malformed.
     """
+    content = readable(path, remedy="run python -m study.evaluate first")
     try:
-        with open(path, encoding="utf-8", newline="") as lines:
-            table = csv.DictReader(lines)
-            if missing := set(ProbePoint._fields) - set(table.fieldnames or ()):
-                raise KeyError(min(missing))
-            return tuple(ProbePoint(row["network"], row["split"], int(row["epoch"]), float(row["top1"])) for row in table)
-    except OSError as error:
-        raise _unreadable(path, error.strerror, command="study.evaluate") from None
+        table = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""))
+        if missing := set(ProbePoint._fields) - set(table.fieldnames or ()):
+            raise KeyError(min(missing))
+        return tuple(ProbePoint(row["network"], row["split"], int(row["epoch"]), float(row["top1"])) for row in table)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} must have the columns network, split, epoch and top1, but is malformed ({cause_of(error)}); "
@@ -116,11 +112,5 @@ def read_curves(path: Path) -> tuple[ProbePoint, ...]:
 def _certificate(path: Path | None) -> Certificate | None:
     if path is None:
         return None
-    certificate = read_certificate(path)
-    if certificate is None:
-        raise _unreadable(path, "No such file or directory", command="study.verify")
-    return certificate
-
-
-def _unreadable(path: Path, why: str | None, *, command: str) -> InputError:
-    return InputError(f"{path} must be a readable file, but: {why}; run python -m {command} first.")
+    readable(path, remedy="run python -m study.verify first")
+    return read_certificate(path)

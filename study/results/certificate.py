@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from study.results.json_values import from_values, parse_json, to_values
+from study.results.json_values import from_values, parse_json, readable_if_there, to_values
 from study.results.schema import StudyResults
 from study.runs.outcomes import REPEATABLE
-from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
 IDENTICAL, TOLERATED, NOT_REPRODUCED = "bit-identical", "within tolerance", "not reproduced"
@@ -66,12 +65,9 @@ def read_certificate(path: Path) -> Certificate | None:
     Raises:
         InputError: if the file does not hold a certificate.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    content = readable_if_there(path, remedy=_REMEDY)
+    if content is None:
         return None
-    except OSError as error:
-        raise InputError(f"{path} must be a readable file, but: {error.strerror}; {_REMEDY}.") from None
     return certificate_from_values(parse_json(content, where=str(path), remedy=_REMEDY), where=str(path))
 
 

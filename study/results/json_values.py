@@ -10,6 +10,7 @@ import json
 import types
 import typing
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from vicreg.errors import InputError, cause_of, kind_of
@@ -46,6 +47,33 @@ def json_field(
     if omitted or inline:
         default = None
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def readable(path: Path, *, remedy: str) -> bytes:
+    """Return what a file holds; `remedy` is for errors.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} must be a readable file, but: {error.strerror}; {remedy}.") from None
+
+
+def readable_if_there(path: Path, *, remedy: str) -> bytes | None:
+    """Return what a file holds, or None where there is none.
+
+    Raises:
+        InputError: if there is one that cannot be read.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        pass  # which reading says in a sentence
+    return readable(path, remedy=remedy)
 
 
 def parse_json(content: bytes, *, where: str, remedy: str = "run the study again") -> Any:

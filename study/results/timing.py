@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.results.json_values import from_values, parse_json
+from study.results.json_values import from_values, parse_json, readable_if_there
 from study.results.schema import StudyResults
-from vicreg.errors import InputError
 
 TIMING = "timing.json"
 _REMEDY = "run the study again"
@@ -41,12 +40,9 @@ def read_timing(path: Path) -> Timing:
     Raises:
         InputError: if the file is damaged.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    content = readable_if_there(path, remedy=_REMEDY)
+    if content is None:
         return NO_TIMING
-    except OSError as error:
-        raise InputError(f"{path} must be a readable file, but: {error.strerror}; {_REMEDY}.") from None
     return from_values(Timing, parse_json(content, where=str(path), remedy=_REMEDY), where=str(path), remedy=_REMEDY)
 
 

@@ -12,10 +12,8 @@ alone, and are trained again where one needs them.
 """
 
 import dataclasses
-import functools
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from filelock import FileLock
 from study.runs.identity import Identity
 from study.runs.outcomes import FINISHED, MISSING, NOTHING_MEASURED, PARTIAL
 from study.runs.run import Run
+from study.runs.stored_json import holds, stored_list, stored_object
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 from vicreg.training.checkpoint import latest_checkpoint, load_weights
@@ -55,7 +54,7 @@ class Store:
         """
         status, reason = self.ending(run.digest)
         if status == FINISHED and not self.is_measured(run):
-            failed = _mapping(self._unmeasured_path(run), _ENDING)
+            failed = stored_object(self._unmeasured_path(run), _ENDING)
             if failed:
                 return failed["status"], failed["reason"]
             return PARTIAL, "trained, but not yet measured with these probes"
@@ -69,17 +68,17 @@ class Store:
 
     def ending(self, digest: str) -> tuple[str | None, str | None]:
         """Return how the training of a run ended, and why; (None, None) where it has not, or its log is lost."""
-        ended = _mapping(self.folder(digest) / "status.json", _ENDING)
-        lost = not ended or (ended["status"] == FINISHED and not _holds(self.folder(digest) / "history.json", list, ()))
+        ended = stored_object(self.folder(digest) / "status.json", _ENDING)
+        lost = not ended or (ended["status"] == FINISHED and not holds(self.folder(digest) / "history.json", list, ()))
         return (None, None) if lost else (ended["status"], ended["reason"])
 
     def is_measured(self, run: Run) -> bool:
         """Return whether the measurements that `run` asks for are there."""
-        return _holds(self.evaluation_path(run), dict, tuple(NOTHING_MEASURED))
+        return holds(self.evaluation_path(run), dict, tuple(NOTHING_MEASURED))
 
     def are_weights_whole(self, digest: str) -> bool:
         """Return whether the weights of a finished run are there, with the bytes that its training wrote."""
-        path, recorded = self.weights_path(digest), _mapping(self.folder(digest) / "status.json").get("weights")
+        path, recorded = self.weights_path(digest), stored_object(self.folder(digest) / "status.json").get("weights")
         try:
             if recorded is None:  # by an earlier version
                 load_weights(path)
@@ -95,9 +94,9 @@ class Store:
         """Return what a report shows of one run; empty measurements where there are none."""
         folder = self.folder(run.digest)
         status, reason = self.status(run)
-        provenance = _mapping(folder / "provenance.json")
+        provenance = stored_object(folder / "provenance.json")
         history = read_log(folder)
-        measured = _mapping(self.evaluation_path(run)) if status == FINISHED else {}
+        measured = stored_object(self.evaluation_path(run)) if status == FINISHED else {}
         return {
             "seed": run.config.pretrain.seed,
             "digest": run.digest,
@@ -107,7 +106,7 @@ class Store:
             # Of this run and not of the one that was first: an untrained control is shared by runs of other coefficients.
             "effective_coefficients": run.config.pretrain.effective if provenance else None,
             "images_per_second": [record["images_per_second"] for record in history],  # of each epoch, where it was run
-            "joules": _mapping(folder / "energy.json").get("joules"),
+            "joules": stored_object(folder / "energy.json").get("joules"),
             "history": [{key: record[key] for key in record if key != "images_per_second"} for record in history],
             **(measured or NOTHING_MEASURED),
         }
@@ -115,7 +114,7 @@ class Store:
     def identities(self) -> Iterator[tuple[str, Identity]]:
         """Yield every run that was ever started: its digest and identity. What cannot be read is left out."""
         for path in sorted((self.root / "runs").glob("*/identity.json")):
-            recorded = _mapping(path)
+            recorded = stored_object(path)
             fields = {field.name for field in dataclasses.fields(Identity)}
             if set(recorded) == fields:  # other fields: written by another version of this module
                 yield path.parent.name, Identity(**recorded)
@@ -133,7 +132,7 @@ class Store:
         if joules is None:
             return
         path = self.folder(run.digest) / "energy.json"
-        before = _mapping(path).get("joules", 0.0)
+        before = stored_object(path).get("joules", 0.0)
         with suppress(InputError):  # on a full disk, say: a study must not fail for want of a note
             write_atomically(path, to_json({"joules": round(before + joules, 1)}))
 
@@ -158,34 +157,7 @@ class Store:
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """Return the log of a run or of a checkpoint; an empty one where there is none that can be read."""
-    path = folder / "history.json"
-    return json.loads(path.read_bytes()) if _holds(path, list, ()) else []
-
-
-def _mapping(path: Path, keys: tuple[str, ...] = ()) -> Mapping[str, Any]:
-    """Return the object in a JSON file; an empty one where none with these keys can be read."""
-    found: Mapping[str, Any] = json.loads(path.read_bytes()) if _holds(path, dict, keys) else {}
-    return found
-
-
-def _holds(path: Path, kind: type, keys: tuple[str, ...]) -> bool:
-    """Return whether a file is JSON of this kind, with these keys."""
-    try:
-        about = path.stat()
-    except OSError:
-        return False
-    return _parses(path, about.st_mtime_ns, about.st_size, kind, keys)
-
-
-@functools.lru_cache(maxsize=100_000)
-def _parses(path: Path, changed: int, size: int, kind: type, keys: tuple[str, ...]) -> bool:
-    """Do what `_holds` does, once for each state of a file: a study asks of each of its runs many times."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    fits = isinstance(value, kind)
-    return fits and all(key in value for key in keys)
+    return stored_list(folder / "history.json")
 
 
 def _sha256(path: Path) -> str:

@@ -39,7 +39,7 @@ ODD_LEAVES: Sequence[Any] = (
 # Neither a number of seeds, nor looks, nor until-decided.
 ODD_SEEDS = (
     "[0, 1, 2]", "[0]", "[7, 3]", "[3]", "[]", "[3, 3]", "[3, 4.5]", "[2, 5]", "[-3, 5]", "[3, text]", "0", "-1", "3.0",
-    "true", ".nan", "until decided", "until-decided-", "{looks: [3, 5]}", "99999999999999999999", "[3, 10000000]", "[[3, 5]]",
+    "true", ".nan", "until decided", "until-decided-", "{looks: [3, 5]}", "99999999999999999999", "[[3, 5]]",
 )  # fmt: skip
 ODD_COUNTS = ("0", "-1", "1.5", "all", "[9]", "true", ".inf", "99999999999999999999", "{a: 1}")
 # Keys that decide how long a run takes: a large value of theirs is no fault, and nobody waits for it here.

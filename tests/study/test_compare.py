@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from study import ablate, compare
+from tests.study.reading import read_html, read_markdown
 
 # ---- where results come from
 
@@ -154,3 +155,7 @@ def test_the_pages_say_what_the_terminal_says_and_their_bytes_are_the_same_each_
         assert str(finished.folder) not in text and "http" not in text
         assert "All 2 runs they share are the same in both" in text and "untrained" in text
     assert written[0][0].count("<script") == 1  # the page's own
+    page, twin = read_html(written[0][0]), read_markdown(written[0][1])
+    assert page.tables == twin.tables and page.headings == twin.headings
+    assert page.tables[0][0] == ["Setting", "Collapse type", "A", "B", "B − A, points"]
+    assert page.tables[1][0][:3] == ["Setting", "n", "p (Holm)"]  # and the rest is folded

@@ -167,7 +167,7 @@ def _of_spread(embeddings: Mapping[str, Any], target_std: float | None, n: int, 
         found.append(
             Criterion(
                 name="complete", measure="the embeddings' mean std", value=embeddings["std_mean"], side="below",
-                threshold=COMPLETE_STD * target_std, wanted=wanted, note=f": {100 * share:.0f} % of the method's target",
+                threshold=COMPLETE_STD * target_std, wanted=wanted, note=f": {100 * share:.2g} % of the method's target",
             )
         )  # fmt: skip
     found.append(

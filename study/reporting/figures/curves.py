@@ -67,12 +67,13 @@ def curves(
     everyone = ends or [()] * len(lines)
     shown = [(style, x, y, runs) for style, (x, y), runs in zip(styles, lines, everyone) if x]
     names = [shorten(style["label"], 112) for style, *_ in shown]
-    figure, axes = new_figure(250, 38, 22 + label_width([*names, reference[0] if reference else ""]))
+    few = len(shown) <= MANY_ARMS
+    written = [name for (style, *_), name in zip(shown, names) if few or style["is_baseline"]]
+    figure, axes = new_figure(250, 38, 22 + label_width([*written, reference[0] if reference else ""]))
     values = [value for _, _, y, _ in shown for point in y for value in point] + ([reference[1]] if reference else [])
     floor = _set_scale(axes, values, log=log, from_zero=from_zero)
     labels: list[_End] = []
     used: dict[str | None, int] = {}
-    few = len(shown) <= MANY_ARMS
     for (style, x, y, runs), name in zip(shown, names):
         nth = used[style["type"]] = used.get(style["type"], -1) + (0 if style["is_baseline"] else 1)
         columns = [[max(value, floor) for value in column] for column in zip(*y)]
@@ -93,15 +94,20 @@ def _line(
     axes: Axes, style: LineStyle, x: list[int], columns: list[list[float]], *, nth: int, few: bool, what: str
 ) -> _End:  # fmt: skip
     """Draw one line from its (mean, lowest, highest) columns, with a band where there are few; return its end."""
-    import seaborn  # here: half of the time that a command takes to start
-
     mean, low, high = columns
     label, is_baseline = style["label"], style["is_baseline"]
     colour = MUTED if style["is_control"] else collapse_style(style["type"])[0]
     dash = ":" if style["is_control"] else "-" if is_baseline else DASHES[nth % len(DASHES)]
-    seaborn.lineplot(x=x, y=mean, estimator=None, color=colour, linestyle=dash, linewidth=2.6 if is_baseline else 1.3,
-                     alpha=1 if few or is_baseline else 0.45, zorder=3 if is_baseline else 2, legend=False, ax=axes,
-                     marker="o" if len(x) == 1 else None, markersize=3, markeredgewidth=0)  # fmt: skip
+    width, alpha, zorder = 2.6 if is_baseline else 1.3, 1 if few or is_baseline else 0.45, 3 if is_baseline else 2
+    if few:
+        import seaborn  # here: half of the time that a command takes to start
+
+        seaborn.lineplot(x=x, y=mean, estimator=None, color=colour, linestyle=dash, linewidth=width, alpha=alpha,
+                         zorder=zorder, legend=False, ax=axes, marker="o" if len(x) == 1 else None, markersize=3,
+                         markeredgewidth=0)  # fmt: skip
+    else:  # a thousand calls of seaborn take minutes
+        axes.plot(x, mean, color=colour, linestyle=dash, linewidth=width, alpha=alpha, zorder=zorder,
+                  marker="o" if len(x) == 1 else None, markersize=3)  # fmt: skip
     spread = f", {plain_number(low[-1])} to {plain_number(high[-1])} over seeds" if high[-1] > low[-1] else ""
     name_mark(axes.lines[-1], f"{label}: {plain_number(mean[-1])} at {what} {x[-1]}{spread}", series=label)
     if few:

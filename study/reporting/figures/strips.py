@@ -41,6 +41,9 @@ def strip_of_runs(
 
     if not dots:
         return
+    if len(dots) >= MANY_POINTS:  # seaborn draws a row and lane at a time, which would take minutes
+        _crowd(axes, dots, size=size, alpha=alpha, below=below, width=width, colour=colour)
+        return
     lanes = [str(lane) for lane in range(max(dot.lane for dot in dots) + 1)]
     seaborn.stripplot(
         x=[dot.value for dot in dots], y=[str(dot.row) for dot in dots], order=[str(row) for row in range(rows)],
@@ -50,15 +53,32 @@ def strip_of_runs(
     waiting: dict[tuple[int, float], list[Dot]] = defaultdict(list)
     for dot in dots:
         waiting[dot.row, round(dot.value, STEPS)].append(dot)
-    named = len(dots) < MANY_POINTS
     for drawn in list(axes.collections):  # one of each row and lane, some of them empty
         if isinstance(drawn, PathCollection):
-            _dress(drawn, waiting, squeeze=width / WIDTH_OF_LANES, below=below, colour=colour, named=named)
+            _dress(drawn, waiting, squeeze=width / WIDTH_OF_LANES, below=below, colour=colour)
+
+
+def _crowd(
+    axes: Axes, dots: Sequence[Dot], *, size: float, alpha: float, below: float, width: float, colour: str | None
+) -> None:  # fmt: skip
+    """Draw many dots at once, without names: the page would be made of them."""
+    import seaborn
+
+    types = [dot.type or "" for dot in dots]
+    styles = {name: (MUTED, "o", "") if name == "untrained" else collapse_style(name) for name in types}
+    lanes = max(dot.lane for dot in dots)
+    heights = [dot.row + below + width * (dot.lane / lanes - 0.5 if lanes else 0) for dot in dots]
+    seaborn.scatterplot(
+        x=[dot.value for dot in dots], y=heights, hue=types, style=types, alpha=alpha, s=size**2, edgecolor=PAPER,
+        palette={name: colour or style[0] for name, style in styles.items()}, linewidth=0.4, legend=False, zorder=3, ax=axes,
+        markers={name: style[1] for name, style in styles.items()},
+    )  # fmt: skip
+    name_marks(axes.collections[-1], [""] * len(dots), series=[dot.series for dot in dots])
 
 
 def _dress(
     drawn: PathCollection, waiting: Mapping[tuple[int, float], list[Dot]], *, squeeze: float, below: float,
-    colour: str | None, named: bool,
+    colour: str | None,
 ) -> None:  # fmt: skip
     """Give what seaborn drew in one row and lane its colour, marker, place and name."""
     places = np.asarray(drawn.get_offsets()).tolist()
@@ -72,7 +92,7 @@ def _dress(
     drawn.set_facecolor(colour or own)
     drawn.set_paths([style.get_path().transformed(style.get_transform())])
     drawn.set_offsets([(x, dot.row + squeeze * (y - dot.row) + below)])
-    name_marks(drawn, [dot.text if named else ""], series=dot.series)
+    name_marks(drawn, [dot.text], series=dot.series)
 
 
 def points_of_means(axes: Axes, means: Mapping[int, float], rows: int, *, size: float) -> None:

@@ -63,7 +63,7 @@ def _dots(name: str, title: str, rows: Sequence[DotRow], chance: float | None) -
         [row["label"], figure_of(row["mean"], ".1f", 100), ", ".join(figure_of(v, ".1f", 100) for v in row["values"])]
         for row in rows
     ]
-    return make_panel(name, title, dots.dot_plot(rows, chance=chance), (["Arm", "Mean, %", "Each seed, %"], table))
+    return make_panel(name, title, dots.dot_plot(rows, chance=chance), (["Setting", "Mean, %", "Each seed, %"], table))
 
 
 def _dot_row(arm: ArmResults, probe: str, *, label: str | None = None) -> DotRow:

@@ -97,7 +97,7 @@ def lines_table(styles: Sequence[LineStyle], lines: Sequence[Line], what: str) -
         means: Mapping[int, float] = {epoch: point[0] for epoch, point in zip(x, y)}
         if means:
             rows.append([style["label"], *(figure_of(means.get(epoch), ".3g") for epoch in shown)])
-    return ["Arm", *(f"{what} {epoch}" for epoch in shown)], rows
+    return ["Setting", *(f"{what} {epoch}" for epoch in shown)], rows
 
 
 def _thinned(count: int) -> list[int]:

@@ -39,7 +39,7 @@ def phase_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Pan
     by_type = phase_diagram.phase_diagram(cells, colour="type", axes_names=RATIOS, published=published)
     by_rank = phase_diagram.phase_diagram(cells, colour="rank", axes_names=RATIOS, published=published)
     return [
-        make_panel("phase-verdict", "Collapse phase diagram: verdict and test accuracy", by_type, table),
+        make_panel("phase-verdict", "Collapse phase diagram: collapse type and test accuracy", by_type, table),
         make_panel("phase-rank", "Collapse phase diagram: RankMe of the embeddings", by_rank, table),
     ]
 

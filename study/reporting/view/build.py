@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from study.analysis.looks import confidence_of
 from study.reporting.format import without_paths
 from study.reporting.glossary import TYPE_GLOSSARY, glossary_of
 from study.reporting.inputs import Inputs
@@ -44,7 +45,8 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
         "power": power,
         "colours": ", ".join(f"{COLOUR_NAMES[name]} {name}" for name in types),
         "figures": figures,
-        "main_caption": first_screen.caption_of(figures["main"], phase_source(study)),
+        "main_caption": first_screen.caption_of(figures["main"], phase_source(study), confidence_of(study.looks)),
+        "confidence": confidence_of(study.looks),
         "map": None if neighbours.map else _map(inputs),
         "map_link": neighbours.map if inputs.projection else None,
         "type_glossary": [(named_type_view(name), text) for name, text in TYPE_GLOSSARY],

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from study.analysis.alerts import ENDINGS
+from study.analysis.looks import confidence_of
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import count_of, listed, points
 from study.reporting.names import measure_name
@@ -48,19 +49,20 @@ def certainty_texts(study: StudyResults, arms: Sequence[ArmResults]) -> list[str
 
 def _interval_text(study: StudyResults) -> str:
     """Return how the intervals were made: each from its own arm's seeds, or with a spread that arms of one class share."""
+    confidence = confidence_of(study.looks)
     columns = [arm.summary[study.primary] for arm in study.arms if study.primary in arm.summary]
     details = [column.difference.detail for column in columns if column.difference]
     if not any(detail and detail.moderated for detail in details):
-        return "A 95 % interval is a paired t interval; n is the number of pairs."
-    return ("A 95 % interval rests on the arm's own spread and on that of arms that ended alike. Few seeds tell little "
-            "of one "
-            "arm's spread, and arms that ended alike spread alike. n is the number of pairs.")  # fmt: skip
+        return f"A {confidence} interval is a paired t interval; n is the number of pairs."
+    return (f"A {confidence} interval rests on the arm's own spread and on that of arms that ended alike. "
+            "Few seeds tell little of one arm's spread, and arms that ended alike spread alike. "
+            "n is the number of pairs.")  # fmt: skip
 
 
 def _star_text(study: StudyResults) -> str:
     """Return what a star marks, over which tests, and what its absence does not say."""
     gains = " Gains are a family of their own." if any(arm.is_control for arm in study.arms) else ""
-    return ("* marks a difference whose p-value, adjusted by Holm over the study's arms, is at most 0.05: better or worse "
+    return ("* marks a difference whose p-value, adjusted by Holm over the study's arms, is below 0.05: better or worse "
             f"beyond chance.{gains} Without a star the study cannot tell; that does not mean there is no "
             "effect.")  # fmt: skip
 
@@ -106,10 +108,11 @@ def _needed(power: Power) -> list[str]:
     """Return how many seeds the smallest difference of interest would take; nothing where the spread is too uncertain."""
     margin = points(power.margin)
     if power.needed is None:
-        return []
-    if not power.command:
+        return ["The next look that was declared is run by:"] if power.command else []
+    if power.needed <= power.n:
         return [f"That is enough for a difference of {margin}."]
     asked = ", which were asked for but have not all finished:" if power.needed <= power.asked else ":"
+    asked = asked if power.command else "."  # no look is left that has them
     low, high = power.needed_range or (power.needed, power.needed)
     span = f" ({low} to {high}, for the spread is uncertain)" if low < high else ""
     return [f"A difference of {margin} would take {count_of(power.needed, 'seed')}{span}{asked}"]

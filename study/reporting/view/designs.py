@@ -142,7 +142,7 @@ def tuning_table(study: StudyResults) -> Table | None:
         return None
     rows = [[row.arm, ", ".join(settings_lines(row.settings)), figure_of(row.value, ".1f", 100), row.outcome,
              "chosen" if row.chosen else ""] for row in study.tuning]  # fmt: skip
-    return {"columns": ["Arm", "Tried", "Validation, %", "Outcome", ""], "rows": rows, "notes": []}
+    return {"columns": ["Setting", "Tried", "Validation, %", "Outcome", ""], "rows": rows, "notes": []}
 
 
 def path_table(study: StudyResults) -> PathTable | None:

@@ -38,11 +38,14 @@ def with_main(groups: Mapping[str, Sequence[Panel]], mode: str) -> dict[str, lis
     return {"main": [main] if main else [], **rest}
 
 
-def caption_of(main: Sequence[Panel], published: str) -> str:
-    """Return how to read the main figure; `published` says where the points over a phase diagram are from."""
+def caption_of(main: Sequence[Panel], published: str, confidence: str = "95 %") -> str:
+    """Return how to read the main figure.
+
+    `published` says where the points over a phase diagram are from, and `confidence` at what the intervals are.
+    """
     name = main[0]["name"] if main else ""
     if name == FOREST:
-        return ("Mean paired difference over seeds with its 95 % interval; small dots are seeds. "
+        return (f"Mean paired difference over seeds with its {confidence} interval; small dots are seeds. "
                 "The grey band holds differences too small to matter.")  # fmt: skip
     if name.startswith("phase-"):
         tile = "A tile is a setting: the collapse type that most seeds share, and the mean test accuracy."

@@ -31,10 +31,10 @@ RIDDLES = (
     "told apart", "tell apart", "stand for", "stands for", "verdict", "anew", "the luck of", "the very", "at most one of",
     "uninformative", ", None", ": None", "is None", "nan", "inf ", "[]", "()", "  ", " ,", "..", "%%",
 )  # fmt: skip
-SINGULAR = re.compile(r"(?<![.\d])1 "
-                       "(runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b|\bone "
-                       "(runs|arms"
-                      r"|seeds|trials|settings|others|changes)\b")  # fmt: skip
+SINGULAR = re.compile(
+    r"(?<![.\d])1 (runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b"
+    r"|\bone (runs|arms|seeds|trials|settings|others|changes)\b"
+)
 PLURAL = re.compile(r"\b([02-9]|[1-9]\d+|two|three|four|five|six|seven) (run|arm|seed|trial|setting|change|epoch)\b(?! \d)")
 LONG = "-".join(["an arm with a very long name that nobody would type"] * 3)
 
@@ -43,7 +43,10 @@ def said(results: StudyResults) -> dict[str, list[str]]:
     """Return every text that the page of a study prints, by the place where it stands."""
     shown = shown_arms(results)
     power = certainty.power_view(results)
-    tables = [designs.anova_table(results), designs.importance_table(results), designs.path_table(results)]
+    tables = [
+        table(results) for table in (designs.anova_table, designs.importance_table, designs.path_table, designs.trial_table,
+                                     designs.tuning_table)
+    ]  # fmt: skip
     predictors = designs.predictor_table(results)
     timed = Timing(runs={run.digest: RunTiming(seconds=90.0, joules=4e6) for arm in results.arms for run in arm.runs})
     return {
@@ -58,6 +61,7 @@ def said(results: StudyResults) -> dict[str, list[str]]:
             text for arm in results.arms for text in (arm.collapse_type.reason, arm.collapse_type.borderline) if text
         ],
         "header": [*header.warnings_of(results), header.scale_text(results), header.cost_text(results, timed)],
+        "design": [f"{term}: {text}." for term, text in header.design_rows(results)],
         "designs": [
             *(note for table in tables if table for note in table["notes"]), *([predictors["note"]] if predictors else []),
             *designs.scale_texts(results),
@@ -141,6 +145,12 @@ def arms_studies(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     yield "many open", plans.results(runs_of({**{arm.name: NOISE for arm in TERMS}, "25-25-1": GOOD}), asked=terms)
     rising = {arm.name: shifted(0.02 * place, wobble=0.0005 * place) for place, arm in enumerate(TERMS)}
     yield "many better", plans.results(runs_of(rising), asked=terms)
+    yield (
+        "many better, some collapsed",
+        plans.results(runs_of(rising, **{"1_1_1": "complete", "5_5_1": "complete"}), asked=terms),
+    )
+    broken = {"25-25-1": GOOD, "5-5-1": NOISE, "1-1-1": shifted(-0.15), **worse}
+    yield "all that lack a term are worse", plans.results(runs_of(broken), asked=terms)
     falling = {arm.name: shifted(-0.04 * place, wobble=0.0005 * place) for place, arm in enumerate(TERMS)}
     yield "all of many worse", plans.results(runs_of(falling), asked=terms)
     long = study((Arm(name="base", settings={"pretrain.nu": 1}), Arm(name=LONG, settings={"pretrain.nu": 2})))
@@ -193,6 +203,7 @@ def unfinished_studies(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     whole = plans.results(runs_of({"base": GOOD, "other": NOISE, "third": shifted(-0.1)}))
     bare = [dataclasses.replace(arm, summary=without_gain(arm)) for arm in whole.arms if not arm.is_control]
     yield "no untrained network", dataclasses.replace(whole, arms=tuple(bare))
+    yield "of an earlier version", dataclasses.replace(whole, cost=None, parameters=None, power=None, trust=None)
     yield "changed and dirty", dataclasses.replace(
         whole, overrides={"pretrain.epochs": 5}, commits=("abc-dirty",), notes=(),
         data=dataclasses.replace(whole.data, note="Images were read from JPEG files."),
@@ -219,10 +230,10 @@ def looked_at(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
         yield name, dataclasses.replace(results, looks=Looks(**looks))
     assert results.power
     powers: dict[str, dict[str, Any]] = {
-        "enough seeds": {"command": None, "needed": 3}, "a thousand seeds": {"needed": None},
-        "nothing detectable": {"detectable": 1.2}, "asked for, not finished": {"asked": 40, "needed": 12}, "an "
-        "uncertain spread": {"needed": 12, "needed_range": (6, 40)},
-        "one comparison": {"family": 1, "arms": 1, "needed": 3}, "half a point": {"margin": 0.005},
+        "enough seeds": {"command": None, "needed": 3}, "seeds unknown": {"needed": None}, "unknown": {"detectable": None},
+        "nothing detectable": {"detectable": 1.2}, "not finished": {"asked": 40, "needed": 12, "command": "run"},
+        "an uncertain spread": {"needed": 12, "needed_range": (6, 40), "command": "run"},
+        "one comparison": {"family": 1, "arms": 1, "needed": 4, "command": "run"}, "half a point": {"margin": 0.005},
     }  # fmt: skip
     classes = ("healthy", "collapsed", "mixed")
     each = [ClassPower(name=one, arms=2, spread=0.01, freedom=4.0, detectable=0.02 * (1 + place))
@@ -289,6 +300,12 @@ def searches(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     yield "the proposal is equivalent", decided(of(NOISE), "equivalent")
     yield "the proposal lost a seed", of(GOOD[:2], runs={("best", 2): unfinished("diverged")})
     yield "the proposal was not rerun", of([])
+    three = of(shifted(0.1))
+    lost = [
+        dataclasses.replace(arm, runs=(dataclasses.replace(arm.runs[0], status="diverged"), *arm.runs[1:]))
+        if arm.name == "best" else arm for arm in three.arms
+    ]  # fmt: skip
+    yield "the proposal diverged at one of four seeds", dataclasses.replace(three, arms=tuple(lost))
     yield "a trial was killed", of(shifted(0.1), runs={("trial-000", 1000): unfinished("killed")})
     results = of(shifted(0.1))
     assert results.search
@@ -320,6 +337,9 @@ def paths(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     yield "both changes are clear", of(shifted(0.1), shifted(0.3))
     yield "a change does harm", of(shifted(0.1), shifted(-0.1))
     yield "the walk has not begun", of([], [])
+    walked = of(NOISE, shifted(0.3))
+    assert walked.path
+    yield "no step was kept", dataclasses.replace(walked, path=dataclasses.replace(walked.path, steps=(), note=""))
 
 
 def with_notes(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
@@ -341,6 +361,8 @@ def with_notes(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     wide = {arm: {"linear": 0.3 + 0.05 * place, "rank": 4.0 + place} for place, arm in enumerate(plan.by_arm())}
     lively = lifelike_results(plan, lambda arm, seed: wide[arm])
     yield "ten settings rank predictors", plans.results(lively, of=plan)
+    one_seed = plans.plan(study(), seeds=range(1))
+    yield "one seed cannot judge a ratio", plans.results(lifelike_results(one_seed), of=one_seed)
     few = plans.plan(study())
     yield "three settings rank none", plans.results(lifelike_results(few), of=few)
 

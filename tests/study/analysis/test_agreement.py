@@ -53,4 +53,8 @@ def test_the_note_gives_both_outcomes_of_arms_that_differ(summary_of):
     notes = " ".join(summary_of(runs)["notes"])
     assert "Of 2 published outcomes (a paper), none agrees with ours." in notes
     assert "ν 1 (an accuracy there, −5.0 points over untrained here)" in notes
-    assert "ν 2 (collapse there, +25.0 points over untrained here)" in notes
+    assert "ν 2 (collapse there, +25.0 points over untrained here)" in notes and "it is open" not in notes
+    unclear = {**runs, **by_seed("base", UNCLEAR)}
+    assert (
+        "For 1 other, it is open whether training gains anything over the untrained network." in summary_of(unclear)["notes"]
+    )

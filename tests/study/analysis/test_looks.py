@@ -101,9 +101,9 @@ def test_a_price_widens_intervals_and_raises_p_values(plans):
 
 def test_a_look_is_said_with_its_price():
     looks = Looks(look=2, planned=(3, 5, 8, 12), declared=True, price=4)
-    assert look_sentence(looks) == "look 2 of 4, at 5 seeds: p-values are times 4, intervals at 98.75%"
+    assert look_sentence(looks) == "look 2 of 4, at 5 seeds: p-values are times 4, intervals at 98.75 %"
     late = Looks(look=2, planned=(3, 5), declared=False, price=6)
-    assert look_sentence(late) == "look 2, not declared before, at 5 seeds: p-values are times 6, intervals at 99.17%"
+    assert look_sentence(late) == "look 2, not declared before, at 5 seeds: p-values are times 6, intervals at 99.17 %"
 
 
 def test_a_study_of_one_look_says_nothing_of_looks(plans):

@@ -3,10 +3,13 @@
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 
-from study import ablate, verify
+from study import ablate, index, report, verify
+from study.design.run_study import run_studies
+from study.execution.request import Request
 from study.results.files import read_results
 from study.verification.freshness import freshness
 
@@ -34,7 +37,8 @@ def settled(project, workshop, command):
 def test_arms_stop_at_the_look_that_decides_them_and_the_baseline_goes_on_with_the_others(project, workshop, settled):
     assert workshop.seeds() == {"nu-1": 8, "nu-2": 3, "nu-3": 5, "nu-4": 8, "untrained": 8}
     assert decisions(project) == {"nu-2": "worse", "nu-3": "worse", "nu-4": "undecided"}
-    assert project.summary("settle")["looks"] == {
+    looks = project.summary("settle")["looks"]
+    assert {key: looks[key] for key in looks if key != "note"} == {
         "look": 3, "planned": [3, 5, 8], "declared": True, "price": 3, "until_decided": True,
         "stopped": {"nu-2": 1, "nu-3": 2},
     }  # fmt: skip
@@ -43,13 +47,13 @@ def test_arms_stop_at_the_look_that_decides_them_and_the_baseline_goes_on_with_t
 
 def test_the_command_says_what_each_look_decided_and_who_remains(settled):
     lines = settled.splitlines()
-    assert "look 3 of 3, at 8 seeds: p-values are times 3, intervals at 98.33%" in lines
-    assert "decided at look 1, 3 seeds: nu-2 worse" in lines and "decided at look 2, 5 seeds: nu-3 worse" in lines
-    assert "Undecided after 8 seeds: nu-4." in lines
+    assert "look 3 of 3, at 8 seeds: p-values are times 3, intervals at 98.33 %" in lines
+    assert "decided at look 1, 3 seeds: ν 2 worse" in lines and "decided at look 2, 5 seeds: ν 3 worse" in lines
+    assert "Undecided after 8 seeds: ν 4." in lines
 
 
 def test_the_page_is_told_who_remains_undecided(project, settled):
-    assert "Undecided after 8 seeds: nu-4." in project.summary("settle")["notes"]
+    assert "Undecided after 8 seeds: ν 4." in project.summary("settle")["notes"]
 
 
 def test_a_decision_stands_as_it_was_made_whatever_later_seeds_of_others_say(project, workshop, settled):
@@ -75,7 +79,7 @@ def test_an_arm_within_the_margin_is_decided_too(project, workshop, command):
 def test_an_arm_that_diverges_at_every_seed_gets_no_more(project, workshop, command):
     workshop.write(("arms:\n", "arms:\n  nu-5: {pretrain.nu: 5}\n"))
     status, output, _ = command(ablate.main, "--study", "settle", "--allow-diverged")
-    assert status == 0 and workshop.seeds()["nu-5"] == 3 and "nu-5" not in output.partition("look 3 of 3")[2]
+    assert status == 0 and workshop.seeds()["nu-5"] == 3 and "ν 5" not in output.partition("look 3 of 3")[2]
 
 
 def test_another_name_of_the_baselines_runs_goes_with_it(project, workshop, command):
@@ -269,3 +273,17 @@ def test_a_plan_that_is_made_after_a_look_costs_more_and_says_so(project, worksh
     before = project.results("settle")
     command(ablate.main, "--study", "settle")  # what is looked at afterwards changes nothing
     assert project.results("settle") == before
+
+
+def test_pages_show_arms_of_different_numbers_of_seeds(project, workshop, settled, command):
+    assert command(report.main, "--results", "results/ablate/settle/study.json", "--out", "reports/settle")[0] == 0
+    page = (project.folder / "reports/settle/README.md").read_text()
+    assert "3 to 8 seeds were run, until arms were decided, look 3 of 3" in page and "Undecided after 8 seeds: ν 4." in page
+    assert "98.33 % interval" in page and "its 95 % interval" not in page
+    status, _, errors = command(index.main, "--all", "--out", "reports/index.html")
+    assert status == 0 and "settle" in (project.folder / "reports/index.html").read_text(), errors
+
+
+def test_the_stage_of_the_source_paper_runs_such_a_study_as_any_other(project, workshop):
+    status, failures = run_studies(["settle"], Request(study=""), out=Path("elsewhere"))
+    assert (status, failures) == (0, {}) and read_results(Path("elsewhere/settle")).looks.look == 3

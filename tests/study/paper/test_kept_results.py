@@ -1,5 +1,6 @@
 """Results that git keeps, and all that the page is made from."""
 
+import dataclasses
 import json
 import lzma
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_kept_results_have_the_same_bytes_each_time_and_a_report_beside_them(pla
     assert not Path("reports/measured/cifar10/stem/timing.json").exists()
     assert json.loads(lzma.decompress(first)) == json.loads((folder / "study.json").read_bytes())
     assert Path("reports/measured/cifar10/stem/README.md").is_file()
+
+
+def test_results_of_earlier_code_keep_their_bytes_and_are_shown_as_today_analyses_them(place, paper, monkeypatch, capsys):
+    without_figures(monkeypatch)
+    of_earlier_code = dataclasses.replace(paper.results("stem"), answer="An old answer.", predictors=())
+    folder = write_results(Path("elsewhere"), of_earlier_code)
+    path, report = keep(folder), Path("reports/measured/cifar10/stem/README.md")
+    assert json.loads(lzma.decompress(path.read_bytes()))["answer"] == "An old answer."
+    said = report.read_text(encoding="utf-8")
+    assert "Analysed again by today's statistics; the runs are of commit" in said and "An old answer." not in said
+    report.unlink()
+    main(["--keep", str(write_results(Path("results/source_paper/backbone"), paper.results("backbone")))])
+    assert report.read_text(encoding="utf-8") == said  # what is kept of other studies is written anew with it
+    ((_, shown),) = [one for one in every_result(kept_only=True) if one[1].study == "stem"]
+    assert shown.answer != "An old answer."
 
 
 def test_a_folder_without_results_is_refused_in_one_sentence(place, command):

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.browser import ask, find_browser
 from study.reporting.figures.dots import dot_plot
+from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.render import TEMPLATES, themed
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_browser() is None, reason="no Chromium on the PATH")]
@@ -35,7 +36,7 @@ const control = (name) => [...limits.querySelectorAll(".control")].find((one) =>
 
 def rendered(name):
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template(name).render()
+    return environment.get_template(name).render(collapse_types=COLLAPSE_TYPES)
 
 
 def page_of(body):
@@ -224,3 +225,33 @@ def test_a_legend_of_buttons_switches_series_on_and_off(figure):
     assert told["names"] == ["healthy", "complete"] and told["pressed"] == ["true", "true"] and told["signs"]
     assert told["label"] == "Shown in: Accuracy" and told["key"] == "none" and told["reached"]
     assert "none" not in told["on"] and told["off"] == [told["on"][0], "none"] and told["now"] == "false"
+
+
+def test_many_series_are_folded_and_switched_together():
+    marks = "".join(
+        f'<g class="mark" data-series="arm {n}"><title>arm {n}</title><path d="M0 {n}L9 {n}"/></g>' for n in range(9)
+    )
+    told = ask(page_of(f'<figure><figcaption>Loss</figcaption><svg viewBox="0 0 9 9">{marks}</svg></figure>'), """
+        const told = {}, fold = document.querySelector("details.series"), [all, first] = fold.querySelectorAll("button");
+        const off = () => document.querySelectorAll("g.mark.off").length;
+        told.fold = [fold.open, fold.querySelector("summary").textContent];
+        first.click(); told.one = off();
+        all.click(); told.none = off();
+        first.click(); told.alone = off();
+        all.click(); all.click(); told.every = off();
+        tell(told);""")  # fmt: skip
+    assert told["fold"] == [False, "Show or hide 9 series"] and told["one"] == 1
+    assert told["none"] == 9 and told["alone"] == 8 and told["every"] == 0
+
+
+def test_a_column_that_a_narrow_page_leaves_out_is_neither_offered_nor_copied(table):
+    narrow = table.replace("</style>", "th:nth-child(5), td:nth-child(5) { display: none; }</style>")
+    told = ask(narrow, SCRIPT + """
+        document.getElementById("fold").open = true;
+        await opened();
+        told.offered = [...limits.querySelectorAll("label")].map((one) => one.textContent.trim());
+        document.querySelector(".copy button").click(); await new Promise((done) => setTimeout(done, 20));
+        told.copied = document.querySelector("textarea.copied").value.split("\\n")[0];
+        tell(told);""")  # fmt: skip
+    assert told["offered"] == ["Name", "Difference", "λ", "Type", "Extra"]
+    assert told["copied"] == "Name,Difference,λ,Type"

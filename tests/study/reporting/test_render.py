@@ -220,7 +220,7 @@ def test_the_map_of_the_baseline_is_shown_in_one_report_and_the_others_lead_to_i
 def test_a_figure_has_the_table_of_what_it_shows(full):
     view, html, _ = full
     (forest,) = view["figures"]["main"]
-    assert len(forest["rows"]) == 10 and forest["columns"][0] == "Arm"
+    assert len(forest["rows"]) == 10 and forest["columns"][0] == "Setting"
     tables = read_html(html).tables
     figures = [figure for group in view["figures"].values() for figure in group if figure["rows"]]
     assert len(figures) >= 15
@@ -431,7 +431,7 @@ def test_names_that_are_markup_elsewhere_are_read_back_as_they_are_from_both_twi
         xml.etree.ElementTree.fromstring(figure["svg"])
     page, twin = read_html(html), read_markdown(markdown)
     for read in (page, twin):
-        (arms,) = [table for table in read.tables if table[0][:2] == ["Setting", "Collapse type"]]
+        (arms,) = [table for table in read.tables if table[0][:3] == ["Setting", "Collapse type", "Test accuracy, %"]]
         for row, arm in zip(arms[1:4], view["arms"]):
             below = ["baseline"] if arm["is_baseline"] else []
             assert row[0] == " ".join([*arm["label"].split(), *below, *arm["details"]])

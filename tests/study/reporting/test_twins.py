@@ -99,6 +99,6 @@ def test_each_mode_has_what_it_was_made_for(read):
     heads = {mode: [table[0] for table in page.tables] for mode, (page, _) in read.items()}
     assert ["Term", "df", "F", "p", "share", "partial η²", "ω²"] in heads["grid"]
     assert ["Parameter", "fANOVA", "PED-ANOVA"] in heads["search"]
-    assert ["Arm", "Tried", "Validation, %", "Outcome", ""] in heads["tuned"]
+    assert ["Setting", "Tried", "Validation, %", "Outcome", ""] in heads["tuned"]
     assert any(head[0] == "Change" for head in heads["path"])
     assert "Loss, term by term" not in headings["empty"] and "What did not finish" in headings["empty"]

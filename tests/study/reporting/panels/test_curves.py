@@ -37,7 +37,7 @@ def test_accuracy_over_epochs_is_drawn_where_it_was_logged_and_not_elsewhere(sum
 
     assert not {"epochs-knn", "epochs-linear"} & set(losses(summary_of()))
     figure = losses(summary_of(log))["epochs-knn"]
-    assert figure["columns"] == ["Arm", "epoch 2", "epoch 4"]  # of 4 epochs; what was not measured is no point
+    assert figure["columns"] == ["Setting", "epoch 2", "epoch 4"]  # of 4 epochs; what was not measured is no point
     assert {tuple(row[1:]) for row in figure["rows"]} == {("21", "41")}  # the mean of three seeds, in percent
 
 
@@ -46,6 +46,6 @@ def test_the_linear_evaluation_is_drawn_epoch_by_epoch(summary_of):
         run["test"]["linear"] = {**run["test"]["linear_cached"], "curve": [0.5 + 0.01 * seed, 0.6 + 0.01 * seed]}
 
     figure = losses(summary_of(evaluate))["epochs-linear"]
-    assert figure["columns"] == ["Arm", "epoch 1", "epoch 2"]
+    assert figure["columns"] == ["Setting", "epoch 1", "epoch 2"]
     assert {tuple(row[1:]) for row in figure["rows"]} == {("51", "61")}
     assert len(figure["rows"]) == 3  # the arms; the control has no history and no line here

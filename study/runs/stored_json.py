@@ -1,0 +1,37 @@
+"""Reads JSON files that may be missing or damaged: then they hold nothing."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+
+def stored_list(path: Path) -> list[Any]:
+    """Return the list in a JSON file; an empty one where none can be read."""
+    return json.loads(path.read_bytes()) if holds(path, list, ()) else []
+
+
+def stored_object(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the object in a JSON file; an empty one where none with these keys can be read."""
+    found: dict[str, Any] = json.loads(path.read_bytes()) if holds(path, dict, keys) else {}
+    return found
+
+
+def holds(path: Path, kind: type, keys: tuple[str, ...]) -> bool:
+    """Return whether a file is JSON of this kind, with these keys."""
+    try:
+        about = path.stat()
+    except OSError:
+        return False
+    return _parses(path, about.st_mtime_ns, about.st_size, kind, keys)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _parses(path: Path, changed: int, size: int, kind: type, keys: tuple[str, ...]) -> bool:
+    """Do what `holds` does, once for each state of a file: a study asks of each of its runs many times."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    fits = isinstance(value, kind)
+    return fits and all(key in value for key in keys)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from study import ablate, compare
+from tests.study.reading import read_html, read_markdown
 
 # ---- where results come fromfrom tests.study.reading import read_html, read_markdown
 

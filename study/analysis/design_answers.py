@@ -169,4 +169,4 @@ def answer_of_path(results: StudyResults, found: Decisions) -> list[str]:
 
 
 def _is_clear(step: PathStep) -> bool:
-    return step.gain.n >= LEAST_SEEDS and step.gain.p_holm is not None and step.gain.p_holm <= ALPHA
+    return step.gain.n >= LEAST_SEEDS and step.gain.p_holm is not None and step.gain.p_holm < ALPHA

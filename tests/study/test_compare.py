@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from study import ablate, compare
+from tests.study.reading import read_html, read_markdown
 
-# ---- where results come fromfrom tests.study.reading import read_html, read_markdown
+# ---- where results come from
 
 
 def test_a_path_its_folder_and_a_studys_name_are_the_same_results(finished, command):

@@ -51,9 +51,9 @@ MEASURED = [
     ),
     (
         "Linear, augmented",
-        "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, with new views of "
-        "the images in each epoch. It trains at one learning rate on features as they are, so their scale counts. Small features, such "
-        "as an untrained network's, learn slowly.",
+        "The source paper's protocol: a linear classifier trained by SGD on the frozen encoder, with new views of the "
+        "images in each epoch. It trains at one learning rate on features as they are, so their scale counts. Small "
+        "features, such as an untrained network's, learn slowly.",
     ),
     ("Setting, arm", "The baseline, or the baseline with some values changed; it is run once at each seed."),
     (

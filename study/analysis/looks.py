@@ -7,7 +7,6 @@ from study.analysis.decisions import ALPHA
 from study.results.comparisons import DECISIONS, UNDECIDED
 from study.results.findings import Looks
 from study.results.schema import ArmResults, StudyResults
-from study.spec.plan import Plan
 
 Compare = Callable[[Sequence[ArmResults]], tuple[ArmResults, ...]]
 
@@ -80,17 +79,6 @@ def decisions_of(arms: Sequence[ArmResults], primary: str) -> dict[str, str | No
         if difference is not None and difference.decision is not None:
             found[arm.name] = difference.decision
     return found
-
-
-def looks_of(plan: Plan) -> Looks | None:
-    """Return which look results of a plan are of, before anything is decided; None for the only one."""
-    own = plan.look
-    if own is None:
-        return None
-    return Looks(
-        look=own.number, planned=own.planned, declared=own.declared, price=own.price, until_decided=bool(own.steps),
-        note=" ".join(plan.notes) if own.steps else "",
-    )  # fmt: skip
 
 
 def steps_of(looks: Looks | None) -> tuple[int, ...]:

@@ -14,9 +14,10 @@ from study.analysis.arm_types import UNTRAINED, arm_collapse_type
 from study.analysis.commands import command_of
 from study.analysis.cost import cost_of
 from study.analysis.findings import changes_of, describe_search, describe_tuning
-from study.analysis.looks import Judged, looks_of
+from study.analysis.looks import Judged
 from study.analysis.network_notes import network_notes
 from study.config.config import Config
+from study.results.findings import Looks
 from study.results.runs import RunResults, run_results
 from study.results.schema import (
     ArmResults,
@@ -193,3 +194,14 @@ def _parameters(plan: Plan) -> Parameters:
         nuisance={key: tuple(values) for key, values in study.nuisance.items()},
         fixed=dict(study.settings),
     )
+
+
+def looks_of(plan: Plan) -> Looks | None:
+    """Return which look results of a plan are of, before anything is decided; None for the only one."""
+    own = plan.look
+    if own is None:
+        return None
+    return Looks(
+        look=own.number, planned=own.planned, declared=own.declared, price=own.price, until_decided=bool(own.steps),
+        note=" ".join(plan.notes) if own.steps else "",
+    )  # fmt: skip

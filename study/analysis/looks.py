@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from study.analysis.decisions import ALPHA
 from study.results.comparisons import DECISIONS, UNDECIDED
 from study.results.findings import Looks
 from study.results.schema import ArmResults, StudyResults
-from study.spec.plan import Plan
+
+if TYPE_CHECKING:  # reports are made from looks too, where nothing is planned and torch may be missing
+    from study.spec.plan import Plan
 
 Compare = Callable[[Sequence[ArmResults]], tuple[ArmResults, ...]]
 
@@ -82,7 +85,7 @@ def decisions_of(arms: Sequence[ArmResults], primary: str) -> dict[str, str | No
     return found
 
 
-def looks_of(plan: Plan) -> Looks | None:
+def looks_of(plan: "Plan") -> Looks | None:
     """Return which look results of a plan are of, before anything is decided; None for the only one."""
     own = plan.look
     if own is None:

@@ -44,9 +44,8 @@ def analyse(
     )
     arms = with_agreement(judged.arms, primary=primary, margin=margin)
     looks = results.looks and dataclasses.replace(results.looks, stopped=judged.stopped)
-    power = describe_power(
-        arms, primary=primary, margin=margin, configured=configured_seeds, command=command, price=looks.price if looks else 1
-    )
+    price = looks.price if looks else 1
+    power = describe_power(arms, primary=primary, margin=margin, configured=configured_seeds, command=command, price=price)
     compared = dataclasses.replace(
         results,
         arms=arms,
@@ -58,7 +57,7 @@ def analyse(
         grid=describe_grid(results.mode, arms, primary),
         tuning=retell_tuning(results.tuning, arms),
         search=retell_search(results.search, arms),
-        path=describe_path(changes, arms, primary, baseline=baseline, note=path_note),
+        path=describe_path(changes, arms, primary, baseline=baseline, note=path_note, price=price),
     )
     return dataclasses.replace(
         compared,

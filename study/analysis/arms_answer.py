@@ -26,9 +26,11 @@ def _use(results: StudyResults, found: Decisions) -> list[str]:
             f"Use {name_of(better[0].label)}: it is clearly better than {base} ({signed(means[0])} points){_though(better)}."
         ]
     elif len(better) == MOST_NAMED:
-        said = [f"Use {listed([name_of(arm.label) for arm in better], word='or')}: both are clearly better than the "
-                "baseline "
-                f"({' and '.join(map(signed, means))} points){_though(better)}."]  # fmt: skip
+        either = listed([name_of(arm.label) for arm in better], word="or")
+        gains = " and ".join(map(signed, means))
+        said = [f"Use {either}: both are clearly better than the baseline ({gains} points)."]
+        if any(is_collapsed(arm) for arm in better):
+            said.append(f"But{_though(better).removeprefix(', though')}.")
     else:
         ahead = leader(better, results.primary)
         said = [f"Use one of the {in_words(len(better))} settings that are clearly better than {base}{_though(better)}.",
@@ -45,7 +47,7 @@ def _though(better: Sequence[ArmResults]) -> str:
     if not collapsed:
         return ""
     if len(better) == 1:
-        return f", though its collapse type is {better[0].collapse_type.marked_name}"
+        return f", though it collapsed: {better[0].collapse_type.marked_name}"
     which = "all" if len(collapsed) == len(better) else in_words(len(collapsed))
     return f", though {which} of them collapsed"
 

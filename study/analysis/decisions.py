@@ -81,7 +81,7 @@ def decide_all(
         price: of looking at the results more than once; intervals are at 1 - 0.05 / price.
     """
     found = moderated_differences(accuracies, classes, baseline=baseline, confidence=1 - ALPHA / price)
-    adjusted = _priced([one.p for one in found.values()], price)
+    adjusted = priced_holm([one.p for one in found.values()], price)
     return {
         name: Decided(difference=one, p_holm=p, decision=_decision(one, p, margin=margin, alpha=ALPHA / price))
         for (name, one), p in zip(found.items(), adjusted, strict=True)
@@ -133,7 +133,7 @@ def adjust_gains(arms: Sequence[ArmResults], primary: str, *, price: float = 1) 
     for arm in compared_arms(arms):
         if arm.name in tested:
             p_values.setdefault(digests_of(arm), tested[arm.name].p)
-    adjusted = dict(zip(p_values, _priced(list(p_values.values()), price), strict=True))
+    adjusted = dict(zip(p_values, priced_holm(list(p_values.values()), price), strict=True))
     return tuple(
         _with(arm, primary, gain=dataclasses.replace(tested[arm.name], adjusted=Adjusted(p_holm=adjusted[digests_of(arm)])))
         if arm.name in tested else arm for arm in arms
@@ -149,7 +149,8 @@ def _gain(arm: ArmResults, primary: str) -> Difference | None:
     return arm.summary[primary].gain if primary in arm.summary else None
 
 
-def _priced(p_values: Sequence[float | None], price: float) -> list[float | None]:
+def priced_holm(p_values: Sequence[float | None], price: float) -> list[float | None]:
+    """Return Holm's adjusted p-values times the price of looks, at most 1."""
     return [None if p is None else min(1.0, price * p) for p in holm(p_values)]
 
 

@@ -11,7 +11,7 @@ from study.analysis.decided import (
     is_whole,
 )
 from study.analysis.moments import LEAST_SEEDS
-from study.analysis.regions import best_rule
+from study.analysis.regions import Rule, best_rule
 from study.analysis.wording import ALPHA, agree, capitalised, in_words, listed, name_of, points, signed, spelled
 from study.results.comparisons import BETTER, EQUIVALENT, WORSE
 from study.results.findings import PathStep
@@ -27,27 +27,27 @@ def answer_of_grid(results: StudyResults, found: Decisions) -> list[str]:
     by_arms = answer_of_arms(results, found)
     rule = best_rule(arms, collapsed) if len(collapsed) > 1 else None
     if rule:
-        (inside, settings), (outside, others) = rule.inside, rule.outside
-        region = (f"Stay where {rule.text}: there {in_words(inside) if inside else 'none'} of {in_words(settings)} settings "
-                  f"collapsed, elsewhere {in_words(outside)} of {in_words(others)}.")  # fmt: skip
-        return [region, _accuracy(found), _explained(results)]
+        return [_region(rule, "collapsed"), _accuracy(found), _explained(results)]
     worse = best_rule(arms, found.worse) if len(found.worse) > 1 else None
     if worse:
-        (inside, settings), (outside, others) = worse.inside, worse.outside
-        region = (f"Stay where {worse.text}: there {in_words(inside) if inside else 'none'} of {in_words(settings)} "
-                  "settings "
-                  f"{agree(inside or 1, 'is', 'are')} clearly worse, elsewhere {in_words(outside)} of "
-                  f"{in_words(others)}.")  # fmt: skip
-        return [region, _better(found), _explained(results)]
+        are = agree(worse.inside[0] or 1, "is", "are")
+        return [_region(worse, f"{are} clearly worse"), _better(found), _explained(results)]
     first, *rest = by_arms
     how_many = in_words(len(collapsed)) if collapsed else "none"
     return [first, f"{capitalised(how_many)} of {spelled(len(arms), 'setting')} collapsed.", *rest, _explained(results)]
 
 
+def _region(rule: Rule, what: str) -> str:
+    """Return where to stay, with how many settings are bad there and elsewhere."""
+    (inside, settings), (outside, others) = rule.inside, rule.outside
+    there = f"{in_words(inside) if inside else 'none'} of {spelled(settings, 'setting')} {what}"
+    return f"Stay where {rule.text}: there {there}, elsewhere {in_words(outside)} of {in_words(others)}."
+
+
 def _accuracy(found: Decisions) -> str:
     """Return how many settings of a grid are clearly worse and better than the baseline."""
     worse, tested = len(found.worse), found.tested
-    count = f"{capitalised(in_words(worse) if worse else 'none')} of {in_words(tested)} others"
+    count = f"{capitalised(in_words(worse) if worse else 'none')} of {in_words(tested)} {agree(tested, 'other', 'others')}"
     verb = agree(max(worse, 1), "is", "are")
     if not found.better:
         return f"{count} {verb} clearly worse than the baseline, none clearly better."
@@ -169,4 +169,4 @@ def answer_of_path(results: StudyResults, found: Decisions) -> list[str]:
 
 
 def _is_clear(step: PathStep) -> bool:
-    return step.gain.n >= LEAST_SEEDS and step.gain.p_holm is not None and step.gain.p_holm <= ALPHA
+    return step.gain.n >= LEAST_SEEDS and step.gain.p_holm is not None and step.gain.p_holm < ALPHA

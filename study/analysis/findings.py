@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from study.analysis.anova import Anova, anova
+from study.analysis.decisions import ALPHA, priced_holm
 from study.analysis.importances import importances
 from study.analysis.intervals import paired_difference
-from study.analysis.multiple_testing import holm
 from study.results.comparisons import Adjusted, Difference
 from study.results.findings import (
     AnovaEffect,
@@ -214,11 +214,18 @@ def changes_of(plan: Plan, arms: Sequence[ArmResults]) -> tuple[Change, ...] | N
 
 
 def describe_path(
-    changes: Sequence[Change] | None, arms: Sequence[ArmResults], primary: str, *, baseline: str, note: str
+    changes: Sequence[Change] | None,
+    arms: Sequence[ArmResults],
+    primary: str,
+    *,
+    baseline: str,
+    note: str,
+    price: float = 1,
 ) -> PathFindings | None:
     """Return the walk from the baseline: for each change what it gained, and what else was tried in its place.
 
-    Gains are over the arm before and over the baseline. None without changes, which is another design.
+    Gains are over the arm before and over the baseline. The former are a family of Holm of their own, at the price of looks
+    (`study.analysis.decisions.decide_all`). None without changes, which is another design.
     """
     if changes is None:
         return None
@@ -232,12 +239,12 @@ def describe_path(
         column = arm.summary[primary]
         steps.append(
             PathStep(
-                arm=one.arm, change=one.change, summary=column, gain=_gain(arm, before, primary), total=column.difference,
-                alternatives=one.alternatives,
+                arm=one.arm, change=one.change, summary=column, gain=_gain(arm, before, primary, price),
+                total=column.difference, alternatives=one.alternatives,
             )
         )  # fmt: skip
         before = arm
-    adjusted = holm([step.gain.p for step in steps])  # the steps are a family of their own
+    adjusted = priced_holm([step.gain.p for step in steps], price)
     told = [
         dataclasses.replace(step, gain=dataclasses.replace(step.gain, adjusted=Adjusted(p_holm=p)))
         for step, p in zip(steps, adjusted, strict=True)
@@ -245,10 +252,11 @@ def describe_path(
     return PathFindings(to=before.label, steps=tuple(told), note=note)
 
 
-def _gain(arm: ArmResults, before: ArmResults, primary: str) -> Difference:
+def _gain(arm: ArmResults, before: ArmResults, primary: str, price: float) -> Difference:
     own, other = ({run.seed: run.test[primary].top1 for run in one.runs if primary in run.test} for one in (arm, before))
     seeds = sorted(own.keys() & other.keys())
-    interval = paired_difference([own[seed] for seed in seeds], [other[seed] for seed in seeds])
+    values, others = [own[seed] for seed in seeds], [other[seed] for seed in seeds]
+    interval = paired_difference(values, others, confidence=1 - ALPHA / price)
     return Difference(**dataclasses.asdict(interval))
 
 

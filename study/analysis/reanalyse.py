@@ -8,6 +8,7 @@ from study.analysis.diagnose_again import diagnose_again
 from study.analysis.findings import Change
 from study.analysis.network_notes import recorded_notes
 from study.results.schema import StudyResults
+from study.spec.study_file import VALUE_NAMES, Arm
 
 MARGIN = 0.01  # of results that record none; params.yaml's own
 _SIGN = "Analysed again by today's statistics"
@@ -22,7 +23,7 @@ def reanalyse(results: StudyResults) -> StudyResults:
     """
     path = results.path
     again = analyse(
-        diagnose_again(results),
+        diagnose_again(_with_todays_labels(results)),
         margin=results.power.margin if results.power else MARGIN,
         configured_seeds=_configured_seeds(results),
         changes=[
@@ -35,6 +36,16 @@ def reanalyse(results: StudyResults) -> StudyResults:
     if not said and again == results:
         return results
     return dataclasses.replace(again, notes=(*again.notes, *(said or [_said(results)])))
+
+
+def _with_todays_labels(results: StudyResults) -> StudyResults:
+    """Return results whose arms are called what today's labels call the values that have a name of their own."""
+    arms = [
+        dataclasses.replace(arm, label=Arm(name=arm.name, settings=arm.settings).label)
+        if not arm.is_control and VALUE_NAMES.keys() & arm.settings.keys() else arm
+        for arm in results.arms
+    ]  # fmt: skip
+    return dataclasses.replace(results, arms=tuple(arms))
 
 
 def _said(results: StudyResults) -> str:

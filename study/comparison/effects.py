@@ -147,6 +147,6 @@ def _unpaired(
 def _conclude(effect: Effect, p_holm: float | None) -> str:
     if effect.conclusion != UNDECIDED:
         return effect.conclusion
-    if p_holm is not None and p_holm <= ALPHA:
+    if p_holm is not None and p_holm < ALPHA:
         return DIFFERENT
     return EQUIVALENT if effect.equivalence and effect.equivalence.equivalent else UNDECIDED

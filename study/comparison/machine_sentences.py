@@ -66,13 +66,13 @@ def _noise(found: Machines) -> list[str]:
 
 def _orders(found: Machines) -> list[str]:
     if not found.orders:
-        return ["Two arms take three seeds on each machine to be put in order."]
+        return ["Two settings take three seeds on each machine to be put in order."]
     counts = Counter(found.orders.values())
     kept, total = counts["above"] + counts["below"], len(found.orders)
     turned = f"{counts['turned'] or 'none'} {agree(counts['turned'] or 1, 'turns', 'turn')} round"
     return [
-        f"Of {count_of(total, 'pair')} of arms {kept} {agree(kept, 'keeps its', 'keep their')} order at every seed of both "
-        f"machines, {counts['tie']} {agree(counts['tie'], 'is a tie', 'are ties')} and {turned}."
+        f"Of {count_of(total, 'pair')} of settings {kept} {agree(kept, 'keeps its', 'keep their')} order at every seed of "
+        f"both machines, {counts['tie']} {agree(counts['tie'], 'is a tie', 'are ties')} and {turned}."
     ]
 
 

@@ -133,8 +133,13 @@ def group_by_setting(studies: Sequence[StudyResults]) -> list[list[ReportedArm]]
 
 
 def _identities(one: ReportedArm) -> Iterator[str]:
-    """Yield what tells whether two arms are one setting: its runs, and its settings with the data and the code."""
+    """Yield what tells whether two arms are one setting: its runs, and its settings with the data and the code.
+
+    The settings of an untrained network do not say which network it is, so that its runs alone do.
+    """
     yield from (run.digest for run in one.arm.runs)
+    if one.arm.is_control:
+        return
     identity = one.study.identity
     code = (identity.code, identity.machinery) if identity is not None else None
     yield _frozen([one.study.data.digest, code, sorted(one.settings.items())])

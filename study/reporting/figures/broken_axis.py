@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from study.reporting.figures.drawing import WIDTH
 from study.reporting.palette import MUTED
 
-FAR = 2.0  # times as far out as the ones before: such a step parts the near from the far
-LEAST_GAIN = 1.4  # times as wide as without a break, or there is none
+LEAST_GAIN = 2.0  # times as wide as without a break, or there is none
 ROOM = 0.06  # of a panel's span, at either end
 GAP = 9.0  # points between panels
 FAR_SHARE = 0.25  # of the width, for each panel of what lies far out
@@ -32,12 +31,8 @@ def panels_of(rows: Sequence[Extent], floor: float) -> list[tuple[float, float]]
         floor: within ± this nothing counts as far.
     """
     low, high = min([-floor, *(row.low for row in rows)]), max([floor, *(row.high for row in rows)])
-    near = _near(rows, floor)
-    reach = 2 * max([floor, *(abs(row.middle) for row in near)])  # an interval that goes on beyond it crosses the break
-    inner_low = max(-reach, min([-floor, *(row.low for row in near)]))
-    inner_high = min(reach, max([floor, *(row.high for row in near)]))
-    share = 1 - FAR_SHARE * ((low < inner_low) + (high > inner_high))
-    if share * (high - low) < LEAST_GAIN * (inner_high - inner_low):
+    inner_low, inner_high = _inner(rows, floor)
+    if _gain((low, high), (inner_low, inner_high)) < LEAST_GAIN:
         return [_with_room(low, high)]
     near_low, near_high = _with_room(inner_low, inner_high)
     spans = [(near_low, near_high)]
@@ -49,14 +44,21 @@ def panels_of(rows: Sequence[Extent], floor: float) -> list[tuple[float, float]]
     return spans
 
 
-def _near(rows: Sequence[Extent], floor: float) -> list[Extent]:
-    """Return the rows before the largest step outwards, at least half of them; all where no step is large."""
+def _inner(rows: Sequence[Extent], floor: float) -> tuple[float, float]:
+    """Return the span that the nearer half of the rows needs.
+
+    It reaches at most twice as far as their middles; an interval that goes on beyond it crosses the break.
+    """
     ordered = sorted(rows, key=lambda row: abs(row.middle))
-    reaches = [max(abs(row.middle), floor) for row in ordered]
-    steps = {at: reaches[at] / reaches[at - 1] for at in range((len(rows) + 1) // 2, len(rows)) if at > 0}
-    if not steps or max(steps.values()) < FAR:
-        return ordered
-    return ordered[: max(steps, key=lambda at: steps[at])]
+    near = ordered[: max(1, (len(rows) + 1) // 2)]
+    reach = 2 * max([floor, *(abs(row.middle) for row in near)])
+    return max(-reach, min([-floor, *(row.low for row in near)])), min(reach, max([floor, *(row.high for row in near)]))
+
+
+def _gain(whole: tuple[float, float], inner: tuple[float, float]) -> float:
+    """Return how many times as wide the inner span is drawn with breaks as without."""
+    share = 1 - FAR_SHARE * ((whole[0] < inner[0]) + (whole[1] > inner[1]))
+    return share * (whole[1] - whole[0]) / (inner[1] - inner[0])
 
 
 def _far_span(extents: Sequence[tuple[float, float]], low: float, edge: float) -> tuple[float, float]:

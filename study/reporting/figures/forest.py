@@ -124,5 +124,5 @@ def _arm(axes: Axes, y: int, row: ForestRow, mean: float) -> None:
     if low <= mean <= high:
         face, edge, width = (PAPER, colour, 1.3) if row["decision"] == UNDECIDED else (colour, PAPER, 0.6)
         (dot,) = axes.plot(mean, y, marker, color=colour, markersize=6, markerfacecolor=face, markeredgecolor=edge,
-                           markeredgewidth=width, zorder=4)  # fmt: skip
+                           markeredgewidth=width, zorder=4, clip_on=False)  # fmt: skip
         name_mark(dot, text, series=series)

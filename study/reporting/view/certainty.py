@@ -62,7 +62,7 @@ def _interval_text(study: StudyResults) -> str:
 def _star_text(study: StudyResults) -> str:
     """Return what a star marks, over which tests, and what its absence does not say."""
     gains = " Gains are a family of their own." if any(arm.is_control for arm in study.arms) else ""
-    return ("* marks a difference whose p-value, adjusted by Holm over the study's arms, is at most 0.05: better or worse "
+    return ("* marks a difference whose p-value, adjusted by Holm over the study's arms, is below 0.05: better or worse "
             f"beyond chance.{gains} Without a star the study cannot tell; that does not mean there is no "
             "effect.")  # fmt: skip
 

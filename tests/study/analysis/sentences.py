@@ -31,10 +31,10 @@ RIDDLES = (
     "told apart", "tell apart", "stand for", "stands for", "verdict", "anew", "the luck of", "the very", "at most one of",
     "uninformative", ", None", ": None", "is None", "nan", "inf ", "[]", "()", "  ", " ,", "..", "%%",
 )  # fmt: skip
-SINGULAR = re.compile(r"(?<![.\d])1 "
-                       "(runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b|\bone "
-                       "(runs|arms"
-                      r"|seeds|trials|settings|others|changes)\b")  # fmt: skip
+SINGULAR = re.compile(
+    r"(?<![.\d])1 (runs|arms|seeds|trials|settings|points|epochs|images|classes|others|parameters)\b"
+    r"|\bone (runs|arms|seeds|trials|settings|others|changes)\b"
+)
 PLURAL = re.compile(r"\b([02-9]|[1-9]\d+|two|three|four|five|six|seven) (run|arm|seed|trial|setting|change|epoch)\b(?! \d)")
 LONG = "-".join(["an arm with a very long name that nobody would type"] * 3)
 
@@ -230,10 +230,10 @@ def looked_at(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
         yield name, dataclasses.replace(results, looks=Looks(**looks))
     assert results.power
     powers: dict[str, dict[str, Any]] = {
-        "enough seeds": {"command": None, "needed": 3}, "a thousand seeds": {"needed": None},
-        "nothing detectable": {"detectable": 1.2}, "asked for, not finished": {"asked": 40, "needed": 12}, "an "
-        "uncertain spread": {"needed": 12, "needed_range": (6, 40)},
-        "one comparison": {"family": 1, "arms": 1, "needed": 3}, "half a point": {"margin": 0.005},
+        "enough seeds": {"command": None, "needed": 3}, "seeds unknown": {"needed": None}, "unknown": {"detectable": None},
+        "nothing detectable": {"detectable": 1.2}, "not finished": {"asked": 40, "needed": 12, "command": "run"},
+        "an uncertain spread": {"needed": 12, "needed_range": (6, 40), "command": "run"},
+        "one comparison": {"family": 1, "arms": 1, "needed": 4, "command": "run"}, "half a point": {"margin": 0.005},
     }  # fmt: skip
     classes = ("healthy", "collapsed", "mixed")
     each = [ClassPower(name=one, arms=2, spread=0.01, freedom=4.0, detectable=0.02 * (1 + place))

@@ -89,7 +89,7 @@ def test_an_arm_that_lost_seeds_is_never_to_be_used(plans):
 
 def test_a_better_setting_that_collapsed_or_is_better_by_too_little_is_said_to_be(answer_of):
     said = answer_of({"base": GOOD, "other": shifted(0.1), "third": NOISE}, other="complete")
-    assert "(+10.0 points), though its collapse type is complete." in said
+    assert "(+10.0 points), though it collapsed: complete." in said
     said = answer_of({"base": GOOD, "other": shifted(0.005, wobble=0.0001), "third": shifted(-0.3)})
     assert "That is less than the smallest difference of interest, 1 point." in said
 

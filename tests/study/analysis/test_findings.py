@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from study.analysis.findings import changes_of, describe_path
 from tests.study.made_up import GRID, arm_of, by_seed, finished, log_record, study, unfinished
 
 # ---- grids
@@ -188,6 +189,21 @@ def test_what_each_change_earned_adds_up_to_the_whole_way(plans):
     assert second["gain"]["p_holm"] == min(1, 2 * second["gain"]["p"])  # the steps are a family
     assert first["alternatives"] == ["ν 1, μ 5: none"] and second["alternatives"] == []
     assert path["note"] == "The path walks to far." and path["to"] == "ν 2, μ 5"
+
+
+def test_steps_of_a_path_pay_for_looks_as_every_test_does(plans):
+    plan = plans.path([{"step-1-nu": 0.62, "step-1-mu": None}, {"step-2-mu": 0.71}])
+    results = plans.results({
+        **by_seed("base", [0.5, 0.6, 0.7]), **by_seed("step-1-nu", [0.51, 0.62, 0.73]),
+        **by_seed("step-2-mu", [0.6, 0.7, 0.83]),
+    }, of=plan)  # fmt: skip
+    once, twice = (
+        describe_path(changes_of(plan, results.arms), results.arms, results.primary, baseline="base", note="", price=price)
+        for price in (1, 2)
+    )
+    for one, other in zip(once.steps, twice.steps, strict=True):
+        assert other.gain.p == one.gain.p and other.gain.p_holm == pytest.approx(min(1, 2 * one.gain.p_holm))
+        assert other.gain.high > one.gain.high
 
 
 def test_a_path_ends_where_its_runs_came_to_no_accuracy(plans):

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from study.analysis.diagnose_again import diagnose_again
+from study.analysis.read import read_analysed
 from study.analysis.reanalyse import reanalyse
 from study.results.files import parse_results, results_bytes
 from study.results.runs import CollapseType
@@ -152,3 +154,10 @@ def test_where_todays_diagnosis_needs_more_images_the_recorded_one_stands(plans)
     few = dataclasses.replace(results, data=dataclasses.replace(results.data, validation=4))
     assert diagnose_again(few).arm("base").runs[0] == few.arm("base").runs[0]
     assert diagnose_again(results).arm("base").runs[0] != results.arm("base").runs[0]
+
+
+def test_labels_that_named_a_data_set_name_the_first_convolution_today():
+    kept = Path(__file__).parents[3] / "reports/measured/cifar10-cpu/stem.json.xz"
+    results = read_analysed(kept)
+    assert [arm.label for arm in results.arms if not arm.is_control] == ["stem 7x7", "stem 3x3"]
+    assert "imagenet" not in results.answer

@@ -156,7 +156,7 @@ def assert_decisions(name: str, said: str, results: StudyResults, found: Decisio
 
 def assert_region(name: str, said: str, results: StudyResults, found: Decisions) -> str:
     """Assert that the counts inside and outside a region add up to all; return the answer without that sentence."""
-    region = re.search(r"Stay where [^:]+: there (\w+) of (\w+) settings ([^,]+), elsewhere (\w+) of (\w+)\. ?", said)
+    region = re.search(r"Stay where [^:]+: there (\w+) of (\w+) settings? ([^,]+), elsewhere (\w+) of (\w+)\. ?", said)
     if region is None:
         return said
     words = {in_words(number): number for number in range(13)} | {"none": 0}
@@ -223,7 +223,7 @@ def random_arm(
 
 def test_random_studies_get_true_answers_of_at_most_forty_words():
     kinds = set()
-    for seed in range(120):
+    for seed in range(100):
         results = random_study(seed)
         said = answer(results)
         assert word_count(said) <= MOST_WORDS, said

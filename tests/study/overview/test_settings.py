@@ -59,6 +59,14 @@ def test_untrained_networks_of_several_recipes_that_share_their_runs_are_one_set
     assert shown["runs"][0]["badge"]["name"] == "untrained" and shown["gain"]["text"] == "control"
 
 
+def test_untrained_networks_that_share_no_run_are_two_settings_whatever_their_settings_say():
+    controls = [
+        arm(name, {"pretrain.epochs": 0}, [run(0, accuracy)], is_control=True)
+        for name, accuracy in (("untrained", 0.3), ("untrained 3x3", 0.2))
+    ]
+    assert [row["label"] for row in rows_of(study(*controls))] == ["untrained", "untrained 3x3"]
+
+
 def test_groups_that_a_later_arm_connects_become_one():
     first, second = run(0, 0.3), run(1, 0.4)
     arms = [arm("a", {"pretrain.nu": 2}, [first]), arm("b", {"pretrain.nu": 3}, [second])]

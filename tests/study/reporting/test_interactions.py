@@ -242,3 +242,16 @@ def test_many_series_are_folded_and_switched_together():
         tell(told);""")  # fmt: skip
     assert told["fold"] == [False, "Show or hide 9 series"] and told["one"] == 1
     assert told["none"] == 9 and told["alone"] == 8 and told["every"] == 0
+
+
+def test_a_column_that_a_narrow_page_leaves_out_is_neither_offered_nor_copied(table):
+    narrow = table.replace("</style>", "th:nth-child(5), td:nth-child(5) { display: none; }</style>")
+    told = ask(narrow, SCRIPT + """
+        document.getElementById("fold").open = true;
+        await opened();
+        told.offered = [...limits.querySelectorAll("label")].map((one) => one.textContent.trim());
+        document.querySelector(".copy button").click(); await new Promise((done) => setTimeout(done, 20));
+        told.copied = document.querySelector("textarea.copied").value.split("\\n")[0];
+        tell(told);""")  # fmt: skip
+    assert told["offered"] == ["Name", "Difference", "λ", "Type", "Extra"]
+    assert told["copied"] == "Name,Difference,λ,Type"

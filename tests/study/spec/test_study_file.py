@@ -461,3 +461,17 @@ def test_the_source_papers_side_studies_cross_what_it_reports():
     others = load_study("generalisation")
     assert others.settings["pretrain.weights"] == "vicreg-resnet50" and others.settings["pretrain.epochs"] == 0
     assert [arm.settings["pretrain.image_size"] for arm in others.arms] == [32, 64, 128, 224]
+
+
+def test_the_stems_are_labelled_by_their_first_convolution_and_not_by_a_data_set():
+    assert [arm.label for arm in load_study("stem").arms] == ["stem 7x7", "stem 3x3"]
+
+
+def test_a_headline_is_text_or_is_not_given(tmp_path):
+    given = "question: q\nhypothesis: h\nbaseline: a\narms: {a: {pretrain.nu: 1}, b: {pretrain.nu: 2}}\n"
+    for line, headline in (("", None), ("headline: '  Which \n  one? '\n", "Which one?")):
+        (tmp_path / "one.yaml").write_text(given + line, encoding="utf-8")
+        assert load_study("one", folder=tmp_path).headline == headline
+    (tmp_path / "one.yaml").write_text(f"{given}headline: 5\n", encoding="utf-8")
+    with pytest.raises(InputError, match="must give headline as text, or not at all, but gives 5"):
+        load_study("one", folder=tmp_path)

@@ -221,6 +221,7 @@ def random_arm(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_random_studies_get_true_answers_of_at_most_forty_words():
     kinds = set()
     for seed in range(100):

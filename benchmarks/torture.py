@@ -37,7 +37,7 @@ TINY = {
         "width": 4, "stem": "cifar", "expander": [16, 16, 16], "image_size": 8, "epochs": 12, "warmup_epochs": 1,
         "batch_size": 64, "optimizer": "adamw", "base_lr": 0.05,
     },
-    "ablate": {"seeds": [0], "probes": ["knn"]},
+    "ablate": {"seeds": 1, "probes": ["knn"]},
 }  # fmt: skip
 ORPHANS_MAY_LIVE = 15.0  # seconds: a worker that is still importing notices its parent's death only after that
 

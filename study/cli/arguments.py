@@ -17,6 +17,13 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog=f"python -m {command}", description=description, allow_abbrev=False, **named)
         self.register("action", None, _Once)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return the arguments, as argparse does, and quote those that it does not know: one may be blank."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {shlex.join(unknown)}")
+        return found
+
 
 class _Once(argparse.Action):
     """Stores a value, and refuses a second one, which would replace the first without a word."""
@@ -89,6 +96,6 @@ def path(text: str) -> Path:
 
 
 def _counted(text: str, *, least: int) -> int:
-    if not re.fullmatch("[0-9]{1,7}", text) or not least <= int(text) <= _MOST:
+    if not re.fullmatch("0|[1-9][0-9]{0,6}", text) or not least <= int(text) <= _MOST:
         raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {_MOST}, but got {text!r}")
     return int(text)

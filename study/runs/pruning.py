@@ -37,7 +37,8 @@ def prune_reason(history: Sequence[Mapping[str, Any]], run: Run, prune_after: in
     ]
     if not all(one.name == "complete" for one in named):
         return None
-    return f"complete collapse for {prune_after} epochs, at epoch {len(history)}: {named[-1].reason}"
+    epochs = f"{prune_after} epoch{'s' if prune_after > 1 else ''}"
+    return f"complete collapse for {epochs}, at epoch {len(history)}: {named[-1].reason}"
 
 
 def apply_pruning(result: Mapping[str, Any], run: Run, prune_after: int | None) -> Mapping[str, Any]:

@@ -89,7 +89,7 @@ def every_mode(plans: Plans) -> dict[str, dict[str, Any]]:
     found = lifelike_results(
         search, lambda arm, seed: {"linear": 0.5 + 0.02 * (int(arm[-3:]) if arm.startswith("trial") else 15)}
     )
-    found["trial-002", 1002] = unfinished("pruned", "complete collapse for 1 epochs, at epoch 2")
+    found["trial-002", 1002] = unfinished("pruned", "complete collapse for 1 epoch, at epoch 2")
     path = plans.path([{"step-1-nu": 0.9, "step-1-mu": 0.85}, {"step-2-mu": 0.95}])
     tuned = plans.tuned({"base": 0.1, "other": 0.01})
     tried = lifelike_results(tuned)

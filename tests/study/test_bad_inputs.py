@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slow
 COUNT = 240  # twenty for each door
 # What a command says that went on: what it left out or made anew, or how a run ended.
 OUTCOMES = re.compile(
-    r"diverged|failed|left out|leaves out|damaged|missing|cannot|trained|finished|reproduced|would|says nothing|not ", re.I
+    r"diverged|failed|left out|leaves out|damaged|missing|cannot|trained|finished|reproduced|would|says nothing|again|not ",
+    re.I,
 )
 # What no sentence for people holds: a traceback, the name of an exception's class, a value as Python writes it.
 CODE = re.compile(r"Traceback|\b\w+(Error|Exception)\b(?! while)|<class '|<\w+ object at|\bNoneType\b")

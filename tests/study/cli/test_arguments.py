@@ -101,7 +101,7 @@ def test_a_benchmark_answers_help_and_refuses_what_it_does_not_know(command, mon
 
 
 def test_the_types_of_arguments_return_what_they_say():
-    assert (positive("07"), whole("0"), share("0.5"), share("1")) == (7, 0, 0.5, 1.0)
+    assert (positive("7"), whole("0"), share("0.5"), share("1")) == (7, 0, 0.5, 1.0)
     assert path("~/x") == Path.home() / "x" and path("~nobody-here/x") == Path("~nobody-here/x")
 
 

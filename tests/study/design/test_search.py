@@ -145,7 +145,7 @@ def test_a_trial_that_another_command_has_run_to_its_end_changes_nothing_of_the_
 def test_the_command_that_results_give_for_a_pruned_trial_prunes_it_again(finished, command):
     name, given = pruned_of(finished)
     status, output, _ = command(ablate.main, *given)
-    assert status == 0 and ": identical; pruned as before (complete collapse for 1 epochs, at epoch " in output
+    assert status == 0 and ": identical; pruned as before (complete collapse for 1 epoch, at epoch " in output
     path = finished.store.folder(finished.arm("quest", name)["runs"][0]["digest"]) / "history.json"
     history = json.loads(path.read_bytes())
     history[0]["total"] += 1

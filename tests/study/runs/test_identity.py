@@ -169,7 +169,7 @@ def test_an_evaluation_is_decided_by_its_run_its_settings_its_views_its_probes_a
         evaluation(tiny_config({"pretrain.augmentation.blur": 0.9})),
         evaluation(tiny_config(), probes=("knn",)),
     }
-    edited("vicreg/evaluation/collapse_diagnosis.py", "COMPLETE_STD = 0.1", "COMPLETE_STD = 0.2")
+    edited("vicreg/evaluation/collapse_criteria.py", "COMPLETE_STD = 0.1", "COMPLETE_STD = 0.2")
     others.add(evaluation(tiny_config()))
     assert before not in others and len(others) == 6
 

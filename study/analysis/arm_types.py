@@ -12,14 +12,14 @@ UNTRAINED = ArmCollapseType(name="untrained", reason="Initial weights: where tra
 
 
 def arm_collapse_type(runs: Sequence[RunResults]) -> ArmCollapseType:
-    """Return the collapse type that most seeds share, of a tie the first seed's, and the counts of all.
+    """Return the collapse type that most seeds share, of a tie one that is a collapse, and the counts of all.
 
     The reason speaks for the arm: it counts the seeds, and gives the range of the measure that decided at those of this
     type. So does `borderline`.
     """
     named = {run.seed: run.collapse_type or CollapseType(name=run.status, reason=run.reason or "") for run in runs}
     counts = Counter(one.name for one in named.values())
-    name = counts.most_common(1)[0][0]
+    name = max(counts, key=lambda one: (counts[one], one != HEALTHY))  # of equal ones the first seed's
     return ArmCollapseType(
         name=name,
         reason=_reason(named, name, counts),

@@ -25,9 +25,11 @@ def answer_of_grid(results: StudyResults, found: Decisions) -> list[str]:
     arms = [arm for arm in results.arms if arm.role == "arm"]
     collapsed = [arm for arm in arms if is_collapsed(arm)]
     by_arms = answer_of_arms(results, found)
-    rule = best_rule(arms, collapsed) if len(collapsed) > 1 else None
+    worse_too = [arm for arm in found.worse if arm not in collapsed]
+    rule = best_rule(arms, [*collapsed, *worse_too]) if len(collapsed) > 1 else None
     if rule:
-        return [_region(rule, "collapsed"), _accuracy(found), _explained(results)]
+        what = f"collapsed or {agree(rule.inside[0] or 1, 'is', 'are')} clearly worse" if worse_too else "collapsed"
+        return [_region(rule, what), _accuracy(found), _explained(results)]
     worse = best_rule(arms, found.worse) if len(found.worse) > 1 else None
     if worse:
         are = agree(worse.inside[0] or 1, "is", "are")

@@ -11,7 +11,9 @@ from study.results.schema import ArmResults
 from study.spec.study_file import short_name
 
 LEAST_MEMBERS = 3  # two arms are named
+LEAST_INSIDE = 2  # settings of a region: one setting is named
 LEAST_SEPARATION = 0.6  # of a rule: the share of bad settings outside it, less the share of good ones outside it
+LEAST_OF_SAFE = 0.5  # the same of a rule with no bad setting inside: it leaves out more good ones, and is safe to follow
 
 Settings = Mapping[str, Any]
 Test = Callable[[Settings], bool]
@@ -79,12 +81,17 @@ def _described(same: Sequence[str], own: Sequence[Any]) -> tuple[str, Test | Non
 def best_rule(arms: Sequence[ArmResults], bad: Sequence[ArmResults]) -> Rule | None:
     """Return the simplest region of a grid that keeps the bad settings out best; None where none does so well.
 
-    Candidates are a bound on one numeric factor, one value of another, and an order of two factors with levels in common.
+    Candidates are a bound on one numeric factor, one value of another, and of two factors with levels in common an order,
+    equality, and a ratio of one level at most. A region without any bad setting is preferred: it is safe to follow.
     """
     names = {arm.name for arm in bad}
     candidates = _candidates([arm.settings for arm in arms])
     rules = [_rule(text, test, arms, names) for text, test in candidates]
-    rules = [rule for rule in rules if rule.inside[1] and rule.outside[1]]
+    rules = [rule for rule in rules if rule.inside[1] >= LEAST_INSIDE and rule.outside[1]]
+    safe = [rule for rule in rules if rule.inside[0] == 0 and rule.inside[1] >= LEAST_MEMBERS]
+    safest = max(safe, key=_separation, default=None)
+    if safest and _separation(safest) >= LEAST_OF_SAFE:
+        return safest
     best = max(rules, key=_separation, default=None)
     return best if best and _separation(best) >= LEAST_SEPARATION else None
 
@@ -117,6 +124,14 @@ def _candidates(settings: Sequence[Settings]) -> list[tuple[str, Test]]:
                 found.append((f"{name} ≤ {_shown(value)}", partial(_at_most, key, value)))
         else:
             found += [(f"{name} is {value}", partial(_is, key, value)) for value in own]
+    for first, second in itertools.combinations(levels, 2):
+        shared = sorted(value for value in levels[first] if _is_number(value) and value in levels[second])
+        if len(shared) > 1:
+            names = f"{short_name(first)} and {short_name(second)}"
+            found.append((f"{short_name(first)} = {short_name(second)}", partial(_within, first, second, 1.0)))
+            if shared[0] > 0:
+                step = min(high / low for low, high in itertools.pairwise(shared))
+                found.append((f"{names} differ at most {_shown(step)}-fold", partial(_within, first, second, step)))
     for first, second in itertools.permutations(levels, 2):
         if len([value for value in levels[first] if _is_number(value) and value in levels[second]]) > 1:
             found.append((f"{short_name(first)} ≥ {short_name(second)}", partial(_in_order, first, second)))
@@ -137,6 +152,13 @@ def _is(key: str, value: Any, one: Settings) -> bool:
 
 def _in_order(first: str, second: str, one: Settings) -> bool:
     return bool(one[first] >= one[second])
+
+
+def _within(first: str, second: str, factor: float, one: Settings) -> bool:
+    if not (_is_number(one[first]) and _is_number(one[second])):
+        return False
+    low, high = sorted((one[first], one[second]))
+    return bool(high <= factor * low * (1 + 1e-9)) if factor > 1 else bool(low == high)
 
 
 def with_a_zero(arms: Sequence[ArmResults]) -> list[ArmResults]:

@@ -10,6 +10,7 @@ from study.reporting.figures.drawing import WIDTH
 from study.reporting.palette import MUTED
 
 LEAST_GAIN = 2.0  # times as wide as without a break, or there is none
+LEAST_CLEAN_GAIN = 1.5  # where the break crosses no interval, which is easier to read
 ROOM = 0.06  # of a panel's span, at either end
 GAP = 9.0  # points between panels
 FAR_SHARE = 0.25  # of the width, for each panel of what lies far out
@@ -32,7 +33,10 @@ def panels_of(rows: Sequence[Extent], floor: float) -> list[tuple[float, float]]
     """
     low, high = min([-floor, *(row.low for row in rows)]), max([floor, *(row.high for row in rows)])
     inner_low, inner_high = _inner(rows, floor)
-    if _gain((low, high), (inner_low, inner_high)) < LEAST_GAIN:
+    clean = _without_crossings(rows, inner_low, inner_high)
+    if clean != (low, high) and _gain((low, high), clean) >= LEAST_CLEAN_GAIN:
+        inner_low, inner_high = clean
+    elif _gain((low, high), (inner_low, inner_high)) < LEAST_GAIN:
         return [_with_room(low, high)]
     near_low, near_high = _with_room(inner_low, inner_high)
     spans = [(near_low, near_high)]
@@ -53,6 +57,15 @@ def _inner(rows: Sequence[Extent], floor: float) -> tuple[float, float]:
     near = ordered[: max(1, (len(rows) + 1) // 2)]
     reach = 2 * max([floor, *(abs(row.middle) for row in near)])
     return max(-reach, min([-floor, *(row.low for row in near)])), min(reach, max([floor, *(row.high for row in near)]))
+
+
+def _without_crossings(rows: Sequence[Extent], low: float, high: float) -> tuple[float, float]:
+    """Return the span widened until no row goes on beyond either end."""
+    while any(row.low < low < row.high for row in rows):
+        low = min(row.low for row in rows if row.low < low < row.high)
+    while any(row.low < high < row.high for row in rows):
+        high = max(row.high for row in rows if row.low < high < row.high)
+    return low, high
 
 
 def _gain(whole: tuple[float, float], inner: tuple[float, float]) -> float:

@@ -107,7 +107,8 @@ def _decisions(study: StudyResults) -> list[str]:
     lost = [count_of(len(decided.partial), "setting") + " lost seeds"] if decided.partial else []
     if len(tested) == 1 and not lost:
         ((name, arm),) = tested
-        return [f"{arm.label} {_SAID[name][0]} against the baseline."]
+        than = " than the baseline" if name in (BETTER, WORSE) else " beside the baseline"
+        return [f"{arm.label} {_SAID[name][0]}{than}."]
     said = [f"{len(arms)} {agree(len(arms), *_SAID[name])}" for name, arms in found.items() if arms]
     total = count_of(len(tested) + len(decided.partial), "setting")
     return [f"Of {total} against the baseline {listed([*said, *lost])}."] if said or lost else []

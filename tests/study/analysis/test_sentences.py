@@ -162,7 +162,8 @@ def assert_region(name: str, said: str, results: StudyResults, found: Decisions)
     words = {in_words(number): number for number in range(13)} | {"none": 0}
     bad_in, inside, what, bad_out, outside = (words.get(word, word) for word in region.groups())
     arms = [arm for arm in results.arms if arm.role == "arm"]
-    bad = [arm for arm in arms if is_collapsed(arm)] if what == "collapsed" else found.worse
+    kinds = {"collapsed": [arm for arm in arms if is_collapsed(arm)], "worse": list(found.worse)}
+    bad = {arm.name for kind, own in kinds.items() if kind in what for arm in own}
     assert (bad_in + bad_out, inside + outside) == (len(bad), len(arms)), (name, said)
     return said.replace(region.group(), "")
 

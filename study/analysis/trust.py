@@ -105,8 +105,10 @@ def _mixed(results: StudyResults, found: Decisions) -> list[str]:
     fewest = max(LEAST_SEEDS, min(len(arm.runs) for arm in mixed))
     covered = MIXED_COVERAGE[min(fewest, max(MIXED_COVERAGE))]
     whose = name_of(mixed[0].label) if len(mixed) == 1 else spelled(len(mixed), "setting")
-    ends = agree(len(mixed), "ends", "end")
-    return [f"{capitalised(whose)} {ends} differently from seed to seed; there a 95 % interval may cover only {covered} %."]
+    how = f"{agree(len(mixed), 'ends', 'end')} differently from seed to seed"
+    if all("healthy" in arm.collapse_type.counts for arm in mixed):
+        how = f"{agree(len(mixed), 'is', 'are')} healthy at some seeds and not at others"
+    return [f"{capitalised(whose)} {how}; there a 95 % interval may cover only {covered} %."]
 
 
 def _machine(found: Decisions) -> list[str]:

@@ -9,9 +9,9 @@ from numpy.random import Generator
 
 from benchmarks.statistics.rows import Bounds, Rows, row
 from benchmarks.statistics.scenarios import NOT_COVERED, POINTS, SCENARIOS, C, Classes, H, Scenario, Values
-from study.analysis.decisions import ALPHA, decide_all
+from study.analysis.decisions import decide_all
 from study.analysis.intervals import paired_difference
-from study.analysis.multiple_testing import holm
+from study.analysis.multiple_testing import ALPHA, holm
 from study.analysis.sensitivity import POWER, typical_detectable
 from study.results.comparisons import BETTER, WORSE, Interval
 

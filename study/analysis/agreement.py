@@ -28,8 +28,7 @@ def learned(arm: ArmResults, *, primary: str, margin: float) -> bool | None:
     """Return whether an arm's training taught its representations more than an untrained network has; None if unknown."""
     if arm.runs and all(run.status == DIVERGED for run in arm.runs):
         return False
-    column = arm.summary.get(primary)
-    gain = column.gain if column else None
+    gain = arm.gain(primary)
     if gain is None or gain.low is None or gain.high is None:
         return None
     if gain.low > 0:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from study.analysis.agreement import with_agreement
 from study.analysis.alerts import alerts
 from study.analysis.answer import answer
-from study.analysis.arm_types import UNTRAINED, arm_collapse_type
 from study.analysis.arms import compare_arms
 from study.analysis.commands import with_looks, without_seeds
 from study.analysis.findings import Change, describe_grid, describe_path, retell_search, retell_tuning
@@ -30,8 +29,8 @@ def analyse(
     It is a pure function, so results can be analysed when their runs end, and again whenever the analysis has changed.
 
     Args:
-        results: the description of a study, and arms of which runs, names and settings count. A search or a tuning is
-            described already.
+        results: the description of a study, and arms of which runs, collapse types, names and settings count. A search or a
+            tuning is described already.
         margin: the smallest difference of accuracy that would matter, a share.
         configured_seeds: the number of seeds that `--add-seeds` adds to.
         changes: that a path made, in their order; None for another design.
@@ -74,7 +73,7 @@ def judge_arms(
     """Return arms compared at the price of the looks at them; those that stopped as they were where they did.
 
     Args:
-        arms: with their runs.
+        arms: with their runs and collapse types.
         looks: at them; None for a single one.
         baseline: the arm that all others are compared with.
         primary: the probe whose accuracy is compared.
@@ -85,10 +84,5 @@ def judge_arms(
         compare_arms,
         baseline=baseline, primary=primary, test_images=test_images, margin=margin, price=looks.price if looks else 1,
     )  # fmt: skip
-    typed, steps = [_with_type(arm) for arm in arms], steps_of(looks)
-    return judge(typed, looks=steps, primary=primary, compare=compare) if steps else Judged(arms=compare(typed))
-
-
-def _with_type(arm: ArmResults) -> ArmResults:
-    """Return an arm with the collapse type that its runs have."""
-    return dataclasses.replace(arm, collapse_type=UNTRAINED if arm.is_control else arm_collapse_type(arm.runs))
+    steps = steps_of(looks)
+    return judge(arms, looks=steps, primary=primary, compare=compare) if steps else Judged(arms=compare(arms))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from study.analysis.alerts import ENDINGS, paired_seeds
 from study.analysis.arms_answer import answer_of_arms
-from study.analysis.decided import Decisions, decisions_of, gain_of, is_established, is_loss, is_whole, leader
+from study.analysis.by_decision import Decisions, decisions_of, is_established, is_loss, is_whole, leader
 from study.analysis.decisions import compared_arms
 from study.analysis.design_answers import answer_of_grid, answer_of_path, answer_of_search
 from study.analysis.moments import LEAST_SEEDS
@@ -39,7 +39,7 @@ def _sentences(results: StudyResults) -> list[str]:
     if paired_seeds(results) < LEAST_SEEDS:
         return _too_few_seeds(results, measured)
     chosen = leader(found.better, results.primary) if found.better else found.baseline
-    if is_loss(gain_of(chosen, results.primary)):
+    if is_loss(chosen.gain(results.primary)):
         return _harm(results, chosen)
     if len(measured) == 1 and results.mode != "search":
         return _baseline_alone(results, chosen)
@@ -52,7 +52,7 @@ def _sentences(results: StudyResults) -> list[str]:
 
 def gain_warning(results: StudyResults, arm: ArmResults) -> list[str]:
     """Return that an arm is not shown to beat its untrained network, with that network's accuracy; nothing where it is."""
-    gain, untrained = gain_of(arm, results.primary), untrained_summary(results, arm)
+    gain, untrained = arm.gain(results.primary), untrained_summary(results, arm)
     if gain is None or untrained is None or is_established(gain):
         return []
     return [f"No gain over the untrained network ({100 * untrained.mean:.1f} %) is established."]
@@ -123,7 +123,7 @@ def _baseline_alone(results: StudyResults, arm: ArmResults) -> list[str]:
     first = "Add an arm: only the baseline was run, so nothing is compared."
     if others:
         first = f"Finish the study first: {spelled(others, 'setting')} {agree(others, 'has', 'have')} no result."
-    column, gain = arm.summary[results.primary], gain_of(arm, results.primary)
+    column, gain = arm.summary[results.primary], arm.gain(results.primary)
     said = [first, f"{capitalised(name_of(arm.label))} reaches {percent(column)} over {count_of(column.n, 'seed')}."]
     if gain is not None and is_established(gain):
         said.append("That is clearly above the untrained network.")

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from study.analysis.decisions import ALPHA, adjust_gains, decide
+from study.analysis.decisions import adjust_gains, decide
 from study.analysis.effect_sizes import effect_size, probability_better
 from study.analysis.intervals import CONFIDENCE, paired_difference, wilson
 from study.analysis.moments import mean, paired_differences, standard_deviation
+from study.analysis.multiple_testing import ALPHA
 from study.analysis.sampling_error import paired_sampling_error, sampling_error
 from study.results.comparisons import ColumnSummary, Difference, DifferenceDetail, Outcomes
 from study.results.runs import SPACES, RunResults

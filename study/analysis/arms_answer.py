@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from study.analysis.decided import Decisions, difference_of, is_collapsed, is_whole, leader
+from study.analysis.by_decision import Decisions, is_collapsed, is_whole, leader
 from study.analysis.regions import names_of_zeros, shared_settings, with_a_zero
 from study.analysis.wording import LEAST_SHOWN, agree, capitalised, in_words, listed, name_of, points, signed, spelled
 from study.results.schema import ArmResults, StudyResults
@@ -20,7 +20,7 @@ def answer_of_arms(results: StudyResults, found: Decisions) -> list[str]:
 def _use(results: StudyResults, found: Decisions) -> list[str]:
     """Return the settings that are clearly better than the baseline, and that they are a tie where there are several."""
     better, base = found.better, name_of(found.baseline.label)
-    means = [difference.mean for arm in better if (difference := difference_of(arm, results.primary))]
+    means = [difference.mean for arm in better if (difference := arm.difference(results.primary))]
     if len(better) == 1:
         said = [
             f"Use {name_of(better[0].label)}: it is clearly better than {base} ({signed(means[0])} points){_though(better)}."
@@ -78,7 +78,7 @@ def near_baseline(results: StudyResults, found: Decisions) -> list[ArmResults]:
 
 def _side(arm: ArmResults, results: StudyResults) -> int:
     """Return 1 where an arm's mean lies above the baseline's by the margin or more, -1 where below, else 0."""
-    difference, margin = difference_of(arm, results.primary), margin_of(results)
+    difference, margin = arm.difference(results.primary), margin_of(results)
     if difference is None or margin is None or abs(difference.mean) < margin:
         return 0
     return 1 if difference.mean > 0 else -1
@@ -155,7 +155,7 @@ def _leads(results: StudyResults, found: Decisions) -> str:
     """Return that the arm ahead on validation is ahead by less than the noise, where it is not the baseline."""
     candidates = [arm for arm in (found.baseline, *found.tied) if is_whole(arm)]
     ahead = leader(candidates, results.primary) if len(candidates) > 1 else None
-    difference = difference_of(ahead, results.primary) if ahead and not ahead.is_baseline else None
+    difference = ahead.difference(results.primary) if ahead and not ahead.is_baseline else None
     if ahead is None or difference is None:
         return ""
     where = "margin" if ahead in found.equivalent else "noise"
@@ -178,7 +178,7 @@ def _named(arms: Sequence[ArmResults]) -> str:
 
 
 def _pairs(arm: ArmResults, primary: str) -> int:
-    difference = difference_of(arm, primary)
+    difference = arm.difference(primary)
     return difference.n if difference else 0
 
 

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from study.analysis.effect_sizes import probability_above
 from study.analysis.equivalence import is_within
 from study.analysis.moderated import ArmClass, BySeed, ModeratedDifference, moderated_differences
-from study.analysis.multiple_testing import holm
+from study.analysis.multiple_testing import ALPHA, holm
 from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE, Adjusted, Difference
 from study.results.schema import ArmResults
 from study.runs.outcomes import DIVERGED, FINISHED, PRUNED
-from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
-
-ALPHA = 0.05  # of a family of tests; what is decided has an adjusted p-value below it
+from vicreg.evaluation.collapse_diagnosis import HEALTHY, UNDETERMINED
 
 Digests = tuple[str, ...]
 
@@ -45,7 +43,7 @@ def arm_class(arm: ArmResults) -> ArmClass:
 
 
 def _class_of(outcome: str) -> ArmClass:
-    if outcome == "healthy":
+    if outcome == HEALTHY:
         return "healthy"
     return "mixed" if outcome in (DIVERGED, UNDETERMINED, FINISHED) else "collapsed"
 
@@ -115,7 +113,7 @@ def decide(
 
     def decided(arm: ArmResults) -> ArmResults:
         name = names.get(arm.name)
-        difference = arm.summary[primary].difference if primary in arm.summary else None
+        difference = arm.difference(primary)
         if name not in found or difference is None:
             return arm
         return _with(arm, primary, difference=_moderated(difference, found[name]))
@@ -131,37 +129,29 @@ def adjust_gains(arms: Sequence[ArmResults], primary: str, *, price: float = 1) 
     Maurer, Hothorn and Lehmacher 1995). Gains stay paired t tests: a control has no class of collapse. Each set of runs is
     one test.
     """
-    tested = {arm.name: gain for arm in compared_arms(arms) if (gain := _gain(arm, primary)) is not None}
-    p_values: dict[Digests, float | None] = {}
-    first: float | None = None
-    for arm in compared_arms(arms):
-        if arm.name in tested and arm.is_baseline:
-            first = tested[arm.name].p
-        elif arm.name in tested:
-            p_values.setdefault(digests_of(arm), tested[arm.name].p)
-    gate = 0.0 if first is None else min(1.0, price * first)
-    found = {
-        digests: p if p is None else max(gate, p)
-        for digests, p in zip(p_values, priced_holm(list(p_values.values()), price), strict=True)
-    }
-    adjusted = {
-        arm.name: (None if first is None else gate) if arm.is_baseline else found[digests_of(arm)]
-        for arm in compared_arms(arms)
-        if arm.name in tested
-    }
-    return tuple(
-        _with(arm, primary, gain=dataclasses.replace(tested[arm.name], adjusted=Adjusted(p_holm=adjusted[arm.name])))
-        if arm.name in adjusted else arm for arm in arms
-    )  # fmt: skip
+    compared = [arm for arm in compared_arms(arms) if arm.gain(primary) is not None]
+    p_of = {digests_of(arm): gain.p for arm in compared if (gain := arm.gain(primary)) is not None}
+    first = next((p_of.pop(digests_of(arm)) for arm in compared if arm.is_baseline), None)
+    gate = min(1.0, price * (first or 0.0))
+    adjusted = dict(zip(p_of, priced_holm(list(p_of.values()), price), strict=True))
+    found = {arm.name: _not_below(gate, first if arm.is_baseline else adjusted[digests_of(arm)]) for arm in compared}
+
+    def with_p(arm: ArmResults) -> ArmResults:
+        gain = arm.gain(primary)
+        if arm.name not in found or gain is None:
+            return arm
+        return _with(arm, primary, gain=dataclasses.replace(gain, adjusted=Adjusted(p_holm=found[arm.name])))
+
+    return tuple(with_p(arm) for arm in arms)
+
+
+def _not_below(gate: float, p: float | None) -> float | None:
+    return None if p is None else max(gate, p)
 
 
 def _accuracies(arm: ArmResults, primary: str) -> dict[int, float]:
     values = {run.seed: run.test[primary].top1 for run in arm.runs if primary in run.test}
     return {seed: value for seed, value in values.items() if math.isfinite(value)}
-
-
-def _gain(arm: ArmResults, primary: str) -> Difference | None:
-    return arm.summary[primary].gain if primary in arm.summary else None
 
 
 def priced_holm(p_values: Sequence[float | None], price: float) -> list[float | None]:

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from study.analysis.arms_answer import answer_of_arms
-from study.analysis.decided import (
+from study.analysis.by_decision import (
     Decisions,
     decision_of,
-    difference_of,
     is_collapsed,
     is_whole,
 )
 from study.analysis.moments import LEAST_SEEDS
+from study.analysis.multiple_testing import ALPHA
 from study.analysis.regions import Rule, best_rule
-from study.analysis.wording import ALPHA, agree, capitalised, in_words, listed, name_of, points, signed, spelled
+from study.analysis.wording import agree, capitalised, in_words, listed, name_of, points, signed, spelled
 from study.results.comparisons import BETTER, EQUIVALENT, WORSE
 from study.results.findings import PathStep
 from study.results.schema import ArmResults, StudyResults
@@ -29,14 +29,14 @@ def answer_of_grid(results: StudyResults, found: Decisions) -> list[str]:
     rule = best_rule(arms, [*collapsed, *worse_too]) if len(collapsed) > 1 else None
     if rule:
         what = f"collapsed or {agree(rule.inside[0] or 1, 'is', 'are')} clearly worse" if worse_too else "collapsed"
-        return [_region(rule, what), _accuracy(found), _explained(results)]
+        return [_region(rule, what), _accuracy(found), explained(results)]
     worse = best_rule(arms, found.worse) if len(found.worse) > 1 else None
     if worse:
         are = agree(worse.inside[0] or 1, "is", "are")
-        return [_region(worse, f"{are} clearly worse"), _better(found), _explained(results)]
+        return [_region(worse, f"{are} clearly worse"), _better(found), explained(results)]
     first, *rest = by_arms
     how_many = in_words(len(collapsed)) if collapsed else "none"
-    return [first, f"{capitalised(how_many)} of {spelled(len(arms), 'setting')} collapsed.", *rest, _explained(results)]
+    return [first, f"{capitalised(how_many)} of {spelled(len(arms), 'setting')} collapsed.", *rest, explained(results)]
 
 
 def _region(rule: Rule, what: str) -> str:
@@ -64,7 +64,7 @@ def _better(found: Decisions) -> str:
     return f"{capitalised(who)} {agree(len(better), 'is', 'are')} clearly better than {base}."
 
 
-def _explained(results: StudyResults) -> str:
+def explained(results: StudyResults) -> str:
     """Return the term that explains most of the variance over a grid's runs, where its effect is clear."""
     effects = results.grid.anova.effects if results.grid and results.grid.anova else ()
     clear = [effect for effect in effects if effect.p < ALPHA]
@@ -78,7 +78,7 @@ def answer_of_search(results: StudyResults, found: Decisions) -> list[str]:
     """Return what became of a search's proposals when they were rerun at fresh seeds, against the baseline."""
     proposals = [arm for arm in results.arms if arm.role == "arm" and not arm.is_baseline]
     search = results.search
-    measured = [arm for arm in proposals if difference_of(arm, results.primary) is not None]
+    measured = [arm for arm in proposals if arm.difference(results.primary) is not None]
     tried = len(search.trials) if search else 0
     if not measured:
         return [f"Keep {name_of(found.baseline.label)} for now: the search's proposal was not rerun at fresh seeds yet.",
@@ -90,7 +90,7 @@ def answer_of_search(results: StudyResults, found: Decisions) -> list[str]:
 
 def _proposal(results: StudyResults, found: Decisions, arm: ArmResults, tried: int) -> str:
     """Return what one proposal came to."""
-    difference = difference_of(arm, results.primary)
+    difference = arm.difference(results.primary)
     assert difference is not None, "only measured proposals are judged"
     name, base = name_of(arm.label), name_of(found.baseline.label)
     seeds, gained = spelled(difference.n, "fresh seed"), f"{signed(difference.mean)} points"

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from study.analysis.arm_types import UNTRAINED, arm_collapse_type
 from study.results.json_values import from_values, to_values
 from study.results.runs import SPACES, CollapseType, RunResults
 from study.results.schema import ArmResults, StudyResults
@@ -22,13 +23,15 @@ def diagnose_again(results: StudyResults) -> StudyResults:
     images of each class, which is not recorded.
     """
     by_name = {arm.name: arm for arm in results.arms}
-    arms = tuple(
-        dataclasses.replace(
-            arm, runs=tuple(_with_type(run, arm, by_name.get(arm.control or ""), results) for run in arm.runs)
-        )
-        for arm in results.arms
+    return dataclasses.replace(
+        results, arms=tuple(_arm(arm, by_name.get(arm.control or ""), results) for arm in results.arms)
     )
-    return dataclasses.replace(results, arms=arms)
+
+
+def _arm(arm: ArmResults, control: ArmResults | None, results: StudyResults) -> ArmResults:
+    """Return an arm with the types of its runs, and its own, which follows from these."""
+    runs = tuple(_with_type(run, arm, control, results) for run in arm.runs)
+    return dataclasses.replace(arm, runs=runs, collapse_type=UNTRAINED if arm.is_control else arm_collapse_type(runs))
 
 
 def _with_type(run: RunResults, arm: ArmResults, control: ArmResults | None, results: StudyResults) -> RunResults:

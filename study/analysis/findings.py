@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from study.analysis.anova import Anova, anova
-from study.analysis.decisions import ALPHA, priced_holm
+from study.analysis.decisions import priced_holm
 from study.analysis.importances import importances
 from study.analysis.intervals import paired_difference
+from study.analysis.multiple_testing import ALPHA
 from study.results.comparisons import Adjusted, Difference
 from study.results.findings import (
     AnovaEffect,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from study.analysis.decisions import ALPHA
+from study.analysis.multiple_testing import ALPHA
 from study.results.comparisons import DECISIONS, UNDECIDED
 from study.results.findings import Looks
 from study.results.schema import ArmResults, StudyResults
@@ -11,7 +11,7 @@ from study.results.schema import ArmResults, StudyResults
 Compare = Callable[[Sequence[ArmResults]], tuple[ArmResults, ...]]
 
 # Decision of each arm that is tested, by name; None where there is nothing to test: the arm has no accuracy.
-Decisions = Mapping[str, str | None]
+ByName = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Judged:
     undecided: tuple[str, ...] = ()
 
 
-def who_goes_on(decisions: Decisions, *, stopped: Iterable[str] = ()) -> tuple[str, ...]:
+def who_goes_on(decisions: ByName, *, stopped: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the arms that get the seeds of the next look: those that are undecided and were at every look before.
 
     An arm without an accuracy gets none: it has nothing to be compared by, and more seeds of it would diverge as well.
@@ -39,7 +39,7 @@ def who_goes_on(decisions: Decisions, *, stopped: Iterable[str] = ()) -> tuple[s
     return tuple(name for name, decision in decisions.items() if decision == UNDECIDED and name not in before)
 
 
-def who_stops(decisions: Decisions, *, stopped: Iterable[str] = ()) -> tuple[str, ...]:
+def who_stops(decisions: ByName, *, stopped: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the arms that this look decides: better, worse or equivalent, and not decided before."""
     decided, before = set(DECISIONS) - {UNDECIDED}, set(stopped)
     return tuple(name for name, decision in decisions.items() if decision in decided and name not in before)
@@ -62,7 +62,7 @@ def judge(arms: Sequence[ArmResults], *, looks: Sequence[int], primary: str, com
     kept: dict[str, ArmResults] = {}
     for number, seeds in enumerate(looks, 1):
         compared = compare([_at_first_seeds(arm, seeds) for arm in arms])
-        decisions = decisions_of(compared, primary)
+        decisions = decision_by_name(compared, primary)
         new = who_stops(decisions, stopped=found.stopped)
         kept |= {arm.name: arm for arm in compared if arm.name in new}
         stopped = {**found.stopped, **dict.fromkeys(new, number)}
@@ -71,11 +71,11 @@ def judge(arms: Sequence[ArmResults], *, looks: Sequence[int], primary: str, com
     return found
 
 
-def decisions_of(arms: Sequence[ArmResults], primary: str) -> dict[str, str | None]:
+def decision_by_name(arms: Sequence[ArmResults], primary: str) -> dict[str, str | None]:
     """Return what was decided of each arm that is tested against the baseline."""
     found: dict[str, str | None] = {}
     for arm in arms:
-        difference = arm.summary[primary].difference if primary in arm.summary else None
+        difference = arm.difference(primary)
         if difference is not None and difference.decision is not None:
             found[arm.name] = difference.decision
     return found
@@ -100,7 +100,7 @@ def look_sentence(looks: Looks) -> str:
 
 def look_lines(results: StudyResults) -> list[str]:
     """Return what a command prints of its look: which it is, and what was decided at each until now."""
-    looks, decisions = results.looks, decisions_of(results.arms, results.primary)
+    looks, decisions = results.looks, decision_by_name(results.arms, results.primary)
     if looks is None:
         return []
     lines, labels = [look_sentence(looks)], {arm.name: arm.label for arm in results.arms}
@@ -116,7 +116,7 @@ def undecided_note(results: StudyResults) -> list[str]:
     looks = results.looks
     if looks is None or not looks.until_decided:
         return []
-    left = who_goes_on(decisions_of(results.arms, results.primary), stopped=looks.stopped)
+    left = who_goes_on(decision_by_name(results.arms, results.primary), stopped=looks.stopped)
     labels = "; ".join(results.arm(name).label for name in left)
     return [f"Undecided after {looks.planned[looks.look - 1]} seeds: {labels}."] if left else []
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from vicreg.errors import InputError
 
+ALPHA = 0.05  # of a family of tests; what is decided has an adjusted p-value below it
+
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return p-values adjusted by Holm's step-down rule for being the smallest of several, in the order given.

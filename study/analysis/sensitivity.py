@@ -4,9 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from study.analysis.decisions import ALPHA, arm_class, compared_arms, digests_of
+from study.analysis.decisions import arm_class, compared_arms, digests_of
 from study.analysis.moderated import learned_freedom
 from study.analysis.moments import LEAST_SEEDS, mean
+from study.analysis.multiple_testing import ALPHA
 from study.analysis.power import seeds_needed, smallest_detectable, spread_interval
 from study.results.comparisons import DifferenceDetail
 from study.results.findings import ClassPower, Power
@@ -128,8 +129,8 @@ def _command(command: str, *, n: int, needed: int | None, configured: int) -> st
 
 
 def _detail(arm: ArmResults, primary: str) -> DifferenceDetail | None:
-    column = arm.summary.get(primary)
-    return column.difference.detail if column and column.difference else None
+    difference = arm.difference(primary)
+    return difference.detail if difference else None
 
 
 def _seeds(arm: ArmResults, primary: str) -> int:

@@ -2,7 +2,7 @@
 
 from study.analysis.alerts import SAYS_NOTHING
 from study.analysis.answer import untrained_summary
-from study.analysis.decided import Decisions, decisions_of, gain_of, is_established
+from study.analysis.by_decision import Decisions, decisions_of, is_established
 from study.analysis.decisions import arm_class
 from study.analysis.looks import confidence_of
 from study.analysis.moments import LEAST_SEEDS
@@ -20,11 +20,10 @@ from study.analysis.wording import (
 )
 from study.results.findings import Looks, Power
 from study.results.schema import ArmResults, StudyResults
+from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
 # Of a 95 % interval of an arm that loses 20 points in one run of three, in %, by its number of seeds (docs/statistics.md).
 MIXED_COVERAGE = {3: 67, 4: 78, 5: 86, 6: 89}
-
-
 CLASS_NAMES = {"mixed": "seeds that differ"}
 
 
@@ -48,7 +47,7 @@ def trust(results: StudyResults) -> list[str]:
 
 def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
     """Return the accuracy of the untrained network, and whether the baseline's gain over it is established."""
-    gain, untrained = gain_of(baseline, results.primary), untrained_summary(results, baseline)
+    gain, untrained = baseline.gain(results.primary), untrained_summary(results, baseline)
     if gain is None or untrained is None:
         return ["There is no untrained network to compare with, so what training gained is not known."]
     clear = "clear" if is_established(gain) else "not established"
@@ -106,7 +105,7 @@ def _mixed(results: StudyResults, found: Decisions) -> list[str]:
     covered = MIXED_COVERAGE[min(fewest, max(MIXED_COVERAGE))]
     whose = name_of(mixed[0].label) if len(mixed) == 1 else spelled(len(mixed), "setting")
     how = f"{agree(len(mixed), 'ends', 'end')} differently from seed to seed"
-    if all("healthy" in arm.collapse_type.counts for arm in mixed):
+    if all(HEALTHY in arm.collapse_type.counts for arm in mixed):
         how = f"{agree(len(mixed), 'is', 'are')} healthy at some seeds and not at others"
     return [f"{capitalised(whose)} {how}; there a 95 % interval may cover only {covered} %."]
 

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 from study.analysis.equivalence import Equivalence, one_sided_tests
 from study.analysis.moments import LEAST_SEEDS, mean, standard_deviation
+from study.analysis.multiple_testing import ALPHA
 from study.analysis.student import t_quantile, t_share
 from study.results.comparisons import Interval
-
-ALPHA = 0.05
 
 
 def unpaired_difference(

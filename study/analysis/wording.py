@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from study.results.comparisons import ColumnSummary, Difference
 
-ALPHA = 0.05
 LEAST_SHOWN = 0.0005  # a share: below 0.05 points a difference is shown as 0.0
 LONGEST_NAME, LONGEST_NAME_WORDS = 40, 8  # of an arm in a sentence: two of them and their sentence fit 25 words
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from study.analysis.equivalence import Equivalence, equivalence
 from study.analysis.intervals import paired_difference
 from study.analysis.moments import LEAST_SEEDS, mean
-from study.analysis.multiple_testing import holm
+from study.analysis.multiple_testing import ALPHA, holm
 from study.analysis.unpaired import unpaired_difference
 from study.comparison.alignment import Pair, has_equal_results, is_same_run
 from study.results.comparisons import Interval
 from study.results.runs import RunResults
 from study.results.schema import StudyResults
+from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
-ALPHA = 0.05
 ROUNDING = 1e-9  # accuracies are counts over images: differences below this are none
 # What can be said of an arm.
 SAME_RUNS, IDENTICAL, EVEN = "the same runs", "identical results", "equal accuracy"
@@ -100,7 +100,7 @@ def accuracies_by_seed(runs: Mapping[int, RunResults], probe: str) -> dict[int, 
 
 def is_healthy(pair: Pair) -> bool:
     """Return whether an arm is healthy on both sides."""
-    return all(arm is not None and arm.collapse_type.name == "healthy" for arm in (pair.a, pair.b))
+    return all(arm is not None and arm.collapse_type.name == HEALTHY for arm in (pair.a, pair.b))
 
 
 def _effect(pair: Pair, *, probe: str, margin: float, images: tuple[int, int] | None) -> Effect:

@@ -91,7 +91,7 @@ def _best(found: Machines, pairs: Sequence[Pair]) -> list[str]:
             "turned": "On test their order turns round with the machine",
             "above": "On test the first is above the second at every seed of both",
             "below": "On test the second is above the first at every seed of both",
-            None: "Too few seeds tell them apart on test",
+            None: "There are too few seeds to compare them on test",
         }[order]
         sentences = [f"Best on validation is {names[0]} on A, and {names[1]} on B.", f"{says}."]
     tied = [

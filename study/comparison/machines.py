@@ -9,8 +9,9 @@ from typing import Any, Literal
 from scipy import stats
 
 from study.analysis.moments import LEAST_SEEDS, mean, pooled_spread
+from study.analysis.multiple_testing import ALPHA
 from study.comparison.alignment import Pair, has_equal_results
-from study.comparison.effects import ALPHA, ROUNDING, accuracies_by_seed, is_healthy
+from study.comparison.effects import ROUNDING, accuracies_by_seed, is_healthy
 from study.results.runs import RunResults
 from study.results.schema import StudyResults
 

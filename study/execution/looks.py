@@ -11,13 +11,13 @@ settings are another study. What is damaged is passed over, and nothing fails fo
 counts the look that it adds to; that is all that can be known then.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from study.config.seeds import LEAST_AT_LOOK
 from study.execution.session import Session
 from study.runs.store import Store
+from study.runs.stored_json import stored_object
 from study.spec.looks import Look, look_at, look_of
 from study.spec.plan import Plan
 from vicreg.errors import InputError
@@ -66,7 +66,7 @@ def note_look(session: Session, plan: Plan) -> None:
     key = _key(plan)
     if seeds < LEAST_AT_LOOK or key is None or (seeds, planned) in taken:
         return
-    every = _read(session.store, plan)
+    every = stored_object(_path(session.store, plan))
     every[key] = [{"seeds": n, "planned": list(looks)} for n, looks in (*taken, (seeds, planned))]
     try:
         write_atomically(_path(session.store, plan), to_json(every))
@@ -76,20 +76,12 @@ def note_look(session: Session, plan: Plan) -> None:
 
 def _taken(store: Store, plan: Plan) -> list[Taken]:
     """Return what was summarised of the plan's study, in order; entries that are none are passed over."""
-    entries = _read(store, plan).get(_key(plan) or "")
+    entries = stored_object(_path(store, plan)).get(_key(plan) or "")
     found = []
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and _is_number(entry.get("seeds")) and _are_numbers(entry.get("planned")):
             found.append((entry["seeds"], tuple(entry["planned"])))
     return found
-
-
-def _read(store: Store, plan: Plan) -> dict[str, Any]:
-    try:
-        found = json.loads(_path(store, plan).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _are_numbers(given: Any) -> bool:

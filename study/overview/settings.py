@@ -186,7 +186,7 @@ def _row(
     """Return the row of a setting; it is named by the weights of the loss where these differ among settings."""
     arm, column, primary = one.arm, one.column, one.study.primary
     validation = arm.summary.get(f"validation_{primary}")
-    gain = column.gain if column else None
+    gain = arm.gain(primary)
     label, others = _names(one, usual, by_weights=by_weights)
     return {
         "label": label,

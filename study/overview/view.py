@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from study.analysis.looks import confidence_of
+from study.analysis.wording import agree, count_of
 from study.overview.settings import STOPPED_EARLY, setting_table
 from study.reporting.format import without_paths
 from study.reporting.lead import lead_figure
@@ -177,8 +178,8 @@ def _counts(results: StudyResults) -> str:
     tried = sum(arm.role in CHOOSING for arm in results.arms)
     seeds = len(seeds_of(arms))
     look = f", look {results.looks.look} of {len(results.looks.planned)}" if results.looks else ""
-    parts = [f"{_count(seeds, 'seed', 'seeds')}{look}", _count(len(arms), "setting", "settings")]
-    parts += [f"{_count(tried, 'trial', 'trials')} to choose by"] if tried else []
+    parts = [f"{count_of(seeds, 'seed')}{look}", count_of(len(arms), "setting")]
+    parts += [f"{count_of(tried, 'trial')} to choose by"] if tried else []
     return ", ".join(parts)
 
 
@@ -187,12 +188,12 @@ def _finished(studies: Sequence[StudyResults]) -> str:
     statuses = Counter({run.digest: run.status for one in studies for arm in one.arms for run in arm.runs}.values())
     total, finished = statuses.total(), statuses.pop(FINISHED, 0)
     others = [
-        f"{count} {'was' if count == 1 else 'were'} {_ENDED[name]}" if name in _ENDED else f"{count} {name}"
+        f"{count} {agree(count, 'was', 'were')} {_ENDED[name]}" if name in _ENDED else f"{count} {name}"
         for name, count in sorted(statuses.items())
     ]
     if finished == total:
-        return f"All {total} runs finished." if total > 1 else f"{_count(total, 'run', 'runs')} finished."
-    return f"{finished} of {_count(total, 'run', 'runs')} finished; {', '.join(others)}."
+        return f"All {total} runs finished." if total > 1 else f"{count_of(total, 'run')} finished."
+    return f"{finished} of {count_of(total, 'run')} finished; {', '.join(others)}."
 
 
 def _state(studies: Sequence[StudyResults], checked: Mapping[str, Freshness], absent: Sequence[str]) -> str:
@@ -200,9 +201,8 @@ def _state(studies: Sequence[StudyResults], checked: Mapping[str, Freshness], ab
     stale = sum(checked[results.study].count for results in studies)
     cells = sum(len(arm.runs) for results in studies for arm in results.arms)
     unchecked = [results.study for results in studies if checked[results.study].unchecked]
-    is_or_are = "is" if stale == 1 else "are"
-    parts = [f"{stale} of {_count(cells, 'result', 'results')} {is_or_are} out of date or missing"] if stale else []
-    parts += [f"{', '.join(absent)} {'has' if len(absent) == 1 else 'have'} not been run"] if absent else []
+    parts = [f"{stale} of {count_of(cells, 'result')} {agree(stale, 'is', 'are')} out of date or missing"] if stale else []
+    parts += [f"{', '.join(absent)} {agree(len(absent), 'has', 'have')} not been run"] if absent else []
     parts += [f"{', '.join(unchecked)} could not be checked against the current code"] if unchecked else []
     if not parts:
         return "Results match the current code."
@@ -218,7 +218,3 @@ def _certificate(results: StudyResults, certificate: Certificate | None) -> str:
     if (held := certified(certificate, results)) is None:
         return f"Earlier results were checked by a rerun; {command} checks these."
     return held.sentence
-
-
-def _count(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from study.analysis.read import read_analysed
 from study.analysis.reanalyse import reanalyse
 from study.config.places import (
     KEPT_RESULTS,
@@ -133,7 +134,7 @@ def every_result(*, kept_only: bool = False) -> list[tuple[Path, StudyResults]]:
         (report_folder(path), reanalyse(with_commits(read_results(path), read_timing(path.parent / TIMING))))
         for path in paths
     ]
-    kept = [(path.parent / path.name.removesuffix(PACKED), read_kept(path)) for path in kept_files()]
+    kept = [(path.parent / path.name.removesuffix(PACKED), read_analysed(path)) for path in kept_files()]
     different: list[tuple[Path, StudyResults]] = []
     for place, results in (*own, *kept):  # what was kept of this profile is there twice
         if without_commits(results) not in [without_commits(one) for _, one in different]:
@@ -151,15 +152,6 @@ def every_map(*, kept_only: bool = False) -> list[Projection]:
     own = [read_projection(path)] if path.is_file() and not kept_only else []
     kept = [parse_projection(_unpacked(path), where=str(path)) for path in sorted(KEPT_RESULTS.glob(f"*/{MAP}.xz"))]
     return [one for one in (*own, *kept) if all(getattr(one, key) is not None for key in SAYS_OF_WHAT)]
-
-
-def read_kept(path: Path) -> StudyResults:
-    """Return results that git keeps, analysed again: earlier code may have written them.
-
-    Raises:
-        InputError: if the file is damaged, or does not hold the results of a study.
-    """
-    return reanalyse(read_results(path))
 
 
 def _unpacked(path: Path) -> bytes:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from study.paper.kept_results import read_kept
+from study.analysis.read import read_analysed
 from study.reporting.lead import lead_figure
 from study.reporting.render import escaped
 from study.reporting.selection import shown_arms
@@ -43,7 +43,7 @@ def quotation(root: Path, folder: str) -> str:
     kept = root / f"{folder}{PACKED}"
     if not kept.is_file():
         raise InputError(f"{README} must quote results that are kept, but {folder}{PACKED} is not there; correct the name.")
-    results = read_kept(kept)
+    results = read_analysed(kept)
     figure = lead_figure(results)
     shown = f"![{escaped(figure['title'])}]({folder}/figures/{figure['name']}.svg)\n\n" if figure else ""
     return (

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, TypeGuard
 
-from study.analysis.decided import decision_of
+from study.analysis.by_decision import decision_of
 from study.analysis.moments import LEAST_SEEDS
+from study.analysis.multiple_testing import ALPHA
 from study.reporting.names import is_accuracy, key_name
 from study.results.comparisons import ColumnSummary, Difference, Outcomes
-
-ALPHA = 0.05
 
 
 class Number(str):

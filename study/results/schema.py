@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from study.results.comparisons import ColumnSummary, Outcomes
+from study.results.comparisons import ColumnSummary, Difference, Outcomes
 from study.results.findings import (
     Cost,
     GridFindings,
@@ -61,6 +61,14 @@ class ArmResults:
     published: Mapping[str, Any] | None = None
     agrees: bool | None = None
     outcomes: Outcomes | None = None
+
+    def difference(self, column: str) -> Difference | None:
+        """Return the difference of a column from the baseline, or None where there is none."""
+        return self.summary[column].difference if column in self.summary else None
+
+    def gain(self, column: str) -> Difference | None:
+        """Return the gain of a column over the untrained control, or None where there is none."""
+        return self.summary[column].gain if column in self.summary else None
 
     def run_at(self, seed: int) -> RunResults | None:
         """Return the run at a seed, or None where there is none."""

@@ -31,7 +31,7 @@ def _parses(path: Path, changed: int, size: int, kind: type, keys: tuple[str, ..
     """Do what `holds` does, once for each state of a file: a study asks of each of its runs many times."""
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     fits = isinstance(value, kind)
     return fits and all(key in value for key in keys)

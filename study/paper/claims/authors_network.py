@@ -27,7 +27,7 @@ def judge_generalises(
             continue
         probe = probe_of(results)
         arm = _best_on_validation(results, probe)
-        gain = arm.summary[probe].gain if probe in arm.summary else None
+        gain = arm.gain(probe)
         found = deviations(settings_of(results, arm), results.data, paper, probe=probe, free=SIZES, trained=False)
         ours = gain and Interval(n=gain.n, mean=gain.mean, low=gain.low, high=gain.high, p=gain.p)
         row = replace(row, arm=arm_name(arm), ours=ours, deviations=tuple(found), results=results, runs=digests(arm))

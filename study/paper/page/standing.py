@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+from study.analysis.wording import agree, count_of
 from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, REPRODUCED, UNDETERMINED, Judged
 from study.paper.page.claims import NOT_MEASURED, STATUSES, claims_of, is_measured, status_of
 
@@ -29,15 +30,15 @@ def standing_text(rows: Sequence[Judged]) -> str:
     """Return where the paper's claims stand, in a sentence."""
     counts = {one["status"]: one["count"] for one in counts_of(rows)}
     total = sum(counts.values())
-    open_ = f"{counts[UNDETERMINED]} {_are(counts[UNDETERMINED])} undetermined"
-    absent = f"{counts[NOT_MEASURED]} {_were(counts[NOT_MEASURED])} not measured"
+    open_ = f"{counts[UNDETERMINED]} {agree(counts[UNDETERMINED], 'is', 'are')} undetermined"
+    absent = f"{counts[NOT_MEASURED]} {agree(counts[NOT_MEASURED], 'was', 'were')} not measured"
     if counts[NOT_MEASURED] == total:
         return f"None of the paper's {total} claims has been measured yet."
     rest = " and ".join(text for text, n in ((open_, counts[UNDETERMINED]), (absent, counts[NOT_MEASURED])) if n)
     if not counts[REPRODUCED] and not counts[NOT_REPRODUCED]:
         return f"None of the paper's {total} claims is settled: {rest}."
     yes, no = counts[REPRODUCED], counts[NOT_REPRODUCED]
-    decided = f"{yes} {_are(yes)} reproduced and {no} {_are(no)} not"
+    decided = f"{yes} {agree(yes, 'is', 'are')} reproduced and {no} {agree(no, 'is', 'are')} not"
     return f"Of the paper's {total} claims {decided}" + (f"; {rest}." if rest else ".")
 
 
@@ -55,9 +56,9 @@ def smaller_text(rows: Sequence[Judged]) -> str:
         return ""
     holds, fails = outcomes.count(HOLDS), outcomes.count(FAILS)
     rest, n = len(outcomes) - holds - fails, len(outcomes)
-    subject = f"{n} {'claim was' if n == 1 else 'claims were'}"
-    said = f"{subject} measured by another protocol, which decides nothing about the paper's."
-    tally = f"By it {holds} {'holds' if holds == 1 else 'hold'}, {fails} {'does' if fails == 1 else 'do'} not hold"
+    measured = f"{count_of(n, 'claim')} {agree(n, 'was', 'were')} measured"
+    said = f"{measured} by another protocol, which decides nothing about the paper's."
+    tally = f"By it {holds} {agree(holds, 'holds', 'hold')}, {fails} {agree(fails, 'does', 'do')} not hold"
     return f"{said} {tally}, and {rest} cannot be told."
 
 
@@ -68,11 +69,3 @@ def _by_other_protocols(claim: Sequence[Judged]) -> str:
         return ""
     outcomes = {row.outcome or "" for row in measured}
     return outcomes.pop() if len(outcomes) == 1 else "they differ"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"

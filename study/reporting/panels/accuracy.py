@@ -31,8 +31,7 @@ def forest_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Pa
 
 
 def _forest_row(arm: ArmResults, primary: str) -> ForestRow:
-    summary = arm.summary.get(primary)
-    difference = summary.difference if summary else None
+    difference = arm.difference(primary)
     detail = difference.detail if difference else None
     return {
         "label": arm.label, "type": arm.collapse_type.name, "text": _difference_text(difference),

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from study.analysis.arms import COLLAPSES
-from study.analysis.decided import decisions_of, is_collapsed
+from study.analysis.by_decision import decisions_of, is_collapsed
 from study.analysis.decisions import compared_arms
+from study.analysis.design_answers import explained
 from study.analysis.wording import LEAST_SHOWN, agree, count_of, listed, points
 from study.reporting.format import Number, figure_of, mean_and_sd
 from study.reporting.palette import COLLAPSE_TYPES
@@ -14,8 +15,8 @@ from study.reporting.selection import trained_arms
 from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from study.results.findings import Looks
 from study.results.schema import ArmResults, StudyResults
+from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
-HEALTHY = "healthy"
 PLANE, HISTORY = "search-plane", "search-history"
 MAIN = {"grid": ("phase-verdict",), "search": (PLANE, HISTORY)}  # mode -> names of figures that answer its question
 FOREST = "forest"
@@ -93,8 +94,8 @@ def _range(levels: Sequence[Number]) -> str:
 
 def found_text(study: StudyResults) -> str:
     """Return what was found, in a line: decisions against the baseline, collapse, and what the design adds."""
-    said = [*_decisions(study), *_collapsed(study), *_of_the_design(study)]
-    return " ".join(said) or "No run has a result yet."
+    said = [*_decisions(study), *_collapsed(study), explained(study)]
+    return " ".join(filter(None, said)) or "No run has a result yet."
 
 
 def _decisions(study: StudyResults) -> list[str]:
@@ -128,12 +129,3 @@ def _collapsed(study: StudyResults) -> list[str]:
         collapsed = sum(arm.outcomes.collapsed for arm in trials if arm.outcomes)
         said.append(f"{collapsed or 'None'} of {count_of(len(trials), 'trial')} collapsed.")
     return said
-
-
-def _of_the_design(study: StudyResults) -> list[str]:
-    """Return the term of a grid that explains most of the variance of accuracy."""
-    anova = study.grid.anova if study.grid else None
-    if anova is None or not anova.effects:
-        return []
-    top = max(anova.effects, key=lambda effect: effect.share)
-    return [f"{top.term} explains {100 * top.share:.0f} % of the variance of accuracy."]

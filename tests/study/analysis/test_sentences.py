@@ -19,7 +19,7 @@ from study.analysis import notes as notes_module
 from study.analysis import trust as trust_module
 from study.analysis.answer import MOST_WORDS, answer
 from study.analysis.arms import compare_arms
-from study.analysis.decided import Decisions, decisions_of, difference_of, gain_of, is_collapsed, is_established, is_whole
+from study.analysis.by_decision import Decisions, decisions_of, is_collapsed, is_established, is_whole
 from study.analysis.sensitivity import describe_power
 from study.analysis.trust import trust
 from study.analysis.wording import in_words, word_count
@@ -119,7 +119,7 @@ def assert_true(name: str, results: StudyResults) -> None:
         assert "Keep" not in said and "clearly" not in said, (name, said)
         return
     assert_decisions(name, said, results, found)
-    gain = gain_of(found.baseline, results.primary)
+    gain = found.baseline.gain(results.primary)
     text = " ".join(trust(results))
     if gain is not None and "no untrained network" not in text:
         assert ("is clear:" in text) == is_established(gain), (name, text)
@@ -169,7 +169,7 @@ def assert_region(name: str, said: str, results: StudyResults, found: Decisions)
 
 
 def mean(arm: ArmResults, results: StudyResults) -> float:
-    difference = difference_of(arm, results.primary)
+    difference = arm.difference(results.primary)
     assert difference is not None
     return difference.mean
 

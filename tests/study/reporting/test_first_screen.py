@@ -88,9 +88,7 @@ def test_trials_of_a_search_and_the_variance_of_a_grid_are_found_too(plans):
     modes = every_mode(plans)
     assert " trials collapsed." in view_of(modes["search"])["found"]
     grid = view_of(modes["grid"])
-    assert grid["found"].endswith("% of the variance of accuracy.") and grid["main_caption"].startswith(
-        "A tile is a setting"
-    )
+    assert grid["found"].endswith("% of the variance.") and grid["main_caption"].startswith("A tile is a setting")
 
 
 def test_results_of_earlier_versions_say_what_they_could_have_seen_in_place_of_trust(plans):

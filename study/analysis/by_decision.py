@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from study.analysis.arms import COLLAPSES
-from study.analysis.decisions import ALPHA, compared_arms, digests_of
+from study.analysis.decisions import compared_arms, digests_of
 from study.analysis.moments import LEAST_SEEDS
+from study.analysis.multiple_testing import ALPHA
 from study.results.comparisons import BETTER, UNDECIDED, WORSE, ColumnSummary, Difference
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import FINISHED
@@ -50,7 +51,7 @@ def decisions_of(results: StudyResults) -> Decisions | None:
         return None
     found: dict[str, list[ArmResults]] = {}
     for arm in ordered:
-        difference = difference_of(arm, results.primary)
+        difference = arm.difference(results.primary)
         if not arm.is_baseline and difference is not None:
             found.setdefault(_place(arm, difference), []).append(arm)
     return Decisions(baseline=baseline, **{name: tuple(arms) for name, arms in found.items()})
@@ -73,25 +74,13 @@ def decision_of(difference: Difference) -> str:
 
 
 def is_established(gain: Difference) -> bool:
-    """Return whether a gain over the untrained network is: above zero by Holm's p-value."""
+    """Return whether a gain over the untrained network is above zero by its adjusted p-value."""
     return gain.p_holm is not None and gain.p_holm < ALPHA and gain.mean > 0
 
 
 def is_loss(gain: Difference | None) -> bool:
     """Return whether an arm is below its untrained network beyond doubt."""
     return gain is not None and gain.p_holm is not None and gain.p_holm < ALPHA and gain.mean < 0
-
-
-def difference_of(arm: ArmResults, primary: str) -> Difference | None:
-    """Return an arm's difference from the baseline in the primary accuracy, or None."""
-    column = arm.summary.get(primary)
-    return column.difference if column else None
-
-
-def gain_of(arm: ArmResults, primary: str) -> Difference | None:
-    """Return an arm's gain over its untrained control in the primary accuracy, or None."""
-    column = arm.summary.get(primary)
-    return column.gain if column else None
 
 
 def is_whole(arm: ArmResults) -> bool:

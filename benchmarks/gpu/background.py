@@ -67,6 +67,10 @@ def unpack_images(call: Call) -> dict[str, Any]:
     return {"root": str(root), "digest": dataset.digest, "images": len(dataset.train.images), "prepared": str(folder)}
 
 
+# Python before 3.11.4 has no filters of archives.
+_SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+
+
 def images_in(given: Path, folder: Path) -> Path:
     """Return a folder with train/ and test/: the given one, or what the given archive holds, unpacked into `folder`.
 
@@ -80,7 +84,7 @@ def images_in(given: Path, folder: Path) -> Path:
     if not folder.is_dir():
         temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
         with tarfile.open(given) as packed:
-            packed.extractall(temporary, filter="data")
+            packed.extractall(temporary, **_SAFELY)
         temporary.replace(folder)  # so that a folder that is there is whole
     inside = sorted(path.parent for path in folder.rglob("train") if path.is_dir())
     if not inside:

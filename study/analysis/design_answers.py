@@ -12,7 +12,7 @@ from study.analysis.by_decision import (
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.multiple_testing import ALPHA
 from study.analysis.regions import Rule, best_rule
-from study.analysis.wording import agree, capitalised, in_words, listed, name_of, points, signed, spelled
+from study.analysis.wording import agree, capitalised, explained, in_words, listed, name_of, points, signed, spelled
 from study.results.comparisons import BETTER, EQUIVALENT, WORSE
 from study.results.findings import PathStep
 from study.results.schema import ArmResults, StudyResults
@@ -29,14 +29,14 @@ def answer_of_grid(results: StudyResults, found: Decisions) -> list[str]:
     rule = best_rule(arms, [*collapsed, *worse_too]) if len(collapsed) > 1 else None
     if rule:
         what = f"collapsed or {agree(rule.inside[0] or 1, 'is', 'are')} clearly worse" if worse_too else "collapsed"
-        return [_region(rule, what), _accuracy(found), explained(results)]
+        return [_region(rule, what), _accuracy(found), explained(results.grid)]
     worse = best_rule(arms, found.worse) if len(found.worse) > 1 else None
     if worse:
         are = agree(worse.inside[0] or 1, "is", "are")
-        return [_region(worse, f"{are} clearly worse"), _better(found), explained(results)]
+        return [_region(worse, f"{are} clearly worse"), _better(found), explained(results.grid)]
     first, *rest = by_arms
     how_many = in_words(len(collapsed)) if collapsed else "none"
-    return [first, f"{capitalised(how_many)} of {spelled(len(arms), 'setting')} collapsed.", *rest, explained(results)]
+    return [first, f"{capitalised(how_many)} of {spelled(len(arms), 'setting')} collapsed.", *rest, explained(results.grid)]
 
 
 def _region(rule: Rule, what: str) -> str:
@@ -62,16 +62,6 @@ def _better(found: Decisions) -> str:
         return f"None is clearly better than {base}."
     who = listed([name_of(arm.label) for arm in better]) if len(better) <= MOST_NAMED else spelled(len(better), "setting")
     return f"{capitalised(who)} {agree(len(better), 'is', 'are')} clearly better than {base}."
-
-
-def explained(results: StudyResults) -> str:
-    """Return the term that explains most of the variance over a grid's runs, where its effect is clear."""
-    effects = results.grid.anova.effects if results.grid and results.grid.anova else ()
-    clear = [effect for effect in effects if effect.p < ALPHA]
-    if not clear:
-        return ""
-    most = max(clear, key=lambda effect: effect.share)
-    return f"{capitalised(most.term.replace(' x ', ' × '))} explains {100 * most.share:.0f} % of the variance."
 
 
 def answer_of_search(results: StudyResults, found: Decisions) -> list[str]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from study.analysis.multiple_testing import ALPHA
 from study.results.comparisons import ColumnSummary, Difference
+from study.results.findings import GridFindings
 
 LEAST_SHOWN = 0.0005  # a share: below 0.05 points a difference is shown as 0.0
 LONGEST_NAME, LONGEST_NAME_WORDS = 40, 8  # of an arm in a sentence: two of them and their sentence fit 25 words
@@ -95,6 +97,16 @@ def probe_name(probe: str) -> str:
     if probe == "linear_cached":
         return "linear probe on cached features"
     return "linear probe on augmented images" if probe == "linear" else probe.replace("knn_", "k-NN, k = ")
+
+
+def explained(grid: GridFindings | None) -> str:
+    """Return the term that explains most of the variance over a grid's runs, where its effect is clear."""
+    effects = grid.anova.effects if grid and grid.anova else ()
+    clear = [effect for effect in effects if effect.p < ALPHA]
+    if not clear:
+        return ""
+    most = max(clear, key=lambda effect: effect.share)
+    return f"{capitalised(most.term.replace(' x ', ' × '))} explains {100 * most.share:.0f} % of the variance."
 
 
 def word_count(text: str) -> int:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import decisions_of, is_collapsed
 from study.analysis.decisions import compared_arms
-from study.analysis.design_answers import explained
-from study.analysis.wording import LEAST_SHOWN, agree, count_of, listed, points
+from study.analysis.wording import LEAST_SHOWN, agree, count_of, explained, listed, points
 from study.reporting.format import Number, figure_of, mean_and_sd
 from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.panels.panel import Panel
@@ -94,7 +93,7 @@ def _range(levels: Sequence[Number]) -> str:
 
 def found_text(study: StudyResults) -> str:
     """Return what was found, in a line: decisions against the baseline, collapse, and what the design adds."""
-    said = [*_decisions(study), *_collapsed(study), explained(study)]
+    said = [*_decisions(study), *_collapsed(study), explained(study.grid)]
     return " ".join(filter(None, said)) or "No run has a result yet."
 
 

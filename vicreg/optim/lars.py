@@ -46,6 +46,9 @@ class LARS(torch.optim.Optimizer):
         eta: float = 0.001,
         decay_bias_and_norm: bool = False,
         adapt_bias_and_norm: bool = False,
+        *,
+        lars_clip: bool = False,
+        nesterov: bool = False,
     ) -> None:
         for name, value in (("lr", lr), ("weight_decay", weight_decay), ("eta", eta)):
             if not value >= 0:
@@ -59,6 +62,8 @@ class LARS(torch.optim.Optimizer):
             "eta": eta,
             "decay_bias_and_norm": decay_bias_and_norm,
             "adapt_bias_and_norm": adapt_bias_and_norm,
+            "lars_clip": lars_clip,
+            "nesterov": nesterov,
         }
         super().__init__(params, defaults)
 

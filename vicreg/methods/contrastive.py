@@ -102,7 +102,7 @@ def queue_info_nce(
 ) -> Contrast:
     """Return the cross-entropy of queries (n, d) to their keys (n, d) against a queue (K, d) of earlier keys.
 
-    With s(q, k) = q . k / temperature, total = (1 / n) sum_i [ -s(q_i, k_i) + log(exp s(q_i, k_i) + sum_m exp s(q_i, Q_m)) ]:
+    s = q . k / temperature; total = (1 / n) sum_i [ -s(q_i, k_i) + log(exp s(q_i, k_i) + sum_m exp s(q_i, Q_m)) ]. These are
     1 + K terms, none of them another key of this batch. Rows of queries and keys are normalised first unless `normalise` is
     False; the queue is taken as it is. Read the queue before this batch's keys are pushed.
 

@@ -20,8 +20,8 @@ DENOMINATORS = ("2n-1", "2n-2", "n")
 
 # What `Contrast` holds beside the total, for the `TERMS` of a method.
 CONTRAST_TERMS = {
-    "alignment": Term(title="Alignment term (positive pairs)"),
-    "uniformity": Term(title="Uniformity term (log of the denominator)"),
+    "positive_pairs": Term(title="Positive pairs' term"),
+    "log_denominator": Term(title="Logarithm of the denominator"),
     "contrast_accuracy": Term(title="Positive nearer than all negatives", unit="share of queries"),
 }
 
@@ -29,13 +29,14 @@ CONTRAST_TERMS = {
 class Contrast(NamedTuple):
     """A contrastive loss and its parts, each a scalar tensor; only `total` is meant for a backward pass.
 
-    `alignment` is the mean of -p_i, `uniformity` that of log(denominator_i); their sum is `total`. `contrast_accuracy` is
-    the share of queries whose positive is more similar than every negative. Ties are misses, so a constant output has 0.
+    `positive_pairs` is the mean of -p_i, `log_denominator` that of log(denominator_i); their sum is `total`.
+    `contrast_accuracy` is the share of queries whose positive is more similar than every negative. Ties are misses, so a
+    constant output has 0.
     """
 
     total: Tensor
-    alignment: Tensor
-    uniformity: Tensor
+    positive_pairs: Tensor
+    log_denominator: Tensor
     contrast_accuracy: Tensor
 
     def terms(self) -> dict[str, Tensor]:
@@ -134,17 +135,24 @@ def pair_similarities(u: Tensor, u_prime: Tensor, *, same_view: bool) -> tuple[T
     return (u * u_prime).sum(dim=1).repeat(2), negatives
 
 
-def contrast(positives: Tensor, negatives: Tensor, *, with_positive: bool = True) -> Contrast:
+def contrast(positives: Tensor, negatives: Tensor, *, with_positive: bool = True, weights: Tensor | None = None) -> Contrast:
     """Return the cross-entropy of logits: positives (m,), and negatives (m, k) in which -inf marks what does not count.
 
-    total = mean_i [ -p_i + log(exp(p_i) + sum_j exp(s_ij)) ], and without exp(p_i) unless `with_positive`.
+    total = mean_i [ -w_i p_i + log(exp(p_i) + sum_j exp(s_ij)) ], and without exp(p_i) unless `with_positive`. The weights w
+    (m,) of the positives are 1 unless they are given.
     """
-    log_denominator = torch.logsumexp(negatives, dim=1)  # (m,)
+    log_denominators = torch.logsumexp(negatives, dim=1)  # (m,)
     if with_positive:
-        log_denominator = torch.logaddexp(log_denominator, positives)
-    alignment, uniformity = -positives.mean(), log_denominator.mean()
+        log_denominators = torch.logaddexp(log_denominators, positives)
+    positive_pairs = -(positives if weights is None else weights * positives).mean()
+    log_denominator = log_denominators.mean()
     hits = positives.detach() > negatives.detach().amax(dim=1)  # (m,)
-    return Contrast(alignment + uniformity, alignment.detach(), uniformity.detach(), hits.to(positives.dtype).mean())
+    return Contrast(
+        total=positive_pairs + log_denominator,
+        positive_pairs=positive_pairs.detach(),
+        log_denominator=log_denominator.detach(),
+        contrast_accuracy=hits.to(positives.dtype).mean(),
+    )
 
 
 def require_temperature(temperature: float) -> None:

@@ -6,6 +6,8 @@ the temperature. Methods differ in the terms of the denominator. With n images i
 MoCo with a queue of K keys.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -64,9 +66,8 @@ def nt_xent(
     Raises InputError for another denominator, a temperature of 0 or below, other shapes than two equal (n, d), n < 2, and,
     where `check_finite`, non-finite embeddings.
     """
-    if denominator not in DENOMINATORS:
-        raise InputError(f"denominator must be one of {', '.join(DENOMINATORS)}, but got {denominator!r}; choose one.")
-    _require_pair(z, z_prime, temperature, check_finite=check_finite)
+    require_choice("denominator", denominator, DENOMINATORS)
+    require_pair(z, z_prime, temperature, check_finite=check_finite)
     with full_precision(z):
         positives, negatives = pair_similarities(unit_rows(z), unit_rows(z_prime), same_view=denominator != "n")
         return contrast(positives / temperature, negatives / temperature, with_positive=denominator != "2n-2")
@@ -84,7 +85,7 @@ def info_nce(
     Source: arXiv 1807.03748, Eq. 4; as `contrastive_loss` in github.com/facebookresearch/moco-v3, without its factor of 2 x
     temperature. Raises InputError as `nt_xent`.
     """
-    _require_pair(queries, keys, temperature, check_finite=check_finite)
+    require_pair(queries, keys, temperature, check_finite=check_finite)
     with full_precision(queries):
         q, k = _rows(queries, normalise), _rows(keys, normalise)
         positives = (q * k).sum(dim=1)  # (n,)
@@ -109,7 +110,7 @@ def queue_info_nce(
 
     Source: arXiv 1911.05722, Eq. 1 and Algorithm 1. Raises InputError as `nt_xent`, and for a queue of another width.
     """
-    _require_pair(queries, keys, temperature, check_finite=check_finite)
+    require_pair(queries, keys, temperature, check_finite=check_finite)
     if queue.ndim != 2 or queue.shape[1] != queries.shape[1]:
         raise InputError(
             f"The queue must have shape (K, {queries.shape[1]}), but got {tuple(queue.shape)}; hold one key in each row."
@@ -155,15 +156,23 @@ def contrast(positives: Tensor, negatives: Tensor, *, with_positive: bool = True
     )
 
 
-def require_temperature(temperature: float) -> None:
+def require_temperature(temperature: float, *, name: str = "temperature") -> None:
     """Raise InputError unless a temperature, by which similarities are divided, is above 0 and finite."""
-    if not 0 < temperature < float("inf"):
-        raise InputError(
-            f"temperature must be a finite number above 0, but got {temperature}; published values are between 0.1 and 1."
-        )
+    if not 0 < temperature < math.inf:
+        raise InputError(f"{name} must be a finite number above 0, but got {temperature}; published ones are 0.05 to 1.")
 
 
-def _require_pair(z: Tensor, z_prime: Tensor, temperature: float, *, check_finite: bool) -> None:
+def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise InputError unless a setting of this name has one of the values in `choices`."""
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}, but got {value!r}; choose one.")
+
+
+def require_pair(z: Tensor, z_prime: Tensor, temperature: float, *, check_finite: bool) -> None:
+    """Raise InputError unless two batches are of one shape (n, d) with n of at least 2, and the temperature is above 0.
+
+    Where `check_finite`, values that are not finite are refused too; it waits for the device.
+    """
     require_batch(z, check_finite=check_finite)
     require_batch(z_prime, check_finite=check_finite)
     require_one_shape(z, z_prime)

@@ -20,6 +20,9 @@ from vicreg.methods.batch_statistics import at_least_float32, full_precision, re
 
 DENOMINATORS = ("2n-1", "2n-2", "n")
 
+# Products of equal rows differ by some units in the last place, as they are summed in different orders.
+_ROUNDING = 32
+
 # What `Contrast` holds beside the total, for the `TERMS` of a method.
 CONTRAST_TERMS = {
     "positive_pairs": Term(title="Positive pairs' term"),
@@ -32,8 +35,8 @@ class Contrast(NamedTuple):
     """A contrastive loss and its parts, each a scalar tensor; only `total` is meant for a backward pass.
 
     `positive_pairs` is the mean of -p_i, `log_denominator` that of log(denominator_i); their sum is `total`.
-    `contrast_accuracy` is the share of queries whose positive is more similar than every negative. Ties are misses, so a
-    constant output has 0.
+    `contrast_accuracy` is the share of queries whose positive is more similar than every negative. Ties, to rounding, are
+    misses, so a constant output has 0.
     """
 
     total: Tensor
@@ -147,7 +150,8 @@ def contrast(positives: Tensor, negatives: Tensor, *, with_positive: bool = True
         log_denominators = torch.logaddexp(log_denominators, positives)
     positive_pairs = -(positives if weights is None else weights * positives).mean()
     log_denominator = log_denominators.mean()
-    hits = positives.detach() > negatives.detach().amax(dim=1)  # (m,)
+    margin = _ROUNDING * torch.finfo(positives.dtype).eps * positives.detach().abs()
+    hits = positives.detach() - margin > negatives.detach().amax(dim=1)  # (m,)
     return Contrast(
         total=positive_pairs + log_denominator,
         positive_pairs=positive_pairs.detach(),

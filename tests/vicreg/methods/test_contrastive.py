@@ -80,7 +80,9 @@ def test_info_nce_is_torchs_cross_entropy_of_queries_to_all_keys(n, d, normalise
 def test_info_nce_is_the_loop_over_keys(n, d):
     def loop(queries, keys):
         q, k = [[row / row.norm() for row in batch] for batch in (queries, keys)]
-        return sum(torch.stack([(q[i] @ k[j] - q[i] @ k[i]) / 0.2 for j in range(n)]).exp().sum().log() for i in range(n)) / n
+        return (
+            sum(torch.stack([(q[i] @ k[j] - q[i] @ k[i]) / 0.2 for j in range(n)]).exp().sum().log() for i in range(n)) / n
+        )
 
     assert_same_loss(total(info_nce, temperature=0.2), loop, *inputs(n, d))
 

@@ -80,9 +80,7 @@ def test_value_and_gradient_of_dclw_with_detached_weights_are_lightlys(n, d, sig
 @pytest.mark.parametrize(("n", "d"), SHAPES)
 def test_value_and_gradient_are_those_of_a_loop(weighting, n, d):
     sigma = {} if weighting == "none" else {"sigma": 0.5, "differentiated": weighting == "differentiated"}
-    assert_same_loss(
-        loss(weighting=weighting), lambda a, b: naive_dcl(a, b, temperature=0.1, **sigma), *inputs(n, d)
-    )
+    assert_same_loss(loss(weighting=weighting), lambda a, b: naive_dcl(a, b, temperature=0.1, **sigma), *inputs(n, d))
 
 
 def test_detached_and_differentiated_weights_have_one_value_and_two_gradients():

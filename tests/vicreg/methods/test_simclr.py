@@ -70,7 +70,10 @@ def test_settings_change_the_loss():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"temperature": 0.0}, "pretrain.temperature must be a finite number above 0, but got 0.0; published ones are 0.05 to 1."),
+        (
+            {"temperature": 0.0},
+            "pretrain.temperature must be a finite number above 0, but got 0.0; published ones are 0.05 to 1.",
+        ),
         ({"denominator": "2n-2"}, "pretrain.denominator must be one of 2n-1, n, but got '2n-2'; choose one."),
         ({"scale": "half"}, "pretrain.scale must be one of mean, sum, but got 'half'; choose one."),
     ],

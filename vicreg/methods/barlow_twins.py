@@ -77,12 +77,14 @@ class BarlowTwinsSettings(MethodSettings):
 
     def __post_init__(self) -> None:
         if not 0 <= self.lambda_ < math.inf:
-            raise InputError(f"pretrain.lambda must be a finite number of at least 0, but got {self.lambda_}; 0 drops its term.")
+            raise InputError(
+                f"pretrain.lambda must be a finite number of at least 0, but got {self.lambda_}; 0 drops its term."
+            )
         if not 0 < self.scale_loss < math.inf:
             raise InputError(f"pretrain.scale_loss must be positive, but got {self.scale_loss}; 1 leaves the loss as it is.")
         if not 0 <= self.bias_rate < math.inf:
             raise InputError(
-                f"pretrain.bias_rate must be a finite number of at least 0, but got {self.bias_rate}; 1 is the weights' rate."
+                f"pretrain.bias_rate must be finite and at least 0, but got {self.bias_rate}; 1 is the weights' rate."
             )
 
 

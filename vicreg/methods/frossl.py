@@ -27,10 +27,10 @@ def frossl_loss(views: Sequence[Tensor], *, invariance_weight: float = 1.0, chec
 
     total = sum_v log ||A_v^T A_v / tr(A_v^T A_v)||_F^2 + weight * sum_v V d mean((A_v - M)^2)
 
-    A_v holds the view's embeddings with columns of length 1, uncentred, and M is the mean of all A_v. The first term is minus
-    the collision entropy of the matrix's eigenvalues: -log d where they are equal, 0 for rank 1. A view of zeros has a first
-    term of 0 too and no gradient, as constant rows have, where the formula is 0 / 0. A_v A_v^T has the same norm and trace
-    and serves where n < d.
+    A_v holds the view's embeddings with columns of length 1, uncentred, and M is the mean of all A_v. The first term is
+    minus the collision entropy of the matrix's eigenvalues: -log d where they are equal, 0 for rank 1. A view of zeros has a
+    first term of 0 and no gradient, as constant rows have; the formula itself is 0 / 0 there. A_v A_v^T has the same norm
+    and trace and serves where n <= d.
 
     Source: arXiv 2310.02903, Eqs. 3 and 6, in the multi-view form of the authors' code, which calls the paper's own two-view
     form deprecated. Raises InputError for fewer than two views, other shapes than equal `(n, d)`, n < 2 and non-finite

@@ -32,8 +32,8 @@ def simsiam_loss(
 
     With `stop_gradient` no gradient passes through z and z'. A row of zeros has a cosine of 0.
 
-    Source: arXiv 2011.10566, Eqs. 1-4. Raises InputError for other shapes than four equal `(n, d)`, n < 2 and values that are
-    not finite.
+    Source: arXiv 2011.10566, Eqs. 1-4. Raises InputError for other shapes than four equal `(n, d)`, n < 2 and non-finite
+    values.
     """
     for one in (*predictions, *embeddings):
         require_batch(one, check_finite=check_finite)

@@ -19,8 +19,8 @@ from vicreg.models.iterative_normalisation import IterativeNormalisation
 def normalised_covariance(z: Tensor, *, check_finite: bool = True) -> Tensor:
     """Return the mean over all d^2 entries of the squared off-diagonal correlations of embeddings `(n, d)`: a scalar.
 
-    c = (1 / d^2) sum_{i != j} R_ij^2, R = A^T A, with A the centred embeddings with columns of length 1. A constant dimension
-    is 0 in A. As in `vicreg.covariance`, A A^T serves where n < d.
+    c = (1 / d^2) sum_{i != j} R_ij^2, R = A^T A, with A the centred embeddings, their columns of length 1. A constant
+    dimension is 0 in A. As in `vicreg.covariance`, A A^T serves where n < d.
 
     Source: arXiv 2109.00783, Section 3. The division is by d^2 as in the code of solo-learn, whose VIbCReg is the authors'.
     Raises InputError for n < 2 and non-finite z.
@@ -49,8 +49,8 @@ def vibcreg_loss(
 
     total = lambda * mean((z - z')^2) + mu * (v(Z) + v(Z')) + nu * (c(Z) + c(Z'))
 
-    v is VICReg's variance term (`vicreg.variance`), of which the sum is not halved here. c is `normalised_covariance`. A term
-    whose coefficient is 0 is kept out of the total. Only `total` is meant for a backward pass.
+    v is VICReg's variance term (`vicreg.variance`), whose sum is not halved here. c is `normalised_covariance`. A term whose
+    coefficient is 0 is kept out of the total. Only `total` is meant for a backward pass.
 
     Source: arXiv 2109.00783, and solo-learn's `vibcreg_loss_func`. Raises InputError for other shapes than two equal
     `(n, d)`, n < 2, epsilon <= 0 and non-finite embeddings.

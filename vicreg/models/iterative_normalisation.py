@@ -10,14 +10,18 @@ def inverse_square_root(matrices: Tensor, *, steps: int) -> Tensor:
     """Return approximate inverse square roots of symmetric positive definite matrices `(..., c, c)`.
 
     With S = M / tr(M), P_0 = I and P_{k+1} = (3 P_k - P_k^3 S) / 2, P_k approaches S^(-1/2): the result is P_steps /
-    sqrt(tr(M)). It converges, since all eigenvalues of S are in (0, 1]; small ones take more steps, and grow by at most 1.5 in
-    each. Source: arXiv 1904.03441, Eqs. 4-6.
+    sqrt(tr(M)). It converges, since all eigenvalues of S are in (0, 1]. Small ones take more steps, for their roots grow by
+    at most 1.5 in each. Source: arXiv 1904.03441, Eqs. 4-6.
+
+    Computed from pairs (Y, P) with Y_k = S P_k, which in exact arithmetic is the same. In the form above, rounding errors
+    that do not commute with S grow from step to step (Higham, Functions of Matrices, 2008, Chapter 6).
     """
     trace = matrices.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None]
-    scaled = matrices / trace
-    root = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device).expand_as(matrices)
+    identity = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device)
+    product, root = matrices / trace, identity.expand_as(matrices)
     for _ in range(steps):
-        root = 1.5 * root - 0.5 * (root @ root @ root @ scaled)
+        factor = 1.5 * identity - 0.5 * (root @ product)
+        product, root = product @ factor, factor @ root
     return root * trace.rsqrt()
 
 
@@ -50,7 +54,9 @@ class IterativeNormalisation(ViewBatchNorm1d):
     running_mean: Tensor  # (g, c, 1)
     running_whitening: Tensor  # (g, c, c)
 
-    def __init__(self, dimension: int, *, groups: int = 64, steps: int = 5, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(
+        self, dimension: int, *, groups: int = 64, steps: int = 5, eps: float = 1e-5, momentum: float = 0.1
+    ) -> None:
         # Not BatchNorm's own running statistics, which have other shapes.
         super().__init__(dimension, eps=eps, momentum=momentum, track_running_stats=False)
         self.steps, self.rate = steps, momentum

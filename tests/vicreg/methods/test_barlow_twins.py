@@ -131,7 +131,7 @@ def test_embeddings_that_no_loss_can_have_are_refused():
         ({"scale_loss": 0.0}, "pretrain.scale_loss must be positive, but got 0.0; 1 leaves the loss as it is."),
         (
             {"bias_rate": math.inf},
-            "pretrain.bias_rate must be a finite number of at least 0, but got inf; 1 is the weights' rate.",
+            "pretrain.bias_rate must be finite and at least 0, but got inf; 1 is the weights' rate.",
         ),
     ],
 )

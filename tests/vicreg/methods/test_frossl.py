@@ -38,7 +38,7 @@ def naive(*views, weight=1.0, centred=False):
     for view in views:
         view = view - view.mean(dim=0) if centred else view
         columns.append(torch.stack([column / column.square().sum().sqrt() for column in view.T], dim=1))
-    (n, d), count = columns[0].shape, len(views)
+    n, count = len(columns[0]), len(views)
     total = views[0].new_zeros(())
     for view in columns:
         eigenvalues = torch.linalg.eigvalsh(view.T @ view)

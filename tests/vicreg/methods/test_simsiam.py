@@ -239,3 +239,18 @@ def test_collapses_get_their_names_on_the_unit_sphere_and_at_any_scale(scale):
         assert diagnosis(place(healthy(scale=scale)), target_std=target) == "healthy"
         assert diagnosis(place(near_constant(scale=scale)), target_std=target) == "complete"
     assert diagnosis(copies(scale=scale), target_std=target) == "informational"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_gradient", [True, False])
+def test_embeddings_collapse_without_the_stopped_gradient_and_do_not_with_it(stop_gradient):
+    method = tiny_method(SimSiam, dataclasses.replace(GIVEN, stop_gradient=stop_gradient, output_batchnorm=False))
+    optimizer = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9)
+    for step in range(50):
+        (image,) = random_views(1, n=64, seed=1000 + step)
+        loss = method.loss([image + 0.3 * noise for noise in random_views(n=64, seed=step)], progress=progress(step / 49))
+        optimizer.zero_grad()
+        loss.total.backward()
+        optimizer.step()
+    cosine, std = loss.total.item(), loss.terms["unit_row_std"].item()
+    assert (cosine > -0.9 and std > 0.5) if stop_gradient else (cosine < -0.98 and std < 0.1)

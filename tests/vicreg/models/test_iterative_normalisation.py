@@ -45,13 +45,17 @@ def layer_of(d=12, *, groups=3, steps=5):
 def test_many_steps_give_the_inverse_square_root():
     matrices = torch.stack([batch(seed=seed).T @ batch(seed=seed) for seed in range(3)])
     root = inverse_square_root(matrices, steps=40)
-    torch.testing.assert_close(root @ matrices @ root, torch.eye(12, dtype=torch.float64).expand(3, 12, 12), rtol=0, atol=1e-8)
+    torch.testing.assert_close(
+        root @ matrices @ root, torch.eye(12, dtype=torch.float64).expand(3, 12, 12), rtol=0, atol=1e-8
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_few_steps_are_newtons_recursion_of_each_eigenvalue(steps):
     matrix = batch().T @ batch()
-    torch.testing.assert_close(inverse_square_root(matrix, steps=steps), by_eigenvalues(matrix, steps=steps), rtol=1e-9, atol=0)
+    torch.testing.assert_close(
+        inverse_square_root(matrix, steps=steps), by_eigenvalues(matrix, steps=steps), rtol=1e-9, atol=0
+    )
 
 
 def test_many_steps_whiten_each_group_of_a_batch_and_leave_groups_correlated():
@@ -121,7 +125,9 @@ def test_each_view_of_one_pass_is_whitened_by_itself():
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
 
 
-@pytest.mark.parametrize("view", [torch.ones(8, 12), torch.zeros(8, 12), torch.randn(8, 1).repeat(1, 12)], ids=["1", "0", "rank 1"])
+@pytest.mark.parametrize(
+    "view", [torch.ones(8, 12), torch.zeros(8, 12), torch.randn(8, 1).repeat(1, 12)], ids=["1", "0", "rank 1"]
+)
 def test_degenerate_batches_have_a_finite_output_and_gradient(view):
     view = view.double().requires_grad_()
     output = layer_of()(view)

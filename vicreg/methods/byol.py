@@ -22,9 +22,7 @@ class BYOLTerms(NamedTuple):
     cosine: Tensor
 
 
-def byol_loss(
-    p: Tensor, p_prime: Tensor, target: Tensor, target_prime: Tensor, *, check_finite: bool = True
-) -> BYOLTerms:
+def byol_loss(p: Tensor, p_prime: Tensor, target: Tensor, target_prime: Tensor, *, check_finite: bool = True) -> BYOLTerms:
     """Return BYOL's loss of predictions p, p' and targets t, t' of two views, all (n, d).
 
     total = (1 / n) sum_i [ ||p_i/||p_i|| - t'_i/||t'_i|| ||^2 + ||p'_i/||p'_i|| - t_i/||t_i|| ||^2 ]
@@ -71,8 +69,9 @@ class BYOLSettings(MethodSettings):
 class BYOL(Method):
     """BYOL: a predictor on the online network, and a target that is its exponential moving average.
 
-    Switches show what it collapses without: no predictor (the embeddings themselves are the predictions), a target of momentum
-    0 (the online weights of the step before), or no stop-gradient (the online embeddings are the targets, with their gradient).
+    Three settings show what it collapses without. With no predictor the embeddings are the predictions. With a constant
+    momentum of 0 the target has the online weights of the step before. With no stop-gradient the online embeddings are the
+    targets, with their gradient.
     """
 
     Settings = BYOLSettings

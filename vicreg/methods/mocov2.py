@@ -30,7 +30,9 @@ class MoCoV2Settings(MethodSettings):
         require_temperature(self.temperature)
         EMASchedule(start=self.ema_start, end=self.ema_end, kind=self.ema_schedule)  # which checks all three
         if self.queue < 1:
-            raise InputError(f"pretrain.queue must be at least 1 key, but got {self.queue}; the authors' CIFAR demo has 4096.")
+            raise InputError(
+                f"pretrain.queue must be at least 1 key, but got {self.queue}; the authors' CIFAR demo has 4096."
+            )
         if self.batchnorm_splits < 1:
             raise InputError(
                 f"pretrain.batchnorm_splits must be at least 1, which splits no batch, but got {self.batchnorm_splits}."
@@ -137,7 +139,7 @@ class MoCoV2(Method):
         settings: MoCoV2Settings = self.settings
         if not settings.symmetric or settings.batchnorm_splits > 1:
             raise InputError(
-                "pretrain.compile needs both views in every pass, so pretrain.symmetric true and pretrain.batchnorm_splits 1, "
+                "pretrain.compile needs pretrain.symmetric true and pretrain.batchnorm_splits 1, "
                 f"but got {settings.symmetric} and {settings.batchnorm_splits}; set pretrain.compile to false."
             )
         super().compile_networks()
@@ -168,5 +170,5 @@ def splits_of(count: int, wanted: int) -> int:
     for splits in range(min(wanted, count), 1, -1):
         size = -(-count // splits)
         if size > 1 and count % size != 1:
-            return splits
+            return -(-count // size)
     return 1

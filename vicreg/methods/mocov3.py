@@ -20,9 +20,12 @@ def mocov3_loss(
 ) -> Contrast:
     """Return MoCo v3's loss of queries q, q' and keys k, k' of two views, all (n, d).
 
-    total = 2 tau [ H(q, k') + H(q', k) ], where H(q, k) = (1 / n) sum_i [ -q_i . k_i / tau + log sum_j exp(q_i . k_j / tau) ]
-    of unit rows: n terms, the positive and the other images' keys. The other members of the result are means of the two
-    directions, so total = 4 tau (alignment + uniformity). Gradients go to all arguments: detach keys.
+    total = 2 tau [ H(q, k') + H(q', k) ]
+    H(q, k) = (1 / n) sum_i [ -q_i . k_i / tau + log sum_j exp(q_i . k_j / tau) ]
+
+    Rows are divided by their norms first. The sum has n terms, the positive and the other images' keys. The other members of
+    the result are means of the two directions, so total = 4 tau (alignment + uniformity). Gradients go to all arguments:
+    detach keys.
 
     Source: arXiv 2104.02057, Eq. 1 and Algorithm 1; the factor is that of `contrastive_loss` in
     github.com/facebookresearch/moco-v3. Raises InputError as `info_nce`.
@@ -68,7 +71,9 @@ class MoCoV3(Method):
     TITLE = "MoCo v3"
     SOURCE = "arXiv 2104.02057"
     FAMILY = "contrastive"
-    PROBED = "The online backbone is probed; the output of the online expander's last BatchNorm, before the predictor, is judged."
+    PROBED = (
+        "The online backbone is probed; the output of the online expander's last BatchNorm, before the predictor, is judged."
+    )
     AUTHORS_VIEW_PASSES = "separate"
 
     def __init__(self, *, batchnorm: bool = True, settings: MoCoV3Settings, **arguments: Any) -> None:

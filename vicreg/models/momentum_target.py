@@ -32,7 +32,9 @@ class EMASchedule:
 
     def __post_init__(self) -> None:
         if self.kind not in SCHEDULES:
-            raise InputError(f"pretrain.ema_schedule must be one of {', '.join(SCHEDULES)}, but got {self.kind!r}; choose one.")
+            raise InputError(
+                f"pretrain.ema_schedule must be one of {', '.join(SCHEDULES)}, but got {self.kind!r}; choose one."
+            )
         if not 0 <= self.start <= 1:
             raise InputError(
                 f"pretrain.ema_start must lie in [0, 1], but got {self.start}; published values lie between 0.97 and 0.9995."
@@ -45,7 +47,7 @@ class EMASchedule:
 
     def momentum(self, progress: Tensor) -> Tensor:
         """Return tau at a share of training, a scalar in [0, 1], as a float64 scalar on its device."""
-        # In float32 the cosine could not tell 1 - tau of 1e-6 from 0 to more than a few per cent.
+        # In float32 a tau of 1 - 1e-6 would be off by up to 6 % in 1 - tau.
         progress = progress.double()
         if self.kind == "constant":
             return torch.full_like(progress, self.start)
@@ -93,10 +95,13 @@ class MomentumTarget(JointEmbedding):
 
         `momentum` is a scalar tensor, so the host reads no value. It runs over all tensors at once.
         """
-        own = list(self.parameters())
-        theirs = [*online.backbone.parameters(), *online.expander.parameters()]
-        torch._foreach_mul_(own, momentum)
-        torch._foreach_add_(own, torch._foreach_mul(theirs, 1 - momentum))
+        own: list[Tensor] = list(self.parameters())
+        theirs: list[Tensor] = [*online.backbone.parameters(), *online.expander.parameters()]
+        # Rounded after the subtraction, so that a small 1 - momentum keeps its digits. In the parameters' own type a GPU
+        # takes all tensors in one launch.
+        kept, taken = momentum.to(own[0].dtype), (1 - momentum).to(own[0].dtype)
+        torch._foreach_mul_(own, kept)
+        torch._foreach_add_(own, list(torch._foreach_mul(theirs, taken)))
 
 
 def embed_each(network: JointEmbedding, views: Sequence[Tensor], *, splits: int = 1) -> list[Tensor]:

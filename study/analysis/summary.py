@@ -193,6 +193,7 @@ def _parameters(plan: Plan) -> Parameters:
         scientific=tuple(sorted({key for arm in study.arms for key in arm.settings} | set(searched))),
         nuisance={key: tuple(values) for key, values in study.nuisance.items()},
         fixed=dict(study.settings),
+        own_nuisance={arm.name: dict(arm.nuisance) for arm in study.arms if arm.nuisance} or None,
     )
 
 

@@ -97,8 +97,8 @@ class Session:
     def _configs(self) -> list[Config]:
         """Return the config of each arm, at each nuisance value, and of both ends of a search's ranges."""
         fixed, study = fixed_config(self.study, self.config), self.study
-        varied = [dict(arm.settings) for arm in study.arms] + (study.search.corners() if study.search else [])
-        return [fixed.with_settings({**one, **values}) for one in varied for values in study.combinations or [{}]]
+        varied = [{**arm.settings, **values} for arm in study.arms for values in study.combinations_of(arm.name) or [{}]]
+        return [fixed.with_settings(one) for one in varied + (study.search.corners() if study.search else [])]
 
     @property
     def command(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from study.analysis.published_methods import read_published_methods
 from study.config.config import Config
 from study.config.device import choose_device
 from study.config.load import load_config
@@ -144,6 +145,8 @@ def open_session(request: Request) -> Session:
     if request.trials and not study.search:
         raise InputError(f"--trials is for a search, but study {study.name!r} has mode {study.mode}; use --seeds.")
     _check_overrides(study, request.overrides)
+    if study.published_protocol is not None:
+        read_published_methods().protocol(study.published_protocol)
     config = load_config(profile=request.profile, settings=request.overrides)
     if "data.root" in request.overrides and config.prepare.dataset == "digits":
         raise InputError("--set data.root has no effect on digits, which scikit-learn brings; set prepare.dataset too.")

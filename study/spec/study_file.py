@@ -64,7 +64,8 @@ class Study:
     """A study as its file states it.
 
     `headline` is the short question that it helps to answer, beside other studies. `settings` are those it fixes, `nuisance`
-    the values that every arm is tuned over, and `path` where `mode: path` walks to: `best` or an arm.
+    the values that every arm is tuned over, and `path` where `mode: path` walks to: `best` or an arm. `published_protocol` is
+    one of study/analysis/published_methods.yaml: arms that follow it have their method's number as published outcome.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Study:
     search: Search | None
     seeds: Seeds | None
     published_source: str | None
+    published_protocol: str | None = None
     nuisance: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     path: str | None = None
     headline: str | None = None
@@ -134,9 +136,12 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         if key in content and mode not in modes:
             raise InputError(f"{where}: {key} is for mode {' or '.join(modes)}, but the mode is {mode}.")
     published = mapping(f"{where}: published", content.get("published"))
-    check_keys(f"{where}: published", published, ("source", "arms"))
-    if not isinstance(published.get("source", ""), str):
-        raise InputError(f"{where}: published.source must be text, but is {published['source']!r}.")
+    check_keys(f"{where}: published", published, ("source", "arms", "protocol"))
+    for key in ("source", "protocol"):
+        if not isinstance(published.get(key, ""), str):
+            raise InputError(f"{where}: published.{key} must be text, but is {published[key]!r}.")
+    if "protocol" in published and len(published) > 1:
+        raise InputError(f"{where}: published.protocol brings its own source and numbers; delete source and arms beside it.")
     arms = _arms(where, content, mapping(f"{where}: published.arms", published.get("arms")))
     names = [arm.name for arm in arms]
     if content["baseline"] not in names:
@@ -152,6 +157,7 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         search=read_search(f"{where}: search", content.get("search")) if mode == "search" else None,
         seeds=_seeds(where, content, mode),
         published_source=published.get("source"),
+        published_protocol=published.get("protocol"),
         nuisance=lists(f"{where}: nuisance", content.get("nuisance")),
         path=_path(where, content, names) if mode == "path" else None,
         headline=" ".join(content["headline"].split()) if "headline" in content else None,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from study.reporting.terms import VICREG, VICREG_ENTRY, WEIGHTS_ENTRY, titled
-from study.results.schema import TermDescription
+from study.results.methods import TermDescription
 
 TYPE_GLOSSARY = [
     ("healthy", "No test names a collapse."),

@@ -5,7 +5,8 @@ Results say which terms their method logs. Those of earlier versions do not, and
 
 from collections.abc import Mapping
 
-from study.results.schema import StudyResults, TermDescription
+from study.results.methods import TermDescription
+from study.results.schema import StudyResults
 
 VICREG = {
     "invariance": TermDescription(title="Invariance term", log_axis=True),

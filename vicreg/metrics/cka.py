@@ -19,8 +19,8 @@ LEAST_IMAGES = 4  # below which the unbiased estimate divides by zero
 def linear_cka(features: Tensor, others: Tensor) -> float:
     """Return the debiased linear CKA of features `(N, d)` and `(N, d')` of the same N images, in this order.
 
-    CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) with K = X X^T and L = Y Y^T. It is 1 where one is the other turned, scaled
-    and shifted. It is near 0, and may be below, where they have nothing in common. NaN where either is constant.
+    CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) with K = X X^T and L = Y Y^T. It is 1 where one is the other turned,
+    scaled and shifted. It is near 0, and may be below, where they have nothing in common. NaN where either is constant.
 
     Raises InputError for features that are not finite or not of the same N >= 4 images.
     """
@@ -46,9 +46,9 @@ def linear_cka_matrix(features: Sequence[Tensor]) -> Tensor:
 def _centred_gram(features: Tensor) -> Tensor:
     """Return the Gram matrix `(N, N)` of features `(N, d)` without its diagonal, U-centred.
 
-    A_ij = K_ij - (sum_l K_il + sum_k K_kj) / (N - 2) + sum_kl K_kl / ((N - 1) (N - 2)), and A_ii = 0. The sum of A o B is then
-    N (N - 3) times the unbiased HSIC (Szekely and Rizzo 2014, arXiv 1310.2926, Eq. 2.3). The features are centred and scaled
-    first, which changes no CKA and keeps digits.
+    A_ij = K_ij - (sum_l K_il + sum_k K_kj) / (N - 2) + sum_kl K_kl / ((N - 1) (N - 2)), and A_ii = 0. The sum of A o B is
+    then N (N - 3) times the unbiased HSIC (Szekely and Rizzo 2014, arXiv 1310.2926, Eq. 2.3). The features are centred and
+    scaled first, which changes no CKA and keeps digits.
     """
     rows = centred_rows(checked(features))
     largest = rows.abs().max()

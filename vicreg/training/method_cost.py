@@ -1,7 +1,7 @@
 """What a method adds to a step: operations of its loss, and memory of its state.
 
-`cost.py` counts the networks alone, by a rule that is the same for every method. Here a whole step is counted, so that what a
-method adds is seen: forward passes of a teacher, a predictor, a decoder, products with a queue or with prototypes.
+`cost.py` counts the networks alone, by a rule that is the same for every method. Here a whole step is counted, so that
+what a method adds is seen: forward passes of a teacher, a predictor, a decoder, products with a queue or with prototypes.
 """
 
 import torch
@@ -18,8 +18,8 @@ from vicreg.training.setup import new_model, view_size
 def whole_step_operations(settings: PretrainSettings, dataset: Dataset, *, model: Method | None = None) -> int:
     """Return the operations of a method's step on a full batch: its loss, and the backward pass of it.
 
-    Counted are products of matrices and convolutions, each multiplication with its addition as 2, on tensors without content,
-    so nothing is computed. Left out are views, element-wise work, decompositions (`eigh`, `svd`, `cholesky`), what
+    Counted are products of matrices and convolutions, each multiplication with its addition as 2, on tensors without
+    content, so nothing is computed. Left out are views, element-wise work, decompositions (`eigh`, `svd`, `cholesky`), what
     `after_step` does and the optimiser. It can be less than `step_operations` says: no gradient reaches the images.
 
     Args:
@@ -32,7 +32,8 @@ def whole_step_operations(settings: PretrainSettings, dataset: Dataset, *, model
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         _empty(model, mode)
         views = _views(model, settings, dataset)
-        with FlopCounterMode(display=False) as counter:
+        # Under autocast convolutions are not computed by minimal filtering, whose savings no count here holds.
+        with FlopCounterMode(display=False) as counter, torch.autocast("cpu", dtype=torch.bfloat16):
             model.train().loss(views, progress=torch.zeros(())).total.backward()
     return counter.get_total_flops()
 

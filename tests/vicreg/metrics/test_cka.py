@@ -1,4 +1,4 @@
-"""Linear CKA: against the formula of the unbiased HSIC written out, its invariances, and what it says of nothing in common."""
+"""Linear CKA: against the formula of the unbiased HSIC written out, its invariances, and nothing in common."""
 
 import math
 

@@ -31,6 +31,14 @@ def test_vicregs_step_takes_three_forward_passes_a_view_but_the_images_gradient_
     assert networks == batch_size * 2 * 3 * forward_operations("resnet18", "cifar", 4, (16, width), channels, size)
 
 
+def test_what_minimal_filtering_saves_is_not_in_the_count(tiny_config, digits):
+    """A network of width 64 on maps of 16 x 16, where a CPU takes fewer multiplications for its convolutions."""
+    settings = tiny_config({"pretrain.width": 64, "pretrain.image_size": 16, "pretrain.batch_size": 64}).pretrain
+    left_out = 2 * 64 * images_gradient(settings, digits.train.images.shape[1], 16)
+    of_loss = 2 * 2 * 2 * 16**2 * 64
+    assert whole_step_operations(settings, digits) == step_operations(settings, digits) - left_out + of_loss
+
+
 def test_a_weight_of_zero_drops_the_product_of_its_gradient(tiny_config, digits):
     settings = tiny_config().pretrain
     without = dataclasses.replace(settings, method_settings=dataclasses.replace(settings.method_settings, nu=0))

@@ -4,6 +4,8 @@
 what a method adds is seen: forward passes of a teacher, a predictor, a decoder, products with a queue or with prototypes.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -42,7 +44,8 @@ def _empty(model: Method, mode: FakeTensorMode) -> None:
     """Put a tensor without content in the place of every parameter and buffer."""
     made: dict[Tensor, Tensor] = {}
     for module in model.modules():
-        for held in (module._parameters, module._buffers):
+        held_by: tuple[dict[str, Any], ...] = (module._parameters, module._buffers)
+        for held in held_by:
             for name, one in held.items():
                 if one is not None:
                     held[name] = made.setdefault(one, _fake(one, mode))
@@ -56,9 +59,10 @@ def _fake(one: Tensor, mode: FakeTensorMode) -> Tensor:
 def _views(model: Method, settings: PretrainSettings, dataset: Dataset) -> list[Tensor]:
     """Return what a step gives to the method's loss: views, local ones, labels."""
     images = dataset.train.images
+    own: Any = model
     sides = [view_size(settings, images)] * model.VIEWS
     if getattr(model, "LOCAL_VIEWS", False):
-        sides += [model.local_size] * model.local_views
+        sides += [own.local_size] * own.local_views
     views = [
         torch.empty(settings.batch_size, images.shape[1], side, side, memory_format=torch.channels_last) for side in sides
     ]

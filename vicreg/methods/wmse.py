@@ -59,7 +59,7 @@ def wmse_loss(z: Tensor, z_prime: Tensor, *, order: Tensor, w_size: int, epsilon
             "change it or pretrain.batch_size, and set pretrain.drop_last to true."
         )
     with full_precision(z):
-        views = torch.stack((z[order], z_prime[order.flip(0)]))
+        views = torch.stack((z, z_prime)).index_select(1, order)
         y, y_prime = whiten(views.reshape(2, n // w_size, w_size, d), epsilon=epsilon)  # (n / w_size, w_size, d) each
         return 2 - 2 * (functional.normalize(y, dim=-1) * functional.normalize(y_prime, dim=-1)).sum(dim=-1).mean()
 

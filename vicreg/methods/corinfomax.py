@@ -36,8 +36,9 @@ def corinfomax_loss(
 ) -> CorInfoMaxTerms:
     """Return the CorInfoMax loss of two batches of embeddings, both (n, d), with its terms, float64.
 
-    total = alpha * mean (u - u')^2 - (log det(R + epsilon I) + log det(R' + epsilon I)) / d, of unit rows u and u'. Each view
-    has a running mean m and covariance R of its own:
+    total = alpha * mean (u - u')^2 - (log det(R + epsilon I) + log det(R' + epsilon I)) / d, of unit rows u and u'.
+
+    Each view has a running mean m and covariance R of its own:
 
     m <- la m + (1 - la) mean(u), R <- la R + (1 - la) (u - m)^T (u - m) / n, with the new m.
 
@@ -53,8 +54,8 @@ def corinfomax_loss(
         epsilon: above 0.
 
     Raises InputError for other shapes than two equal (n, d), and n < 2.
-    Source: arXiv 2209.07999, Algorithm 1; the unit rows are `--normalize_on`, with which the authors ran all their experiments
-    (README of github.com/serdarozsoy/corinfomax-ssl).
+    Source: arXiv 2209.07999, and cifars-tiny/loss.py of github.com/serdarozsoy/corinfomax-ssl. The unit rows are its option
+    `--normalize_on`, which all commands of its README have.
     """
     require_batch(z, check_finite=False)
     require_one_shape(z, z_prime)
@@ -88,11 +89,13 @@ class CorInfoMaxSettings(MethodSettings):
                 f"pretrain.dimension must be at least 1, but got {self.dimension}; null takes the expander's output."
             )
         if not 0 <= self.alpha < math.inf:
-            raise InputError(f"pretrain.alpha must be a finite number of at least 0, but got {self.alpha}; the authors have 250.")
+            raise InputError(
+                f"pretrain.alpha must be a finite number of at least 0, but got {self.alpha}; the authors have 250."
+            )
         if not 0 <= self.la < 1:
             raise InputError(
-                f"pretrain.la must be in [0, 1), since 1 keeps the first estimate for ever, but got {self.la}; the authors have "
-                "0.01."
+                f"pretrain.la must be in [0, 1), since 1 keeps the first estimate for ever, but got {self.la}; "
+                "the authors have 0.01."
             )
         if not 0 < self.epsilon < math.inf:
             raise InputError(f"pretrain.epsilon must be positive and finite, but got {self.epsilon}; the authors have 1e-8.")
@@ -108,7 +111,7 @@ class CorInfoMax(Method):
     TITLE = "CorInfoMax"
     SOURCE = "arXiv 2209.07999"
     FAMILY = "non-contrastive"
-    PROBED = "The one network is encoded; the output of the linear layer after the expander is judged."
+    PROBED = "Representations of the trained backbone are probed; the linear layer's output is judged."
     AUTHORS_VIEW_PASSES = "separate"
     Settings = CorInfoMaxSettings
     TERMS = {

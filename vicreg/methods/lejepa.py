@@ -122,11 +122,15 @@ class LeJEPASettings(MethodSettings):
                 "lower it or set mixing to additive."
             )
         if not 0 <= self.lambda_ < math.inf:
-            raise InputError(f"pretrain.lambda must be a finite number of at least 0, but got {self.lambda_}; the paper has 0.05.")
+            raise InputError(
+                f"pretrain.lambda must be a finite number of at least 0, but got {self.lambda_}; the paper has 0.05."
+            )
         if self.slices < 1:
             raise InputError(f"pretrain.slices must be at least 1, but got {self.slices}; the paper has 1024.")
         if self.knots < 2:
-            raise InputError(f"pretrain.knots must be at least 2 to span an interval, but got {self.knots}; the authors have 17.")
+            raise InputError(
+                f"pretrain.knots must be at least 2 to span an interval, but got {self.knots}; the authors have 17."
+            )
 
 
 class LeJEPA(Method):
@@ -135,7 +139,6 @@ class LeJEPA(Method):
     TITLE = "LeJEPA"
     SOURCE = "arXiv 2511.08544"
     FAMILY = "non-contrastive"
-    PROBED = "The one network is encoded; the expander's output is judged."
     AUTHORS_VIEW_PASSES = "joint"
     Settings = LeJEPASettings
     TERMS = {

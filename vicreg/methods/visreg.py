@@ -10,7 +10,13 @@ from torch import Tensor
 
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
-from vicreg.methods.batch_statistics import at_least_float32, full_precision, require_batch, require_one_shape, require_positive
+from vicreg.methods.batch_statistics import (
+    at_least_float32,
+    full_precision,
+    require_batch,
+    require_one_shape,
+    require_positive,
+)
 from vicreg.methods.lejepa import FIRST_COUNTERS, centroid_invariance, unit_slices
 
 
@@ -61,9 +67,7 @@ class VISRegTerms(NamedTuple):
     center: Tensor
 
 
-def visreg_loss(
-    z: Tensor, z_prime: Tensor, *, slices: Tensor, lambda_: float = 0.6, epsilon: float = 1e-4
-) -> VISRegTerms:
+def visreg_loss(z: Tensor, z_prime: Tensor, *, slices: Tensor, lambda_: float = 0.6, epsilon: float = 1e-4) -> VISRegTerms:
     """Return the VISReg loss of two batches of embeddings, both (n, d), with its terms.
 
     total = (1 - lambda) * invariance + lambda * (scale + shape + center); see `centroid_invariance` and
@@ -92,7 +96,9 @@ class VISRegSettings(MethodSettings):
 
     def __post_init__(self) -> None:
         if not 0 <= self.lambda_ <= 1:
-            raise InputError(f"pretrain.lambda must be in [0, 1], but got {self.lambda_}; the paper has 0.6 for small data sets.")
+            raise InputError(
+                f"pretrain.lambda must be in [0, 1], but got {self.lambda_}; the paper has 0.6 for small data sets."
+            )
         if self.slices < 1:
             raise InputError(f"pretrain.slices must be at least 1, but got {self.slices}; the authors have 256.")
         if not 0 < self.epsilon < math.inf:
@@ -105,7 +111,6 @@ class VISReg(Method):
     TITLE = "VISReg"
     SOURCE = "arXiv 2606.02572"
     FAMILY = "non-contrastive"
-    PROBED = "The one network is encoded; the expander's output is judged."
     AUTHORS_VIEW_PASSES = "joint"
     Settings = VISRegSettings
     TERMS = {

@@ -1,7 +1,7 @@
 """W-MSE (arXiv 2007.06346): views agree after each sub-batch of embeddings has been whitened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -68,7 +68,7 @@ def require_sub_batch(w_size: int, *, dimension: int) -> None:
     """Raise InputError unless a sub-batch has at least twice as many images as embeddings have dimensions."""
     if w_size < 2 * dimension:
         raise InputError(
-            f"pretrain.w_size must be at least twice the embeddings' dimension for a covariance that can be inverted, but got "
+            f"pretrain.w_size must be at least twice the embeddings' dimension, or their covariance is near singular, but got "
             f"{w_size} for {dimension} dimensions; raise it with pretrain.batch_size, or lower pretrain.dimension."
         )
 
@@ -79,7 +79,7 @@ class WMSESettings(MethodSettings):
 
     dimension: int | None
     w_size: int
-    epsilon: float = field(metadata={"symbol": "ε"})
+    epsilon: float
 
     def __post_init__(self) -> None:
         if self.dimension is not None and self.dimension < 1:
@@ -101,7 +101,7 @@ class WMSE(Method):
     TITLE = "W-MSE"
     SOURCE = "arXiv 2007.06346"
     FAMILY = "non-contrastive"
-    PROBED = "The one network is encoded; the output of the linear layer after the expander, before whitening, is judged."
+    PROBED = "Representations of the trained backbone are probed; the linear layer's output is judged, before whitening."
     AUTHORS_VIEW_PASSES = "separate"
     Settings = WMSESettings
     TERMS = {"distance": Term(title="Distance of whitened views", log_axis=True)}

@@ -50,7 +50,10 @@ class WrittenOut:
 
 
 def initial(d: int) -> dict[str, Tensor]:
-    return {"means": torch.zeros(2, d, dtype=torch.float64), "covariances": torch.eye(d, dtype=torch.float64).repeat(2, 1, 1)}
+    return {
+        "means": torch.zeros(2, d, dtype=torch.float64),
+        "covariances": torch.eye(d, dtype=torch.float64).repeat(2, 1, 1),
+    }
 
 
 # ---- the loss
@@ -96,7 +99,9 @@ def test_la_is_the_weight_of_the_old_estimate():
     fresh = corinfomax_loss(a, b, **initial(32), la=0.0)
     rows = a / a.norm(dim=1, keepdim=True)
     centred = rows - rows.mean(dim=0)
-    assert torch.allclose(fresh.means[0], rows.mean(dim=0)) and torch.allclose(fresh.covariances[0], centred.T @ centred / 64)
+    assert torch.allclose(fresh.means[0], rows.mean(dim=0)) and torch.allclose(
+        fresh.covariances[0], centred.T @ centred / 64
+    )
 
 
 def test_the_loss_does_not_change_with_the_scale_of_the_embeddings():

@@ -251,7 +251,8 @@ def test_a_collapse_is_named_at_the_scale_the_loss_sets(name, embeddings):
         ({"mixing": "sum"}, "pretrain.mixing must be one of convex, additive, but got 'sum'; choose one."),
         (
             {"lambda_": 1.5},
-            "pretrain.lambda must be in [0, 1] where pretrain.mixing is convex, but got 1.5; lower it or set mixing to additive.",
+            "pretrain.lambda must be in [0, 1] where pretrain.mixing is convex, but got 1.5; "
+            "lower it or set mixing to additive.",
         ),
         (
             {"lambda_": -1.0, "mixing": "additive"},

@@ -78,7 +78,9 @@ def test_value_and_gradient_of_each_term_are_those_of_the_formula_written_out(sh
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(("term", "theirs"), [*((term, term) for term in TERMS[1:]), ("invariance", "pred"), ("total", "total")])
+@pytest.mark.parametrize(
+    ("term", "theirs"), [*((term, term) for term in TERMS[1:]), ("invariance", "pred"), ("total", "total")]
+)
 def test_value_and_gradient_are_lightlys_where_its_float32_quantiles_allow(shape, term, theirs):
     slices = seeded_slices(shape[1])
 
@@ -89,9 +91,7 @@ def test_value_and_gradient_are_lightlys_where_its_float32_quantiles_allow(shape
             views = torch.stack((a, b))
             return getattr(loss.forward_components(global_proj=views, local_proj=views[:0]), theirs)
 
-    assert_same_loss(
-        lambda a, b: getattr(visreg_loss(a, b, slices=slices), term), lightly, *inputs(*shape), relative=1e-6
-    )
+    assert_same_loss(lambda a, b: getattr(visreg_loss(a, b, slices=slices), term), lightly, *inputs(*shape), relative=1e-6)
 
 
 def test_no_gradient_goes_through_the_std_that_the_shape_divides_by():

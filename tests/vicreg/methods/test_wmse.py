@@ -118,9 +118,7 @@ def test_value_and_gradient_are_lightlys_with_its_permutation(n, d, w_size, epsi
             return WMSELoss(embedding_dim=d, w_size=w_size, eps=epsilon, track_running_stats=False)(torch.cat((a, b)))
 
     order = seeded_order(n)
-    assert_same_loss(
-        lambda a, b: wmse_loss(a, b, order=order, w_size=w_size, epsilon=epsilon), lightly, *inputs(n, d)
-    )
+    assert_same_loss(lambda a, b: wmse_loss(a, b, order=order, w_size=w_size, epsilon=epsilon), lightly, *inputs(n, d))
 
 
 def test_the_order_matters_only_where_there_are_several_sub_batches():
@@ -151,7 +149,7 @@ def test_a_sub_batch_below_twice_the_dimension_and_one_that_does_not_divide_the_
     with pytest.raises(InputError) as raised:
         wmse_loss(a, b, order=torch.arange(64), w_size=32)
     assert str(raised.value) == (
-        "pretrain.w_size must be at least twice the embeddings' dimension for a covariance that can be inverted, but got 32 "
+        "pretrain.w_size must be at least twice the embeddings' dimension, or their covariance is near singular, but got 32 "
         "for 32 dimensions; raise it with pretrain.batch_size, or lower pretrain.dimension."
     )
     with pytest.raises(InputError) as raised:
@@ -175,7 +173,7 @@ def test_a_last_linear_layer_makes_the_embeddings_narrow_and_leaves_the_other_we
 
 
 def test_the_dimension_of_the_expander_counts_where_there_is_no_other():
-    with pytest.raises(InputError, match="twice the embeddings' dimension .* got 8 for 16 dimensions"):
+    with pytest.raises(InputError, match="twice the embeddings' dimension.* got 8 for 16 dimensions"):
         tiny_method(WMSE, dataclasses.replace(GIVEN, dimension=None))
 
 
@@ -237,8 +235,8 @@ def test_a_collapse_is_named_at_any_scale(name, embeddings, scale):
         ({"epsilon": 1.0}, "pretrain.epsilon must be in [0, 1), but got 1.0; the authors have 0."),
         (
             {"w_size": 7},
-            "pretrain.w_size must be at least twice the embeddings' dimension for a covariance that can be inverted, but got 7 "
-            "for 4 dimensions; raise it with pretrain.batch_size, or lower pretrain.dimension.",
+            "pretrain.w_size must be at least twice the embeddings' dimension, or their covariance is near singular, but got "
+            "7 for 4 dimensions; raise it with pretrain.batch_size, or lower pretrain.dimension.",
         ),
     ],
 )

@@ -110,7 +110,9 @@ class CPC(Method):
     TITLE = "CPC"
     SOURCE = "arXiv 1807.03748; arXiv 1905.09272"
     FAMILY = "predictive"
-    PROBED = "An image is encoded as patches. The mean of their representations is probed, that of their embeddings is judged."
+    PROBED = (
+        "An image is encoded as patches. The mean of their representations is probed, that of their embeddings is judged."
+    )
     AUTHORS_VIEW_PASSES = "separate"
 
     def __init__(self, **arguments: Any) -> None:

@@ -31,7 +31,9 @@ from vicreg.optim.rates import split_by_rate
 from vicreg.training.setup import learning_rates, make_optimizer, new_model
 from vicreg.training.step import TrainStep
 
-GIVEN = SimSiamSettings(predictor=True, stop_gradient=True, output_batchnorm=True, constant_predictor_rate=True)
+GIVEN = SimSiamSettings(
+    predictor=True, predictor_ratio=0.25, stop_gradient=True, output_batchnorm=True, constant_predictor_rate=True
+)
 
 
 def four(n, d):
@@ -126,6 +128,12 @@ def test_the_predictor_has_a_bottleneck_of_a_quarter_and_the_expander_a_batchnor
     assert method.expander[-1].weight is None and method.expander[-1].bias is None
     z = method.embed(*random_views())[0]
     torch.testing.assert_close(z.std(dim=0, correction=0), torch.ones(16), rtol=1e-2, atol=0)
+
+
+def test_a_width_no_run_can_have_is_refused_in_one_sentence():
+    with pytest.raises(InputError) as raised:
+        dataclasses.replace(GIVEN, predictor_ratio=0.0)
+    assert str(raised.value) == "pretrain.predictor_ratio must be a finite number above 0, but got 0.0; 1 keeps the width."
 
 
 def test_each_part_can_be_left_out():

@@ -203,6 +203,16 @@ def test_the_loss_starts_near_the_logarithm_of_the_number_of_clusters(k):
     assert total == pytest.approx(math.log(k), abs=1.0)
 
 
+def test_the_host_reads_no_value_in_a_step():
+    method = tiny_method(OnlineClustering, own(kmeans_iterations=2)).to("meta")  # where reading one raises
+    views = [view.to("meta") for view in random_views()]
+    share = torch.zeros((), device="meta")
+    loss = method.loss(views, progress=share)
+    loss.total.backward()
+    method.after_step(progress=share)
+    assert all(term.shape == () and not term.requires_grad for term in loss.terms.values())
+
+
 def test_the_loss_of_a_fixed_batch_falls_from_its_start():
     method = tiny_method(OnlineClustering, own())
     totals = take_steps(method, random_views(), steps=20, lr=0.1)

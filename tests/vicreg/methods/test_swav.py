@@ -338,6 +338,16 @@ def test_local_views_share_the_network_and_leave_the_global_ones_as_they_are(pas
     assert (method.local_views, method.local_size, method.local_crop_scale) == (2, 4, (0.05, 0.14))
 
 
+def test_the_host_reads_no_value_in_a_step():
+    method = tiny_method(SwAV, own(queue_length=32, queue_start=0.1, freeze=0.3, local_views=2)).to("meta")  # where reading one raises
+    views = [view.to("meta") for view in [*random_views(), *random_views(2, size=4)]]
+    share = torch.zeros((), device="meta")
+    loss = method.loss(views, progress=share)
+    loss.total.backward()
+    method.after_step(progress=share)
+    assert all(term.shape == () and not term.requires_grad for term in loss.terms.values())
+
+
 def test_the_loss_of_a_fixed_batch_falls_from_its_start():
     method = tiny_method(SwAV, own(queue_length=32, freeze=0.1))
     totals = take_steps(method, random_views(), steps=20, lr=0.1)

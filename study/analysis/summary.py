@@ -19,6 +19,7 @@ from study.analysis.findings import changes_of, describe_search, describe_tuning
 from study.analysis.looks import Judged
 from study.analysis.methods import describe_methods, method_labels
 from study.analysis.network_notes import network_notes
+from study.analysis.published_methods import published_outcome, read_published_methods
 from study.config.config import Config
 from study.results.findings import Looks
 from study.results.methods import TermDescription
@@ -124,7 +125,7 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
         overrides=dict(overrides),
         terms=_terms(plan),
         primary=config.primary,
-        published_source=study.published_source,
+        published_source=_published_source(plan),
         data=describe_data(dataset),
         environment=_environment(identity, config),
         identity=RecordedIdentity(
@@ -185,11 +186,26 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
         command=command_of(command, plan, cells),
         control=first.control,
         effective=None if first.is_control else first.run.config.pretrain.effective,
-        published=dict(first.published) if first.published else None,
+        published=_published(plan, first),
         collapse_type=UNTRAINED if first.is_control else arm_collapse_type(own),
         summary={},
         runs=own,
     )
+
+
+def _published_source(plan: Plan) -> str | None:
+    """Return where published outcomes are from; None where no arm follows the protocol that the study names."""
+    protocol = plan.study.published_protocol
+    if protocol is None:
+        return plan.study.published_source
+    return read_published_methods().protocol(protocol).text if any(_published(plan, cell) for cell in plan.cells) else None
+
+
+def _published(plan: Plan, cell: Cell) -> dict[str, Any] | None:
+    """Return what was published of an arm, in its study's file or for the protocol that the study names."""
+    if plan.study.published_protocol is not None and cell.role == "arm":
+        return published_outcome(cell.run.config, plan.study.published_protocol)
+    return dict(cell.published) if cell.published else None
 
 
 def _parameters(plan: Plan) -> Parameters:
@@ -203,6 +219,7 @@ def _parameters(plan: Plan) -> Parameters:
         scientific=tuple(sorted({key for arm in study.arms for key in arm.settings} | set(searched))),
         nuisance={key: tuple(values) for key, values in study.nuisance.items()},
         fixed=dict(study.settings),
+        own_nuisance={arm.name: dict(arm.nuisance) for arm in study.arms if arm.nuisance} or None,
     )
 
 

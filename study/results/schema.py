@@ -106,11 +106,15 @@ class RecordedIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """What a study varies to learn of it, what it tunes alike in every arm, and what it holds."""
+    """What a study varies to learn of it, what it tunes in every arm, and what it holds.
+
+    `own_nuisance` maps each arm that is tuned over more to these settings and their values; None where there is none.
+    """
 
     scientific: tuple[str, ...]
     nuisance: Mapping[str, tuple[Any, ...]]
     fixed: Mapping[str, Any]
+    own_nuisance: Mapping[str, Mapping[str, tuple[Any, ...]]] | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,9 @@ from study.config.config import Config
 from study.results.json_values import to_values
 from study.results.schema import StudyResults
 from study.runs.store import Store
+from study.spec.names import grid_name
 from study.spec.plan import Cell, Plan, Step, make_plan
-from study.spec.study_file import Arm, Search, Study, grid_name
+from study.spec.study_file import Arm, Search, Study
 from vicreg.data.dataset import Dataset
 
 CPU = torch.device("cpu")
@@ -223,7 +224,8 @@ class Plans:
         cells = []
         for arm in asked.arms:
             tried = [
-                Arm(name=f"{arm.name}@{grid_name(one)}", settings={**arm.settings, **one}) for one in asked.combinations
+                Arm(name=f"{arm.name}@{grid_name(one)}", settings={**arm.settings, **one})
+                for one in asked.combinations_of(arm.name)
             ]
             made = self.plan(asked, arms=tried, seeds=(2000,), role="tuning").cells
             cells += [replace(cell, tunes=arm.name) for cell in made]

@@ -19,7 +19,7 @@ class MoCoV2Settings(MethodSettings):
     """`params.yaml`'s section `pretrain.mocov2`. Raises InputError for a value that no run can have."""
 
     temperature: float = field(metadata={"symbol": "τ"})
-    queue: int = field(metadata={"symbol": "K"})
+    queue: int
     ema_start: float
     ema_end: float
     ema_schedule: str

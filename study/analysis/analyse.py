@@ -11,6 +11,7 @@ from study.analysis.arms import compare_arms
 from study.analysis.commands import with_looks, without_seeds
 from study.analysis.findings import Change, describe_grid, describe_path, retell_search, retell_tuning
 from study.analysis.looks import Judged, judge, steps_of
+from study.analysis.methods import with_front
 from study.analysis.notes import notes
 from study.analysis.predictors import predictors
 from study.analysis.sensitivity import describe_power
@@ -49,6 +50,7 @@ def analyse(
         results,
         arms=arms,
         looks=looks,
+        methods=with_front(results.methods, arms, primary),
         published_coefficients=published_coefficients(),
         power=with_looks(power, looks, command=command),
         predictors=predictors(arms, primary),

@@ -1,11 +1,20 @@
 """A study's answer in at most forty words: what to do, then what is known."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from study.analysis.alerts import ENDINGS, paired_seeds
 from study.analysis.arms_answer import answer_of_arms
-from study.analysis.by_decision import Decisions, decisions_of, is_established, is_loss, is_whole, leader
+from study.analysis.by_decision import (
+    Decisions,
+    decisions_of,
+    is_established,
+    is_loss,
+    is_whole,
+    leader,
+    self_supervised,
+)
 from study.analysis.decisions import compared_arms
 from study.analysis.design_answers import answer_of_grid, answer_of_path, answer_of_search
 from study.analysis.moments import LEAST_SEEDS
@@ -26,13 +35,17 @@ def answer(results: StudyResults) -> str:
     Where it is not established that training gains anything over an untrained network, that comes first. Sentences are in
     the order of their weight, and those for which 40 words have no room are left out.
     """
-    return within(_sentences(results), MOST_WORDS)
+    said = within(_sentences(results), MOST_WORDS)
+    return in_terms_of_methods(said) if results.methods else said
 
 
 def _sentences(results: StudyResults) -> list[str]:
-    measured = [arm for arm in compared_arms(results.arms) if results.primary in arm.summary]
+    ours = self_supervised(results, compared_arms(results.arms))
+    measured = [arm for arm in ours if results.primary in arm.summary]
     if not measured:
         return _nothing_measured(results.arms)
+    if results.methods and results.methods.takes_labels(results.baseline):
+        return ["Choose another baseline: this one takes labels, so no method is compared with one that takes none."]
     found = decisions_of(results)
     if found is None:
         return [_no_baseline(results, measured)]
@@ -47,7 +60,24 @@ def _sentences(results: StudyResults) -> list[str]:
         *gain_warning(results, chosen),
         *_BY_MODE.get(results.mode, answer_of_arms)(results, found),
         _settled(results, found),
+        *_with_labels(results),
     ]
+
+
+def _with_labels(results: StudyResults) -> list[str]:
+    """Return what methods that take labels reach; they are controls."""
+    labelled = [arm for arm in compared_arms(results.arms) if results.methods and results.methods.takes_labels(arm.name)]
+    return [
+        f"With labels, {name_of(arm.label).partition(' (')[0]} reaches {percent(arm.summary[results.primary])}."
+        for arm in labelled if results.primary in arm.summary
+    ]  # fmt: skip
+
+
+def in_terms_of_methods(text: str) -> str:
+    """Return a sentence on settings as one on methods, which a study of methods compares."""
+    for word, method in (("settings", "methods"), ("Settings", "Methods"), ("setting", "method"), ("Setting", "Method")):
+        text = re.sub(rf"\b{word}\b", method, text)
+    return text
 
 
 def gain_warning(results: StudyResults, arm: ArmResults) -> list[str]:
@@ -119,7 +149,7 @@ def _too_few_seeds(results: StudyResults, measured: Sequence[ArmResults]) -> lis
 
 def _baseline_alone(results: StudyResults, arm: ArmResults) -> list[str]:
     """Return what is known of the baseline where no other arm has a result."""
-    others = len(compared_arms(results.arms)) - 1
+    others = len(self_supervised(results, compared_arms(results.arms))) - 1
     first = "Add an arm: only the baseline was run, so nothing is compared."
     if others:
         first = f"Finish the study first: {spelled(others, 'setting')} {agree(others, 'has', 'have')} no result."

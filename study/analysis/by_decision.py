@@ -1,6 +1,6 @@
 """Sorts a study's arms by what their comparison with the baseline decided."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from study.analysis.arms import COLLAPSES
@@ -42,9 +42,9 @@ class Decisions:
 def decisions_of(results: StudyResults) -> Decisions | None:
     """Return what was decided of each arm; None where the baseline has no accuracy, so that nothing is compared.
 
-    Two names of the same runs are one arm.
+    Two names of the same runs are one arm. A method that takes labels is a control, whose arm is left out.
     """
-    arms = {digests_of(arm): arm for arm in reversed(compared_arms(results.arms))}
+    arms = {digests_of(arm): arm for arm in reversed(self_supervised(results, compared_arms(results.arms)))}
     ordered = list(reversed(arms.values()))
     baseline = next((arm for arm in ordered if arm.is_baseline), None)
     if baseline is None or results.primary not in baseline.summary:
@@ -55,6 +55,12 @@ def decisions_of(results: StudyResults) -> Decisions | None:
         if not arm.is_baseline and difference is not None:
             found.setdefault(_place(arm, difference), []).append(arm)
     return Decisions(baseline=baseline, **{name: tuple(arms) for name, arms in found.items()})
+
+
+def self_supervised(results: StudyResults, arms: Iterable[ArmResults]) -> list[ArmResults]:
+    """Return the baseline, and the arms whose method takes no labels: of these one may be called the best."""
+    methods = results.methods
+    return [arm for arm in arms if arm.is_baseline or methods is None or not methods.takes_labels(arm.name)]
 
 
 def _place(arm: ArmResults, difference: Difference) -> str:

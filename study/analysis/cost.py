@@ -1,8 +1,10 @@
 """What runs cost: epochs, images and operations, and seconds and joules."""
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from study.analysis.methods import compares_methods
 from study.results.findings import Cost
 from study.results.runs import RunResults
 from study.runs.store import Store
@@ -32,17 +34,26 @@ def cost_of(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset) -> Cos
 def timing(plan: Plan, store: Store, dataset: Dataset) -> dict[str, Any]:
     """Return what the runs took where they were run: run -> seconds of training, joules where the device told, and commit.
 
+    Where arms differ in their method it is seconds a step, too.
+
     This stands apart from the results, which are the same wherever runs are made.
     """
     found: dict[str, dict[str, Any]] = {}
+    of_methods = compares_methods(plan)
     for cell in plan.cells:
         result = store.result(cell.run)
         if result["commit"] is None:
             continue
         paces = result["images_per_second"]  # none where no epoch was trained, be it that the images fill no batch
         seconds = round(sum(images_an_epoch(cell, dataset) / pace for pace in paces), 1) if paces else None
-        found[cell.run.digest] = {"seconds": seconds, "joules": result["joules"], "commit": result["commit"]}
+        of_step = {"step_seconds": _step_seconds(cell, paces)} if of_methods else {}
+        found[cell.run.digest] = {"seconds": seconds, "joules": result["joules"], "commit": result["commit"], **of_step}
     return {"study": plan.study.name, "runs": found}
+
+
+def _step_seconds(cell: Cell, paces: Sequence[float]) -> float | None:
+    """Return the seconds of a step on a full batch, at the median pace of the epochs: the first one also warms up."""
+    return float(f"{cell.run.config.pretrain.batch_size / statistics.median(paces):.4g}") if paces else None
 
 
 def images_an_epoch(cell: Cell, dataset: Dataset) -> int:

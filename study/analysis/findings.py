@@ -28,10 +28,10 @@ from study.results.json_values import to_values
 from study.results.runs import RunResults
 from study.results.schema import ArmResults
 from study.runs.outcomes import FINISHED, PRUNED
+from study.spec.names import short_name
 from study.spec.objectives import COST, objective_values
 from study.spec.plan import Cell, Plan
 from study.spec.search import Search
-from study.spec.study_file import short_name
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 
@@ -90,7 +90,7 @@ def describe_tuning(plan: Plan, arms: Sequence[ArmResults], primary: str) -> tup
         if arm.role != "tuning":
             continue
         (run,) = arm.runs
-        settings = {key: arm.settings[key] for key in plan.study.nuisance}
+        settings = {key: arm.settings[key] for key in plan.study.nuisance_of(tunes[arm.name])}
         rows.append(
             TunedValue(
                 arm=tunes[arm.name],

@@ -1,5 +1,6 @@
 """Notes: agreement with published results, and what sets the runs apart."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from study.analysis.looks import undecided_note
@@ -82,6 +83,22 @@ def _choice_notes(results: StudyResults) -> list[str]:
         were = agree(len(keys), "was", "were")
         found.append(
             f"In every arm alike, {', '.join(keys)} {were} tuned on validation, at a seed that is none of the study's."
+        )
+    return [*found, *_own_tuning_note(results)]
+
+
+def _own_tuning_note(results: StudyResults) -> list[str]:
+    """Return which arms were tuned over settings of their own, and how many values arms were tried at."""
+    own = results.parameters.own_nuisance if results.parameters else None
+    if not own:
+        return []
+    tried = Counter(row.arm for row in results.tuning or ())
+    counts = [tried[arm.name] for arm in results.arms if arm.role == "arm"]
+    arms = [f"{name} ({', '.join(keys)})" for name, keys in own.items()]
+    found = [f"Settings of their own were tuned in {first_of(arms, MOST_NAMED)}."]
+    if counts and min(counts) != max(counts):
+        found.append(
+            f"Tuning tried from {min(counts)} to {max(counts)} settings an arm, and the best of more is better by luck."
         )
     return found
 

@@ -8,7 +8,8 @@ from study.analysis.diagnose_again import diagnose_again
 from study.analysis.findings import Change
 from study.analysis.network_notes import recorded_notes
 from study.results.schema import StudyResults
-from study.spec.study_file import VALUE_NAMES, Arm
+from study.spec.names import VALUE_NAMES
+from study.spec.study_file import Arm
 
 MARGIN = 0.01  # of results that record none; params.yaml's own
 _SIGN = "Analysed again by today's statistics"

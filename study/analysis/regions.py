@@ -8,7 +8,7 @@ from typing import Any
 
 from study.analysis.wording import listed
 from study.results.schema import ArmResults
-from study.spec.study_file import short_name
+from study.spec.names import short_name
 
 LEAST_MEMBERS = 3  # two arms are named
 LEAST_INSIDE = 2  # settings of a region: one setting is named

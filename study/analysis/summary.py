@@ -9,15 +9,20 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from study.analysis.analyse import analyse, judge_arms
 from study.analysis.arm_types import UNTRAINED, arm_collapse_type
 from study.analysis.commands import command_of
 from study.analysis.cost import cost_of
 from study.analysis.findings import changes_of, describe_search, describe_tuning
 from study.analysis.looks import Judged
+from study.analysis.methods import describe_methods, method_labels
 from study.analysis.network_notes import network_notes
+from study.analysis.published_methods import published_outcome, read_published_methods
 from study.config.config import Config
 from study.results.findings import Looks
+from study.results.methods import TermDescription
 from study.results.runs import RunResults, run_results
 from study.results.schema import (
     ArmResults,
@@ -25,7 +30,6 @@ from study.results.schema import (
     Parameters,
     RecordedIdentity,
     StudyResults,
-    TermDescription,
 )
 from study.runs.identity import Identity
 from study.runs.outcomes import FINISHED
@@ -40,9 +44,12 @@ from vicreg.methods.base import describe_terms
 # Characters that figures have room for. Where one arm's settings take more, all arms go by their names: cut off, settings
 # that begin alike would all read the same.
 LONGEST_LABEL = 26
+CPU = torch.device("cpu")
 
 
-def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overrides: Mapping[str, Any]) -> StudyResults:
+def summarise(
+    plan: Plan, store: Store, dataset: Dataset, *, command: str, overrides: Mapping[str, Any], device: torch.device = CPU
+) -> StudyResults:
     """Return everything a report on one study shows.
 
     Args:
@@ -51,6 +58,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
         dataset: that they were trained on.
         command: runs the study, as a person would type it.
         overrides: settings of the command over the profile.
+        device: where networks of different methods are compared, as far as that has not been done.
     """
     runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
     arms = _arms(plan, runs, command)
@@ -60,6 +68,7 @@ def summarise(plan: Plan, store: Store, dataset: Dataset, *, command: str, overr
         commits=tuple(sorted({run.commit for run in runs.values() if run.status == FINISHED and run.commit})),
         cost=cost_of(plan, runs, dataset),
         looks=looks_of(plan),
+        methods=describe_methods(plan, store, dataset, device=device),
         tuning=describe_tuning(plan, arms, plan.config.primary),
         search=describe_search(plan, arms, plan.config.primary, dataset),
     )
@@ -116,7 +125,7 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
         overrides=dict(overrides),
         terms=_terms(plan),
         primary=config.primary,
-        published_source=study.published_source,
+        published_source=_published_source(plan),
         data=describe_data(dataset),
         environment=_environment(identity, config),
         identity=RecordedIdentity(
@@ -155,7 +164,9 @@ def _run(plan: Plan, cell: Cell, store: Store) -> RunResults:
 
 def _arms(plan: Plan, runs: Mapping[str, RunResults], command: str) -> list[ArmResults]:
     by_name = any(len(cell.label) > LONGEST_LABEL for cell in plan.cells if cell.role in ("arm", "step"))
-    return [_arm(plan, cells, runs, command, by_name=by_name) for cells in plan.by_arm().values()]
+    methods = method_labels(plan)
+    made = [_arm(plan, cells, runs, command, by_name=by_name and not methods) for cells in plan.by_arm().values()]
+    return [dataclasses.replace(arm, label=methods.get(arm.name, arm.label)) for arm in made]
 
 
 def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], command: str, *, by_name: bool) -> ArmResults:
@@ -175,11 +186,26 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
         command=command_of(command, plan, cells),
         control=first.control,
         effective=None if first.is_control else first.run.config.pretrain.effective,
-        published=dict(first.published) if first.published else None,
+        published=_published(plan, first),
         collapse_type=UNTRAINED if first.is_control else arm_collapse_type(own),
         summary={},
         runs=own,
     )
+
+
+def _published_source(plan: Plan) -> str | None:
+    """Return where published outcomes are from; None where no arm follows the protocol that the study names."""
+    protocol = plan.study.published_protocol
+    if protocol is None:
+        return plan.study.published_source
+    return read_published_methods().protocol(protocol).text if any(_published(plan, cell) for cell in plan.cells) else None
+
+
+def _published(plan: Plan, cell: Cell) -> dict[str, Any] | None:
+    """Return what was published of an arm, in its study's file or for the protocol that the study names."""
+    if plan.study.published_protocol is not None and cell.role == "arm":
+        return published_outcome(cell.run.config, plan.study.published_protocol)
+    return dict(cell.published) if cell.published else None
 
 
 def _parameters(plan: Plan) -> Parameters:
@@ -193,6 +219,7 @@ def _parameters(plan: Plan) -> Parameters:
         scientific=tuple(sorted({key for arm in study.arms for key in arm.settings} | set(searched))),
         nuisance={key: tuple(values) for key, values in study.nuisance.items()},
         fixed=dict(study.settings),
+        own_nuisance={arm.name: dict(arm.nuisance) for arm in study.arms if arm.nuisance} or None,
     )
 
 

@@ -118,7 +118,9 @@ def under_profile(study: str, profile: str, *, store: Path) -> StudyResults:
             f"the store {store} holds no finished run of study {study!r} on profile {profile!r}; run "
             f"python -m study.ablate --study {shlex.quote(study)} --profile {shlex.quote(profile)}{where} first."
         )
-    return summarise(plan, session.store, session.dataset, command=session.command, overrides=session.overrides)
+    return summarise(
+        plan, session.store, session.dataset, command=session.command, overrides=session.overrides, device=session.device
+    )
 
 
 def _locked(revision: str, out: str) -> str | None:

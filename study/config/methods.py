@@ -70,7 +70,8 @@ def check_known(keys: Iterable[str], values: Mapping[str, Any], *, every_method:
     known = [name for name in flatten(values) if name != "profile"]
     for key in keys:
         if full_key(key, method) not in known and not (every_method and key in study_keys()):
-            raise InputError(unknown_key(key, [_short_key(name, method) for name in known]))
+            full = key.startswith(f"pretrain.{method}.")
+            raise InputError(unknown_key(key, known if full else [_short_key(name, method) for name in known]))
 
 
 def full_key(key: str, method: str) -> str:

@@ -52,7 +52,7 @@ def unfold_arms(session: Session, names: Sequence[str], runner: Runner | Lookup)
     # A comma within a value, as in [512, 512], is followed by no key.
     given = [Arm(name=name, settings=parse_settings(re.split(r",(?=[\w.]+=)", name))) for name in names if "=" in name]
     study = session.study
-    depends = study.nuisance or session.stops  # its arms' runs depend on results
+    depends = study.is_tuned or session.stops  # its arms' runs depend on results
     plan = session.plan(arms=given if depends else [*study.arms, *given])
     if not set(names) <= set(plan.by_arm()):
         known = unfold_study(session, Lookup(session))

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from study.analysis.published_methods import read_published_methods
 from study.config.config import Config
 from study.config.device import choose_device
 from study.config.load import load_config
@@ -97,8 +98,8 @@ class Session:
     def _configs(self) -> list[Config]:
         """Return the config of each arm, at each nuisance value, and of both ends of a search's ranges."""
         fixed, study = fixed_config(self.study, self.config), self.study
-        varied = [dict(arm.settings) for arm in study.arms] + (study.search.corners() if study.search else [])
-        return [fixed.with_settings({**one, **values}) for one in varied for values in study.combinations or [{}]]
+        varied = [{**arm.settings, **values} for arm in study.arms for values in study.combinations_of(arm.name) or [{}]]
+        return [fixed.with_settings(one) for one in varied + (study.search.corners() if study.search else [])]
 
     @property
     def command(self) -> str:
@@ -144,6 +145,8 @@ def open_session(request: Request) -> Session:
     if request.trials and not study.search:
         raise InputError(f"--trials is for a search, but study {study.name!r} has mode {study.mode}; use --seeds.")
     _check_overrides(study, request.overrides)
+    if study.published_protocol is not None:
+        read_published_methods().protocol(study.published_protocol)
     config = load_config(profile=request.profile, settings=request.overrides)
     if "data.root" in request.overrides and config.prepare.dataset == "digits":
         raise InputError("--set data.root has no effect on digits, which scikit-learn brings; set prepare.dataset too.")

@@ -18,7 +18,8 @@ LEAST_TRAINED = 45_000  # and at most a tenth of them: the paper is silent about
 SIDE = 32  # pixels, of both
 DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 SIZES = ("prepare.image_size", "pretrain.image_size")  # settings of the images' side
-EARLIER = {"pretrain.method": "vicreg"}  # what results of earlier versions do not record, and what it was
+# What results of earlier versions do not record, and what it was.
+EARLIER = {"pretrain.method": "vicreg", "pretrain.lars_clip": False, "pretrain.nesterov": False}
 VIEWS = "pretrain.augmentation."  # before the settings of the views
 
 

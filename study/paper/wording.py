@@ -4,7 +4,7 @@ from typing import Any
 
 from study.reporting.format import plain
 from study.results.schema import ArmResults
-from study.spec.study_file import VALUE_NAMES
+from study.spec.names import VALUE_NAMES
 
 STEM = "pretrain.stem"
 _USUAL = {"imagenet": ", as in torchvision's ResNet", "cifar": ", as is usual on CIFAR"}  # where a stem is usual

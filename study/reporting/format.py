@@ -155,6 +155,16 @@ def quantity(value: float) -> str:
     return f"{value / 1e15:,.1f} quadrillion"
 
 
+def memory(size: float) -> Number:
+    """Return bytes in the unit that a person would use: `none`, `320 bytes`, `16.8 MB`."""
+    if size == 0:
+        return Number("none", 0)
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return Number(f"{size / unit:.3g} {name}", size)
+    return Number(f"{size:.0f} bytes", size)
+
+
 def duration(seconds: float) -> str:
     """Return seconds in the unit that a person would use."""
     if seconds < 100:

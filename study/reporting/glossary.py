@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from study.reporting.terms import VICREG, VICREG_ENTRY, WEIGHTS_ENTRY, titled
-from study.results.schema import TermDescription
+from study.results.methods import TermDescription
 
 TYPE_GLOSSARY = [
     ("healthy", "No test names a collapse."),
@@ -101,8 +101,33 @@ COMPARED = [
 ]
 
 
-def glossary_of(terms: Mapping[str, TermDescription]) -> list[tuple[str, str]]:
+OF_METHODS = [
+    (
+        "Operations a step",
+        "Floating-point operations of a whole training step, counted from shapes: products of matrices and convolutions, "
+        "forwards and backwards. Decompositions, element-wise work and the optimiser are left out.",
+    ),
+    (
+        "Memory of its state",
+        "Bytes that a method keeps beyond its backbone and expander without training them: a teacher, a queue, running "
+        "statistics.",
+    ),
+    (
+        "Alignment, uniformity",
+        "Of features on the unit sphere: how far apart two views of one image lie, and how evenly images are spread. Lower "
+        "is better for both.",
+    ),
+    (
+        "Linear CKA",
+        "How alike two networks' features of the same images are, whatever their rotation and scale; 1 is alike.",
+    ),
+]
+
+
+def glossary_of(terms: Mapping[str, TermDescription], *, of_methods: bool = False) -> list[tuple[str, str]]:
     """Return (word, meaning) of a report on runs whose loss has these terms, VICReg's or another method's."""
+    if of_methods:
+        return [*MEASURED, ("std, emb.", f"{STD}."), CORRELATION, *OF_METHODS, *MORE_MEASURES, *COMPARED]
     if terms.keys() == VICREG.keys():
         std = ("std, emb.", f"{STD}; VICReg's hinge pulls it up to γ.")
         return [WEIGHTS_ENTRY, *MEASURED, std, CORRELATION, VICREG_ENTRY, *MORE_MEASURES, *COMPARED]

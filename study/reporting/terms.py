@@ -5,7 +5,8 @@ Results say which terms their method logs. Those of earlier versions do not, and
 
 from collections.abc import Mapping
 
-from study.results.schema import StudyResults, TermDescription
+from study.results.methods import TermDescription
+from study.results.schema import StudyResults
 
 VICREG = {
     "invariance": TermDescription(title="Invariance term", log_axis=True),
@@ -19,6 +20,7 @@ VICREG_ENTRY = (
 )
 WEIGHTS_ENTRY = ("λ, μ, ν", "Weights of the invariance, variance and covariance terms of the loss.")
 TOTAL = TermDescription(title="Total loss, weighted by each arm's own coefficients", log_axis=True)
+TOTAL_OF_METHOD = TermDescription(title="Total loss")  # of methods: it may be negative
 # VICReg's weights: the setting, and its key among the coefficients in the official code's units.
 WEIGHTS = {"pretrain.lambda": "lambda_", "pretrain.mu": "mu", "pretrain.nu": "nu"}
 SCALED = ("invariance", "covariance", "λ and ν")  # two terms whose scales the source paper compares, and their weights

@@ -17,6 +17,7 @@ from study.results.findings import (
     TunedValue,
 )
 from study.results.json_values import json_field
+from study.results.methods import MethodFindings, TermDescription
 from study.results.runs import CollapseType, RunResults
 
 
@@ -105,20 +106,15 @@ class RecordedIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """What a study varies to learn of it, what it tunes alike in every arm, and what it holds."""
+    """What a study varies to learn of it, what it tunes in every arm, and what it holds.
+
+    `own_nuisance` maps each arm that is tuned over more to these settings and their values; None where there is none.
+    """
 
     scientific: tuple[str, ...]
     nuisance: Mapping[str, tuple[Any, ...]]
     fixed: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TermDescription:
-    """How a number that a method logs each epoch is shown: its title, whether its axis is logarithmic, and its unit."""
-
-    title: str
-    log_axis: bool = False
-    unit: str = ""
+    own_nuisance: Mapping[str, Mapping[str, tuple[Any, ...]]] | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +123,8 @@ class StudyResults:
 
     `recipe` are the settings that all arms share, by dotted key, `overrides` those set on the command line. `environment`
     has versions and hardware. `terms` are the terms of the loss by the name they are logged under; files of earlier versions
-    have none. `answer` says in at most 40 words what to do, and `trust` in a few sentences how far to trust it. `alerts` and
-    `notes` are sentences that follow from the numbers.
+    have none. `methods` is of a study whose arms differ in their method. `answer` says in at most 40 words what to do, and
+    `trust` in a few sentences how far to trust it. `alerts` and `notes` are sentences that follow from the numbers.
     """
 
     study: str
@@ -146,6 +142,7 @@ class StudyResults:
     command: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     terms: Mapping[str, TermDescription] | None = json_field(omitted=True)
+    methods: MethodFindings | None = json_field(omitted=True)
     published_source: str | None = None
     published_coefficients: Mapping[str, Any] | None = None
     identity: RecordedIdentity | None = json_field(omitted=True)

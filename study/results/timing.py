@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.results.json_values import from_values, parse_json, readable_if_there
+from study.results.json_values import from_values, json_field, parse_json, readable_if_there
 from study.results.schema import StudyResults
 
 TIMING = "timing.json"
@@ -16,12 +16,13 @@ _REMEDY = "run the study again"
 class RunTiming:
     """How many seconds a run trained, the joules it used where the device counts them, and the commit it was made at.
 
-    An untrained control has no seconds.
+    An untrained control has no seconds. `step_seconds` are those of a step, in studies of methods.
     """
 
     seconds: float | None = None
     joules: float | None = None
     commit: str | None = None
+    step_seconds: float | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)

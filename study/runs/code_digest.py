@@ -67,19 +67,27 @@ def _not_moved(mine: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
 
 
 @functools.cache
-def code_digest(*roots: str, tree: Path = TREE, leave_out: tuple[str, ...] = ()) -> CodeDigest:
+def code_digest(
+    *roots: str,
+    tree: Path = TREE,
+    leave_out: tuple[str, ...] = (),
+    off: frozenset[str] = frozenset(),
+    ignored: frozenset[str] = frozenset(),
+) -> CodeDigest:
     """Return the digest of the definitions that `roots` depend on.
 
     Args:
         roots: each a `module:name`.
         tree: the folder that holds the packages.
         leave_out: modules that are not followed, because an identity covers what they decide in another way.
+        off: names of settings and traits that are false. Code that is only reached where they are true is left out.
+        ignored: names of class attributes that decide no result.
 
     Raises:
         LookupError: for a root that is not defined.
         ValueError: for a relative import or one of `*`, which are not resolved.
     """
-    source = _Source(tree, frozenset(leave_out))
+    source = _Source(tree, frozenset(leave_out), off, ignored)
     starts = [source.find(*root.split(":")) for root in roots]
     encoded = source.reach(starts)
     own = {unit: _digest(one.filled({unit: unit[1] for unit in one.references})) for unit, one in encoded.items()}
@@ -113,8 +121,8 @@ class _Module:
 class _Source:
     """The packages below a folder, whose modules are parsed on first use."""
 
-    def __init__(self, tree: Path, leave_out: frozenset[str]) -> None:
-        self._tree, self._leave_out = tree, leave_out
+    def __init__(self, tree: Path, leave_out: frozenset[str], off: frozenset[str], ignored: frozenset[str]) -> None:
+        self._tree, self._leave_out, self._off, self._ignored = tree, leave_out, off, ignored
         self._modules: dict[str, _Module] = {}
 
     def find(self, module: str, name: str) -> Unit:
@@ -154,7 +162,10 @@ class _Source:
 
     def _encode(self, unit: Unit) -> Encoded:
         module = self._module(unit[0])
-        writer = Writer(unit[1], resolve=lambda name: self.resolve(module, name), member=self.member, names=self.names)
+        writer = Writer(
+            unit[1], resolve=lambda name: self.resolve(module, name), member=self.member, names=self.names, off=self._off,
+            ignored=self._ignored,
+        )  # fmt: skip
         if unit[1] != ALWAYS:
             return Encoded([writer.statement(one) for one in module.statements[unit[1]]], writer.references)
         value = [writer.statement(one) for one in module.always]

@@ -16,8 +16,9 @@ from study.config.config import Config
 from study.runs.code_digest import CodeDigest, changed_definitions, code_digest
 from study.runs.weights import starting_weights
 from vicreg.methods import method_class
+from vicreg.methods.base import DESCRIPTIONS, TRAITS
 from vicreg.torchvision_compat import torchvision
-from vicreg.training.settings import decisive_settings
+from vicreg.training.settings import LATER_SWITCHES, PretrainSettings, decisive_settings
 from vicreg.views.settings import ViewSettings
 
 TRAINING = "vicreg.training.loop:pretrain"  # what decides a run's weights and its log
@@ -78,19 +79,39 @@ def modules_of(definitions: list[str]) -> list[str]:
     return [f"{file} ({', '.join(names)})" for file, names in files.items()]
 
 
-def training_code(method: str) -> CodeDigest:
+def training_code(method: str, *, switches: frozenset[str] = frozenset()) -> CodeDigest:
     """Return the digest of the code that trains with a method: the loop's and the method's own.
+
+    Code for a trait that the method does not have is left out, and so is code for a switch that is off. A trait or a switch
+    that is added therefore leaves the runs without it what they were.
+
+    Args:
+        method: its name.
+        switches: those of `LATER_SWITCHES` that are on in the run.
 
     Raises:
         InputError: for an unknown method.
     """
     found = method_class(method)
-    return code_digest(TRAINING, f"{found.__module__}:{found.__name__}", leave_out=_COVERED)
+    off = set(LATER_SWITCHES) - switches
+    for trait, hooks in TRAITS.items():
+        if not getattr(found, trait):
+            off |= {trait, *hooks}
+    return code_digest(
+        TRAINING, f"{found.__module__}:{found.__name__}", leave_out=_COVERED, off=frozenset(off),
+        ignored=frozenset(DESCRIPTIONS),
+    )  # fmt: skip
+
+
+def code_of(settings: PretrainSettings) -> CodeDigest:
+    """Return the digest of the code that trains with these settings. An untrained network depends on no switch."""
+    switches = [name for name in LATER_SWITCHES if getattr(settings, name)] if settings.epochs > 0 else []
+    return training_code(settings.method, switches=frozenset(switches))
 
 
 def evaluation_code() -> CodeDigest:
     """Return the digest of the code that measures a trained model."""
-    return code_digest(EVALUATION, leave_out=_COVERED)
+    return code_digest(EVALUATION, leave_out=_COVERED, ignored=frozenset(DESCRIPTIONS))
 
 
 def reading_code() -> CodeDigest:
@@ -114,7 +135,7 @@ def run_identity(config: Config, *, data: str, device: torch.device) -> Identity
     settings = _plain(decisive_settings(config.pretrain, device=device.type))
     if (encoder := starting_weights(config.pretrain)) is not None:
         settings["weights"] = encoder.digest  # whatever the file's name and folder
-    code = training_code(config.pretrain.method)
+    code = code_of(config.pretrain)
     return Identity(
         settings=settings, data=data, code=code.root, machinery=machinery(device, precision=config.pretrain.precision),
         definitions=code.definitions,

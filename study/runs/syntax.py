@@ -1,8 +1,13 @@
-"""Syntax trees as JSON, with only what changes a result."""
+"""Syntax trees as JSON, with only what changes a result.
+
+Code that a run never reaches is left out. Some names, those of settings and traits that came later, are off in a run:
+they are false there, as in all earlier runs. Of `if settings.nesterov:` only the `else` is then written. So an option that
+is added does not change the identity of runs that do not use it.
+"""
 
 import ast
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 ALWAYS = ""  # in place of a name, what importing a module does beside defining names
@@ -48,6 +53,8 @@ class Writer:
         resolve: returns what a name of its module refers to.
         member: returns what a name of another module refers to.
         names: returns all names that a module defines.
+        off: names of settings and traits whose value is false. What is only done where they are true is left out.
+        ignored: names of class attributes that decide no result, such as a title.
     """
 
     def __init__(
@@ -57,8 +64,11 @@ class Writer:
         resolve: Callable[[str], Meaning],
         member: Callable[[str, str], Meaning],
         names: Callable[[str], list[str]],
+        off: frozenset[str] = frozenset(),
+        ignored: frozenset[str] = frozenset(),
     ) -> None:
         self._own, self._resolve, self._member, self._names = own, resolve, member, names
+        self._off, self._ignored = off, ignored
         self.references: list[Unit] = []
 
     def statement(self, node: ast.stmt) -> Any:
@@ -70,7 +80,7 @@ class Writer:
 
     def _node(self, node: Any) -> Any:
         if isinstance(node, list):
-            return [self._node(one) for one in node if not self._is_left_out(one)]
+            return [self._node(one) for one in self._reached(node) if not self._is_left_out(one)]
         if not isinstance(node, ast.AST):
             return node if isinstance(node, str | bool) or node is None else repr(node)
         if isinstance(node, ast.Name):
@@ -88,8 +98,16 @@ class Writer:
             node = _without_message(node)
         if isinstance(node, ast.Assert):
             node = ast.Assert(test=node.test)
+        if isinstance(node, ast.IfExp) and self._is_off(node.test):
+            return self._node(node.orelse)
         if isinstance(node, ast.ClassDef):
-            node = _without_checks(node)
+            node = self._without_later(_without_checks(node))
+        if isinstance(node, ast.Call):
+            node = self._call(node)
+        if isinstance(node, ast.Dict):
+            node = self._dict(node)
+        if isinstance(node, ast.arguments):
+            node = self._arguments(node)
         if isinstance(node, ast.arg):
             self._annotation(node.annotation)
             return node.arg
@@ -100,6 +118,76 @@ class Writer:
             fields["body"] = fields["body"][1:]
         written = {key: self._node(value) for key, value in fields.items()}
         return {"": type(node).__name__} | {key: value for key, value in written.items() if value not in (None, [], "")}
+
+    def _is_off(self, node: ast.expr | None) -> bool:
+        """Whether an expression is a name, an attribute or an item, by its name, that is off."""
+        if isinstance(node, ast.Name):
+            return node.id in self._off
+        if isinstance(node, ast.Attribute):
+            return node.attr in self._off
+        return isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and node.slice.value in self._off
+
+    def _reached(self, nodes: list[Any]) -> Iterator[Any]:
+        """Yield the nodes of a list; of an `if` whose test is off, the statements of its `else`."""
+        for node in nodes:
+            if isinstance(node, ast.If) and self._is_off(node.test):
+                yield from self._reached(node.orelse)
+            else:
+                yield node
+
+    def _without_later(self, node: ast.ClassDef) -> ast.ClassDef:
+        """Return a class without its ignored attributes, and without attributes and methods that are off."""
+        kept = [one for one in node.body if not self._is_later(one)]
+        return ast.ClassDef(
+            name=node.name, bases=node.bases, keywords=node.keywords, body=kept or [ast.Pass()],
+            decorator_list=node.decorator_list,
+        )  # fmt: skip
+
+    def _is_later(self, node: ast.stmt) -> bool:
+        if isinstance(node, ast.FunctionDef):
+            return node.name in self._off
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        names = {target.id for target in targets if isinstance(target, ast.Name)}
+        if names & self._ignored:
+            return True
+        value = getattr(node, "value", None)
+        return bool(names & self._off) and (value is None or _is_false(value))
+
+    def _call(self, node: ast.Call) -> ast.Call:
+        """Return a call without the arguments that hand on a value that is off under its own name.
+
+        Raises:
+            ValueError: where a call turns a name on that is off: what it calls has left that code out.
+        """
+        for one in node.keywords:
+            if one.arg in self._off and not self._hands_on(one.value):
+                raise ValueError(f"{self._own} gives {one.arg} another value than false, but it is off in this run")
+        kept = [one for one in node.keywords if one.arg not in self._off]
+        return ast.Call(func=node.func, args=node.args, keywords=kept)
+
+    def _dict(self, node: ast.Dict) -> ast.Dict:
+        """Return a dictionary without the entries that hold a value that is off under its own name."""
+        kept = [
+            (key, value)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if not (isinstance(key, ast.Constant) and key.value in self._off and self._hands_on(value))
+        ]
+        return ast.Dict(keys=[key for key, _ in kept], values=[value for _, value in kept])
+
+    def _arguments(self, node: ast.arguments) -> ast.arguments:
+        """Return a function's arguments without the keyword-only ones that are off and false by default."""
+        kept = [
+            (one, default)
+            for one, default in zip(node.kwonlyargs, node.kw_defaults, strict=True)
+            if not (one.arg in self._off and default is not None and _is_false(default))
+        ]
+        return ast.arguments(
+            posonlyargs=node.posonlyargs, args=node.args, vararg=node.vararg, kwonlyargs=[one for one, _ in kept],
+            kw_defaults=[default for _, default in kept], kwarg=node.kwarg, defaults=node.defaults,
+        )  # fmt: skip
+
+    def _hands_on(self, value: ast.expr) -> bool:
+        return self._is_off(value) or _is_false(value)
 
     def _is_left_out(self, node: Any) -> bool:
         return isinstance(node, ast.Import | ast.ImportFrom | ast.Pass)
@@ -150,6 +238,11 @@ def is_docstring(statement: ast.stmt) -> bool:
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )
+
+
+def _is_false(node: ast.expr) -> bool:
+    """Whether an expression is a constant that is false."""
+    return isinstance(node, ast.Constant) and not node.value
 
 
 def _without_message(node: ast.Raise) -> ast.Raise:

@@ -7,17 +7,17 @@ grid or a search vary; nuisance, which is tuned alike for each of them; or fixed
 import difflib
 import itertools
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from study.config.methods import is_same_setting, symbols
+from study.config.methods import is_same_setting
 from study.config.read_yaml import read_yaml
 from study.config.seeds import UNTIL_DECIDED, Seeds, read_looks, read_seeds
-from study.spec.keys import check_keys, mapping, settings, whole
+from study.spec.keys import check_keys, crossed, is_plain, lists, mapping, settings, whole
+from study.spec.names import grid_name, short_name, value_name
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError, kind_of
 
@@ -28,24 +28,26 @@ _KEYS = (
     "question", "headline", "hypothesis", "mode", "baseline", "fixed", "nuisance", "arms", "grid", "search", "path", "seeds",
     "looks", "budget", "published",
 )  # fmt: skip
+_OF_AN_ARM = ("reason", "settings", "nuisance")
 _MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms": ("arms", "search", "path")}
 STOPS = ("arms", "grid")  # modes in which decided arms may stop: in the others arms depend on one another
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
-# Values that name data sets, though nothing was trained on these: a label names the first convolution.
-VALUE_NAMES = {"pretrain.stem": {"imagenet": "7x7", "cifar": "3x3", "cifar-padded": "3x3, padding 2"}}
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
 _TAKEN = ("measured", "source-paper")  # under reports/, which has a folder for each study
-_BESIDE_LETTERS = " -_.+"  # in a name: it has to fit tables of Markdown and HTML, CSV files and commands alike
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One row of a study: settings that differ from the baseline, why, and what others found, where that is known."""
+    """One row of a study: settings that differ from the baseline, why, and what others found, where that is known.
+
+    `nuisance` are the values that this arm alone is tuned over, beside the study's: settings that others do not have.
+    """
 
     name: str
     settings: Mapping[str, Any]
     reason: str | None = None
     published: Mapping[str, Any] | None = None
+    nuisance: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -62,7 +64,8 @@ class Study:
     """A study as its file states it.
 
     `headline` is the short question that it helps to answer, beside other studies. `settings` are those it fixes, `nuisance`
-    the values to be tuned over, and `path` where `mode: path` walks to: `best` or an arm.
+    the values that every arm is tuned over, and `path` where `mode: path` walks to: `best` or an arm. `published_protocol` is
+    one of study/analysis/published_methods.yaml: arms that follow it have their method's number as published outcome.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Study:
     search: Search | None
     seeds: Seeds | None
     published_source: str | None
+    published_protocol: str | None = None
     nuisance: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     path: str | None = None
     headline: str | None = None
@@ -83,13 +87,27 @@ class Study:
     def roles(self) -> dict[str, str]:
         """Dotted key -> `fixes`, `tunes` or `varies`: what this study does with it."""
         varied = [key for arm in self.arms for key in arm.settings] + list(self.search.parameters if self.search else ())
+        tuned = [*self.nuisance, *(key for arm in self.arms for key in arm.nuisance)]
         roles = dict.fromkeys(varied, "varies")
-        return roles | dict.fromkeys(self.nuisance, "tunes") | dict.fromkeys(self.settings, "fixes")
+        return roles | dict.fromkeys(tuned, "tunes") | dict.fromkeys(self.settings, "fixes")
 
     @property
-    def combinations(self) -> list[dict[str, Any]]:
-        """Every combination of the nuisance parameters' values, the first key's varying slowest."""
-        return _crossed(self.nuisance) if self.nuisance else []
+    def is_tuned(self) -> bool:
+        """Whether an arm is tuned over nuisance parameters."""
+        return bool(self.nuisance) or any(arm.nuisance for arm in self.arms)
+
+    def nuisance_of(self, arm: str) -> dict[str, tuple[Any, ...]]:
+        """Return the nuisance parameters that an arm is tuned over, with their values: the study's, then its own.
+
+        An arm that a design made has the study's.
+        """
+        own = next((one.nuisance for one in self.arms if one.name == arm), {})
+        return {**self.nuisance, **own}
+
+    def combinations_of(self, arm: str) -> list[dict[str, Any]]:
+        """Return every combination of an arm's nuisance values, the first key's varying slowest; none where it has none."""
+        nuisance = self.nuisance_of(arm)
+        return crossed(nuisance) if nuisance else []
 
 
 def available() -> list[str]:
@@ -118,9 +136,12 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         if key in content and mode not in modes:
             raise InputError(f"{where}: {key} is for mode {' or '.join(modes)}, but the mode is {mode}.")
     published = mapping(f"{where}: published", content.get("published"))
-    check_keys(f"{where}: published", published, ("source", "arms"))
-    if not isinstance(published.get("source", ""), str):
-        raise InputError(f"{where}: published.source must be text, but is {published['source']!r}.")
+    check_keys(f"{where}: published", published, ("source", "arms", "protocol"))
+    for key in ("source", "protocol"):
+        if not isinstance(published.get(key, ""), str):
+            raise InputError(f"{where}: published.{key} must be text, but is {published[key]!r}.")
+    if "protocol" in published and len(published) > 1:
+        raise InputError(f"{where}: published.protocol brings its own source and numbers; delete source and arms beside it.")
     arms = _arms(where, content, mapping(f"{where}: published.arms", published.get("arms")))
     names = [arm.name for arm in arms]
     if content["baseline"] not in names:
@@ -136,7 +157,8 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         search=read_search(f"{where}: search", content.get("search")) if mode == "search" else None,
         seeds=_seeds(where, content, mode),
         published_source=published.get("source"),
-        nuisance=_lists(f"{where}: nuisance", content.get("nuisance")),
+        published_protocol=published.get("protocol"),
+        nuisance=lists(f"{where}: nuisance", content.get("nuisance")),
         path=_path(where, content, names) if mode == "path" else None,
         headline=" ".join(content["headline"].split()) if "headline" in content else None,
     )
@@ -152,7 +174,7 @@ def _read(name: str, folder: Path) -> dict[str, Any]:
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}."
         raise InputError(f"there is no study {name!r}; {hint}")
     path = folder / f"{name}.yaml"
-    if name in _TAKEN or not _is_plain(name):
+    if name in _TAKEN or not is_plain(name):
         rule = "letters, digits, single spaces and - _ . +, a letter or digit first, and not " + " or ".join(_TAKEN)
         raise InputError(f"the file {path.name!r} of a study needs another name: {rule}.")
     try:
@@ -184,11 +206,11 @@ def _seeds(where: str, content: Mapping[str, Any], mode: str) -> Seeds | None:
 
 def _arms(where: str, content: Mapping[str, Any], published: Mapping[str, Any]) -> tuple[Arm, ...]:
     if content.get("mode") == "grid":
-        grid = _lists(f"{where}: grid", content.get("grid"))
+        grid = lists(f"{where}: grid", content.get("grid"))
         if not grid:
             raise InputError(f"{where}: grid must list values for at least one key, but got {content.get('grid')!r}.")
-        arms: Any = {grid_name(one): one for one in _crossed(grid)}
-        if len(arms) < len(_crossed(grid)):
+        arms: Any = {grid_name(one): one for one in crossed(grid)}
+        if len(arms) < len(crossed(grid)):
             raise InputError(f"{where}: grid has values that differ after the sixth digit alone; its arms need other names.")
     else:
         arms = content.get("arms")
@@ -202,30 +224,24 @@ def _arms(where: str, content: Mapping[str, Any], published: Mapping[str, Any]) 
 
 
 def _arm(where: str, name: str, given: Any, published: Any) -> Arm:
-    """Return an arm, which is its settings, or holds them under `settings` beside a `reason`."""
+    """Return an arm, which is its settings, or holds them under `settings` beside a `reason` and its own `nuisance`."""
     place = f"{where}: arm {name!r}"
     if _RESERVED.match(name):
         raise InputError(f"{place} needs another name; best, trial-, pareto-, step-, untrained and @ = , have a meaning.")
-    if not _is_plain(name):
+    if not is_plain(name):
         raise InputError(f"{place} needs another name: letters, digits, single spaces and - _ . +, a letter or digit first.")
     given = mapping(place, given)
-    reason = None
-    if "reason" in given or "settings" in given:
-        check_keys(place, given, ("reason", "settings"))
-        reason, given = given.get("reason"), given.get("settings")
+    reason, nuisance = None, None
+    if any(key in given for key in _OF_AN_ARM):
+        check_keys(place, given, _OF_AN_ARM)
+        reason, nuisance, given = given.get("reason"), given.get("nuisance"), given.get("settings")
         if reason is not None and not isinstance(reason, str):
             raise InputError(f"{place} must give its reason as text, but gives {reason!r}.")
     outcome = mapping(f"{where}: published.arms.{name}", published)
     return Arm(
         name=name, settings=settings(place, given), published=outcome or None,
-        reason=" ".join(reason.split()) if reason else None,
+        reason=" ".join(reason.split()) if reason else None, nuisance=lists(f"{place}: nuisance", nuisance),
     )  # fmt: skip
-
-
-def _is_plain(name: str) -> bool:
-    """Return whether a name is of letters of any script (with marks), digits, and what may stand between them."""
-    known = all(one.isalnum() or one in _BESIDE_LETTERS or unicodedata.category(one).startswith("M") for one in name)
-    return known and name[:1].isalnum() and " ".join(name.split()) == name
 
 
 def _path(where: str, content: Mapping[str, Any], names: list[str]) -> str:
@@ -239,17 +255,6 @@ def _path(where: str, content: Mapping[str, Any], names: list[str]) -> str:
     return given["to"]
 
 
-def _lists(where: str, given: Any) -> dict[str, tuple[Any, ...]]:
-    """Dotted key -> the values listed for it."""
-    lists = settings(where, given)
-    for key, values in lists.items():
-        if not isinstance(values, list) or not values:
-            raise InputError(f"{where} must list values for each key, but for {key} got {values!r}.")
-        if any(value in values[:index] for index, value in enumerate(values)):
-            raise InputError(f"{where} must list different values for {key}, but got {values!r}.")
-    return {key: tuple(values) for key, values in lists.items()}
-
-
 def _check_roles(where: str, study: Study) -> None:
     """Refuse a parameter that has two roles: arms would differ by more than they say."""
     varied = {key: f"arm {arm.name!r}" for arm in study.arms for key in arm.settings}
@@ -261,31 +266,19 @@ def _check_roles(where: str, study: Study) -> None:
                 raise InputError(f"{where}: {key} has one role, but is {name}, and {other or varied[key]} sets it too.")
     if study.nuisance and study.mode == "search":
         raise InputError(f"{where}: a search has no nuisance; put {', '.join(study.nuisance)} among search.parameters.")
+    for arm in study.arms:
+        _check_own_nuisance(where, study, arm)
+        combinations = study.combinations_of(arm.name)
+        if len({grid_name(one) for one in combinations}) < len(combinations):
+            raise InputError(f"{where}: nuisance has values that differ after the sixth digit alone; their runs need names.")
 
 
-def _crossed(lists: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
-    return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
-
-
-def grid_name(one: Mapping[str, Any]) -> str:
-    """Return settings as a word: `λ25-μ1`, `baselr0.2`."""
-    return "-".join(f"{short_name(key)}{_shown(value)}".replace(" ", "") for key, value in one.items())
-
-
-def short_name(key: str) -> str:
-    """Return the name of a setting without its sections, or the papers' symbol where it has one."""
-    name = key.removeprefix("pretrain.").removeprefix("augmentation.").rpartition(".")[2]
-    return symbols().get(name, name.replace("_", " "))
-
-
-def value_name(key: str, value: Any) -> str:
-    """Return the value of a setting as labels have it."""
-    return VALUE_NAMES.get(key, {}).get(str(value)) or _shown(value)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return " x ".join(_shown(one) for one in value) or "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "rule" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+def _check_own_nuisance(where: str, study: Study, arm: Arm) -> None:
+    """Refuse a parameter that an arm tunes, where the study tunes or fixes it, or the arm itself sets it."""
+    if arm.nuisance and study.mode != "arms":
+        raise InputError(f"{where}: arm {arm.name!r} has nuisance, which is for mode arms, but the mode is {study.mode}.")
+    roles = [(study.settings, "fixed"), (study.nuisance, "nuisance of every arm"), (arm.settings, "set by the arm")]
+    for key in arm.nuisance:
+        for keys, role in roles:
+            if any(is_same_setting(key, one) for one in keys):
+                raise InputError(f"{where}: {key} has one role in an arm, but arm {arm.name!r} tunes it and it is {role}.")

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,8 +15,9 @@ from study.config.config import Config
 from study.results.json_values import to_values
 from study.results.schema import StudyResults
 from study.runs.store import Store
+from study.spec.names import grid_name
 from study.spec.plan import Cell, Plan, Step, make_plan
-from study.spec.study_file import Arm, Search, Study, grid_name
+from study.spec.study_file import Arm, Search, Study
 from vicreg.data.dataset import Dataset
 
 CPU = torch.device("cpu")
@@ -146,11 +148,16 @@ TRACED = ("std_mean", "std_min", "normalised_std", "rankme", "rms_correlation", 
 class Shelf:
     """A store that holds what it is given: (arm, seed) -> what a run came to."""
 
+    root = Path("nowhere")
+
     def __init__(self, plan: Plan, results: Results) -> None:
         self._results: dict[str, Mapping[str, Any]] = {cell.run.digest: unfinished("missing") for cell in plan.cells}
         for cell in plan.cells:  # of which two can be one run, and then it is enough to say of one how it ended
             if (cell.arm, cell.seed) in results:
                 self._results[cell.run.digest] = results[cell.arm, cell.seed]
+
+    def are_weights_whole(self, digest: str) -> bool:
+        return False
 
     def result(self, run: Any) -> dict[str, Any]:
         told = {
@@ -217,7 +224,8 @@ class Plans:
         cells = []
         for arm in asked.arms:
             tried = [
-                Arm(name=f"{arm.name}@{grid_name(one)}", settings={**arm.settings, **one}) for one in asked.combinations
+                Arm(name=f"{arm.name}@{grid_name(one)}", settings={**arm.settings, **one})
+                for one in asked.combinations_of(arm.name)
             ]
             made = self.plan(asked, arms=tried, seeds=(2000,), role="tuning").cells
             cells += [replace(cell, tunes=arm.name) for cell in made]

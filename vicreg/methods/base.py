@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.models.resnet import ResNet
+from vicreg.optim.rates import RateGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,18 @@ class Term:
     title: str
     log_axis: bool = False
     unit: str = ""
+
+
+# What a method may ask of training beyond `loss`: a class attribute that is true, and what the method then defines. Code for
+# a trait is part of the identity of a run only where its method has the trait.
+TRAITS = {
+    "WANTS_LABELS": ("set_classes",),
+    "OWN_RATES": ("parameter_groups",),
+    "LOCAL_VIEWS": ("local_views", "local_size", "local_crop_scale"),
+}
+# Class attributes that pages show and no result depends on.
+DESCRIPTIONS = ("TITLE", "SOURCE", "FAMILY", "PROBED", "AUTHORS_VIEW_PASSES")
+FAMILIES = ("non-contrastive", "contrastive", "clustering", "predictive", "generative", "control")
 
 
 class Loss(NamedTuple):
@@ -68,6 +81,16 @@ class Method(JointEmbedding):
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
     TERMS: ClassVar[Mapping[str, Term]] = {}  # what `loss` logs beside the total, by name
     VIEWS: ClassVar[int] = 2  # views of each image that `loss` takes
+    WANTS_LABELS: ClassVar[bool] = False  # the views of a step end with the labels (N,), int64; see `set_classes`
+    OWN_RATES: ClassVar[bool] = False  # some parameters have learning rates of their own; see `parameter_groups`
+    LOCAL_VIEWS: ClassVar[bool] = False  # smaller views follow the `VIEWS` whole ones; see `local_views`
+
+    TITLE: ClassVar[str] = ""  # its name on pages; that of its file where it is empty
+    SOURCE: ClassVar[str] = ""  # the paper: "arXiv 2105.04906"
+    FAMILY: ClassVar[str] = ""  # of `FAMILIES`
+    # Which network is encoded for probes, and which embeddings are judged for collapse; a sentence.
+    PROBED: ClassVar[str] = "Representations of the trained backbone are probed; its expander's output is judged."
+    AUTHORS_VIEW_PASSES: ClassVar[str] = "separate"  # of `VIEW_PASSES`: what the method's authors do
 
     def __init__(
         self,
@@ -114,6 +137,29 @@ class Method(JointEmbedding):
 
     def reset_state(self, generator: torch.Generator) -> None:
         """Draw or copy the initial state that the method adds, once every layer has its initial weights."""
+
+    def set_classes(self, classes: int, generator: torch.Generator) -> None:
+        """Add what depends on the number of classes, its weights drawn from `generator`; for methods with labels."""
+        raise NotImplementedError
+
+    def parameter_groups(self) -> list[RateGroup]:
+        """Return the parameters that have learning rates of their own; all others have the run's."""
+        raise NotImplementedError
+
+    @property
+    def local_views(self) -> int:
+        """The number of smaller views of each image."""
+        raise NotImplementedError
+
+    @property
+    def local_size(self) -> int:
+        """Their side, pixels."""
+        raise NotImplementedError
+
+    @property
+    def local_crop_scale(self) -> tuple[float, float]:
+        """The shares of an image's area that they are cut from."""
+        raise NotImplementedError
 
     def coefficients(self) -> dict[str, float]:
         """Return the weight of each term in the total, by its name in `TERMS`; terms without a fixed weight are left out."""

@@ -6,6 +6,8 @@ the temperature. Methods differ in the terms of the denominator. With n images i
 MoCo with a queue of K keys.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,10 +20,13 @@ from vicreg.methods.batch_statistics import at_least_float32, full_precision, re
 
 DENOMINATORS = ("2n-1", "2n-2", "n")
 
+# Products of equal rows differ by some units in the last place, as they are summed in different orders.
+_ROUNDING = 32
+
 # What `Contrast` holds beside the total, for the `TERMS` of a method.
 CONTRAST_TERMS = {
-    "alignment": Term(title="Alignment term (positive pairs)"),
-    "uniformity": Term(title="Uniformity term (log of the denominator)"),
+    "positive_pairs": Term(title="Positive pairs' term"),
+    "log_denominator": Term(title="Logarithm of the denominator"),
     "contrast_accuracy": Term(title="Positive nearer than all negatives", unit="share of queries"),
 }
 
@@ -29,13 +34,14 @@ CONTRAST_TERMS = {
 class Contrast(NamedTuple):
     """A contrastive loss and its parts, each a scalar tensor; only `total` is meant for a backward pass.
 
-    `alignment` is the mean of -p_i, `uniformity` that of log(denominator_i); their sum is `total`. `contrast_accuracy` is
-    the share of queries whose positive is more similar than every negative. Ties are misses, so a constant output has 0.
+    `positive_pairs` is the mean of -p_i, `log_denominator` that of log(denominator_i); their sum is `total`.
+    `contrast_accuracy` is the share of queries whose positive is more similar than every negative. Ties, to rounding, are
+    misses, so a constant output has 0.
     """
 
     total: Tensor
-    alignment: Tensor
-    uniformity: Tensor
+    positive_pairs: Tensor
+    log_denominator: Tensor
     contrast_accuracy: Tensor
 
     def terms(self) -> dict[str, Tensor]:
@@ -63,9 +69,8 @@ def nt_xent(
     Raises InputError for another denominator, a temperature of 0 or below, other shapes than two equal (n, d), n < 2, and,
     where `check_finite`, non-finite embeddings.
     """
-    if denominator not in DENOMINATORS:
-        raise InputError(f"denominator must be one of {', '.join(DENOMINATORS)}, but got {denominator!r}; choose one.")
-    _require_pair(z, z_prime, temperature, check_finite=check_finite)
+    require_choice("denominator", denominator, DENOMINATORS)
+    require_pair(z, z_prime, temperature, check_finite=check_finite)
     with full_precision(z):
         positives, negatives = pair_similarities(unit_rows(z), unit_rows(z_prime), same_view=denominator != "n")
         return contrast(positives / temperature, negatives / temperature, with_positive=denominator != "2n-2")
@@ -83,7 +88,7 @@ def info_nce(
     Source: arXiv 1807.03748, Eq. 4; as `contrastive_loss` in github.com/facebookresearch/moco-v3, without its factor of 2 x
     temperature. Raises InputError as `nt_xent`.
     """
-    _require_pair(queries, keys, temperature, check_finite=check_finite)
+    require_pair(queries, keys, temperature, check_finite=check_finite)
     with full_precision(queries):
         q, k = _rows(queries, normalise), _rows(keys, normalise)
         positives = (q * k).sum(dim=1)  # (n,)
@@ -108,7 +113,7 @@ def queue_info_nce(
 
     Source: arXiv 1911.05722, Eq. 1 and Algorithm 1. Raises InputError as `nt_xent`, and for a queue of another width.
     """
-    _require_pair(queries, keys, temperature, check_finite=check_finite)
+    require_pair(queries, keys, temperature, check_finite=check_finite)
     if queue.ndim != 2 or queue.shape[1] != queries.shape[1]:
         raise InputError(
             f"The queue must have shape (K, {queries.shape[1]}), but got {tuple(queue.shape)}; hold one key in each row."
@@ -134,28 +139,44 @@ def pair_similarities(u: Tensor, u_prime: Tensor, *, same_view: bool) -> tuple[T
     return (u * u_prime).sum(dim=1).repeat(2), negatives
 
 
-def contrast(positives: Tensor, negatives: Tensor, *, with_positive: bool = True) -> Contrast:
+def contrast(positives: Tensor, negatives: Tensor, *, with_positive: bool = True, weights: Tensor | None = None) -> Contrast:
     """Return the cross-entropy of logits: positives (m,), and negatives (m, k) in which -inf marks what does not count.
 
-    total = mean_i [ -p_i + log(exp(p_i) + sum_j exp(s_ij)) ], and without exp(p_i) unless `with_positive`.
+    total = mean_i [ -w_i p_i + log(exp(p_i) + sum_j exp(s_ij)) ], and without exp(p_i) unless `with_positive`. The weights w
+    (m,) of the positives are 1 unless they are given.
     """
-    log_denominator = torch.logsumexp(negatives, dim=1)  # (m,)
+    log_denominators = torch.logsumexp(negatives, dim=1)  # (m,)
     if with_positive:
-        log_denominator = torch.logaddexp(log_denominator, positives)
-    alignment, uniformity = -positives.mean(), log_denominator.mean()
-    hits = positives.detach() > negatives.detach().amax(dim=1)  # (m,)
-    return Contrast(alignment + uniformity, alignment.detach(), uniformity.detach(), hits.to(positives.dtype).mean())
+        log_denominators = torch.logaddexp(log_denominators, positives)
+    positive_pairs = -(positives if weights is None else weights * positives).mean()
+    log_denominator = log_denominators.mean()
+    margin = _ROUNDING * torch.finfo(positives.dtype).eps * positives.detach().abs()
+    hits = positives.detach() - margin > negatives.detach().amax(dim=1)  # (m,)
+    return Contrast(
+        total=positive_pairs + log_denominator,
+        positive_pairs=positive_pairs.detach(),
+        log_denominator=log_denominator.detach(),
+        contrast_accuracy=hits.to(positives.dtype).mean(),
+    )
 
 
-def require_temperature(temperature: float) -> None:
+def require_temperature(temperature: float, *, name: str = "temperature") -> None:
     """Raise InputError unless a temperature, by which similarities are divided, is above 0 and finite."""
-    if not 0 < temperature < float("inf"):
-        raise InputError(
-            f"temperature must be a finite number above 0, but got {temperature}; published values are between 0.1 and 1."
-        )
+    if not 0 < temperature < math.inf:
+        raise InputError(f"{name} must be a finite number above 0, but got {temperature}; published ones are 0.05 to 1.")
 
 
-def _require_pair(z: Tensor, z_prime: Tensor, temperature: float, *, check_finite: bool) -> None:
+def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise InputError unless a setting of this name has one of the values in `choices`."""
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}, but got {value!r}; choose one.")
+
+
+def require_pair(z: Tensor, z_prime: Tensor, temperature: float, *, check_finite: bool) -> None:
+    """Raise InputError unless two batches are of one shape (n, d) with n of at least 2, and the temperature is above 0.
+
+    Where `check_finite`, values that are not finite are refused too; it waits for the device.
+    """
     require_batch(z, check_finite=check_finite)
     require_batch(z_prime, check_finite=check_finite)
     require_one_shape(z, z_prime)

@@ -97,9 +97,8 @@ def vicreg_loss(
     total = lambda * invariance + mu * (v(Z) + v(Z')) / 2 + nu * (c(Z) + c(Z'))
 
     Computed in float32 at least, whatever autocast says; `total` has a closed-form gradient of its own, the terms have none.
-    A term whose coefficient is 0 is computed for the record and kept out of the total and of its gradient, for 0 * inf
-    would make both NaN. `check_finite` costs a wait for the
-    device; a captured loop passes False and looks at the total itself.
+    A term whose coefficient is 0 is computed for the record and kept out of the total, for 0 * inf would make it NaN.
+    `check_finite` waits for the device; a captured loop passes False.
 
     Raises InputError for other shapes than two equal `(n, d)`, n < 2, epsilon <= 0, and non-finite embeddings.
     Source: arXiv 2105.04906, Eq. 6, in the units of the authors' code.
@@ -112,8 +111,7 @@ def vicreg_loss(
 
 
 class _Loss(torch.autograd.Function):
-    """Terms and gradient in one go: the gradient needs what the terms are computed from, and two matrix products of an
-    (n, d) batch where automatic differentiation takes three."""
+    """Terms and gradient in one go, in two matrix products of an (n, d) batch; automatic differentiation takes three."""
 
     @staticmethod
     def forward(
@@ -268,6 +266,9 @@ class VICRegSettings(MethodSettings):
 class VICReg(Method):
     """VICReg as a method; its loss is `vicreg_loss` of the two views' embeddings, with the settings' coefficients."""
 
+    TITLE = "VICReg"
+    SOURCE = "arXiv 2105.04906"
+    FAMILY = "non-contrastive"
     Settings = VICRegSettings
     TERMS = {
         "invariance": Term(title="Invariance term", log_axis=True),

@@ -1,4 +1,4 @@
-"""The expander (projector), which maps representations to embeddings."""
+"""The expander (projector), which maps representations to embeddings, and a predictor on top of it."""
 
 from collections.abc import Sequence
 
@@ -35,3 +35,27 @@ def build_expander(dimension: int, sizes: Sequence[int], *, batchnorm: bool = Tr
     if sizes:
         layers.append(nn.Linear(dimension, sizes[-1], bias=False))
     return nn.Sequential(*layers)
+
+
+def build_predictor(dimension: int, hidden: int, *, out: int | None = None, batchnorm: bool = True) -> nn.Sequential:
+    """Return a predictor of embeddings, (N, dimension) -> (N, out): Linear, BatchNorm, ReLU, Linear.
+
+    The first layer has no bias where BatchNorm follows it; the last has one (arXiv 2011.10566, Section 4.4 and the authors'
+    code; arXiv 2006.07733, Section 3.3).
+
+    Args:
+        dimension: d_z, the width of the embeddings it takes.
+        hidden: its inner width: d_z / 4 in SimSiam, 4096 in BYOL.
+        out: its output width; `dimension` where it is None.
+        batchnorm: whether BatchNorm stands between the layers.
+
+    Raises:
+        InputError: if a width is not at least 1.
+    """
+    out = dimension if out is None else out
+    if min(hidden, out) < 1:
+        raise InputError(f"a predictor's widths must be at least 1, but got {hidden} and {out}.")
+    layers: list[nn.Module] = [nn.Linear(dimension, hidden, bias=not batchnorm)]
+    if batchnorm:
+        layers.append(ViewBatchNorm1d(hidden))
+    return nn.Sequential(*layers, nn.ReLU(inplace=True), nn.Linear(hidden, out))

@@ -20,6 +20,7 @@ from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_trace
 from vicreg.metrics.features import HELD_OUT_IMAGES, encode, encoded_at_once, evenly_spread, held_out
 from vicreg.metrics.knn import knn_scores
+from vicreg.optim.rates import split_by_rate
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.checkpoint import (
     CheckpointInterval,
@@ -29,6 +30,8 @@ from vicreg.training.checkpoint import (
     save_checkpoint,
 )
 from vicreg.training.cuda_graph import GraphedStep
+from vicreg.training.labels import with_labels
+from vicreg.training.local_views import with_local_views
 from vicreg.training.memory import keep_freed_memory, place, place_network
 from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import (
@@ -96,6 +99,8 @@ def pretrain(
     if settings.epochs == 0:
         return Pretrained(model, [])
     optimizer = make_optimizer(settings, model)
+    if model.OWN_RATES:
+        split_by_rate(optimizer, model.parameter_groups())
     history: list[dict[str, Any]] = []
     checkpoint_path = latest_checkpoint(folder)
     if checkpoint_path is not None:
@@ -157,6 +162,12 @@ def train_epoch(
         settings, dataset, images, device=device, size=view_size(settings, images), epoch=epoch, steps=steps,
         views=step.model.VIEWS,
     )  # fmt: skip
+    if step.model.LOCAL_VIEWS:
+        batches = with_local_views(
+            batches, step.model, settings, dataset, images, device=device, epoch=epoch, steps=steps
+        )  # fmt: skip
+    if step.model.WANTS_LABELS:
+        batches = with_labels(batches, settings, dataset, device=device, epoch=epoch)
     last = max(1, settings.epochs * steps - 1)
     for number, (views, lr) in enumerate(
         zip(batches, learning_rates(settings, steps, epoch), strict=True), start=epoch * steps

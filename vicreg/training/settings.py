@@ -100,6 +100,8 @@ class PretrainSettings:
     threads: int = setting(start=True, cost=True, only_on="cpu")
     checkpoint_every: int = setting(effect=False)
     checkpoint_share: float = setting(effect=False, before=1)
+    lars_clip: bool = setting(before=False)
+    nesterov: bool = setting(before=False)
     views: tuple[ViewSettings, ViewSettings]
 
     def __post_init__(self) -> None:
@@ -153,6 +155,10 @@ class PretrainSettings:
                 f"pretrain.checkpoint_share must be above 0 and at most 1, but got {self.checkpoint_share}; "
                 "0.02 is 2 % of a run's time."
             )
+        if self.nesterov and self.momentum == 0:
+            raise InputError(
+                "pretrain.nesterov needs a momentum above 0, but pretrain.momentum is 0; set nesterov to false."
+            )
         if not self.momentum < 1:
             raise InputError(f"pretrain.momentum must be below 1, but got {self.momentum}.")
         if self.epochs > 0 and self.warmup_epochs >= self.epochs:
@@ -181,6 +187,8 @@ _FIELDS = {field.name: field.metadata for field in dataclasses.fields(PretrainSe
 NETWORK_FIELDS = tuple(name for name, says in _FIELDS.items() if says.get("network"))
 COST_FIELDS = tuple(name for name, says in _FIELDS.items() if says.get("cost"))
 NETWORK_SWITCHES = {name: says["called"] for name, says in _FIELDS.items() if says.get("called")}
+# Switches added later: off, neither they nor the code that only they reach are part of an identity.
+LATER_SWITCHES = tuple(name for name, says in _FIELDS.items() if says.get("before") is False)
 # The settings that turn a run into its untrained control, the same network with its initial weights.
 UNTRAINED = {name: says["untrained"] for name, says in _FIELDS.items() if "untrained" in says}
 

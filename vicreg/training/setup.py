@@ -68,6 +68,8 @@ def new_model(settings: PretrainSettings, dataset: Dataset, *, start: Mapping[st
         settings=settings.method_settings,
         view_passes=settings.view_passes,
     )
+    if model.WANTS_LABELS:
+        model.set_classes(len(dataset.classes), generator)
     if start is not None:
         model.backbone.load_state_dict(dict(start))
     model.reset_state(generator)
@@ -89,12 +91,14 @@ def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.
             eta=settings.lars_eta,
             decay_bias_and_norm=settings.decay_bias_and_norm,
             adapt_bias_and_norm=settings.adapt_bias_and_norm,
+            lars_clip=settings.lars_clip,
+            nesterov=settings.nesterov,
         )
     decayed = [p for p in model.parameters() if p.ndim > 1 or settings.decay_bias_and_norm]
     others = [p for p in model.parameters() if not (p.ndim > 1 or settings.decay_bias_and_norm)]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, fused=True)
+        return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, fused=True, nesterov=settings.nesterov)
     on_gpu = any(parameter.is_cuda for parameter in model.parameters())
     return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), fused=True, capturable=on_gpu)
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vicreg.methods.base import Loss, Method
+from vicreg.optim.learning_rate import peak_learning_rate
+from vicreg.optim.rates import own_tensors, set_rates
 from vicreg.training.settings import PretrainSettings
 
 
@@ -46,6 +48,11 @@ class TrainStep:
         self._progress = torch.zeros((), device=device)
         for group in optimizer.param_groups:
             group["lr"] = self._learning_rate
+        if model.OWN_RATES:
+            own_tensors(optimizer)
+            self._peak = peak_learning_rate(
+                base_lr=settings.base_lr, batch_size=settings.lr_batch_size or settings.batch_size
+            )
 
     def __call__(self, *views: Tensor, learning_rate: float, progress: float = 0.0) -> None:
         """Take a step on views (N, C, H, W); `progress` is the share of training done, in [0, 1]."""
@@ -56,6 +63,8 @@ class TrainStep:
         """Set the learning rate and the share of training done, in [0, 1], of the next step."""
         self._learning_rate.fill_(learning_rate)
         self._progress.fill_(progress)
+        if self.model.OWN_RATES:
+            set_rates(self.optimizer, learning_rate, self._peak)
 
     def run(self, views: Sequence[Tensor]) -> None:
         """Take a step at the learning rate last set. The host reads no value in it, so a CUDA graph can hold it."""

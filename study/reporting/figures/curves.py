@@ -14,6 +14,7 @@ from study.reporting.figures.ticks import plain_number, tick_log_axis
 from study.reporting.palette import MUTED, collapse_style
 
 DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
+HEIGHT = 250.0  # points, of a figure
 MANY_ARMS = 14  # beyond this, line labels no longer fit beside a panel of this height
 DECADES = 6  # of a logarithmic axis; a collapsed run's 1e-12 would flatten every other curve
 
@@ -52,7 +53,7 @@ class _End(NamedTuple):
 def curves(
     styles: Sequence[LineStyle], lines: Sequence[Line], *, log: bool = False, xlabel: str = "epoch",
     reference: tuple[str, float] | None = None, from_zero: bool = False, log_x: bool = False,
-    ends: Sequence[Sequence[RunEnd]] = (),
+    ends: Sequence[Sequence[RunEnd]] = (), most_named: int = MANY_ARMS,
 ) -> Figure:  # fmt: skip
     """Draw one quantity, a line an arm (mean over seeds) with a band from lowest to highest, and where its runs end.
 
@@ -63,13 +64,17 @@ def curves(
         reference: (label, value) of a dashed line.
         from_zero: whether a linear axis begins at zero.
         ends: where the runs of each line end; none where runs are not told apart.
+        most_named: beyond so many lines the baseline's alone has a name; the figure is high enough for as many.
     """
     everyone = ends or [()] * len(lines)
     shown = [(style, x, y, runs) for style, (x, y), runs in zip(styles, lines, everyone) if x]
     names = [shorten(style["label"], 112) for style, *_ in shown]
-    few = len(shown) <= MANY_ARMS
+    few = len(shown) <= most_named
     written = [name for (style, *_), name in zip(shown, names) if few or style["is_baseline"]]
-    figure, axes = new_figure(250, 38, 22 + label_width([*written, reference[0] if reference else ""]))
+    figure, axes = new_figure(
+        max(HEIGHT, HEIGHT / MANY_ARMS * min(len(shown), most_named)), 38,
+        22 + label_width([*written, reference[0] if reference else ""]),
+    )  # fmt: skip
     values = [value for _, _, y, _ in shown for point in y for value in point] + ([reference[1]] if reference else [])
     floor = _set_scale(axes, values, log=log, from_zero=from_zero)
     labels: list[_End] = []

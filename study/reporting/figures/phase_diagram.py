@@ -146,7 +146,7 @@ def _tiles_by_rank(axes: Axes, rows: Sequence[Sequence[Cell | None]], room: floa
                 axes.add_patch(Rectangle((x, y), 1, 1, facecolor=GRID, edgecolor=PAPER, linewidth=1.5))
             else:
                 face = RANKS(scale(max(rank, 1)))
-                ink = "#000000" if _luminance(face[:3]) > EVEN else "#fffffe"  # not the page's own colours
+                ink = "#000000" if luminance(face[:3]) > EVEN else "#fffffe"  # not the page's own colours
             _write(axes, (x + 0.5, y + 0.24), [f"{rank:.3g}" if is_finite(rank) else "no result"], room, cell, ink=ink)
     return scale
 
@@ -159,7 +159,7 @@ def _write(axes: Axes, place: Place, texts: Sequence[str], room: float, cell: Ce
         name_mark(words, cell["tip"], series=type_label(cell["type"]))
 
 
-def _luminance(rgb: Sequence[float]) -> float:
+def luminance(rgb: Sequence[float]) -> float:
     """Return the relative luminance, 0 to 1, of (red, green, blue) in 0 to 1: WCAG 2.2."""
     linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

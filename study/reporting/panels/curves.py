@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from study.reporting.figures import curves
-from study.reporting.figures.curves import Line, LineStyle, RunEnd
+from study.reporting.figures.curves import MANY_ARMS, Line, LineStyle, RunEnd
 from study.reporting.format import is_finite
 from study.reporting.inputs import ProbePoint
 from study.reporting.names import measure_name
@@ -28,41 +28,53 @@ TRACES = {  # path in an epoch's record -> title, whether the axis is logarithmi
     "representations.rankme": ("RankMe of the representations", False),
     "embeddings.rms_correlation": ("Root-mean-square correlation of the embeddings", False),
 }
+MANY_METHODS = 30  # beyond this, lines of methods have no names
+# Of methods: a standard deviation that does not depend on the scale, which most of them leave free.
+TRACES_OF_METHODS = {
+    key.replace("std_mean", "normalised_std"): ("Normalised standard deviation of the embeddings", False)
+    if key.endswith("std_mean") else shown
+    for key, shown in TRACES.items()
+}  # fmt: skip
 
 
 def loss_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Panel]:
-    """Return the loss term by term, and the accuracies that were logged over epochs."""
+    """Return the loss term by term, and the accuracies that were logged over epochs.
+
+    Losses of different methods are different functions, so a study of methods has the accuracies alone.
+    """
     drawn = []
-    if _have_history(trained):
+    if _have_history(trained) and not study.methods:
         for key, term in [*terms_of(study).items(), ("total", TOTAL)]:
             lines = [trace(arm, key) for arm in trained]
             ends = [run_ends(arm, key) for arm in trained]
-            drawn.append(_over_epochs(f"loss-{key}", titled(term), trained, lines, log=term.log_axis, ends=ends))
+            drawn.append(epoch_panel(f"loss-{key}", titled(term), trained, lines, log=term.log_axis, ends=ends))
     knn = [in_percent(trace(arm, "knn")) for arm in trained]
     if any(x for x, _ in knn):
-        drawn.append(_over_epochs("epochs-knn", "k-NN accuracy on validation while training, %", trained, knn,
-                                  ends=[run_ends(arm, "knn", scale=100) for arm in trained]))  # fmt: skip
+        drawn.append(epoch_panel("epochs-knn", "k-NN accuracy on validation while training, %", trained, knn,
+                                  ends=[run_ends(arm, "knn", scale=100) for arm in trained],
+                                 most_named=MANY_METHODS if study.methods else MANY_ARMS))  # fmt: skip
     linear = [in_percent(probe_curve(arm)) for arm in trained]
     if any(x for x, _ in linear):
         title = f"{measure_name('linear')}: test accuracy by epoch of the probe, %"
-        drawn.append(_over_epochs("epochs-linear", title, trained, linear))
+        drawn.append(epoch_panel("epochs-linear", title, trained, linear))
     return drawn
 
 
-def collapse_panels(arms: Sequence[ArmResults], trained: Sequence[ArmResults]) -> list[Panel]:
-    """Return collapse metrics over epochs, each beside the control's own level."""
+def collapse_panels(arms: Sequence[ArmResults], trained: Sequence[ArmResults], *, of_methods: bool = False) -> list[Panel]:
+    """Return collapse metrics over epochs, each beside the control's own level; of methods those that compare them."""
     if not _have_history(trained):
         return []
     return [
-        _over_epochs(
+        epoch_panel(
             f"collapse-{key.replace('.', '-').replace('_', '-')}", title, trained, [trace(arm, key) for arm in trained],
             log=log, reference=_untrained(arms, key), from_zero=not log, ends=[run_ends(arm, key) for arm in trained],
+            most_named=MANY_METHODS if of_methods else MANY_ARMS,
         )
-        for key, (title, log) in TRACES.items()
+        for key, (title, log) in (TRACES_OF_METHODS if of_methods else TRACES).items()
     ]  # fmt: skip
 
 
-def spectrum_panels(arms: Sequence[ArmResults]) -> list[Panel]:
+def spectrum_panels(arms: Sequence[ArmResults], *, most_named: int = MANY_ARMS) -> list[Panel]:
     """Return the eigenvalues of each space at the end, from the largest."""
     lines = {space: [spectrum(arm, space) for arm in arms] for space in SPACES}
     if not any(x for of_space in lines.values() for x, _ in of_space):
@@ -71,7 +83,8 @@ def spectrum_panels(arms: Sequence[ArmResults]) -> list[Panel]:
     return [
         make_panel(
             f"spectrum-{space}", f"Spectrum of the {title}",
-            curves.curves(styles, lines[space], log=True, xlabel="eigenvalue, from the largest", log_x=True),
+            curves.curves(styles, lines[space], log=True, xlabel="eigenvalue, from the largest", log_x=True,
+                          most_named=most_named),
             lines_table(styles, lines[space], "no."),
         )
         for space, title in SPACES.items()
@@ -105,14 +118,14 @@ def _have_history(trained: Sequence[ArmResults]) -> bool:
     return any(histories(arm) for arm in trained)
 
 
-def _over_epochs(
+def epoch_panel(
     name: str, title: str, arms: Sequence[ArmResults], lines: Sequence[Line], *, log: bool = False,
     reference: tuple[str, float] | None = None, from_zero: bool = False,
-    ends: Sequence[Sequence[RunEnd]] = (),
+    ends: Sequence[Sequence[RunEnd]] = (), most_named: int = MANY_ARMS,
 ) -> Panel:  # fmt: skip
     """Return a figure of one quantity over epochs, a line an arm."""
     styles = [style_of(arm) for arm in arms]
-    svg = curves.curves(styles, lines, log=log, reference=reference, from_zero=from_zero, ends=ends)
+    svg = curves.curves(styles, lines, log=log, reference=reference, from_zero=from_zero, ends=ends, most_named=most_named)
     return make_panel(name, title, svg, lines_table(styles, lines, "epoch"))
 
 

@@ -1,5 +1,6 @@
 """The settings as tables: collapse types, accuracies and differences."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TypedDict
 
@@ -20,6 +21,9 @@ from study.reporting.palette import TypeView, collapse_style, type_view
 from study.reporting.selection import seeds_of, trained_arms
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import FINISHED
+
+METHOD = "pretrain.method"
+WITH_SCALE = ("std_mean_representations", "std_mean_embeddings")  # measures in the units of the features
 
 
 class ArmView(TypedDict):
@@ -60,7 +64,12 @@ class MeasureTable(TypedDict):
 
 def arm_views(study: StudyResults, arms: Sequence[ArmResults]) -> list[ArmView]:
     """Return the rows of the table of five columns."""
-    return [_arm_view(arm, study.primary) for arm in arms]
+    return [_arm_view(_without_method(arm) if study.methods else arm, study.primary) for arm in arms]
+
+
+def _without_method(arm: ArmResults) -> ArmResults:
+    """Return an arm of a study of methods without the setting that its label names."""
+    return dataclasses.replace(arm, settings={key: value for key, value in arm.settings.items() if key != METHOD})
 
 
 def _arm_view(arm: ArmResults, primary: str) -> ArmView:
@@ -132,17 +141,24 @@ def type_table(arms: Sequence[ArmResults]) -> TypeTable:
     return {"columns": ["Setting", *(f"Seed {seed}" for seed in seeds)], "rows": rows}
 
 
-def measure_table(arms: Sequence[ArmResults]) -> MeasureTable:
-    """Return every measure that some arm has; intervals of all but the primary accuracy are unadjusted."""
+def measure_table(arms: Sequence[ArmResults], *, of_methods: bool = False) -> MeasureTable:
+    """Return every measure that some arm has; intervals of all but the primary accuracy are unadjusted.
+
+    Methods differ in the scale of what they learn, so `of_methods` no difference of a standard deviation is given.
+    """
     names = list(dict.fromkeys([*MEASURES, *(name for arm in arms for name in arm.summary)]))
     names = [name for name in names if any(name in arm.summary for arm in arms)]
-    rows = [(arm.label, [_measure(arm, name) for name in names]) for arm in arms if arm.summary]
+    rows = [
+        (arm.label, [_measure(arm, name, compared=not (of_methods and name in WITH_SCALE)) for name in names])
+        for arm in arms
+        if arm.summary
+    ]
     return {"columns": [measure_name(name) for name in names], "rows": rows}
 
 
-def _measure(arm: ArmResults, name: str) -> tuple[Number, Paired | None]:
+def _measure(arm: ArmResults, name: str, *, compared: bool) -> tuple[Number, Paired | None]:
     """Return one measure of an arm, with its difference from the baseline."""
     column = arm.summary.get(name)
-    if arm.is_baseline:
+    if arm.is_baseline or not compared:
         return mean_and_sd(column, name), None
     return mean_and_sd(column, name), paired(column.difference if column else None, name)

@@ -13,9 +13,9 @@ from study.reporting.palette import COLLAPSE_TYPES, COLOUR_NAMES, named_type_vie
 from study.reporting.panels.groups import groups_of
 from study.reporting.panels.maps import MapView, map_view
 from study.reporting.panels.phase_diagram import phase_source
-from study.reporting.selection import shown_arms
+from study.reporting.selection import shown_arms, trained_arms
 from study.reporting.terms import terms_of
-from study.reporting.view import arms, certainty, columns, designs, first_screen, header, runs
+from study.reporting.view import arms, certainty, columns, designs, first_screen, header, methods, runs
 from study.results.schema import StudyResults
 
 View = dict[str, Any]  # what the templates name: text, lists of rows, and dicts of these
@@ -26,7 +26,7 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
     study, shown = inputs.study, shown_arms(inputs.study)
     measures = list(dict.fromkeys(["knn_20", "linear_cached", study.primary]))
     certain, power = certainty.certainty_texts(study, shown), certainty.power_view(study)
-    figures = first_screen.with_main(groups_of(study, measures, inputs.curves), study.mode)
+    figures = first_screen.with_main(groups_of(study, measures, inputs.curves, inputs.timing), study.mode)
     types = [name for name in COLLAPSE_TYPES if any(arm.collapse_type.name == name for arm in shown)]
     return {
         **_header(inputs), **_designs(study), **_runs(inputs),
@@ -37,8 +37,9 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
         "primary": measure_name(study.primary),
         "published": arms.published_notes(study),
         "arms": arms.arm_views(study, shown),
+        "methods": methods.methods_view(study, trained_arms(shown), measures, inputs.timing, figures["losses"]),
         "more": columns.more_table(study, shown, measures),
-        "every_measure": arms.measure_table(shown),
+        "every_measure": arms.measure_table(shown, of_methods=study.methods is not None),
         "types": arms.type_table(shown),
         "trust": _trust(study, certain, power),
         "certainty": certain,
@@ -50,7 +51,7 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
         "map": None if neighbours.map else _map(inputs),
         "map_link": neighbours.map if inputs.projection else None,
         "type_glossary": [(named_type_view(name), text) for name, text in TYPE_GLOSSARY],
-        "glossary": glossary_of(terms_of(study)),
+        "glossary": glossary_of(terms_of(study), of_methods=study.methods is not None),
     }  # fmt: skip
 
 

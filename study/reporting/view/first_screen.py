@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from study.analysis.answer import in_terms_of_methods
 from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import decisions_of, is_collapsed
 from study.analysis.decisions import compared_arms
@@ -94,7 +95,8 @@ def _range(levels: Sequence[Number]) -> str:
 def found_text(study: StudyResults) -> str:
     """Return what was found, in a line: decisions against the baseline, collapse, and what the design adds."""
     said = [*_decisions(study), *_collapsed(study), explained(study.grid)]
-    return " ".join(filter(None, said)) or "No run has a result yet."
+    text = " ".join(filter(None, said)) or "No run has a result yet."
+    return in_terms_of_methods(text) if study.methods else text
 
 
 def _decisions(study: StudyResults) -> list[str]:

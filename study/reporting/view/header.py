@@ -69,9 +69,15 @@ def design_rows(study: StudyResults) -> list[tuple[str, str]]:
     if given is None:
         return []
     tuned = [f"{key_name(key)} among {', '.join(map(plain, values))}" for key, values in given.nuisance.items()]
+    own = [
+        f"{key_name(key)} among {', '.join(map(plain, values))} in {name}"
+        for name, lists in (given.own_nuisance or {}).items()
+        for key, values in lists.items()
+    ]
     held = "; ".join(settings_lines(given.fixed))
     return [
         ("Scientific, varied to learn of it", ", ".join(map(key_name, given.scientific)) or "nothing"),
         ("Nuisance, tuned alike in every arm", "; ".join(tuned) or "nothing"),
+        *([("Nuisance, tuned in one arm alone", "; ".join(own))] if own else []),
         ("Fixed by the study", f"{held}; all else as the profile has it" if held else "all else, as the profile has it"),
     ]

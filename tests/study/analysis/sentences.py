@@ -19,7 +19,8 @@ from study.results.comparisons import Adjusted, Difference
 from study.results.findings import ClassPower, Importance, ImportanceTable, Looks
 from study.results.schema import ArmResults, StudyResults
 from study.results.timing import RunTiming
-from study.spec.study_file import Arm, grid_name
+from study.spec.names import grid_name
+from study.spec.study_file import Arm
 from tests.conftest import PARAMS, TINY
 from tests.study.made_up import RATES, Plans, by_seed, finished, lifelike_results, log_record, study, unfinished
 from vicreg.data.dataset import load_dataset
@@ -347,6 +348,9 @@ def with_notes(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     yield "tuned", plans.results({}, of=plans.tuned({}))
     both = {**RATES, "pretrain.weight_decay": (0.0, 0.1)}
     yield "two things tuned", plans.results({}, asked=study(nuisance=both))
+    first, second = study().arms[:2]
+    alone = (first, dataclasses.replace(second, nuisance={"pretrain.mu": (1, 5)}))
+    yield "one arm tuned more", plans.results({}, asked=study(alone, nuisance=RATES))
     joint = (Arm(name="base", settings={}), Arm(name="both", settings={"pretrain.view_passes": "joint"}))
     yield "both views at once", plans.results({}, asked=study(joint, source=None))
     settings = {"evaluate.knn": [5, 160, 5000]}

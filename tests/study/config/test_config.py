@@ -269,7 +269,7 @@ def test_who_sets_the_profile_or_the_studies_as_a_parameter_is_told_where_they_a
         ),
         (
             lambda p: p["pretrain"]["vicreg"].update(gama=None),
-            "'pretrain.vicreg.gama' is not a parameter; did you mean 'pretrain.gamma'?",
+            "'pretrain.vicreg.gama' is not a parameter; did you mean 'pretrain.vicreg.gamma'?",
         ),
         (
             lambda p: p["baseline"]["pretrain"].pop("vicreg"),

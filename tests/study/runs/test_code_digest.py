@@ -9,6 +9,7 @@ import pytest
 
 from study.runs.code_digest import changed_definitions, code_digest
 from study.runs.identity import EVALUATION, READING, TRAINING, evaluation_code, reading_code, training_code
+from vicreg.training.settings import LATER_SWITCHES
 
 ROOT = Path(__file__).parents[3]
 
@@ -245,3 +246,108 @@ def test_every_version_of_python_gives_the_same_digest(version):
     )
     told = subprocess.run([interpreter, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert told == [code_digest(root).root for root in (TRAINING, EVALUATION, READING)]
+
+
+# ---- code that a run never reaches
+
+OPTIONAL = (
+    PARTS.replace(
+        """    def __init__(self, factor):
+        self.factor = factor
+""",
+        """    FLIPS = False
+    TITLE = "a scale"
+
+    def __init__(self, factor, *, clip=False):
+        self.factor = factor
+        self.options = {"factor": factor, "clip": clip}
+
+    def flipped(self):
+        return -self.factor
+""",
+    ).replace(
+        """        return self.factor * value
+""",
+        """        if self.options["clip"]:
+            return clipped(self, value)
+        return self.factor * value
+""",
+    )
+    + """
+
+def clipped(scale, value):
+    return min(1, scale.factor * value)
+
+
+def make(clip):
+    return Scale(2, clip=clip)
+"""
+)
+PLAIN = (
+    OPTIONAL.replace('    FLIPS = False\n    TITLE = "a scale"\n\n', "")
+    .replace(", *, clip=False", "")
+    .replace(', "clip": clip', "")
+)
+PLAIN = PLAIN.replace("    def flipped(self):\n        return -self.factor\n\n", "").replace(", clip=clip", "")
+PLAIN = PLAIN.replace("""        if self.options["clip"]:
+            return clipped(self, value)
+""", "")  # fmt: skip
+OFF, IGNORED = frozenset({"clip", "FLIPS", "flipped"}), frozenset({"TITLE"})
+
+
+@pytest.fixture
+def root_of(tmp_path):
+    """`root_of(parts, off=...)`: the root of `vicreg.parts:make` with these names off."""
+    count = iter(range(1000))
+
+    def digest(parts, *, off=OFF):
+        folder = tmp_path / str(next(count)) / "vicreg"
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("")
+        (folder / "parts.py").write_text(parts)
+        return code_digest("vicreg.parts:make", tree=folder.parent, off=off, ignored=IGNORED).root
+
+    return digest
+
+
+def test_an_option_that_is_off_is_no_part_of_the_digest(root_of):
+    assert PLAIN.count("clip") == 2 and "flipped" not in PLAIN  # in `clipped`, which nothing uses, and in `make(clip)`
+    assert root_of(OPTIONAL) == root_of(PLAIN)
+    assert root_of(OPTIONAL, off=frozenset()) != root_of(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("min(1, scale", "min(2, scale"), ("return -self.factor", "return self.factor")],
+)
+def test_what_an_option_does_counts_where_it_is_on_alone(root_of, old, new):
+    edited = OPTIONAL.replace(old, new)
+    assert root_of(edited) == root_of(OPTIONAL)
+    assert root_of(edited, off=frozenset()) != root_of(OPTIONAL, off=frozenset())
+
+
+def test_code_outside_the_option_counts_whether_it_is_on_or_off(root_of):
+    edited = OPTIONAL.replace("return self.factor * value", "return self.factor + value")
+    for off in (OFF, frozenset()):
+        assert root_of(edited, off=off) != root_of(OPTIONAL, off=off)
+
+
+def test_a_description_counts_nowhere(root_of):
+    edited = OPTIONAL.replace("a scale", "another")
+    for off in (OFF, frozenset()):
+        assert root_of(edited, off=off) == root_of(OPTIONAL, off=off)
+
+
+def test_an_option_that_is_off_cannot_be_turned_on_by_a_call(root_of):
+    with pytest.raises(ValueError, match="make gives clip another value than false"):
+        root_of(OPTIONAL.replace("clip=clip)", "clip=True)").replace("def make(clip)", "def make()"))
+
+
+def test_an_attribute_that_is_true_is_not_taken_for_one_that_is_off(root_of):
+    assert root_of(OPTIONAL.replace("FLIPS = False", "FLIPS = True")) != root_of(OPTIONAL)
+
+
+def test_a_run_with_a_later_switch_on_depends_on_other_code():
+    plain = training_code("vicreg").root
+    for switch in LATER_SWITCHES:
+        assert training_code("vicreg", switches=frozenset({switch})).root != plain

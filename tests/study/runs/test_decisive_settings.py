@@ -46,6 +46,8 @@ OTHER = {
     "pretrain.precision": "bfloat16",
     "pretrain.view_passes": "together",
     "pretrain.compile": True,
+    "pretrain.lars_clip": True,
+    "pretrain.nesterov": True,
     "pretrain.threads": 2,
     "pretrain.augmentation.preset": "official",
     "pretrain.augmentation.crop_scale": [0.3, 1.0],

@@ -124,7 +124,7 @@ def test_every_batch_size_has_the_learning_rate_tuned_for_it():
     assert {arm.name: dict(arm.settings) for arm in study.arms} == {
         f"size-{size}": {"pretrain.batch_size": size} for size in (32, 64, 128, 256)
     }
-    assert list(study.nuisance) == ["pretrain.base_lr"] and len(study.combinations) == 3
+    assert list(study.nuisance) == ["pretrain.base_lr"] and len(study.combinations_of(study.baseline)) == 3
 
 
 def test_crops_and_symmetry_are_crossed():
@@ -196,7 +196,34 @@ def test_a_study_says_what_it_fixes_tunes_and_varies(study_of):
     assert study.roles == {
         "pretrain.nu": "varies", "pretrain.mu": "fixes", "pretrain.base_lr": "tunes", "pretrain.width": "tunes",
     }  # fmt: skip
-    assert [tuple(one.values()) for one in study.combinations] == [(1, 4), (1, 8), (2, 4), (2, 8)]
+    assert [tuple(one.values()) for one in study.combinations_of("one")] == [(1, 4), (1, 8), (2, 4), (2, 8)]
+
+
+OWN = "{settings: {pretrain.nu: 2}, nuisance: {pretrain: {mu: [3, 4]}}}"
+
+
+def test_an_arm_may_be_tuned_over_values_of_its_own_crossed_with_the_studys(study_of):
+    study = study_of(GOOD.replace("{pretrain.nu: 2}", OWN) + "nuisance: {pretrain.base_lr: [1, 2]}\n")
+    assert study.arms[1] == Arm(name="two", settings={"pretrain.nu": 2}, nuisance={"pretrain.mu": (3, 4)})
+    assert [tuple(one.values()) for one in study.combinations_of("two")] == [(1, 3), (1, 4), (2, 3), (2, 4)]
+    assert study.combinations_of("one") == study.combinations_of("of a design") == [
+        {"pretrain.base_lr": 1}, {"pretrain.base_lr": 2},
+    ]  # fmt: skip
+    assert study.roles == {"pretrain.nu": "varies", "pretrain.base_lr": "tunes", "pretrain.mu": "tunes"}
+
+
+def test_arms_may_list_different_values_for_one_key_or_none(study_of):
+    lists = GOOD.replace("{pretrain.nu: 2}", OWN).replace("  one:", "  other: {nuisance: {pretrain.mu: [9]}}\n  one:")
+    study = study_of(lists)
+    assert study.is_tuned
+    assert study.combinations_of("other") == [{"pretrain.mu": 9}]
+    assert study.combinations_of("one") == []
+    assert not study_of(GOOD).is_tuned
+
+
+def test_a_path_has_no_arm_with_nuisance_of_its_own(study_of):
+    path = GOOD.replace("mode: arms", "mode: path\npath: {to: two}").replace("{pretrain.nu: 2}", OWN)
+    assert "arm 'two' has nuisance, which is for mode arms, but the mode is path" in refusal(study_of, path)
 
 
 def test_a_path_leads_to_an_arm_or_to_the_best(study_of):
@@ -298,6 +325,24 @@ def test_an_unknown_study_suggests_the_nearest_name():
         ("mode: arms", "mode: arms\nnuisance: {pretrain.mu: [5]}\nfixed: {pretrain.mu: 5}", "and nuisance sets it too"),
         ("mode: arms", "mode: arms\nnuisance: {pretrain.mu: 5}", "must list values for each key, but for pretrain.mu got 5"),
         ("mode: arms", "mode: arms\nnuisance: {pretrain.mu: [5, 5]}", "different values for pretrain.mu, but got [5, 5]"),
+        ("{pretrain.nu: 2}", "{nuisance: {pretrain.mu: 3}}", "'two': nuisance must list values for each key"),
+        ("{pretrain.nu: 2}", "{nuisance: {pretrain.my: [3]}}", "nuisance may not hold 'pretrain.my'; did you mean"),
+        ("{pretrain.nu: 2}", "{nuisance: {pretrain.mu: [3]}, pretrain.nu: 2}", "arm 'two' may not hold 'pretrain.nu'"),
+        (
+            "{pretrain.nu: 2}", "{nuisance: {pretrain.vicreg.nu: [3]}, settings: {pretrain.nu: 2}}",
+            "pretrain.vicreg.nu has one role in an arm, but arm 'two' tunes it and it is set by the arm",
+        ),
+        (
+            "{pretrain.nu: 2}", "{nuisance: {pretrain.mu: [3]}}\nfixed: {pretrain.mu: 4}", "tunes it and it is fixed",
+        ),
+        (
+            "{pretrain.nu: 2}", "{nuisance: {pretrain.mu: [3]}}\nnuisance: {pretrain.mu: [4]}",
+            "arm 'two' tunes it and it is nuisance of every arm",
+        ),
+        (
+            "{pretrain.nu: 2}", "{nuisance: {pretrain.mu: [3.0000001, 3.0000002]}}",
+            "nuisance has values that differ after the sixth digit alone",
+        ),
         ("mode: arms", "mode: arms\npath: {to: two}", "path is for mode path, but the mode is arms"),
         ("mode: arms", "mode: path\npath: {to: one}", "path.to must be one of best, two, but got 'one'"),
         ("mode: arms", "mode: path\npath: {too: two}", "path may not hold 'too'; did you mean 'to'?"),

@@ -1,0 +1,69 @@
+"""The operations of a method's whole step, against what the networks' rule and a count by hand say of VICReg's."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from vicreg.methods import method_class
+from vicreg.training.cost import forward_operations, step_operations
+from vicreg.training.method_cost import state_bytes, whole_step_operations
+from vicreg.training.setup import new_model
+
+
+def images_gradient(settings, channels, size):
+    """Three by three, stride 1: the products of a gradient by the images, which no step computes."""
+    return 2 * 9 * channels * settings.width * size**2
+
+
+@pytest.mark.parametrize(("batch_size", "width"), [(32, 16), (12, 48)])  # more samples than dimensions, and fewer
+def test_vicregs_step_takes_three_forward_passes_a_view_but_the_images_gradient_and_the_products_of_its_loss(
+    tiny_config, digits, batch_size, width
+):
+    settings = tiny_config({"pretrain.batch_size": batch_size, "pretrain.expander": [16, width]}).pretrain
+    channels, size = digits.train.images.shape[1], settings.image_size
+    smaller, larger = sorted((batch_size, width))
+    of_loss = 2 * 2 * (2 * smaller**2 * larger)  # two views; the matrix, and its product with the embeddings
+    left_out = 2 * batch_size * images_gradient(settings, channels, size)
+    networks = step_operations(settings, digits)
+    assert whole_step_operations(settings, digits) == networks - left_out + of_loss
+    assert networks == batch_size * 2 * 3 * forward_operations("resnet18", "cifar", 4, (16, width), channels, size)
+
+
+def test_what_minimal_filtering_saves_is_not_in_the_count(tiny_config, digits):
+    """A network of width 64 on maps of 16 x 16, where a CPU takes fewer multiplications for its convolutions."""
+    settings = tiny_config({"pretrain.width": 64, "pretrain.image_size": 16, "pretrain.batch_size": 64}).pretrain
+    left_out = 2 * 64 * images_gradient(settings, digits.train.images.shape[1], 16)
+    of_loss = 2 * 2 * 2 * 16**2 * 64
+    assert whole_step_operations(settings, digits) == step_operations(settings, digits) - left_out + of_loss
+
+
+def test_a_weight_of_zero_drops_the_product_of_its_gradient(tiny_config, digits):
+    settings = tiny_config().pretrain
+    without = dataclasses.replace(settings, method_settings=dataclasses.replace(settings.method_settings, nu=0))
+    n, d = settings.batch_size, 16
+    assert whole_step_operations(settings, digits) - whole_step_operations(without, digits) == 2 * 2 * n * d**2
+
+
+def test_the_weights_and_the_random_state_are_left_alone(tiny_config, digits):
+    before = torch.get_rng_state()
+    whole_step_operations(tiny_config().pretrain, digits)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_state_is_what_is_kept_beyond_backbone_and_expander_and_not_trained(tiny_config, digits):
+    settings = tiny_config().pretrain
+    model = new_model(settings, digits)
+    assert state_bytes(model) == 0  # VICReg keeps nothing, whatever its networks' BatchNorm counts
+    model.register_buffer("queue", torch.zeros(10, 4))
+    model.teacher = nn.Linear(3, 2).requires_grad_(False)
+    model.predictor = nn.Linear(3, 2)
+    assert state_bytes(model) == 4 * (10 * 4 + 3 * 2 + 2)
+
+
+def test_settings_that_the_cost_does_not_depend_on_do_not_change_it(tiny_config, digits):
+    settings = tiny_config().pretrain
+    other = dataclasses.replace(settings, seed=5, base_lr=0.3, epochs=9)
+    assert whole_step_operations(other, digits) == whole_step_operations(settings, digits)
+    assert method_class(settings.method).VIEWS == 2

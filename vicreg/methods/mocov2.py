@@ -31,7 +31,7 @@ class MoCoV2Settings(MethodSettings):
         EMASchedule(start=self.ema_start, end=self.ema_end, kind=self.ema_schedule)  # which checks all three
         if self.queue_length < 1:
             raise InputError(
-                f"pretrain.queue_length must be at least 1 key, but got {self.queue_length}; the authors' CIFAR demo has 4096."
+                f"pretrain.queue_length must be at least 1, but got {self.queue_length}; the authors' CIFAR demo has 4096."
             )
         if self.batchnorm_splits < 1:
             raise InputError(

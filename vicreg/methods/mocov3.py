@@ -24,8 +24,8 @@ def mocov3_loss(
     H(q, k) = (1 / n) sum_i [ -q_i . k_i / tau + log sum_j exp(q_i . k_j / tau) ]
 
     Rows are divided by their norms first. The sum has n terms, the positive and the other images' keys. The other members of
-    the result are means of the two directions, so total = 4 tau (positive_pairs + log_denominator). Gradients go to all arguments:
-    detach keys.
+    the result are means of the two directions, so total = 4 tau (positive_pairs + log_denominator). Gradients go to all
+    arguments: detach keys.
 
     Source: arXiv 2104.02057, Eq. 1 and Algorithm 1; the factor is that of `contrastive_loss` in
     github.com/facebookresearch/moco-v3. Raises InputError as `info_nce`.

@@ -187,7 +187,7 @@ def test_it_is_found_by_the_name_of_its_file_and_sets_no_scale():
     ("change", "words"),
     [
         ({"temperature": 0.0}, "pretrain.temperature must be a finite number above 0, but got 0.0"),
-        ({"queue_length": 0}, "pretrain.queue_length must be at least 1 key, but got 0"),
+        ({"queue_length": 0}, "pretrain.queue_length must be at least 1, but got 0"),
         ({"batchnorm_splits": 0}, "pretrain.batchnorm_splits must be at least 1"),
         ({"ema_end": 0.5}, "pretrain.ema_end must lie between pretrain.ema_start, 0.9, and 1, but got 0.5"),
     ],

@@ -21,8 +21,8 @@ from tests.vicreg.methods.host_reads import refused
 from tests.vicreg.methods.made_embeddings import copies, healthy, near_constant
 from vicreg.errors import InputError
 from vicreg.methods import method_class, target_std_of
-from vicreg.methods.contrastive import nt_xent
-from vicreg.methods.simclr import SCALES, SimCLR, SimCLRSettings
+from vicreg.methods.contrastive import SCALES, nt_xent
+from vicreg.methods.simclr import SimCLR, SimCLRSettings
 
 GIVEN = SimCLRSettings(temperature=0.2, denominator="2n-1", scale="mean")
 

@@ -68,8 +68,8 @@ def require_sub_batch(w_size: int, *, dimension: int) -> None:
     """Raise InputError unless a sub-batch has at least twice as many images as embeddings have dimensions."""
     if w_size < 2 * dimension:
         raise InputError(
-            f"pretrain.w_size must be at least twice the embeddings' dimension, or their covariance is near singular, but got "
-            f"{w_size} for {dimension} dimensions; raise it with pretrain.batch_size, or lower pretrain.dimension."
+            f"pretrain.w_size must be at least twice the embeddings' dimension, or their covariance is near singular, but "
+            f"got {w_size} for {dimension} dimensions; raise it with pretrain.batch_size, or lower pretrain.dimension."
         )
 
 

@@ -167,6 +167,7 @@ def test_biases_and_batchnorm_have_the_rate_that_the_settings_give_and_weights_t
         assert rate == pytest.approx(0.5 * 0.024 if parameter.ndim <= 1 else 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["lars", "sgd", "adamw"])
 def test_a_bias_rate_of_1_trains_the_very_weights_of_a_method_without_own_rates(
     settings, digits, tmp_path, monkeypatch, optimizer

@@ -235,8 +235,8 @@ def test_a_collapse_is_named_at_any_scale(name, embeddings, scale):
         ({"epsilon": 1.0}, "pretrain.epsilon must be in [0, 1), but got 1.0; the authors have 0."),
         (
             {"w_size": 7},
-            "pretrain.w_size must be at least twice the embeddings' dimension, or their covariance is near singular, but got "
-            "7 for 4 dimensions; raise it with pretrain.batch_size, or lower pretrain.dimension.",
+            "pretrain.w_size must be at least twice the embeddings' dimension, or their covariance is near singular, but "
+            "got 7 for 4 dimensions; raise it with pretrain.batch_size, or lower pretrain.dimension.",
         ),
     ],
 )

@@ -1,6 +1,5 @@
 """A study's answer in at most forty words: what to do, then what is known."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -18,7 +17,17 @@ from study.analysis.by_decision import (
 from study.analysis.decisions import compared_arms
 from study.analysis.design_answers import answer_of_grid, answer_of_path, answer_of_search
 from study.analysis.moments import LEAST_SEEDS
-from study.analysis.wording import agree, capitalised, count_of, in_words, name_of, percent, spelled, within
+from study.analysis.wording import (
+    agree,
+    capitalised,
+    count_of,
+    in_terms_of_methods,
+    in_words,
+    name_of,
+    percent,
+    spelled,
+    within,
+)
 from study.results.comparisons import ColumnSummary
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import DIVERGED, FINISHED, MISSING, OUT_OF_MEMORY, PARTIAL
@@ -71,13 +80,6 @@ def _with_labels(results: StudyResults) -> list[str]:
         f"With labels, {name_of(arm.label).partition(' (')[0]} reaches {percent(arm.summary[results.primary])}."
         for arm in labelled if results.primary in arm.summary
     ]  # fmt: skip
-
-
-def in_terms_of_methods(text: str) -> str:
-    """Return a sentence on settings as one on methods, which a study of methods compares."""
-    for word, method in (("settings", "methods"), ("Settings", "Methods"), ("setting", "method"), ("Setting", "Method")):
-        text = re.sub(rf"\b{word}\b", method, text)
-    return text
 
 
 def gain_warning(results: StudyResults, arm: ArmResults) -> list[str]:

@@ -63,11 +63,11 @@ def describe_method(name: str) -> MethodDescription:
     """Return what a method's class says of it."""
     method = method_class(name)
     return MethodDescription(
-        title=getattr(method, "TITLE", "") or name,
-        source=getattr(method, "SOURCE", ""),
-        family=getattr(method, "FAMILY", ""),
-        probed=getattr(method, "PROBED", ""),
-        takes_labels=getattr(method, "WANTS_LABELS", False),
+        title=method.TITLE or name,
+        source=method.SOURCE,
+        family=method.FAMILY,
+        probed=method.PROBED,
+        takes_labels=method.WANTS_LABELS,
         terms={key: TermDescription(**values) for key, values in describe_terms(method).items()},
     )
 

@@ -1,5 +1,6 @@
 """Numbers, names and counts in words, for every sentence a page prints."""
 
+import re
 from collections.abc import Sequence
 
 from study.analysis.multiple_testing import ALPHA
@@ -121,3 +122,10 @@ def within(sentences: Sequence[str], most: int) -> str:
         if one and (not kept or word_count(" ".join([*kept, one])) <= most):
             kept.append(one)
     return " ".join(kept)
+
+
+def in_terms_of_methods(text: str) -> str:
+    """Return a sentence on settings as one on methods, which a study of methods compares."""
+    for word, method in (("settings", "methods"), ("Settings", "Methods"), ("setting", "method"), ("Setting", "Method")):
+        text = re.sub(rf"\b{word}\b", method, text)
+    return text

@@ -64,8 +64,8 @@ class Study:
     """A study as its file states it.
 
     `headline` is the short question that it helps to answer, beside other studies. `settings` are those it fixes, `nuisance`
-    the values that every arm is tuned over, and `path` where `mode: path` walks to: `best` or an arm. `published_protocol` is
-    one of study/analysis/published_methods.yaml: arms that follow it have their method's number as published outcome.
+    the values that every arm is tuned over, and `path` where `mode: path` walks to: `best` or an arm. `published_protocol`
+    is one of study/analysis/published_methods.yaml: arms that follow it have their method's number as published outcome.
     """
 
     name: str

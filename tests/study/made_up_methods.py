@@ -93,10 +93,10 @@ def methods_at(folder: Path) -> Iterator[None]:
     """Let the three methods be found like those of the package; their code is taken for VICReg's."""
     for name, text in FILES.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
-    of_vicreg = functools.partial(identity.training_code, "vicreg")
+    of_vicreg = functools.partial(identity.training_code, "vicreg")  # before it is replaced
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vicreg.methods, "__path__", [*vicreg.methods.__path__, str(folder)])
-        patch.setattr(identity, "training_code", lambda method: of_vicreg())
+        patch.setattr(identity, "training_code", lambda method, **switches: of_vicreg(**switches))
         try:
             yield
         finally:

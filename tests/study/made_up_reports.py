@@ -15,9 +15,11 @@ from study.reporting.figures import (
     dots,
     forest,
     maps,
+    method_plane,
     phase_diagram,
     scatter,
     search,
+    similarity,
     trials,
 )
 from study.reporting.inputs import Evaluation, Inputs, ProbePoint, Timing
@@ -216,7 +218,7 @@ DRAWN = {
     classes: ("class_accuracies", "confusion_matrix"), correlations: ("correlation_plot",), curves: ("curves",),
     dots: ("dot_plot",), forest: ("forest_plot",), maps: ("map_2d", "map_3d"), phase_diagram: ("phase_diagram",),
     scatter: ("scatter_plot",), search: ("search_history", "importance_bars"),
-    trials: ("plane_of_trials", "parallel_trials"),
+    trials: ("plane_of_trials", "parallel_trials"), method_plane: ("method_plane",), similarity: ("similarity_map",),
 }  # fmt: skip
 
 

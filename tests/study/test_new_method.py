@@ -76,6 +76,29 @@ def test_a_second_method_is_trained_measured_and_compared_with_vicreg(project):
 
 
 @pytest.mark.slow
+def test_the_report_of_two_methods_compares_their_networks_and_costs(project):
+    ablate(project, "methods", "--out", "compared")
+    results = json.loads((project / "compared/study.json").read_bytes())["methods"]
+    ours, toy = (next(one for one in results["compared"] if one["arm"] == name) for name in ("ours", "toy"))
+    assert toy["state_bytes"] == 4 and ours["state_bytes"] == 0  # the number of steps, which the toy keeps
+    assert 0 < toy["step_operations"] < ours["step_operations"]  # its second view has no gradient
+    likeness = results["similarity"]
+    assert likeness["arms"] == ["ours", "toy", "untrained"] and likeness["seed"] == 0
+    values = likeness["values"]
+    assert values[0][0] == values[1][1] == 1 and -1 < values[0][1] == values[1][0] < 1
+    timing = json.loads((project / "compared/timing.json").read_bytes())["runs"].values()
+    assert sum(run["step_seconds"] is not None and run["step_seconds"] > 0 for run in timing) == 2
+    command = [sys.executable, "-m", "study.report", "--results", "compared/study.json", "--out", "pages"]
+    done = subprocess.run(
+        [*command, "--timing", "compared/timing.json"], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    page = (project / "pages/README.md").read_text(encoding="utf-8")
+    assert "## What each method reaches and costs" in page and "## How alike the networks are" in page
+    assert (project / "pages/figures/methods-similarity.svg").exists()
+
+
+@pytest.mark.slow
 def test_another_method_changes_no_run_of_vicreg(project):
     def digests(folder: Path) -> list[str]:
         code = (

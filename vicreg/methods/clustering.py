@@ -1,15 +1,9 @@
-"""What clustering methods share: unit rows, their scores, one-hot assignments, and a queue of rows."""
+"""What clustering methods share: scores, one-hot assignments, and a queue of rows."""
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vicreg.methods.batch_statistics import at_least_float32, full_precision
-
-
-def unit_rows(z: Tensor) -> Tensor:
-    """Return embeddings (n, d) divided by their L2 norms, in float32 at least; rows of zeros stay zeros."""
-    return functional.normalize(at_least_float32(z), dim=1)
 
 
 def similarities(u: Tensor, prototypes: Tensor) -> Tensor:

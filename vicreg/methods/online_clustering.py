@@ -22,7 +22,8 @@ from vicreg.counter_random import uniform
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import at_least_float32, full_precision
-from vicreg.methods.clustering import one_hot, push, similarities, unit_rows, used_count
+from vicreg.methods.clustering import one_hot, push, similarities, used_count
+from vicreg.methods.contrastive import unit_rows
 from vicreg.models.joint_embedding import Encoded
 
 

@@ -12,11 +12,9 @@ from torch.nn import functional
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import at_least_float32, full_precision, require_batch, require_one_shape
 from vicreg.models.heads import build_predictor
-from vicreg.models.view_batchnorm import ViewBatchNorm1d, normalised_per_view
+from vicreg.models.predictor import predict_views, predictor_width, require_predictor_ratio
+from vicreg.models.view_batchnorm import ViewBatchNorm1d
 from vicreg.optim.rates import RateGroup
-
-# The predictor's hidden layer has a quarter of its input's width (arXiv 2011.10566, Section 4.4: 2048, 512, 2048).
-_BOTTLENECK = 4
 
 
 def simsiam_loss(
@@ -59,12 +57,19 @@ def unit_row_std(z: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class SimSiamSettings(MethodSettings):
-    """`params.yaml`'s section `pretrain.simsiam`: its parts, each of which can be left out."""
+    """`params.yaml`'s section `pretrain.simsiam`: its parts, each of which can be left out.
+
+    Raises InputError for a predictor's width that no run can have.
+    """
 
     predictor: bool
+    predictor_ratio: float
     stop_gradient: bool
     output_batchnorm: bool
     constant_predictor_rate: bool
+
+    def __post_init__(self) -> None:
+        require_predictor_ratio(self.predictor_ratio)
 
 
 class SimSiam(Method):
@@ -90,7 +95,7 @@ class SimSiam(Method):
         d = self.embedding_dimension
         if settings.output_batchnorm:
             self.expander.append(ViewBatchNorm1d(d, affine=False))
-        self.predictor = build_predictor(d, max(1, d // _BOTTLENECK)) if settings.predictor else None
+        self.predictor = build_predictor(d, predictor_width(d, settings.predictor_ratio)) if settings.predictor else None
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
         z, z_prime = self.embed(*views)  # (n, d) each
@@ -104,11 +109,7 @@ class SimSiam(Method):
         """Return the predictions (n, d) from two views' embeddings, which pass the predictor as views pass the network."""
         if self.predictor is None:
             return z, z_prime
-        if self.view_passes == "separate":
-            return self.predictor(z), self.predictor(z_prime)
-        with normalised_per_view(self.predictor, views=2 if self.view_passes == "together" else 1):
-            p, p_prime = self.predictor(torch.cat((z, z_prime))).chunk(2)
-        return p, p_prime
+        return predict_views(self.predictor, z, z_prime, passes=self.view_passes)
 
     def parameter_groups(self) -> list[RateGroup]:
         """Return the predictor, whose rate does not decay where the settings say so (the authors' `--fix-pred-lr`)."""

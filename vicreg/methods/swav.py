@@ -16,7 +16,8 @@ from torch.nn import functional
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import at_least_float32, full_precision
-from vicreg.methods.clustering import one_hot, push, similarities, unit_rows, used_count
+from vicreg.methods.clustering import one_hot, push, similarities, used_count
+from vicreg.methods.contrastive import unit_rows
 from vicreg.models.joint_embedding import Encoded
 from vicreg.models.live_taps import shared_live_taps
 from vicreg.models.view_batchnorm import counted_at_once, normalised_per_view

@@ -20,7 +20,6 @@ from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_trace
 from vicreg.metrics.features import HELD_OUT_IMAGES, encode, encoded_at_once, evenly_spread, held_out
 from vicreg.metrics.knn import knn_scores
-from vicreg.optim.rates import split_by_rate
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.checkpoint import (
     CheckpointInterval,
@@ -99,8 +98,6 @@ def pretrain(
     if settings.epochs == 0:
         return Pretrained(model, [])
     optimizer = make_optimizer(settings, model)
-    if model.OWN_RATES:
-        split_by_rate(optimizer, model.parameter_groups())
     history: list[dict[str, Any]] = []
     checkpoint_path = latest_checkpoint(folder)
     if checkpoint_path is not None:

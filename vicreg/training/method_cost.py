@@ -61,12 +61,12 @@ def _views(model: Method, settings: PretrainSettings, dataset: Dataset) -> list[
     images = dataset.train.images
     own: Any = model
     sides = [view_size(settings, images)] * model.VIEWS
-    if getattr(model, "LOCAL_VIEWS", False):
+    if model.LOCAL_VIEWS:
         sides += [own.local_size] * own.local_views
     views = [
         torch.empty(settings.batch_size, images.shape[1], side, side, memory_format=torch.channels_last) for side in sides
     ]
-    labels = [torch.zeros(settings.batch_size, dtype=torch.int64)] if getattr(model, "WANTS_LABELS", False) else []
+    labels = [torch.zeros(settings.batch_size, dtype=torch.int64)] if model.WANTS_LABELS else []
     return [*views, *labels]
 
 

@@ -13,6 +13,7 @@ from vicreg.methods.base import Method
 from vicreg.models.joint_embedding import build_model
 from vicreg.optim.lars import LARS
 from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
+from vicreg.optim.rates import split_by_rate
 from vicreg.randomness import make_generator
 from vicreg.training.settings import PretrainSettings
 
@@ -82,6 +83,10 @@ def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.
     Parameters of one dimension (biases, BatchNorm) have no weight decay unless the settings say so. All three can read
     their learning rate from a tensor on the device, so a CUDA graph can hold them.
     """
+    if model.OWN_RATES:
+        optimizer = make_optimizer(settings, _Parameters(model.parameters()))
+        split_by_rate(optimizer, model.parameter_groups())  # type: ignore[operator]  # a method's
+        return optimizer
     if settings.optimizer == "lars":
         return LARS(
             model.parameters(),
@@ -101,6 +106,12 @@ def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.
         return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, fused=True, nesterov=settings.nesterov)
     on_gpu = any(parameter.is_cuda for parameter in model.parameters())
     return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), fused=True, capturable=on_gpu)
+
+
+class _Parameters(nn.ParameterList):
+    """A method's parameters, with one learning rate for all."""
+
+    OWN_RATES = False
 
 
 def set_deterministic(settings: PretrainSettings) -> None:

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from study.analysis.answer import in_terms_of_methods
 from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import decisions_of, is_collapsed
 from study.analysis.decisions import compared_arms
-from study.analysis.wording import LEAST_SHOWN, agree, count_of, explained, listed, points
+from study.analysis.wording import LEAST_SHOWN, agree, count_of, explained, in_terms_of_methods, listed, points
 from study.reporting.format import Number, figure_of, mean_and_sd
 from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.panels.panel import Panel

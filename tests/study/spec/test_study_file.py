@@ -348,6 +348,8 @@ def test_an_unknown_study_suggests_the_nearest_name():
         ("mode: arms", "mode: path\npath: {too: two}", "path may not hold 'too'; did you mean 'to'?"),
         ("mode: arms", "mode: path", "path.to must be one of best, two, but got None"),
         ("mode: arms", "mode: arms\npublished: [one]", "published must hold named values"),
+        ("mode: arms", "mode: arms\npublished: {protocol: [1]}", "published.protocol must be text, but is [1]"),
+        ("mode: arms", "mode: arms\npublished: {protocol: a, source: b}", "brings its own source and numbers; delete"),
         ("mode: arms", "mode: arms\npublished: {arms: {five: {linear: 1}}}", "may not hold 'five'; known are one, two"),
         ("mode: arms", "mode: arms\npublished: {arms: {one: 60}}", "published.arms.one must hold named values"),
         ("mode: arms", "mode: grid", "arms is for mode arms or search or path, but the mode is grid"),

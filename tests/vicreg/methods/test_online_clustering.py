@@ -1,6 +1,7 @@
 """Online clustering: its loss against loops, k-means step by step, and empty clusters."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -21,8 +22,8 @@ from tests.vicreg.methods.helpers import (
 )
 from vicreg.counter_random import uniform
 from vicreg.errors import InputError
-from vicreg.methods import target_std_of
-from vicreg.methods.clustering import unit_rows
+from vicreg.methods import clustering, online_clustering, target_std_of
+from vicreg.methods.contrastive import unit_rows
 from vicreg.methods.online_clustering import OnlineClustering, OnlineClusteringSettings, clustering_loss, lloyd_iteration
 from vicreg.optim.lars import LARS
 from vicreg.training.loop import pretrain
@@ -201,6 +202,18 @@ def test_the_loss_starts_near_the_logarithm_of_the_number_of_clusters(k):
     method = tiny_method(OnlineClustering, own(clusters=k, bank_length=300), expander=(64, 1024))
     total = method.loss(random_views(n=64), progress=progress(0.0)).total.item()
     assert total == pytest.approx(math.log(k), abs=1.0)
+
+
+def test_the_host_reads_no_value_in_a_step(monkeypatch):
+    for module in (online_clustering, clustering):  # autocast knows no `meta`
+        monkeypatch.setattr(module, "full_precision", lambda z: nullcontext())
+    method = tiny_method(OnlineClustering, own(kmeans_iterations=2)).to("meta")  # where reading one raises
+    views = [view.to("meta") for view in random_views()]
+    share = torch.zeros((), device="meta")
+    loss = method.loss(views, progress=share)
+    loss.total.backward()
+    method.after_step(progress=share)
+    assert all(term.shape == () and not term.requires_grad for term in loss.terms.values())
 
 
 def test_the_loss_of_a_fixed_batch_falls_from_its_start():

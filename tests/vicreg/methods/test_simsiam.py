@@ -27,10 +27,13 @@ from tests.vicreg.methods.helpers import (
 from tests.vicreg.methods.made_embeddings import copies, healthy, near_constant, on_sphere
 from vicreg.errors import InputError
 from vicreg.methods.simsiam import SimSiam, SimSiamSettings, simsiam_loss, unit_row_std
+from vicreg.optim.rates import split_by_rate
 from vicreg.training.setup import learning_rates, make_optimizer, new_model
 from vicreg.training.step import TrainStep
 
-GIVEN = SimSiamSettings(predictor=True, stop_gradient=True, output_batchnorm=True, constant_predictor_rate=True)
+GIVEN = SimSiamSettings(
+    predictor=True, predictor_ratio=0.25, stop_gradient=True, output_batchnorm=True, constant_predictor_rate=True
+)
 
 
 def four(n, d):
@@ -127,6 +130,12 @@ def test_the_predictor_has_a_bottleneck_of_a_quarter_and_the_expander_a_batchnor
     torch.testing.assert_close(z.std(dim=0, correction=0), torch.ones(16), rtol=1e-2, atol=0)
 
 
+def test_a_width_no_run_can_have_is_refused_in_one_sentence():
+    with pytest.raises(InputError) as raised:
+        dataclasses.replace(GIVEN, predictor_ratio=0.0)
+    assert str(raised.value) == "pretrain.predictor_ratio must be a finite number above 0, but got 0.0; 1 keeps the width."
+
+
 def test_each_part_can_be_left_out():
     bare = tiny_method(SimSiam, dataclasses.replace(GIVEN, predictor=False, output_batchnorm=False))
     assert bare.predictor is None and isinstance(bare.expander[-1], nn.Linear) and bare.parameter_groups() == []
@@ -201,25 +210,27 @@ def test_the_loss_falls_on_a_fixed_batch():
     assert totals[-1] < totals[0] - 0.1
 
 
-@pytest.mark.parametrize("optimizer", ["lars", "sgd", "adamw"])
+@pytest.mark.parametrize("name", ["lars", "sgd", "adamw"])
 @pytest.mark.parametrize("constant", [True, False])
 def test_the_predictors_rate_is_the_peak_from_the_first_step_to_the_last_where_it_is_constant(
-    settings, digits, optimizer, constant
+    settings, digits, name, constant
 ):
-    given = settings(method="simsiam", constant_predictor_rate=constant, optimizer=optimizer, epochs=4)
+    given = settings(method="simsiam", constant_predictor_rate=constant, optimizer=name, epochs=4)
     model = new_model(given, digits)
-    step = TrainStep(given, model, make_optimizer(given, model), device=torch.device("cpu"))
+    optimizer = make_optimizer(given, model)
+    split_by_rate(optimizer, model.parameter_groups())
+    step = TrainStep(given, model, optimizer, device=torch.device("cpu"))
     courses = {True: set(), False: set()}
     predictor = set(model.predictor.parameters())
     for epoch in range(4):
         for rate in learning_rates(given, 5, epoch):
             step.set_course(learning_rate=rate, progress=0.0)
-            for group in step.optimizer.param_groups:
+            for group in optimizer.param_groups:
                 for parameter in group["params"]:
                     courses[parameter in predictor].add(group["lr"].item())
     assert len(courses[False]) > 10 and min(courses[False]) == 0.0
     if constant:
-        assert courses[True] == {pytest.approx(given.base_lr * 32 / 256)}
+        assert len(courses[True]) == 1 and courses[True].pop() == pytest.approx(given.base_lr * 32 / 256)
     else:
         assert courses[True] == courses[False]
 

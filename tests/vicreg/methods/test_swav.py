@@ -1,6 +1,7 @@
 """SwAV's loss against lightly and loops, its queue, its frozen prototypes, and its local views."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -21,8 +22,9 @@ from tests.vicreg.methods.helpers import (
     tiny_method,
 )
 from vicreg.errors import InputError
-from vicreg.methods import target_std_of
-from vicreg.methods.clustering import one_hot, push, similarities, unit_rows, used_count
+from vicreg.methods import clustering, swav, target_std_of
+from vicreg.methods.clustering import one_hot, push, similarities, used_count
+from vicreg.methods.contrastive import unit_rows
 from vicreg.methods.swav import SwAV, SwAVSettings, sinkhorn, swav_loss
 from vicreg.optim.lars import LARS
 from vicreg.training.loop import pretrain
@@ -338,12 +340,27 @@ def test_local_views_share_the_network_and_leave_the_global_ones_as_they_are(pas
     assert (method.local_views, method.local_size, method.local_crop_scale) == (2, 4, (0.05, 0.14))
 
 
+def test_the_host_reads_no_value_in_a_step(monkeypatch):
+    for module in (swav, clustering):  # autocast knows no `meta`
+        monkeypatch.setattr(module, "full_precision", lambda z: nullcontext())
+    method = tiny_method(SwAV, own(queue_length=32, queue_start=0.1, freeze=0.3, local_views=2)).to(
+        "meta"
+    )  # where reading one raises
+    views = [view.to("meta") for view in [*random_views(), *random_views(2, size=4)]]
+    share = torch.zeros((), device="meta")
+    loss = method.loss(views, progress=share)
+    loss.total.backward()
+    method.after_step(progress=share)
+    assert all(term.shape == () and not term.requires_grad for term in loss.terms.values())
+
+
 def test_the_loss_of_a_fixed_batch_falls_from_its_start():
     method = tiny_method(SwAV, own(queue_length=32, freeze=0.1))
     totals = take_steps(method, random_views(), steps=20, lr=0.1)
     assert totals[-1] < totals[0] - 0.3
 
 
+@pytest.mark.slow
 def test_the_control_without_sinkhorn_gives_all_images_one_prototype():
     used = {}
     for iterations in (0, 3):

@@ -99,3 +99,8 @@ def test_more_or_fewer_batches_than_steps_are_refused(digits, settings):
     batches = epoch_of_views(given, digits, images, device=CPU, size=8, epoch=0, steps=3)
     with pytest.raises(ValueError, match="shorter|longer"):
         list(with_local_views(batches, Wants(1), given, digits, images, device=CPU, epoch=0, steps=5))
+
+
+def test_local_views_have_random_numbers_of_their_own(epoch):
+    for whole, whole_prime, *local in epoch(Wants(2, local_size=8, local_crop_scale=(0.2, 1.0))):  # the crops of whole views
+        assert all(not torch.equal(view, other) for view in local for other in (whole, whole_prime))

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from vicreg.methods import method_class
+from vicreg.methods import method_class, method_names
+from vicreg.methods.vicreg import VICReg
 from vicreg.training.cost import forward_operations, step_operations
 from vicreg.training.method_cost import state_bytes, whole_step_operations
 from vicreg.training.setup import new_model
@@ -29,6 +30,41 @@ def test_vicregs_step_takes_three_forward_passes_a_view_but_the_images_gradient_
     networks = step_operations(settings, digits)
     assert whole_step_operations(settings, digits) == networks - left_out + of_loss
     assert networks == batch_size * 2 * 3 * forward_operations("resnet18", "cifar", 4, (16, width), channels, size)
+
+
+class Teaching(VICReg):
+    """VICReg with a teacher of the expander's sizes, whose output counts for nothing."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.teacher = nn.Linear(self.backbone.dimension, 20).requires_grad_(False)
+
+    def loss(self, views, *, progress):
+        found = super().loss(views, progress=progress)
+        with torch.no_grad():
+            taught = self.teacher(self(views[0])[0])
+        return found._replace(total=found.total + 0 * taught.float().mean())
+
+
+def test_a_teachers_forward_pass_counts_and_has_no_backward_pass(tiny_config, digits):
+    settings = tiny_config().pretrain
+    plain = new_model(settings, digits)
+    teaching = Teaching(
+        backbone=plain.backbone, expander=settings.expander, settings=settings.method_settings, view_passes="separate"
+    )
+    forward = forward_operations("resnet18", "cifar", 4, (16, 16, 16), digits.train.images.shape[1], settings.image_size)
+    added = settings.batch_size * (forward + 2 * plain.backbone.dimension * 20)
+    before = whole_step_operations(settings, digits)
+    assert whole_step_operations(settings, digits, model=teaching) == before + added
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", method_names())
+def test_the_step_of_every_method_is_counted(tiny_config, digits, method):
+    """Its loss reads no value, and each of its operations has a rule of shapes."""
+    settings = tiny_config({"pretrain.method": method}).pretrain
+    networks = step_operations(settings, digits)
+    assert 0.3 * networks < whole_step_operations(settings, digits) < 10 * networks
 
 
 def test_what_minimal_filtering_saves_is_not_in_the_count(tiny_config, digits):

@@ -207,6 +207,7 @@ def test_the_loss_falls_on_a_fixed_batch():
     assert all(map(math.isfinite, totals)) and totals[-1] < 0.9 * totals[0]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(tiny_config, digits, tmp_path):
     given = {
         "pretrain.method": "wmse", "pretrain.wmse.dimension": 8, "pretrain.wmse.w_size": 16, "pretrain.epochs": 3,

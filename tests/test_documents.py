@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/statistics.md", "benchmarks/README.md", "vicreg/methods/README.md")
+DOCUMENTS = ("README.md", "docs/statistics.md", "docs/methods.md", "benchmarks/README.md", "vicreg/methods/README.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -19,6 +19,7 @@ from vicreg.methods.base import Term
 from vicreg.methods.batch_statistics import at_least_float32, full_precision, require_batch, require_one_shape
 
 DENOMINATORS = ("2n-1", "2n-2", "n")
+SCALES = {"mean": 1.0, "sum": 2.0}  # of the loss over the two directions, in units of their mean
 
 # Products of equal rows differ by some units in the last place, as they are summed in different orders.
 _ROUNDING = 32

@@ -12,6 +12,7 @@ from vicreg.methods.base import Loss, Method, MethodSettings
 from vicreg.methods.batch_statistics import full_precision
 from vicreg.methods.contrastive import (
     CONTRAST_TERMS,
+    SCALES,
     Contrast,
     contrast,
     pair_similarities,
@@ -22,7 +23,6 @@ from vicreg.methods.contrastive import (
 )
 
 WEIGHTINGS = ("none", "detached", "differentiated")
-SCALES = {"mean": 1.0, "sum": 2.0}  # of the loss over the two directions, in units of their mean
 
 
 def von_mises_fisher_weights(cosines: Tensor, *, sigma: float) -> Tensor:

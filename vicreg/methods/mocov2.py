@@ -19,7 +19,7 @@ class MoCoV2Settings(MethodSettings):
     """`params.yaml`'s section `pretrain.mocov2`. Raises InputError for a value that no run can have."""
 
     temperature: float = field(metadata={"symbol": "τ"})
-    queue: int = field(metadata={"symbol": "K"})
+    queue_length: int
     ema_start: float
     ema_end: float
     ema_schedule: str
@@ -27,11 +27,11 @@ class MoCoV2Settings(MethodSettings):
     batchnorm_splits: int
 
     def __post_init__(self) -> None:
-        require_temperature(self.temperature)
+        require_temperature(self.temperature, name="pretrain.temperature")
         EMASchedule(start=self.ema_start, end=self.ema_end, kind=self.ema_schedule)  # which checks all three
-        if self.queue < 1:
+        if self.queue_length < 1:
             raise InputError(
-                f"pretrain.queue must be at least 1 key, but got {self.queue}; the authors' CIFAR demo has 4096."
+                f"pretrain.queue_length must be at least 1, but got {self.queue_length}; the authors' CIFAR demo has 4096."
             )
         if self.batchnorm_splits < 1:
             raise InputError(
@@ -80,7 +80,7 @@ class MoCoV2(Method):
             )
         self.target = MomentumTarget(self)
         queues = 2 if settings.symmetric else 1
-        self.register_buffer("queue", torch.zeros(queues, settings.queue, self.embedding_dimension))  # unit rows
+        self.register_buffer("queue", torch.zeros(queues, settings.queue_length, self.embedding_dimension))  # unit rows
         self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))  # the oldest key, which is replaced next
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self._keys: list[Tensor] = []  # of the step that is being taken, from `loss` to `after_step`
@@ -125,7 +125,7 @@ class MoCoV2(Method):
         for queue, keys in zip(self.queue, self._keys, strict=False):
             push(queue, keys, self.pointer)
         if self._keys:
-            self.pointer.add_(len(self._keys[0])).remainder_(settings.queue)
+            self.pointer.add_(len(self._keys[0])).remainder_(settings.queue_length)
         self._keys = []
         self.steps += 1
 
@@ -146,7 +146,7 @@ class MoCoV2(Method):
         self.target.compile_networks()
 
     def coefficients(self) -> dict[str, float]:
-        return {"alignment": 1.0, "uniformity": 1.0}
+        return {"positive_pairs": 1.0, "log_denominator": 1.0}
 
 
 @torch.no_grad()

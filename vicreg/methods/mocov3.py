@@ -24,8 +24,8 @@ def mocov3_loss(
     H(q, k) = (1 / n) sum_i [ -q_i . k_i / tau + log sum_j exp(q_i . k_j / tau) ]
 
     Rows are divided by their norms first. The sum has n terms, the positive and the other images' keys. The other members of
-    the result are means of the two directions, so total = 4 tau (alignment + uniformity). Gradients go to all arguments:
-    detach keys.
+    the result are means of the two directions, so total = 4 tau (positive_pairs + log_denominator). Gradients go to all
+    arguments: detach keys.
 
     Source: arXiv 2104.02057, Eq. 1 and Algorithm 1; the factor is that of `contrastive_loss` in
     github.com/facebookresearch/moco-v3. Raises InputError as `info_nce`.
@@ -49,7 +49,7 @@ class MoCoV3Settings(MethodSettings):
     predictor_ratio: float
 
     def __post_init__(self) -> None:
-        require_temperature(self.temperature)
+        require_temperature(self.temperature, name="pretrain.temperature")
         EMASchedule(start=self.ema_start, kind=self.ema_schedule)  # which checks both
         require_predictor_ratio(self.predictor_ratio)
 
@@ -105,4 +105,4 @@ class MoCoV3(Method):
 
     def coefficients(self) -> dict[str, float]:
         settings: MoCoV3Settings = self.settings
-        return {"alignment": 4 * settings.temperature, "uniformity": 4 * settings.temperature}
+        return {"positive_pairs": 4 * settings.temperature, "log_denominator": 4 * settings.temperature}

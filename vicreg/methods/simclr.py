@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from vicreg.methods.base import Loss, Method, MethodSettings
-from vicreg.methods.contrastive import CONTRAST_TERMS, nt_xent, require_choice, require_temperature
+from vicreg.methods.contrastive import CONTRAST_TERMS, SCALES, nt_xent, require_choice, require_temperature
 
 SIMCLR_DENOMINATORS = ("2n-1", "n")  # `2n-2` is another method, DCL
-SCALES = {"mean": 1.0, "sum": 2.0}  # of the loss over the two directions, in units of their mean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from study.analysis.published_methods import follows, published_outcome, read_published_methods
 from study.config.load import load_config
 from study.execution.request import Request
 from study.execution.session import open_session
-from study.spec.plan import make_plan
 from study.spec.study_file import load_study
 from vicreg.errors import InputError
 from vicreg.methods import method_names
@@ -21,10 +19,10 @@ STUDY = load_study("solo-learn")
 DIFFERENT = {"vibcreg", "wmse"}  # methods of solo-learn whose recipes are not offered in full
 
 
-def cells_of(profile):
+def configs_of(profile):
+    """The config of each arm on a profile, by the arm's name."""
     config = load_config(path=PARAMS, profile=profile, own=False)
-    plan = make_plan(STUDY, config, data="sha256:0", device=torch.device("cpu"), seeds=[0])
-    return {name: cells[0] for name, cells in plan.by_arm().items() if cells[0].role == "arm"}
+    return {arm.name: config.with_settings(arm.settings) for arm in STUDY.arms}
 
 
 def test_every_number_has_a_protocol_and_every_protocol_a_number_and_a_source():
@@ -56,8 +54,7 @@ def test_the_study_has_an_arm_for_each_of_solo_learns_methods_that_is_here():
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
 def test_each_arm_has_the_published_settings_and_its_number_beside_it(dataset):
     numbers = {one.method: one.on(dataset) for one in PUBLISHED.numbers if one.protocol == "solo-online"}
-    for name, cell in cells_of(f"solo-learn-{dataset}").items():
-        config = cell.run.config
+    for name, config in configs_of(f"solo-learn-{dataset}").items():
         assert config.prepare.dataset == dataset
         method = config.pretrain.method
         if method in DIFFERENT:
@@ -76,7 +73,7 @@ def unset(values, wanted):
 
 @pytest.mark.parametrize("profile", ["cifar10", "digits", "cifar10-cpu"])
 def test_on_other_profiles_no_arm_has_a_published_number(profile):
-    assert all(published_outcome(cell.run.config, "solo-online") is None for cell in cells_of(profile).values())
+    assert all(published_outcome(config, "solo-online") is None for config in configs_of(profile).values())
 
 
 CHANGES = {
@@ -108,13 +105,13 @@ CHANGES = {
 
 @pytest.mark.parametrize("key", CHANGES)
 def test_a_run_that_differs_in_anything_has_no_published_number(key):
-    config = cells_of("solo-learn-cifar10")["vicreg"].run.config
+    config = configs_of("solo-learn-cifar10")["vicreg"]
     assert published_outcome(config, "solo-online") == {"online linear": 92.07}
     assert published_outcome(config.with_settings({key: CHANGES[key]}), "solo-online") is None
 
 
 def test_what_decides_no_result_or_only_rounding_keeps_the_number():
-    config = cells_of("solo-learn-cifar10")["vicreg"].run.config
+    config = configs_of("solo-learn-cifar10")["vicreg"]
     for key, value in {"pretrain.seed": 5, "pretrain.precision": "float32", "pretrain.threads": 4}.items():
         assert follows(config.with_settings({key: value}), SOLO), key
 

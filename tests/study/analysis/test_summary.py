@@ -6,6 +6,7 @@ import pytest
 
 from study.spec.study_file import Arm
 from tests.study.made_up import (
+    ARMS,
     COMMAND,
     RATES,
     arm_of,
@@ -105,6 +106,22 @@ def test_a_parameter_is_scientific_nuisance_or_fixed(plans):
     }  # fmt: skip
     searched = plans.summary({}, of=plans.search([{"pretrain.lambda": 5}]))["parameters"]["scientific"]
     assert searched == ["pretrain.lambda", "pretrain.mu", "pretrain.nu", "pretrain.optimizer"]
+
+
+def test_numbers_of_a_protocol_stand_beside_the_arms_that_follow_it_and_beside_no_other(plans, monkeypatch):
+    asked = study(ARMS, source=None, published_protocol="solo-online")
+    results = plans.results(by_seed("base", [0.5] * 3), asked=asked)
+    assert {arm.published for arm in results.arms} == {None} and results.published_source is None
+
+    def outcome(config, protocol):
+        assert protocol == "solo-online"
+        return {"online linear": 92.07} if config.pretrain.method_settings.nu == 1 else None
+
+    monkeypatch.setattr("study.analysis.summary.published_outcome", outcome)
+    results = plans.results(by_seed("base", [0.5] * 3), asked=asked)
+    found = {arm.name: arm.published for arm in results.arms if arm.published}
+    assert found == {"base": {"online linear": 92.07}}, "and the control, whose nu is 1 too, has none"
+    assert results.published_source.startswith("solo-learn's README")
 
 
 def test_the_summary_says_what_data_and_which_recipe(summary_of, digits, tiny_config):

@@ -24,7 +24,6 @@ from tests.vicreg.methods.helpers import (
 from tests.vicreg.methods.made_embeddings import copies, healthy, near_constant
 from vicreg.errors import InputError
 from vicreg.methods.barlow_twins import BarlowTwins, BarlowTwinsSettings, barlow_twins_loss
-from vicreg.optim.rates import split_by_rate
 from vicreg.training.loop import pretrain
 from vicreg.training.setup import make_optimizer, new_model
 from vicreg.training.step import TrainStep
@@ -161,7 +160,6 @@ def test_biases_and_batchnorm_have_the_rate_that_the_settings_give_and_weights_t
     given = settings(method="barlow_twins", bias_rate=0.024, optimizer="lars")
     model = new_model(given, digits)
     optimizer = make_optimizer(given, model)
-    split_by_rate(optimizer, model.parameter_groups())
     TrainStep(given, model, optimizer, device=torch.device("cpu")).set_course(learning_rate=0.5, progress=0.0)
     rates = {parameter: group["lr"].item() for group in optimizer.param_groups for parameter in group["params"]}
     assert len(rates) == len(list(model.parameters()))

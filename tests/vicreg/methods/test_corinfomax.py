@@ -193,6 +193,7 @@ def test_the_loss_falls_on_a_fixed_batch():
     assert all(map(math.isfinite, totals)) and totals[-1] < 0.8 * totals[0]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(tiny_config, digits, tmp_path):
     given = {
         "pretrain.method": "corinfomax", "pretrain.corinfomax.dimension": 8, "pretrain.corinfomax.la": 0.3,

@@ -226,6 +226,7 @@ def test_the_loss_falls_on_a_fixed_batch():
     assert all(map(math.isfinite, totals)) and totals[-1] < 0.8 * totals[0]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_same_bits(tiny_config, digits, tmp_path):
     given = {"pretrain.method": "lejepa", "pretrain.lejepa.slices": 16, "pretrain.epochs": 3, "pretrain.warmup_epochs": 0}
     assert_resumes(tiny_config(given).pretrain, digits, tmp_path)

@@ -32,7 +32,7 @@ from vicreg.methods.mocov2 import MoCoV2, MoCoV2Settings, push, splits_of
 from vicreg.models.resnet import ResNet
 
 GIVEN = MoCoV2Settings(
-    temperature=0.2, queue=48, ema_start=0.9, ema_end=0.99, ema_schedule="cosine", symmetric=True, batchnorm_splits=1
+    temperature=0.2, queue_length=48, ema_start=0.9, ema_end=0.99, ema_schedule="cosine", symmetric=True, batchnorm_splits=1
 )
 ASYMMETRIC = dataclasses.replace(GIVEN, symmetric=False)
 SPLIT = dataclasses.replace(GIVEN, batchnorm_splits=4)
@@ -71,7 +71,7 @@ def test_keys_leave_first_in_first_out_for_any_size_of_batch(sizes):
 
 
 def test_three_steps_of_a_queue_of_two_batches_hold_the_last_two_batches_keys():
-    method = tiny_method(MoCoV2, dataclasses.replace(GIVEN, queue=16))
+    method = tiny_method(MoCoV2, dataclasses.replace(GIVEN, queue_length=16))
     pushed: list[list[torch.Tensor]] = []
     for seed in range(3):
         views = random_views(n=8, seed=seed)
@@ -85,7 +85,7 @@ def test_three_steps_of_a_queue_of_two_batches_hold_the_last_two_batches_keys():
 
 @pytest.mark.parametrize("settings", [GIVEN, ASYMMETRIC, SPLIT], ids=["symmetric", "asymmetric", "split"])
 def test_a_short_batch_is_pushed_whole_past_the_end_of_the_queue(settings):
-    method = tiny_method(MoCoV2, dataclasses.replace(settings, queue=20))
+    method = tiny_method(MoCoV2, dataclasses.replace(settings, queue_length=20))
     before = method.queue.clone()
     for n in (8, 8, 5, 2):
         step(method, random_views(n=n))
@@ -186,8 +186,8 @@ def test_it_is_found_by_the_name_of_its_file_and_sets_no_scale():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"temperature": 0.0}, "temperature must be a finite number above 0, but got 0.0"),
-        ({"queue": 0}, "pretrain.queue must be at least 1 key, but got 0"),
+        ({"temperature": 0.0}, "pretrain.temperature must be a finite number above 0, but got 0.0"),
+        ({"queue_length": 0}, "pretrain.queue_length must be at least 1, but got 0"),
         ({"batchnorm_splits": 0}, "pretrain.batchnorm_splits must be at least 1"),
         ({"ema_end": 0.5}, "pretrain.ema_end must lie between pretrain.ema_start, 0.9, and 1, but got 0.5"),
     ],
@@ -285,7 +285,9 @@ def test_queries_are_normalised_in_parts_in_their_own_order():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"queue": 100}, {"queue": 96, "symmetric": False, "batchnorm_splits": 4}], ids=["symmetric", "split"]
+    "changes",
+    [{"queue_length": 100}, {"queue_length": 96, "symmetric": False, "batchnorm_splits": 4}],
+    ids=["symmetric", "split"],
 )
 def test_a_killed_run_with_short_last_batches_ends_with_the_same_bits(settings, digits, tmp_path, changes):
     given = settings(method="mocov2", epochs=3, batch_size=48, drop_last=False, expander=[16, 16], **changes)

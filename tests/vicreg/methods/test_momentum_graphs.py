@@ -16,8 +16,8 @@ from vicreg.training.step import TrainStep
     "changes",
     [
         {"method": "byol"},
-        {"method": "mocov2", "queue": 40},
-        {"method": "mocov2", "queue": 40, "symmetric": False, "batchnorm_splits": 4},
+        {"method": "mocov2", "queue_length": 40},
+        {"method": "mocov2", "queue_length": 40, "symmetric": False, "batchnorm_splits": 4},
         {"method": "mocov3"},
     ],
     ids=["byol", "mocov2", "mocov2-split", "mocov3"],

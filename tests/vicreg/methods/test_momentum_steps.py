@@ -41,7 +41,7 @@ GIVEN: dict[str, tuple[type[Method], object]] = {
     "mocov2": (
         MoCoV2,
         MoCoV2Settings(
-            temperature=TEMPERATURE, queue=K, ema_start=START, ema_end=0.99, ema_schedule="cosine", symmetric=False,
+            temperature=TEMPERATURE, queue_length=K, ema_start=START, ema_end=0.99, ema_schedule="cosine", symmetric=False,
             batchnorm_splits=1,
         ),
     ),

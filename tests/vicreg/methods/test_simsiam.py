@@ -27,7 +27,6 @@ from tests.vicreg.methods.helpers import (
 from tests.vicreg.methods.made_embeddings import copies, healthy, near_constant, on_sphere
 from vicreg.errors import InputError
 from vicreg.methods.simsiam import SimSiam, SimSiamSettings, simsiam_loss, unit_row_std
-from vicreg.optim.rates import split_by_rate
 from vicreg.training.setup import learning_rates, make_optimizer, new_model
 from vicreg.training.step import TrainStep
 
@@ -218,7 +217,6 @@ def test_the_predictors_rate_is_the_peak_from_the_first_step_to_the_last_where_i
     given = settings(method="simsiam", constant_predictor_rate=constant, optimizer=name, epochs=4)
     model = new_model(given, digits)
     optimizer = make_optimizer(given, model)
-    split_by_rate(optimizer, model.parameter_groups())
     step = TrainStep(given, model, optimizer, device=torch.device("cpu"))
     courses = {True: set(), False: set()}
     predictor = set(model.predictor.parameters())

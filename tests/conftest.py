@@ -29,6 +29,8 @@ TINY = {
     "pretrain.nu": 1,
     "pretrain.gamma": 1,
     "pretrain.epsilon": 1e-4,
+    "pretrain.wmse.dimension": 8,
+    "pretrain.wmse.w_size": 16,
     "pretrain.weights": None,
     "pretrain.normalisation": "data",
     "pretrain.stop_after": None,

@@ -10,6 +10,7 @@ from torch import Tensor
 from vicreg.counter_random import permutation
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings
+from vicreg.methods.clustering import push
 from vicreg.methods.contrastive import CONTRAST_TERMS, Contrast, queue_info_nce, require_temperature, unit_rows
 from vicreg.models.momentum_target import EMASchedule, MomentumTarget, embed_each
 
@@ -68,7 +69,7 @@ class MoCoV2(Method):
     AUTHORS_VIEW_PASSES = "separate"
 
     queue: Tensor
-    pointer: Tensor
+    pushed: Tensor
     steps: Tensor
 
     def __init__(self, *, settings: MoCoV2Settings, view_passes: str = "separate", **arguments: Any) -> None:
@@ -81,7 +82,7 @@ class MoCoV2(Method):
         self.target = MomentumTarget(self)
         queues = 2 if settings.symmetric else 1
         self.register_buffer("queue", torch.zeros(queues, settings.queue_length, self.embedding_dimension))  # unit rows
-        self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))  # the oldest key, which is replaced next
+        self.register_buffer("pushed", torch.zeros(queues, dtype=torch.int64))  # keys so far, of each queue
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self._keys: list[Tensor] = []  # of the step that is being taken, from `loss` to `after_step`
 
@@ -122,17 +123,15 @@ class MoCoV2(Method):
     def after_step(self, *, progress: Tensor) -> None:
         settings: MoCoV2Settings = self.settings
         self.target.follow(self, momentum=settings.ema.momentum(progress))
-        for queue, keys in zip(self.queue, self._keys, strict=False):
-            push(queue, keys, self.pointer)
-        if self._keys:
-            self.pointer.add_(len(self._keys[0])).remainder_(settings.queue_length)
+        for queue, pushed, keys in zip(self.queue, self.pushed, self._keys, strict=False):
+            push(queue, pushed, keys)
         self._keys = []
         self.steps += 1
 
     def reset_state(self, generator: torch.Generator) -> None:
         self.target.copy_from(self)
         self.queue.copy_(unit_rows(torch.randn(self.queue.flatten(0, 1).shape, generator=generator)).view_as(self.queue))
-        self.pointer.zero_()
+        self.pushed.zero_()
         self.steps.zero_()
 
     def compile_networks(self) -> None:
@@ -147,18 +146,6 @@ class MoCoV2(Method):
 
     def coefficients(self) -> dict[str, float]:
         return {"positive_pairs": 1.0, "log_denominator": 1.0}
-
-
-@torch.no_grad()
-def push(queue: Tensor, keys: Tensor, pointer: Tensor) -> None:
-    """Write keys (n, d) into a queue (K, d), in place, from row `pointer` on and past its end to its start.
-
-    All n are written, whether K is a multiple of n or not. Of more than K keys the last K stay, where they would be if they
-    were pushed one by one. `pointer` is an int64 scalar, which stays as it is; the host does not read it.
-    """
-    length, skipped = len(queue), max(0, len(keys) - len(queue))
-    places = (pointer + torch.arange(skipped, len(keys), device=queue.device)) % length  # distinct
-    queue.index_copy_(0, places, keys[skipped:].to(queue.dtype))
 
 
 def splits_of(count: int, wanted: int) -> int:

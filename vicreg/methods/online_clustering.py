@@ -3,10 +3,11 @@
 It is DeepCluster v2 (in arXiv 2006.09882) in a step-wise form. From there it has unit embeddings, spherical k-means with
 centroids that are no parameters, the cross-entropy of scores / 0.1 to hard labels, and labels from another random view.
 
-It differs in four points. DeepCluster v2 clusters a bank of the whole data set before each epoch, in ten iterations from
+It differs in five points. DeepCluster v2 clusters a bank of the whole data set before each epoch, in ten iterations from
 random images. Here centroids follow a queue of the last steps, some iterations a step, each from where they were. Labels
 come from the present network's other view, not from a view of the epoch before. An empty cluster restarts at a random
-embedding, where theirs keeps its centroid. There is one set of centroids, not three.
+embedding, where theirs keeps its centroid. Images of large clusters weigh less, as in DeepCluster (arXiv 1807.05520, Section
+3.3), without which most come to one cluster here. There is one set of centroids, not three.
 """
 
 import math
@@ -40,25 +41,37 @@ class ClusteringTerms(NamedTuple):
     used_clusters: Tensor
 
 
-def clustering_loss(u: Tensor, u_prime: Tensor, centroids: Tensor, *, temperature: float) -> ClusteringTerms:
+def clustering_loss(
+    u: Tensor, u_prime: Tensor, centroids: Tensor, *, temperature: float, balance: float = 0.0
+) -> ClusteringTerms:
     """Return the swapped cross-entropy of two views' unit embeddings (n, d) to their nearest of K centroids (K, d).
 
     total = 1/2 (ce(u C^T / temperature, argmax u' C^T) + ce(u' C^T / temperature, argmax u C^T))
 
-    ce is the mean over the batch of -log softmax at the label. Labels and centroids have no gradient.
-    Source: DeepCluster v2 in arXiv 2006.09882, whose labels are from another view of the epoch before.
+    ce is the mean over the batch of -log softmax at the label, weighted by N^-balance, with N the images of that label in
+    the batch. With a balance of 1 all clusters of a batch weigh the same; with 0 all images do. Labels and centroids have
+    no gradient.
+
+    Source: DeepCluster v2 in arXiv 2006.09882, whose labels are from another view of the epoch before. The weights are
+    those of DeepCluster (1; arXiv 1807.05520, Section 3.3) and ODC (0.5; arXiv 2006.10645), which count all images.
     """
     scores, scores_prime = (similarities(one, centroids.detach()) for one in (u, u_prime))  # (n, K) each
     with full_precision(u):
         (top, labels), (top_prime, labels_prime) = scores.detach().max(dim=1), scores_prime.detach().max(dim=1)
-        total = functional.cross_entropy(scores / temperature, labels_prime) / 2
-        total = total + functional.cross_entropy(scores_prime / temperature, labels) / 2
+        total = _balanced_cross_entropy(scores / temperature, labels_prime, balance) / 2
+        total = total + _balanced_cross_entropy(scores_prime / temperature, labels, balance) / 2
         return ClusteringTerms(
             total=total,
             agreement=(labels == labels_prime).to(total.dtype).mean(),
             cohesion=(top.mean() + top_prime.mean()) / 2,
             used_clusters=used_count(one_hot(labels, scores.detach())),
         )
+
+
+def _balanced_cross_entropy(logits: Tensor, labels: Tensor, balance: float) -> Tensor:
+    """Return the cross-entropy of logits (n, K), a mean over images that weigh N^-balance, N being those of their label."""
+    weights = one_hot(labels, logits.detach()).sum(dim=0)[labels] ** -balance  # (n,)
+    return (functional.cross_entropy(logits, labels, reduction="none") * weights).sum() / weights.sum()
 
 
 @torch.no_grad()
@@ -86,6 +99,7 @@ class OnlineClusteringSettings(MethodSettings):
     temperature: float = field(metadata={"symbol": "τ"})
     bank_length: int
     kmeans_iterations: int
+    balance: float
 
     def __post_init__(self) -> None:
         if self.clusters < 2:
@@ -103,13 +117,16 @@ class OnlineClusteringSettings(MethodSettings):
             raise InputError(
                 f"pretrain.kmeans_iterations must be at least 0, but got {self.kmeans_iterations}; 0 keeps random centroids."
             )
+        if not 0 <= self.balance <= 1:
+            raise InputError(f"pretrain.balance must be from 0 to 1, but got {self.balance}; DeepCluster's is 1.")
 
 
 class OnlineClustering(Method):
     """Online clustering as a method: centroids and a queue of both views' embeddings are its state.
 
     Centroids start as random unit rows and move after the first step, when the queue holds the first embeddings. With no
-    iterations they stay: the control without clustering. Nothing but the replacement of empty clusters holds clusters apart.
+    iterations they stay: the control without clustering. With a balance of 0 images tend to a few clusters, whose centroids
+    and embeddings come together: the control that collapses.
     """
 
     Settings = OnlineClusteringSettings
@@ -145,7 +162,10 @@ class OnlineClustering(Method):
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
         u, u_prime = (unit_rows(z) for z in self.embed(*views))  # (n, d) each
-        terms = clustering_loss(u, u_prime, self.get_buffer("centroids"), temperature=self.settings.temperature)
+        settings: OnlineClusteringSettings = self.settings
+        terms = clustering_loss(
+            u, u_prime, self.get_buffer("centroids"), temperature=settings.temperature, balance=settings.balance
+        )
         if self.training:
             push(self.get_buffer("bank"), self.get_buffer("banked"), torch.cat((u, u_prime)).detach())
         found = {"agreement": terms.agreement, "cohesion": terms.cohesion, "used_clusters": terms.used_clusters}

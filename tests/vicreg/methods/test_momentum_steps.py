@@ -171,14 +171,14 @@ def online_parameters(method: Method) -> list[nn.Parameter]:
 def assert_same_weights(method: Method, reference: Reference) -> None:
     """Compare every weight and BatchNorm statistic of the online network, the predictor and the target, and the queues."""
     pairs = list(zip(method.parameters(), reference.parameters(), strict=True))
-    queues = ("queue", "pointer", "steps")
+    queues = ("queue", "pushed", "steps")
     buffers = [value for name, value in method.named_buffers() if name not in queues]
     banks = [criterion.memory_bank for criterion in reference.criteria]
     theirs = [value for name, value in reference.named_buffers() if not name.startswith("criteria.")]
     pairs += list(zip(buffers, theirs, strict=True))
     if isinstance(method, MoCoV2):
         pairs += list(zip(method.queue, (bank.bank for bank in banks), strict=True))
-        assert all(method.pointer.item() == int(bank.bank_ptr) for bank in banks)
+        assert (method.pushed % K).tolist() == [int(bank.bank_ptr) for bank in banks]
     for ours, expected in pairs:
         torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
 
@@ -203,8 +203,8 @@ def pushed_before_read(patch: pytest.MonkeyPatch) -> Iterator[None]:
     own = MoCoV2.loss
 
     def loss(self, views, *, progress):
-        for queue, keys in zip(self.queue, copy.deepcopy(self)._keys_of(views), strict=True):
-            mocov2.push(queue, functional.normalize(keys, dim=1), self.pointer)
+        for queue, pushed, keys in zip(self.queue, self.pushed, copy.deepcopy(self)._keys_of(views), strict=True):
+            mocov2.push(queue, pushed.clone(), functional.normalize(keys, dim=1))
         return own(self, views, progress=progress)
 
     patch.setattr(MoCoV2, "loss", loss)

@@ -31,7 +31,7 @@ from vicreg.training.loop import pretrain
 
 def own(**changes) -> OnlineClusteringSettings:
     return OnlineClusteringSettings(
-        **({"clusters": 10, "temperature": 0.1, "bank_length": 64, "kmeans_iterations": 1} | changes)
+        **({"clusters": 10, "temperature": 0.1, "bank_length": 64, "kmeans_iterations": 1, "balance": 1.0} | changes)
     )
 
 
@@ -39,27 +39,30 @@ def unit(n, d, *, seed=2):
     return unit_rows(torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
 
 
-def ours(c):
-    return lambda a, b: clustering_loss(unit_rows(a), unit_rows(b), c, temperature=0.1).total
+def ours(c, balance=0.0):
+    return lambda a, b: clustering_loss(unit_rows(a), unit_rows(b), c, temperature=0.1, balance=balance).total
 
 
-def naive(c):
+def naive(c, balance=0.0):
     def loss(a, b):
         total = torch.zeros((), dtype=a.dtype)
         for one, other in ((a, b), (b, a)):
-            for row, labelling in zip(one, other):
+            labels = [max(range(len(c)), key=lambda k: torch.dot(row, c[k]).item()) for row in other]
+            weights = [labels.count(label) ** -balance for label in labels]
+            for row, label, weight in zip(one, labels, weights):
                 scores = torch.stack([torch.dot(row, centre) / row.norm() for centre in c])
-                label = max(range(len(c)), key=lambda k: torch.dot(labelling, c[k]).item())
-                total = total - (scores[label] / 0.1 - (scores / 0.1).exp().sum().log()) / (2 * len(a))
+                total = total - weight * (scores[label] / 0.1 - (scores / 0.1).exp().sum().log()) / (2 * sum(weights))
         return total
 
     return loss
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_loss_and_its_gradients_are_those_of_the_formula_in_loops(shape):
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_the_loss_and_its_gradients_are_those_of_the_formula_in_loops(shape, balance):
     c = unit(20, shape[1])
-    assert_same_loss(ours(c), naive(c), *inputs(*shape))
+    assert_same_loss(ours(c, balance), naive(c, balance), *inputs(*shape))
+    assert ours(c, 1.0)(*inputs(*shape)) != ours(c)(*inputs(*shape))
 
 
 def test_each_view_is_labelled_by_the_other_and_labels_and_centroids_have_no_gradient():
@@ -86,7 +89,7 @@ def test_the_loss_is_computed_in_float32_under_autocast():
 
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_value_and_gradient_are_finite_for_degenerate_embeddings(case):
-    assert_finite(ours(unit(20, 32)), case)
+    assert_finite(ours(unit(20, 32), balance=1.0), case)
 
 
 def lloyd_in_loops(centroids, rows, replacements):
@@ -130,7 +133,7 @@ def test_its_state_after_three_steps_is_that_of_an_independent_computation():
         views = random_views(seed=step)
         with torch.no_grad():
             u, u_prime = (functional.normalize(z) for z in method.embed(*views))
-        expected = clustering_loss(u, u_prime, centroids, temperature=0.1).total
+        expected = clustering_loss(u, u_prime, centroids, temperature=0.1, balance=1.0).total
         total = method.loss(views, progress=progress(0.0)).total
         torch.testing.assert_close(total.detach(), expected, rtol=1e-5, atol=0)  # by the centroids before this step
         method.after_step(progress=progress(0.0))
@@ -224,7 +227,7 @@ def test_the_loss_of_a_fixed_batch_falls_from_its_start():
 
 @pytest.mark.parametrize(
     "change",
-    [{"clusters": 1}, {"temperature": -1.0}, {"bank_length": 9}, {"kmeans_iterations": -1}],
+    [{"clusters": 1}, {"temperature": -1.0}, {"bank_length": 9}, {"kmeans_iterations": -1}, {"balance": 1.5}],
     ids=str,
 )
 def test_settings_that_no_run_can_have_are_refused_by_name(change):
@@ -249,7 +252,7 @@ def run(settings):
     """`run(epochs=2, ...)`: settings of a tiny run."""
 
     def build(**changes):
-        given = {"clusters": 10, "bank_length": 64, "kmeans_iterations": 1}
+        given = {"clusters": 10, "bank_length": 64, "kmeans_iterations": 1, "balance": 1.0}
         own_keys = {f"online_clustering.{name}": value for name, value in given.items()}
         return settings(**{"method": "online_clustering", "expander": [16, 16], "epochs": 2, **own_keys, **changes})
 

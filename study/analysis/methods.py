@@ -18,6 +18,7 @@ from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from study.spec.study_file import Arm
 from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
 from vicreg.methods import method_class
 from vicreg.methods.base import describe_terms
 from vicreg.training.method_cost import state_bytes, whole_step_operations
@@ -77,7 +78,7 @@ def _compared(arm: str, settings: PretrainSettings, dataset: Dataset, *, tuning_
     state = state_bytes(model)
     try:
         of_step: int | None = whole_step_operations(settings, dataset, model=model)
-    except RuntimeError:  # a loss that reads a value, or has an operation without a shape rule: trained, but not counted
+    except (RuntimeError, InputError):  # a loss that reads a value or refuses its views, or an operation without a rule
         of_step = None
     steps = settings.trained_epochs * steps_per_epoch(settings, len(dataset.train.images)) if settings.epochs else 0
     return ComparedMethod(

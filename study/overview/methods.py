@@ -64,9 +64,9 @@ def update_document(tables: Mapping[str, str], path: Path = DOCUMENT) -> bool:
     before = path.read_text(encoding="utf-8")
     after = before
     for name, table in tables.items():
-        after = re.sub(
-            _TABLE.format(name=re.escape(name)), lambda found: f"{found[1]}{table}{found[2]}", after, flags=re.DOTALL
-        )
+        held = table_in(after, name)
+        mark = f"<!-- {name} -->\n"
+        after = after.replace(f"{mark}{held}<!-- end", f"{mark}{table}<!-- end")
     if after != before:
         write_atomically(path, after.encode())
     return after != before

@@ -62,7 +62,7 @@ def test_a_teachers_forward_pass_counts_and_has_no_backward_pass(tiny_config, di
 @pytest.mark.parametrize("method", method_names())
 def test_the_step_of_every_method_is_counted(tiny_config, digits, method):
     """Its loss reads no value, and each of its operations has a rule of shapes."""
-    settings = tiny_config({"pretrain.method": method}).pretrain
+    settings = tiny_config({"pretrain.method": method, "pretrain.image_size": 32, "pretrain.batch_size": 64}).pretrain
     networks = step_operations(settings, digits)
     assert 0.3 * networks < whole_step_operations(settings, digits) < 10 * networks
 

@@ -115,7 +115,7 @@ def test_another_method_changes_no_run_of_vicreg(project):
 def test_an_unknown_method_and_a_setting_of_another_method_are_refused_in_one_sentence(project):
     command = [sys.executable, "-m", "study.ablate", "--study", "lambda-mu-nu", "--dry-run", "--set"]
     for given, sentence in (
-        ("pretrain.method=simclr", "pretrain.method must be one of toy, vicreg, but got 'simclr'."),
+        ("pretrain.method=nothing", "toy, variational_autoencoder, vibcreg, vicreg, visreg, wmse, but got 'nothing'."),
         ("pretrain.strength=1", "'pretrain.strength' is not a parameter"),
     ):
         done = subprocess.run([*command, given], cwd=project, capture_output=True, text=True, check=False)

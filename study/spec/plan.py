@@ -12,7 +12,7 @@ from study.runs.run import Run, make_run
 from study.spec.looks import Look, first_seeds
 from study.spec.study_file import Arm, Study
 from vicreg.errors import InputError
-from vicreg.training.settings import NETWORK_FIELDS, NETWORK_SWITCHES
+from vicreg.training.settings import NETWORK_FIELDS, NETWORK_SWITCHES, own_network_settings
 
 # What a cell is for: one of the study's arms, or what a search confirms; a step of a path; a trial of a search; a value of
 # nuisance parameters tried for an arm; an untrained control. Arms are shown in this order.
@@ -210,7 +210,7 @@ def _arm_configs(study: Study, config: Config, arm: str, settings: Mapping[str, 
 def _architecture(untrained: Config) -> str:
     settings = untrained.values["pretrain"]
     names = ("method", *NETWORK_FIELDS)
-    return json.dumps([settings[name] for name in names])
+    return json.dumps([*(settings[name] for name in names), own_network_settings(untrained.pretrain.method_settings)])
 
 
 def _control_name(untrained: Config, baseline: Config) -> str:
@@ -223,4 +223,7 @@ def _control_name(untrained: Config, baseline: Config) -> str:
         if name not in NETWORK_SWITCHES
     ]
     parts += [f"{'' if own[name] else 'no-'}{called}" for name, called in NETWORK_SWITCHES.items() if name in differing]
+    of_method, usually = own[own["method"]], usual[own["method"]]
+    keys = [name.rstrip("_") for name in own_network_settings(untrained.pretrain.method_settings)]
+    parts += [f"{key}{of_method[key]}" for key in keys if of_method[key] != usually[key]]
     return "-".join(["untrained", *parts])

@@ -55,7 +55,8 @@ class Loss(NamedTuple):
 class MethodSettings:
     """A method's own section of `params.yaml`; each method has a subclass.
 
-    A field's name ends in `_` where Python reserves the word: `lambda_`. Its metadata may hold `symbol`, which labels show.
+    A field's name ends in `_` where Python reserves the word: `lambda_`. Its metadata may hold `symbol`, which labels show,
+    and `network`: whether it shapes the features of the network before training, and so of its untrained control.
     A subclass raises InputError for a value that no run can have.
     """
 

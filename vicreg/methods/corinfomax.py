@@ -78,7 +78,7 @@ def corinfomax_loss(
 class CorInfoMaxSettings(MethodSettings):
     """`params.yaml`'s section `pretrain.corinfomax`. Raises InputError for a value that no run can have."""
 
-    dimension: int | None
+    dimension: int | None = field(metadata={"network": True})
     alpha: float = field(metadata={"symbol": "α"})
     la: float
     epsilon: float

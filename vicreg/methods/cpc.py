@@ -6,7 +6,7 @@ predicted. The loss asks of each prediction which patch of the batch it is.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -72,8 +72,8 @@ class CPCSettings(MethodSettings):
     number of the context's blocks.
     """
 
-    patch: int
-    stride: int
+    patch: int = field(metadata={"network": True})
+    stride: int = field(metadata={"network": True})
     first_row: int
     last_row: int
     target_dimension: int

@@ -51,7 +51,7 @@ class DirectCLRSettings(MethodSettings):
     """
 
     temperature: float = field(metadata={"symbol": "τ"})
-    d0: float = field(metadata={"symbol": "d₀"})
+    d0: float = field(metadata={"symbol": "d₀", "network": True})
     denominator: str
 
     def __post_init__(self) -> None:

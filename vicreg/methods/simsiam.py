@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -65,7 +65,7 @@ class SimSiamSettings(MethodSettings):
     predictor: bool
     predictor_ratio: float
     stop_gradient: bool
-    output_batchnorm: bool
+    output_batchnorm: bool = field(metadata={"network": True})
     constant_predictor_rate: bool
 
     def __post_init__(self) -> None:

@@ -73,7 +73,7 @@ class VIbCRegSettings(MethodSettings):
     nu: float = field(metadata={"symbol": "ν"})
     gamma: float = field(metadata={"symbol": "γ"})
     epsilon: float
-    iterative_normalisation: bool
+    iterative_normalisation: bool = field(metadata={"network": True})
     groups: int
     newton_steps: int
 

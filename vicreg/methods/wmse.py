@@ -1,7 +1,7 @@
 """W-MSE (arXiv 2007.06346): views agree after each sub-batch of embeddings has been whitened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -77,7 +77,7 @@ def require_sub_batch(w_size: int, *, dimension: int) -> None:
 class WMSESettings(MethodSettings):
     """`params.yaml`'s section `pretrain.wmse`. Raises InputError for a value that no run can have."""
 
-    dimension: int | None
+    dimension: int | None = field(metadata={"network": True})
     w_size: int
     epsilon: float
 

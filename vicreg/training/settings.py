@@ -213,7 +213,13 @@ def decisive_settings(settings: PretrainSettings, *, device: str) -> dict[str, A
         if _FIELDS[name].get("effect", True) and _FIELDS[name].get("only_on", "") in ("", device)
         and (settings.epochs > 0 or _FIELDS[name].get("start"))
     }  # fmt: skip
-    return kept | own if settings.epochs > 0 else kept
+    return kept | (own if settings.epochs > 0 else own_network_settings(settings.method_settings))
+
+
+def own_network_settings(settings: MethodSettings) -> dict[str, Any]:
+    """Return a method's settings that shape its features before training, by name: those whose metadata says `network`."""
+    fields = [field.name for field in dataclasses.fields(settings) if field.metadata.get("network")]
+    return {name: getattr(settings, name) for name in fields}
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

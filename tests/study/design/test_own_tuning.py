@@ -72,12 +72,13 @@ def test_an_arm_without_nuisance_is_run_at_once_and_only_the_tuned_one_waits(pro
     assert "nu-1: 1 run, 1 to run" in output and "nu-2: 1 run at most, after its tuning" in output
 
 
-def test_nuisance_that_changes_no_run_of_its_arm_is_refused(project, command):
-    write(project, OWN.replace("pretrain.mu: [10, 40]", "pretrain.checkpoint_every: [1, 2]"))
+@pytest.mark.parametrize("key", ["pretrain.checkpoint_every", "pretrain.barlow_twins.lambda"])
+def test_nuisance_that_changes_no_run_of_its_arm_is_refused(project, command, key):
+    write(project, OWN.replace("pretrain.mu: [10, 40]", f"{key}: [1, 2]"))
     status, _, errors = command(ablate.main, "--study", "own", "--dry-run")
     assert status == 2
     assert errors == (
-        "error: arm 'nu-2' of study 'own' is tuned over pretrain.checkpoint_every, but its runs, of method vicreg, do not "
+        f"error: arm 'nu-2' of study 'own' is tuned over {key}, but its runs, of method vicreg, do not "
         "depend on all of it; list settings of this method.\n"
     )
 

@@ -26,7 +26,6 @@ from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import new_model, steps_per_epoch
 
 METHOD = "pretrain.method"
-WITH_LABELS = "takes labels"  # said of a control wherever it is named
 
 
 def compares_methods(plan: Plan) -> bool:
@@ -124,10 +123,9 @@ def method_labels(plan: Plan) -> dict[str, str]:
     labels = {}
     for name, cell in first.items():
         method = cell.run.config.pretrain.method
-        described = describe_method(method)
+        title = describe_method(method).called
         others = {key: value for key, value in cell.settings.items() if key != METHOD and key not in cell.tuned}
         more = Arm(name=name, settings=others).label if methods.count(method) > 1 else ""
-        title = f"{described.title} ({WITH_LABELS})" if described.takes_labels else described.title
         labels[name] = f"{title}, {more}" if more else title
     return labels
 

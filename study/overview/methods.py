@@ -83,7 +83,7 @@ def _names() -> list[str]:
 
 
 def _named(name: str) -> str:
-    return f"{describe_method(name).title} (`{name}`)"
+    return f"{describe_method(name).called} (`{name}`)"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from study.results.json_values import json_field
 
+WITH_LABELS = "takes labels"  # said of a control wherever it is named
+
 
 @dataclass(frozen=True, kw_only=True)
 class TermDescription:
@@ -29,6 +31,11 @@ class MethodDescription:
     probed: str = ""
     takes_labels: bool = False
     terms: Mapping[str, TermDescription] = field(default_factory=dict)
+
+    @property
+    def called(self) -> str:
+        """The title, and that it takes labels where it does: what pages call it."""
+        return f"{self.title} ({WITH_LABELS})" if self.takes_labels else self.title
 
 
 @dataclass(frozen=True, kw_only=True)

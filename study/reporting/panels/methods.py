@@ -102,7 +102,7 @@ def loss_panels_by_method(study: StudyResults, trained: Sequence[ArmResults]) ->
     if methods is None:
         return []
     return [
-        (described.title, drawn)
+        (described.called, drawn)
         for name, described in methods.described.items()
         if (drawn := _losses(methods, name, [arm for arm in trained if _is_of(methods, arm, name)]))
     ]
@@ -119,7 +119,7 @@ def _losses(methods: MethodFindings, name: str, arms: Sequence[ArmResults]) -> l
     described = methods.described[name]
     return [
         epoch_panel(
-            f"loss-{name}-{key}".replace("_", "-"), f"{described.title}: {titled(term)}", arms,
+            f"loss-{name}-{key}".replace("_", "-"), f"{described.called}: {titled(term)}", arms,
             [trace(arm, key) for arm in arms], log=term.log_axis, ends=[run_ends(arm, key) for arm in arms],
         )
         for key, term in [*described.terms.items(), ("total", TOTAL_OF_METHOD)]

@@ -140,7 +140,7 @@ def test_one_untrained_network_stands_for_all_that_are_alike(view, summary):
 def test_no_figure_holds_the_losses_of_two_methods(drawn):
     losses = {title: labels for title, labels in drawn.items() if ": " in title}
     assert {"VICReg: Invariance term", "Queued: Invariance of a queue", "Toy: Negative cosine"} <= losses.keys()
-    assert {f"{name}: Total loss" for name in ("VICReg", "Toy", "Queued", "Supervised")} <= losses.keys()
+    assert {f"{name}: Total loss" for name in ("VICReg", "Toy", "Queued", "Supervised (takes labels)")} <= losses.keys()
     assert all(len(labels) == 1 for labels in losses.values())
 
 

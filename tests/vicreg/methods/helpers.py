@@ -16,6 +16,7 @@ from vicreg.models.joint_embedding import build_model
 from vicreg.training.loop import pretrain
 
 SHAPES = [(64, 32), (16, 48)]  # more samples than dimensions, and fewer
+FEW = [(12, 6), (6, 9)]  # likewise, for references that loop over samples
 DEGENERATE = ("identical views", "constant rows", "zero rows", "one dead column", "rank 1")
 
 
@@ -90,6 +91,14 @@ def random_views(count: int = 2, *, n: int = 16, size: int = 8, seed: int = 0) -
     """Return so many views (n, 1, size, size) of noise."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(n, 1, size, size, generator=generator) for _ in range(count)]
+
+
+def batch_of(method: Method, *, n: int = 32, size: int = 8, seed: int = 0) -> list[Tensor]:
+    """Return what a step of a method takes: whole views of noise (n, 1, size, size), its local ones, and its labels."""
+    generator = torch.Generator().manual_seed(seed)
+    sides = [size] * method.VIEWS + ([method.local_size] * method.local_views if method.LOCAL_VIEWS else [])
+    views = [torch.randn(n, 1, side, side, generator=generator) for side in sides]
+    return [*views, torch.arange(n) % 10] if method.WANTS_LABELS else views
 
 
 def progress(value: float) -> Tensor:

@@ -10,9 +10,9 @@ from lightly.loss import BarlowTwinsLoss
 import vicreg.torchvision_compat  # noqa: F401  (lightly imports torchvision)
 from tests.vicreg.methods.helpers import (
     DEGENERATE,
+    FEW,
     SHAPES,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -61,18 +61,18 @@ def test_value_and_gradient_equal_lightlys(n, d):
     assert_same_loss(ours, BarlowTwinsLoss(lambda_param=LAMBDA), *inputs(n, d))
 
 
-@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize(("n", "d"), FEW)
 def test_value_and_gradient_equal_the_formula_entry_by_entry(n, d):
     assert_same_loss(ours, naive, *inputs(n, d))
 
 
-@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize(("n", "d"), FEW)
 def test_the_variance_is_biased_so_that_the_unbiased_form_has_another_value(n, d):
     unbiased = naive(*inputs(n, d), correction=1)
     assert abs(unbiased.item() / ours(*inputs(n, d)).item() - 1) > 1e-6
 
 
-@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize(("n", "d"), FEW)
 def test_the_terms_are_sums_over_the_diagonal_and_off_it_and_the_scale_is_a_factor_of_the_total(n, d):
     a, b = inputs(n, d)
     terms = barlow_twins_loss(a, b, lambda_=0.5, scale=0.1)
@@ -181,10 +181,6 @@ def test_a_bias_rate_of_1_trains_the_very_weights_of_a_method_without_own_rates(
     none = trained("none").state_dict()
     assert all(torch.equal(one[name], none[name]) for name in none)
     assert not all(torch.equal(other[name], none[name]) for name in none)
-
-
-def test_a_stopped_run_ends_with_the_bits_of_one_that_was_not(settings, digits, tmp_path):
-    assert_resumes(settings(method="barlow_twins", bias_rate=0.024, optimizer="lars", epochs=3), digits, tmp_path)
 
 
 # ---- collapse

@@ -11,7 +11,6 @@ from tests.vicreg.methods.helpers import (
     DEGENERATE,
     SHAPES,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -191,15 +190,6 @@ def test_the_loss_falls_on_a_fixed_batch():
     view, noise = random_views()
     totals = take_steps(tiny_method(CorInfoMax, GIVEN), [view, view + 0.3 * noise], steps=20)
     assert all(map(math.isfinite, totals)) and totals[-1] < 0.8 * totals[0]
-
-
-@pytest.mark.slow
-def test_a_resumed_run_ends_with_the_same_bits(tiny_config, digits, tmp_path):
-    given = {
-        "pretrain.method": "corinfomax", "pretrain.corinfomax.dimension": 8, "pretrain.corinfomax.la": 0.3,
-        "pretrain.epochs": 3, "pretrain.warmup_epochs": 0,
-    }  # fmt: skip
-    assert_resumes(tiny_config(given).pretrain, digits, tmp_path)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])

@@ -12,9 +12,9 @@ from torch.nn import functional
 import vicreg.torchvision_compat  # noqa: F401  (lightly imports torchvision)
 from tests.vicreg.methods.helpers import (
     DEGENERATE,
+    FEW,
     SHAPES,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     degenerate,
     diagnosis,
@@ -79,7 +79,7 @@ def test_value_and_gradient_of_dclw_with_detached_weights_are_lightlys(n, d, sig
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize(("n", "d"), FEW)
 def test_value_and_gradient_are_those_of_a_loop(weighting, n, d):
     sigma = {} if weighting == "none" else {"sigma": 0.5, "differentiated": weighting == "differentiated"}
     assert_same_loss(loss(weighting=weighting), lambda a, b: naive_dcl(a, b, temperature=0.1, **sigma), *inputs(n, d))
@@ -173,11 +173,6 @@ def test_a_step_reads_no_value_on_the_host(weighting):
 def test_it_learns_a_fixed_batch(weighting):
     totals = take_steps(tiny_method(DCL, dataclasses.replace(GIVEN, weighting=weighting)), random_views(), steps=20)
     assert all(math.isfinite(value) for value in totals) and totals[-1] < totals[0] - 1
-
-
-def test_a_stopped_run_ends_as_an_uninterrupted_one(settings, digits, tmp_path):
-    given = settings(method="dcl", weighting="detached", expander=[16, 16], epochs=3)
-    assert_resumes(given, digits, tmp_path)
 
 
 def test_collapse_is_named_on_the_unit_sphere():

@@ -13,7 +13,6 @@ from tests.vicreg.methods.helpers import (
     DEGENERATE,
     SHAPES,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -28,7 +27,6 @@ from vicreg.errors import InputError
 from vicreg.methods import method_class, target_std_of
 from vicreg.methods.contrastive import nt_xent
 from vicreg.methods.directclr import DirectCLR, DirectCLRSettings, coordinates
-from vicreg.methods.vicreg import VICReg, VICRegSettings
 
 GIVEN = DirectCLRSettings(temperature=0.1, d0=0.17578125, denominator="n")
 D_Y = 32  # of the tiny ResNet-18; GIVEN keeps 6 of these
@@ -79,12 +77,6 @@ def test_it_has_no_expander_and_its_embeddings_are_the_first_coordinates_of_the_
     encoded = method.eval().encode(random_views()[0])
     assert encoded.representations.shape == (16, D_Y)
     assert torch.equal(encoded.embeddings, encoded.representations[:, :6])
-
-
-def test_its_backbone_starts_with_the_weights_of_every_other_methods():
-    vicreg = VICRegSettings(convention="official", lambda_=25.0, mu=25.0, nu=1.0, gamma=1.0, epsilon=1e-4)
-    ours, theirs = tiny_method(DirectCLR, GIVEN).backbone, tiny_method(VICReg, vicreg).backbone
-    assert all(torch.equal(ours.state_dict()[name], value) for name, value in theirs.state_dict().items())
 
 
 @pytest.mark.parametrize("denominator", ["n", "2n-1"])
@@ -178,11 +170,6 @@ def test_a_step_reads_no_value_on_the_host(denominator):
 def test_it_learns_a_fixed_batch():
     totals = take_steps(tiny_method(DirectCLR, GIVEN), random_views(), steps=20)
     assert totals[-1] < totals[0] - 1
-
-
-def test_a_stopped_run_ends_as_an_uninterrupted_one(settings, digits, tmp_path):
-    given = settings(method="directclr", d0=0.5, epochs=3)
-    assert_resumes(given, digits, tmp_path)
 
 
 def test_collapse_is_named_of_coordinates_that_are_never_negative():

@@ -8,48 +8,15 @@ import pytest
 import torch
 import yaml
 
-from tests.vicreg.methods.helpers import assert_resumes
-from tests.vicreg.training.runs import IDENTITY
+from tests.vicreg.methods.helpers import assert_resumes, batch_of
 from vicreg.methods import method_class, method_names
-from vicreg.methods.base import FAMILIES, Method
+from vicreg.methods.base import FAMILIES
 from vicreg.models.joint_embedding import VIEW_PASSES
-from vicreg.training.loop import pretrain
-from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import make_optimizer, new_model
 
 ROOT = Path(__file__).parents[3]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 NAMES = method_names()
-# What the tiny runs of 8 x 8 images and batches of 32 need that the sections' defaults do not give.
-TINY = {
-    "wmse": {"dimension": 4, "w_size": 8},
-    "corinfomax": {"dimension": 4},
-    "cpc": {"patch": 4, "stride": 2},
-    "denoising_autoencoder": {"masked_patch": 2},
-    "mocov2": {"queue_length": 40},
-    "swav": {"prototypes": 6, "queue_length": 40, "local_views": 1, "local_size": 6},
-    "online_clustering": {"clusters": 6, "bank_length": 40},
-    "vibcreg": {"groups": 4},
-    "lejepa": {"slices": 8},
-    "visreg": {"slices": 8},
-}
-
-
-@pytest.fixture
-def tiny(settings):
-    """`tiny(name, ...)`: settings of a tiny run of a method."""
-
-    def build(name: str, **changes) -> PretrainSettings:
-        return settings(method=name, **TINY.get(name, {}), **changes)
-
-    return build
-
-
-def batch(method: Method, *, n: int = 32, size: int = 8) -> list[torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    sides = [size] * method.VIEWS + ([method.local_size] * method.local_views if method.LOCAL_VIEWS else [])
-    views = [torch.randn(n, 1, side, side, generator=generator) for side in sides]
-    return [*views, torch.arange(n) % 10] if method.WANTS_LABELS else views
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,11 +39,14 @@ def test_a_methods_section_gives_a_value_to_each_of_its_settings(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_logs_the_terms_that_the_method_names_and_no_gradient_with_them(tiny, digits, name):
     model = new_model(tiny(name), digits).train()
-    loss = model.loss(batch(model), progress=torch.tensor(0.5))
+    loss = model.loss(batch_of(model), progress=torch.tensor(0.5))
     assert list(loss.terms) == list(model.TERMS) and set(model.coefficients()) <= set(model.TERMS)
     assert loss.total.shape == () and loss.total.requires_grad
     assert all(term.shape == () and not term.requires_grad for term in loss.terms.values())
     assert loss.embeddings.shape[0] == 32 and loss.embeddings.ndim == 2
+    if model.coefficients():
+        weighted = sum(weight * loss.terms[term].item() for term, weight in model.coefficients().items())
+        assert loss.total.item() == pytest.approx(weighted, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -111,7 +81,7 @@ def test_every_parameter_that_learns_gets_a_gradient_and_no_other_moves(tiny, di
     model = new_model(given, digits).train()
     optimizer = make_optimizer(given, model)
     before = {key: value.clone() for key, value in model.named_parameters()}
-    model.loss(batch(model), progress=torch.tensor(0.5)).total.backward()
+    model.loss(batch_of(model), progress=torch.tensor(0.5)).total.backward()
     learns = {key for key, value in model.named_parameters() if value.grad is not None}
     assert learns and all(value.requires_grad for key, value in model.named_parameters() if key in learns)
     for group in optimizer.param_groups:
@@ -120,16 +90,20 @@ def test_every_parameter_that_learns_gets_a_gradient_and_no_other_moves(tiny, di
     assert all(torch.equal(value, before[key]) for key, value in model.named_parameters() if key not in learns)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_views_of_one_pass_have_the_loss_of_separate_passes_unless_their_statistics_are_joint(tiny, digits, name):
+    totals = {}
+    for passes in VIEW_PASSES:
+        loss = (model := new_model(tiny(name, view_passes=passes), digits).train()).loss(
+            batch_of(model), progress=torch.tensor(0.5)
+        )
+        loss.total.backward()
+        totals[passes] = loss.total.item()
+    assert totals["together"] == pytest.approx(totals["separate"], rel=1e-4)
+    assert math.isfinite(totals["joint"]) and (method_class(name).VIEWS == 1) == (totals["joint"] == totals["separate"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_that_is_stopped_and_resumed_ends_bit_for_bit_as_an_uninterrupted_one(tiny, digits, tmp_path, name):
-    assert_resumes(tiny(name, epochs=3, warmup_epochs=0), digits, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("passes", VIEW_PASSES)
-def test_every_method_trains_however_views_pass_the_network(tiny, digits, tmp_path, name, passes):
-    given = tiny(name, view_passes=passes, epochs=1, warmup_epochs=0)
-    trained = pretrain(given, digits, device=torch.device("cpu"), folder=tmp_path, identity=IDENTITY)
-    assert math.isfinite(trained.history[0]["total"])
+    assert_resumes(tiny(name, epochs=2, warmup_epochs=0, batch_size=64, drop_last=False), digits, tmp_path)

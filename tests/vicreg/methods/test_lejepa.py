@@ -14,7 +14,6 @@ from tests.vicreg.methods.helpers import (
     DEGENERATE,
     SHAPES,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -224,12 +223,6 @@ def test_the_counter_is_three_steps_further_after_three_steps():
 def test_the_loss_falls_on_a_fixed_batch():
     totals = take_steps(tiny_method(LeJEPA, GIVEN), random_views(), steps=20)
     assert all(map(math.isfinite, totals)) and totals[-1] < 0.8 * totals[0]
-
-
-@pytest.mark.slow
-def test_a_resumed_run_ends_with_the_same_bits(tiny_config, digits, tmp_path):
-    given = {"pretrain.method": "lejepa", "pretrain.lejepa.slices": 16, "pretrain.epochs": 3, "pretrain.warmup_epochs": 0}
-    assert_resumes(tiny_config(given).pretrain, digits, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -280,13 +280,9 @@ def test_queries_are_normalised_in_parts_in_their_own_order():
 # ---- runs
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"queue_length": 100}, {"queue_length": 96, "symmetric": False, "batchnorm_splits": 4}],
-    ids=["symmetric", "split"],
-)
-def test_a_killed_run_with_short_last_batches_ends_with_the_same_bits(settings, digits, tmp_path, changes):
-    given = settings(method="mocov2", epochs=3, batch_size=48, drop_last=False, expander=[16, 16], **changes)
+def test_a_killed_run_of_one_direction_in_parts_ends_with_the_same_bits(settings, digits, tmp_path):
+    options = {"queue_length": 96, "symmetric": False, "batchnorm_splits": 4}
+    given = settings(method="mocov2", epochs=2, batch_size=64, drop_last=False, expander=[16, 16], **options)
     assert_resumes(given, digits, tmp_path)
 
 

@@ -9,9 +9,8 @@ from torch.nn import functional
 
 from tests.vicreg.methods.helpers import (
     DEGENERATE,
-    SHAPES,
+    FEW,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -26,7 +25,6 @@ from vicreg.methods import clustering, online_clustering, target_std_of
 from vicreg.methods.contrastive import unit_rows
 from vicreg.methods.online_clustering import OnlineClustering, OnlineClusteringSettings, clustering_loss, lloyd_iteration
 from vicreg.optim.lars import LARS
-from vicreg.training.loop import pretrain
 
 
 def own(**changes) -> OnlineClusteringSettings:
@@ -57,7 +55,7 @@ def naive(c, balance=0.0):
     return loss
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", FEW)
 @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
 def test_the_loss_and_its_gradients_are_those_of_the_formula_in_loops(shape, balance):
     c = unit(20, shape[1])
@@ -245,31 +243,3 @@ def test_its_embeddings_have_a_free_scale_and_collapses_are_named():
     assert diagnosis(healthy, target_std=target) == "healthy"
     assert diagnosis(unit_rows(healthy[:1] + 1e-3 * healthy), target_std=target) == "complete"
     assert diagnosis(unit_rows(healthy[:, :1].repeat(1, 32) + 1e-2 * healthy), target_std=target) == "informational"
-
-
-@pytest.fixture
-def run(settings):
-    """`run(epochs=2, ...)`: settings of a tiny run."""
-
-    def build(**changes):
-        given = {"clusters": 10, "bank_length": 64, "kmeans_iterations": 1, "balance": 1.0}
-        own_keys = {f"online_clustering.{name}": value for name, value in given.items()}
-        return settings(**{"method": "online_clustering", "expander": [16, 16], "epochs": 2, **own_keys, **changes})
-
-    return build
-
-
-@pytest.mark.slow
-def test_a_stopped_run_resumes_bit_for_bit(run, digits, tmp_path):
-    assert_resumes(run(epochs=3), digits, tmp_path)
-
-
-@pytest.mark.slow
-def test_a_run_trains_and_logs_its_terms(run, digits, tmp_path):
-    model, history = pretrain(
-        run(optimizer="lars"), digits, device=torch.device("cpu"), folder=tmp_path, identity="0" * 64,
-    )  # fmt: skip
-    for record in history:
-        assert math.isfinite(record["total"]) and 1 <= record["used_clusters"] <= 10
-        assert 0 <= record["agreement"] <= 1 and record["cohesion"] <= 1
-    assert model.steps == 10 and model.banked == 640

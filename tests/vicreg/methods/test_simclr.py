@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from tests.vicreg.methods.helpers import (
     SHAPES,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -105,11 +104,6 @@ def test_a_step_reads_no_value_on_the_host(denominator):
 def test_it_learns_a_fixed_batch():
     totals = take_steps(tiny_method(SimCLR, GIVEN), random_views(), steps=20)
     assert totals[-1] < 0.7 * totals[0]
-
-
-def test_a_stopped_run_ends_as_an_uninterrupted_one(settings, digits, tmp_path):
-    given = settings(method="simclr", expander=[16, 16], epochs=3)
-    assert_resumes(given, digits, tmp_path)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.001, 1000.0])

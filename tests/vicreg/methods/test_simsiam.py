@@ -14,7 +14,6 @@ from tests.vicreg.methods.helpers import (
     DEGENERATE,
     SHAPES,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -231,10 +230,6 @@ def test_the_predictors_rate_is_the_peak_from_the_first_step_to_the_last_where_i
         assert len(courses[True]) == 1 and courses[True].pop() == pytest.approx(given.base_lr * 32 / 256)
     else:
         assert courses[True] == courses[False]
-
-
-def test_a_stopped_run_ends_with_the_bits_of_one_that_was_not(settings, digits, tmp_path):
-    assert_resumes(settings(method="simsiam", optimizer="sgd", base_lr=0.5, epochs=3), digits, tmp_path)
 
 
 # ---- collapse

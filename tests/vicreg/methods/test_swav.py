@@ -12,7 +12,6 @@ from tests.vicreg.methods.helpers import (
     DEGENERATE,
     SHAPES,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -27,7 +26,6 @@ from vicreg.methods.clustering import one_hot, push, similarities, used_count
 from vicreg.methods.contrastive import unit_rows
 from vicreg.methods.swav import SwAV, SwAVSettings, sinkhorn, swav_loss
 from vicreg.optim.lars import LARS
-from vicreg.training.loop import pretrain
 
 PAPER = {"temperature": 0.1, "epsilon": 0.05, "iterations": 3}
 VALUES = {(64, 32): 4.1880117721, (16, 48): 3.6582558712}  # of lightly 1.6.0, for the inputs of `prototypes`
@@ -381,31 +379,3 @@ def test_its_embeddings_have_a_free_scale_and_collapses_are_named():
     assert diagnosis(healthy, target_std=target) == "healthy"
     assert diagnosis(unit_rows(healthy[:1] + 1e-3 * healthy), target_std=target) == "complete"
     assert diagnosis(unit_rows(healthy[:, :1].repeat(1, 32) + 1e-2 * healthy), target_std=target) == "informational"
-
-
-@pytest.fixture
-def run(settings):
-    """`run(epochs=2, ...)`: settings of a tiny run of SwAV with a queue, frozen prototypes and local views."""
-
-    def build(**changes):
-        given = {"prototypes": 10, "queue_length": 64, "queue_start": 0.1, "freeze": 0.3, "local_views": 2, "local_size": 4}
-        own_keys = {f"swav.{name}": value for name, value in given.items()}
-        return settings(**{"method": "swav", "expander": [16, 16], "epochs": 2, **own_keys, **changes})
-
-    return build
-
-
-@pytest.mark.slow
-def test_a_stopped_run_resumes_bit_for_bit(run, digits, tmp_path):
-    assert_resumes(run(epochs=3), digits, tmp_path)
-
-
-@pytest.mark.slow
-def test_a_run_trains_and_logs_its_terms(run, digits, tmp_path):
-    model, history = pretrain(
-        run(optimizer="lars"), digits, device=torch.device("cpu"), folder=tmp_path, identity="0" * 64,
-    )  # fmt: skip
-    for record in history:
-        assert math.isfinite(record["total"]) and 1 <= record["used_prototypes"] <= 10
-        assert record["total"] == pytest.approx(record["weighted_divergence"] + record["weighted_code_entropy"], rel=1e-5)
-    assert (model.queued >= 64).all() and (model.queue.norm(dim=2) > 0.99).all()

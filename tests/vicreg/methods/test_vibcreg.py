@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from tests.vicreg.methods.helpers import (
     DEGENERATE,
+    FEW,
     SHAPES,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -78,7 +78,7 @@ def test_value_and_gradient_equal_solo_learns_formula(n, d, batches):
     assert_same_loss(ours, by_matrices, *batches(n, d))
 
 
-@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize(("n", "d"), FEW)
 def test_value_and_gradient_equal_the_formula_entry_by_entry(n, d):
     assert_same_loss(ours, naive, *small(n, d))
 
@@ -185,12 +185,6 @@ def test_the_total_is_the_sum_of_the_terms_times_the_coefficients():
 def test_the_loss_falls_on_a_fixed_batch():
     totals = take_steps(tiny_method(VIbCReg, GIVEN), random_views(), steps=15, lr=0.005)
     assert totals[-1] < 0.9 * totals[0]
-
-
-@pytest.mark.parametrize("view_passes", ["separate", "together"])
-def test_a_stopped_run_ends_with_the_bits_of_one_that_was_not(settings, digits, tmp_path, view_passes):
-    given = settings(method="vibcreg", groups=4, view_passes=view_passes, epochs=3)
-    assert_resumes(given, digits, tmp_path)
 
 
 def test_collapses_get_their_names_at_the_scale_that_the_variance_term_sets():

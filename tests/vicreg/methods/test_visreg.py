@@ -14,7 +14,6 @@ from tests.vicreg.methods.helpers import (
     DEGENERATE,
     SHAPES,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     diagnosis,
     inputs,
@@ -177,12 +176,6 @@ def test_the_loss_falls_on_a_fixed_batch():
     view, noise = random_views()
     totals = take_steps(tiny_method(VISReg, GIVEN), [view, view + 0.3 * noise], steps=20, lr=1.0)
     assert all(map(math.isfinite, totals)) and totals[-1] < 0.8 * totals[0]
-
-
-@pytest.mark.slow
-def test_a_resumed_run_ends_with_the_same_bits(tiny_config, digits, tmp_path):
-    given = {"pretrain.method": "visreg", "pretrain.visreg.slices": 16, "pretrain.epochs": 3, "pretrain.warmup_epochs": 0}
-    assert_resumes(tiny_config(given).pretrain, digits, tmp_path)
 
 
 @pytest.mark.parametrize(

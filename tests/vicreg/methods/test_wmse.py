@@ -12,7 +12,6 @@ import vicreg.torchvision_compat  # noqa: F401  (lightly imports torchvision)
 from tests.vicreg.methods.helpers import (
     DEGENERATE,
     assert_finite,
-    assert_resumes,
     assert_same_loss,
     degenerate,
     diagnosis,
@@ -205,15 +204,6 @@ def test_the_loss_falls_on_a_fixed_batch():
     view, noise = random_views()
     totals = take_steps(tiny_method(WMSE, GIVEN), [view, view + noise], steps=20)
     assert all(map(math.isfinite, totals)) and totals[-1] < 0.9 * totals[0]
-
-
-@pytest.mark.slow
-def test_a_resumed_run_ends_with_the_same_bits(tiny_config, digits, tmp_path):
-    given = {
-        "pretrain.method": "wmse", "pretrain.wmse.dimension": 8, "pretrain.wmse.w_size": 16, "pretrain.epochs": 3,
-        "pretrain.warmup_epochs": 0,
-    }  # fmt: skip
-    assert_resumes(tiny_config(given).pretrain, digits, tmp_path)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])

@@ -90,11 +90,22 @@ CKA = 0.9  # of two arms next to each other; it falls with their distance
 
 @contextmanager
 def methods_at(folder: Path) -> Iterator[None]:
-    """Let the three methods be found like those of the package; their code is taken for VICReg's."""
+    """Let the three methods be found like those of the package; their code is taken for VICReg's.
+
+    The operations of a step are counted once for equal settings.
+    """
     for name, text in FILES.items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")
     of_vicreg = functools.partial(identity.training_code, "vicreg")  # before it is replaced
+    count, counted = analysis.whole_step_operations, {}
+
+    def count_once(settings, dataset, *, model):
+        if settings not in counted:
+            counted[settings] = count(settings, dataset, model=model)
+        return counted[settings]
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analysis, "whole_step_operations", count_once)
         patch.setattr(vicreg.methods, "__path__", [*vicreg.methods.__path__, str(folder)])
         patch.setattr(identity, "training_code", lambda method, **switches: of_vicreg(**switches))
         try:

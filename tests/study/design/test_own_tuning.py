@@ -1,16 +1,19 @@
 """An arm may be tuned over settings that others do not have, beside those of the whole study."""
 
 import os
+import shutil
 import signal
 import textwrap
 
 import pytest
+import torch
 
 from study import ablate, report
 from study.design.tuning import TUNING_SEED
 from study.results.files import read_results
 from study.results.timing import NO_TIMING, TIMING, read_timing
 from study.results.tuning import tuning_by_arm
+from tests.study.conftest import QUICK, Project, enter
 
 OWN = """
     question: Does the weight of the covariance matter, where its arm is tuned as well?
@@ -36,10 +39,23 @@ def own(project):
     return project
 
 
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory, tiny_config):
+    """A project in which the study was run to its end. To be looked at alone."""
+    project = Project(tmp_path_factory.mktemp("own"), tiny_config(QUICK))
+    write(project)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(project, patch)
+        torch.set_num_threads(1)
+        assert ablate.main(["--study", "own"]) == 0
+    return project
+
+
 @pytest.fixture
-def run(own, command):
-    """The study, run to its end."""
-    assert command(ablate.main, "--study", "own")[0] == 0
+def run(own, tuned):
+    """A project of one's own in which the study has been run."""
+    for name in ("store", "results"):
+        shutil.copytree(tuned.folder / name, own.folder / name)
     return own
 
 
@@ -132,12 +148,13 @@ def test_a_report_names_what_one_arm_alone_was_tuned_over(run, command):
 
 
 @pytest.mark.slow
-def test_an_arm_whose_tuning_was_killed_is_made_good_by_the_next_call(own, befall, command, trained):
+def test_an_arm_whose_tuning_was_killed_is_made_good_by_the_next_call(project, befall, command, trained):
+    write(project, OWN.replace("nuisance: {pretrain.base_lr: [0.05, 0.2]}", ""))
     befall(lambda: os.kill(os.getpid(), signal.SIGKILL), nu=2)
     status, output, _ = command(ablate.main, "--study", "own")
     assert status == 1 and "not run: nu-2, which waits for its tuning" in output
-    assert own.statuses("own")["nu-1"] == ["finished"]
+    assert project.statuses("own")["nu-1"] == ["finished"]
     before = len(trained())
     assert command(ablate.main, "--study", "own")[0] == 0
-    assert own.statuses("own")["nu-2"] == ["finished"]
+    assert project.statuses("own")["nu-2"] == ["finished"]
     assert len(trained()) - before == 2, "the killed run, and the arm at what was chosen"

@@ -28,6 +28,7 @@ def test_a_table_is_what_the_classes_say(name, table):
 
 @pytest.mark.slow
 def test_the_costs_are_those_that_are_counted():
+    """Which they can be: the loss of no method reads a value, and each of its operations has a rule of shapes."""
     assert table_in(TEXT, "cost") == cost_table(load_config(profile=PROFILE), image_of_32())
 
 

@@ -57,6 +57,14 @@ def view(summary):
 
 
 @pytest.fixture(scope="module")
+def plain_twins(summary):
+    """The page and its Markdown twin with all that is known, without figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        without_figures(patch)
+        return twins(summary, **others_of(summary))
+
+
+@pytest.fixture(scope="module")
 def drawn(summary):
     """Title -> labels of the lines of every figure of curves."""
     found = {}
@@ -93,10 +101,8 @@ def test_which_network_and_which_embedding_are_measured_is_said_of_each(view):
     assert said["VICReg"] and said["Toy"]
 
 
-def test_a_method_with_labels_is_called_so_in_every_table_and_figure(view, summary):
-    with pytest.MonkeyPatch.context() as patch:
-        without_figures(patch)
-        page, markdown = twins(summary, **others_of(summary))
+def test_a_method_with_labels_is_called_so_in_every_table_and_figure(view, plain_twins):
+    page, markdown = plain_twins
     read = read_html(page)
     named = [cell for table in read.tables for row in table for cell in row if "Supervised" in cell]
     assert len(named) > 5 and all("Supervised (takes labels)" in cell for cell in named)
@@ -193,15 +199,15 @@ def test_lines_of_more_methods_than_a_figure_has_room_for_are_named_in_a_higher_
 
 
 @pytest.mark.parametrize("given", ["everything", "nothing has run", "one seed"])
-def test_both_twins_have_the_sections_and_say_the_same(plans, summary, given):
-    if given == "nothing has run":
-        plan = plans.plan(study(ARMS, source=None))
-        summary = plans.summary({(cell.arm, cell.seed): unfinished("missing") for cell in plan.cells}, of=plan)
+def test_both_twins_have_the_sections_and_say_the_same(plans, plain_twins, given, monkeypatch):
+    without_figures(monkeypatch)
+    if given == "everything":
+        page, markdown = plain_twins
     elif given == "one seed":
-        summary = method_summary(plans, seeds=(0,), alike=False)
-    with pytest.MonkeyPatch.context() as patch:
-        without_figures(patch)
-        page, markdown = twins(summary, **(others_of(summary) if given == "everything" else {}))
+        page, markdown = twins(method_summary(plans, seeds=(0,), alike=False))
+    else:
+        plan = plans.plan(study(ARMS, source=None))
+        page, markdown = twins(plans.summary({(cell.arm, cell.seed): unfinished("missing") for cell in plan.cells}, of=plan))
     ours, theirs = read_html(page), read_markdown(markdown)
     assert ours.headings == theirs.headings
     headings = [text for _, text in ours.headings]
@@ -241,8 +247,7 @@ def test_memory_is_in_the_unit_a_person_would_use(size, text):
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_browser() is None, reason="no Chromium on the PATH")
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_wider_than_the_screen(summary, width):
+def test_nothing_is_wider_than_the_screen_of_a_phone(summary):
     page, _ = twins(summary, **others_of(summary))
-    told = ask(page, "tell([document.documentElement.scrollWidth, innerWidth])", width=width)
-    assert told[0] <= told[1] == width
+    told = ask(page, "tell([document.documentElement.scrollWidth, innerWidth])", width=390)
+    assert told[0] <= told[1] == 390

@@ -2,7 +2,7 @@
 
 Source: the toy tasks of "Understanding Dimensional Collapse in Contrastive Self-supervised Learning", arXiv 2110.09348
 (github.com/facebookresearch/directclr, toy_task). Data, width, batch, temperature and the weights' first spectrum are
-theirs. Steps are a fifth of their 10,000, at learning rates that suit: what collapses is the same.
+theirs. Steps are a tenth of their 10,000, at learning rates that suit: what collapses is the same.
 """
 
 import torch
@@ -16,20 +16,19 @@ BATCH = 128
 TEMPERATURE = 0.1
 
 
-def strong_augmentation(*, noise: float, noisy: int, lr: float, steps: int = 2000, aligned: bool = False) -> nn.Sequential:
+def strong_augmentation(*, noise: float, noisy: int, lr: float, steps: int = 1000) -> nn.Sequential:
     """Return a linear layer trained on N(0, I) data; its views differ by noise of this std in the last `noisy` dimensions.
 
-    Directions collapse in which the noise of augmentation outweighs the data. A layer that starts `aligned`, with a tenth of
-    the identity, has these directions along its output's axes; otherwise they are rotated.
+    Directions collapse in which the noise of augmentation outweighs the data. The layer starts with a tenth of the identity,
+    so these directions are along its output's axes.
     """
     generator = torch.Generator().manual_seed(0)
-    layer = _linear(torch.eye(WIDTH) / 10 if aligned else _uniform(generator))
     deviations = torch.zeros(WIDTH)
     deviations[WIDTH - noisy :] = noise
-    return _train(nn.Sequential(layer), deviations, lr=lr, steps=steps, generator=generator)
+    return _train(nn.Sequential(_linear(torch.eye(WIDTH) / 10)), deviations, lr=lr, steps=steps, generator=generator)
 
 
-def implicit_regularisation(*, layers: int, decay: float, steps: int = 2000) -> nn.Sequential:
+def implicit_regularisation(*, layers: int, decay: float, steps: int = 1000) -> nn.Sequential:
     """Return linear layers, trained with views that hardly differ from weights whose product has a decaying spectrum.
 
     The singular values of L layers start at exp(-2 k decay / L), k = 0, 1, ..., so those of an aligned product do not depend
@@ -41,7 +40,7 @@ def implicit_regularisation(*, layers: int, decay: float, steps: int = 2000) -> 
     for _ in range(layers):
         left, _, right = torch.linalg.svd(torch.rand(WIDTH, WIDTH, generator=generator))
         stack.append(_linear(left @ torch.diag(values) @ right))
-    return _train(nn.Sequential(*stack), torch.full((WIDTH,), 0.001), lr=0.01, steps=steps, generator=generator)
+    return _train(nn.Sequential(*stack), torch.full((WIDTH,), 0.001), lr=0.02, steps=steps, generator=generator)
 
 
 def images(count: int, *, seed: int = 1) -> Tensor:
@@ -55,11 +54,6 @@ def product(network: nn.Sequential) -> Tensor:
     for layer in network:
         matrix = layer.weight.detach().double() @ matrix
     return matrix
-
-
-def _uniform(generator: torch.Generator) -> Tensor:
-    """Return weights as torch's `Linear` draws them: uniform within 1 / sqrt(16)."""
-    return (2 * torch.rand(WIDTH, WIDTH, generator=generator) - 1) / WIDTH**0.5
 
 
 def _linear(weight: Tensor) -> nn.Linear:

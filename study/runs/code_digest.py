@@ -94,16 +94,39 @@ def code_digest(
     digests = own
     # Digests settle after as many rounds as the longest chain of definitions. Those of definitions that use each other never
     # do; as many rounds as there are definitions let a change of one reach all that depend on it.
+    waiting = [unit for unit, one in encoded.items() if one.references]
     for _ in encoded:
-        before, digests = (
-            digests,
-            {unit: _digest(one.filled(digests)) if one.references else own[unit] for unit, one in encoded.items()},
-        )
-        if digests == before:
+        found = {unit: _digest(encoded[unit].filled(digests)) for unit in waiting}
+        changed = {unit for unit, digest in found.items() if digest != digests[unit]}
+        if not changed:
             break
+        digests = digests | found
+        waiting = [unit for unit, one in encoded.items() if not changed.isdisjoint(one.references)]
     imported = sorted({digests[unit] for unit in encoded if unit[1] == ALWAYS})
     root = _digest(" ".join([*(digests[unit] for unit in starts), "|", *imported]))
     return CodeDigest(root=root, definitions={":".join(unit).rstrip(":"): own[unit] for unit in sorted(encoded)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Statement:
+    """A statement of a module's top level, the imports in it, those within functions too, and the names that it defines."""
+
+    node: ast.stmt
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
+    names: tuple[str, ...]
+
+
+@functools.cache
+def _parsed(source: bytes) -> tuple[_Statement, ...]:
+    """Return a module's top level. A process parses each file once, however many roots depend on it."""
+    return tuple(
+        _Statement(
+            node=node,
+            imports=tuple(one for one in ast.walk(node) if isinstance(one, ast.Import | ast.ImportFrom)),
+            names=tuple(_defined(node)),
+        )
+        for node in ast.parse(source).body
+    )
 
 
 @dataclass
@@ -210,22 +233,20 @@ class _Source:
             if path is None:
                 raise LookupError(f"module {name} is not there under {self._tree}")
             module = self._modules[name] = _Module(name)
-            for statement in ast.parse(path.read_bytes()).body:
+            for statement in _parsed(path.read_bytes()):
                 self._take(module, statement)
         return self._modules[name]
 
-    def _take(self, module: _Module, statement: ast.stmt) -> None:
+    def _take(self, module: _Module, statement: _Statement) -> None:
         """Record one statement of a module's top level."""
-        for one in ast.walk(statement):  # imports within a function too
-            if isinstance(one, ast.Import | ast.ImportFrom):
-                self._take_import(module, one)
-        if isinstance(statement, ast.Import | ast.ImportFrom) or is_docstring(statement):
+        for one in statement.imports:
+            self._take_import(module, one)
+        if isinstance(statement.node, ast.Import | ast.ImportFrom) or is_docstring(statement.node):
             return
-        names = list(_defined(statement))
-        for name in names:
-            module.statements.setdefault(name, []).append(statement)
-        if not names or _does_something(statement):
-            module.always.append(statement)
+        for name in statement.names:
+            module.statements.setdefault(name, []).append(statement.node)
+        if not statement.names or _does_something(statement.node):
+            module.always.append(statement.node)
 
     def _take_import(self, module: _Module, statement: ast.Import | ast.ImportFrom) -> None:
         if isinstance(statement, ast.Import):

@@ -215,14 +215,14 @@ def test_collapsed_embeddings_are_named_and_healthy_ones_are_not():
 def test_it_collapses_without_its_predictor_and_its_target_and_not_with_them(change, collapses):
     method = tiny_method(BYOL, dataclasses.replace(GIVEN, **change))
     optimizer = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9)
-    for step in range(60):
-        view, noise = random_views(n=64, seed=step)
+    for step in range(40):
+        view, noise = random_views(n=32, seed=step)
         optimizer.zero_grad()
-        method.loss([view, view + 0.3 * noise], progress=progress(step / 59)).total.backward()
+        method.loss([view, view + 0.3 * noise], progress=progress(step / 39)).total.backward()
         optimizer.step()
-        method.after_step(progress=progress(step / 59))
+        method.after_step(progress=progress(step / 39))
     z = method.eval().encode(random_views(n=256, seed=1000)[0]).embeddings.detach()
-    # 0.83 with both, 0.04 and 0.03 without: below 0.1 the diagnosis is `complete`.
+    # 0.71 with both, 0.05 and 0.04 without: below 0.1 the diagnosis is `complete`.
     spread = collapse_trace(z, rank=False)["normalised_std"]
     assert spread < 0.1 if collapses else spread > 0.5
 

@@ -17,6 +17,7 @@ from study.reporting.view import arms as arm_texts
 from study.reporting.view import certainty, designs, first_screen, header
 from study.results.comparisons import Adjusted, Difference
 from study.results.findings import ClassPower, Importance, ImportanceTable, Looks
+from study.results.methods import ComparedMethod, MethodDescription, MethodFindings
 from study.results.schema import ArmResults, StudyResults
 from study.results.timing import RunTiming
 from study.spec.names import grid_name
@@ -132,6 +133,13 @@ def arms_studies(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     harmed = {"base": [0.2, 0.211, 0.19], "other": [0.19, 0.2, 0.181], "third": [0.1, 0.11, 0.09]}
     yield "training harms", of(harmed)
     yield "the same at every seed", of({"base": GOOD, "other": [value + 0.1 for value in GOOD], "third": NOISE})
+    kinds = {"supervised": MethodDescription(title="Supervised", takes_labels=True), "byol": MethodDescription(title="BYOL")}
+    methods = {"base": "supervised", "other": "byol", "third": "byol"}
+    taught = MethodFindings(
+        described=kinds, compared=tuple(ComparedMethod(arm=arm, method=name) for arm, name in methods.items())
+    )
+    untaught = of({"base": GOOD, "other": shifted(-0.1), "third": NOISE})
+    yield "the baseline takes labels", dataclasses.replace(untaught, methods=taught)
     mixed = runs_of({"base": GOOD, "other": NOISE, "third": shifted(-0.2)})
     mixed["other", 1] = finished(0.3, verdict="complete")
     yield "one arm's seeds end differently", plans.results(mixed)

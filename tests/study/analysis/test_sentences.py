@@ -35,9 +35,37 @@ LONGEST = 25  # words of a sentence
 PROBE = "linear_cached"
 
 
+MODULES = (
+    alerts_module, answer_module, arms_answer, design_answers, trust_module, notes_module, certainty, header, designs,
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def catalogue(plans):
-    return made_up.catalogue(plans)
+def traced(plans):
+    """The made-up studies, and by file the lines of `MODULES` that making them and all they say reaches."""
+    reached: dict[str, set[int]] = {str(module.__file__): set() for module in MODULES}
+
+    def trace(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+        lines = reached.get(frame.f_code.co_filename)
+        if lines is None:
+            return None
+        lines.add(frame.f_lineno)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        catalogue = made_up.catalogue(plans)
+        for results in catalogue.values():
+            made_up.said(results)
+    finally:
+        sys.settrace(before)
+    return catalogue, reached
+
+
+@pytest.fixture(scope="module")
+def catalogue(traced):
+    return traced[0]
 
 
 def every_sentence(catalogue: dict[str, StudyResults]) -> Iterator[tuple[str, str]]:
@@ -66,34 +94,8 @@ def test_every_sentence_is_short_and_plain_and_every_answer_has_forty_words_at_m
 
 
 @pytest.mark.slow
-def test_the_made_up_studies_call_for_every_sentence_there_is(plans):
-    modules = (
-        alerts_module,
-        answer_module,
-        arms_answer,
-        design_answers,
-        trust_module,
-        notes_module,
-        certainty,
-        header,
-        designs,
-    )
-    reached: dict[str, set[int]] = {str(module.__file__): set() for module in modules}
-
-    def trace(frame: FrameType, event: str, _: object) -> TraceFunction | None:
-        lines = reached.get(frame.f_code.co_filename)
-        if lines is None:
-            return None
-        lines.add(frame.f_lineno)
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        for results in made_up.catalogue(plans).values():
-            made_up.said(results)
-    finally:
-        sys.settrace(before)
+def test_the_made_up_studies_call_for_every_sentence_there_is(traced):
+    _, reached = traced
     missed = [
         f"{Path(name).name}:{statement.lineno}"
         for name, lines in reached.items()

@@ -32,8 +32,8 @@ def published_coefficients() -> dict[str, Any]:
 
 
 def vicreg_arms(results: StudyResults) -> list[ArmResults]:
-    """Return the arms whose method is VICReg."""
-    return [arm for arm in results.arms if results.method_of(arm) == VICREG]
+    """Return the trained arms whose method is VICReg. What a control would have been trained by, its settings do not say."""
+    return [arm for arm in results.arms if not arm.is_control and results.method_of(arm) == VICREG]
 
 
 def scale_claim(arms: Sequence[ArmResults]) -> ScaleClaim | None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from study.analysis import summary
 from study.analysis.diagnose_again import diagnose_again, undiagnosed_note
 from study.analysis.reanalyse import reanalyse
 from study.results.files import parse_results, results_bytes
@@ -18,6 +19,14 @@ TARGETS = {"vicreg": 1.0, "simclr": None, "lejepa": 1.0}
 SPACE = {"dead_share": 0.0, "relative_dead_share": 0.0, "spectrum": [1.0] * 16, "rankme": 12.0}
 SPHERE = {"std_mean": 0.05, "dead_share": 0.9}  # rows of unit length, isotropic in many dimensions
 CONTROL = finished(0.4, knn=0.5, view_discrepancy=0.6, **SPACE)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_built(monkeypatch, request):
+    """No network is built for costs, and none for notes but where these are tested."""
+    monkeypatch.setattr(summary, "describe_methods", lambda *_, **__: None)
+    if "dead_taps" not in request.node.name:
+        monkeypatch.setattr(summary, "network_notes", lambda *_: [])
 
 
 def measured(**changes):

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from study.config.config import Config
-from study.results.methods import METHOD
 from study.runs.store import Store
 from study.spec.plan import Cell
 from vicreg.data.dataset import Dataset
@@ -34,9 +33,9 @@ def check_objectives(names: Sequence[str], config: Config, *, searched: Collecti
             raise InputError(f"search.objective must be one of {known}, but got {name!r}.")
     if list(names) == [COST]:
         raise InputError("search.objective may not be cost alone; add an accuracy, such as [linear_cached, cost].")
-    if COST in names and METHOD in searched:
+    if COST in names and "pretrain.method" in searched:
         raise InputError(
-            f"search.objective may not have cost where {METHOD} is searched, for VICReg's operations are counted otherwise; "
+            f"search.objective may not have cost where {"pretrain.method"} is searched, for VICReg's operations are counted otherwise; "
             "search each method by itself."
         )
 

@@ -35,8 +35,8 @@ def check_objectives(names: Sequence[str], config: Config, *, searched: Collecti
         raise InputError("search.objective may not be cost alone; add an accuracy, such as [linear_cached, cost].")
     if COST in names and "pretrain.method" in searched:
         raise InputError(
-            f"search.objective may not have cost where pretrain.method is searched, for VICReg's operations are counted otherwise; "
-            "search each method by itself."
+            "search.objective may not have cost where pretrain.method is searched, for operations of VICReg are counted "
+            "otherwise; search each method by itself."
         )
 
 

@@ -13,9 +13,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+# Counters start below this. It leaves as many again, 2^62, before a 64-bit counter wraps, which the hash allows too.
+FIRST_COUNTERS = 2**62
+
+
+def first_counter(generator: torch.Generator) -> int:
+    """Return the counter of a run's first step, uniform in [0, 2^62), so that runs of two seeds share no numbers.
+
+    Args:
+        generator: on the CPU; one number is drawn from it.
+    """
+    return int(torch.randint(FIRST_COUNTERS, (), generator=generator))
+
 
 def uniform(counter: Tensor, shape: Sequence[int], *, stream: int = 0) -> Tensor:
     """Return float32 numbers, uniform in (0, 1], of `shape`, on the counter's device.
+
+    1 itself is drawn with probability 2^-24, by rounding, so `uniform(...) * count` must be clamped to be an index. 0 never
+    is, so the logarithm is finite.
 
     Args:
         counter: a scalar tensor, int64.

@@ -16,7 +16,7 @@ from study.analysis.notes import notes
 from study.analysis.predictors import predictors
 from study.analysis.sensitivity import describe_power
 from study.analysis.trust import trust
-from study.analysis.vicreg_terms import published_coefficients, scale_claim
+from study.analysis.vicreg_terms import published_coefficients, scale_claim, vicreg_arms
 from study.results.findings import Looks
 from study.results.schema import ArmResults, StudyResults
 
@@ -46,15 +46,16 @@ def analyse(
     looks = results.looks and dataclasses.replace(results.looks, stopped=judged.stopped)
     price = looks.price if looks else 1
     power = describe_power(arms, primary=primary, margin=margin, configured=configured_seeds, command=command, price=price)
+    of_vicreg = vicreg_arms(dataclasses.replace(results, arms=arms))
     compared = dataclasses.replace(
         results,
         arms=arms,
         looks=looks,
         methods=with_front(results.methods, arms, primary),
-        published_coefficients=published_coefficients(),
+        published_coefficients=published_coefficients() if of_vicreg else None,
         power=with_looks(power, looks, command=command),
         predictors=predictors(arms, primary),
-        scale=scale_claim(arms),
+        scale=scale_claim(of_vicreg),
         grid=describe_grid(results.mode, arms, primary),
         tuning=retell_tuning(results.tuning, arms),
         search=retell_search(results.search, arms),

@@ -10,7 +10,9 @@ from study.results.runs import RunResults
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
 from vicreg.training.cost import training_operations
+from vicreg.training.method_cost import run_operations
 from vicreg.training.setup import steps_per_epoch
 
 
@@ -21,7 +23,7 @@ def cost_of(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset) -> Cos
     operations = 0.0
     for digest, cell in cells.items():
         if trained[digest]:
-            whole = training_operations(cell.run.config.pretrain, dataset)
+            whole = _operations(cell, dataset)
             operations += whole * trained[digest] / cell.run.config.pretrain.trained_epochs
     return Cost(
         runs=sum(epochs > 0 for epochs in trained.values()),
@@ -29,6 +31,14 @@ def cost_of(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset) -> Cos
         images=sum(epochs * images_an_epoch(cells[digest], dataset) for digest, epochs in trained.items() if epochs),
         operations=float(f"{operations:.4g}"),
     )
+
+
+def _operations(cell: Cell, dataset: Dataset) -> int:
+    """Return the operations of a cell's whole run; of a method whose step cannot be counted, those of its networks."""
+    try:
+        return run_operations(cell.run.config.pretrain, dataset)
+    except InputError:
+        return training_operations(cell.run.config.pretrain, dataset)
 
 
 def timing(plan: Plan, store: Store, dataset: Dataset) -> dict[str, Any]:

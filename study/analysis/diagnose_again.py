@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from study.analysis.arm_types import UNTRAINED, arm_collapse_type
+from study.analysis.wording import first_of, name_of
 from study.results.json_values import from_values, to_values
+from study.results.methods import METHOD, VICREG, EmbeddingScale
 from study.results.runs import SPACES, CollapseType, RunResults
 from study.results.schema import ArmResults, StudyResults
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED, Untrained, diagnose_collapse
@@ -13,6 +15,8 @@ from vicreg.evaluation.evaluate import verdict_values
 from vicreg.metrics.features import HELD_OUT_IMAGES
 
 NEEDED = ("std_mean", "normalised_std", "dead_share", "rms_correlation", "rankme", "view_discrepancy")
+FREE = "relative_dead_share"  # of the embeddings, where the loss leaves their scale free
+MOST_NAMED = 2  # arms in a sentence
 
 
 def diagnose_again(results: StudyResults) -> StudyResults:
@@ -20,12 +24,50 @@ def diagnose_again(results: StudyResults) -> StudyResults:
 
     A run keeps its recorded type where these do not suffice. That is so where a metric, the k-NN accuracy or the untrained
     network of its seed is not recorded, as of a search's trials. It is so, too, where today's diagnosis needs the number of
-    images of each class, which is not recorded.
+    images of each class, which is not recorded, and of arms that `undiagnosed_note` names.
     """
     by_name = {arm.name: arm for arm in results.arms}
     return dataclasses.replace(
         results, arms=tuple(_arm(arm, by_name.get(arm.control or ""), results) for arm in results.arms)
     )
+
+
+def undiagnosed_note(results: StudyResults) -> list[str]:
+    """Return which arms keep their recorded types, for it is not recorded at what scale their embeddings are judged."""
+    names = [
+        name_of(arm.label)
+        for arm in results.arms
+        if not arm.is_control and any(run.collapse_type and not _is_scale_known(run, arm, results) for run in arm.runs)
+    ]
+    if not names:
+        return []
+    return [
+        f"Recorded collapse types were kept of {first_of(names, MOST_NAMED)}: the scale that the method gives embeddings, "
+        "or a measure that needs none, was not recorded."
+    ]
+
+
+def embedding_scale(arm: ArmResults, results: StudyResults) -> EmbeddingScale | None:
+    """Return what an arm's loss drives its embeddings to, None where that is not known.
+
+    Of results that do not record it, VICReg's have it as gamma. A short key of the recipe is the recipe's method's, so gamma
+    is read from there where that is VICReg too.
+    """
+    if arm.embedding_scale is not None:
+        return arm.embedding_scale
+    settings = {**results.recipe, **arm.settings}
+    if {results.recipe.get(METHOD, VICREG), results.method_of(arm)} != {VICREG}:
+        return None
+    gamma = settings.get(f"pretrain.{VICREG}.gamma", settings.get("pretrain.gamma"))
+    return None if gamma is None else EmbeddingScale(target_std=gamma)
+
+
+def _is_scale_known(run: RunResults, arm: ArmResults, results: StudyResults) -> bool:
+    """Return whether it is known at what scale a run's embeddings are judged, and measured where that is none."""
+    scale = embedding_scale(arm, results)
+    if scale is None or scale.target_std is not None:
+        return scale is not None
+    return "embeddings" in run.collapse and run.collapse["embeddings"].metric(FREE) is not None
 
 
 def _arm(arm: ArmResults, control: ArmResults | None, results: StudyResults) -> ArmResults:
@@ -48,6 +90,9 @@ def _diagnose(run: RunResults, arm: ArmResults, untrained: RunResults, results: 
     accuracy, before = run.validation_top1(probe), untrained.validation_top1(probe)
     spaces = {name: to_values(run.collapse[name]) for name in SPACES if name in run.collapse}
     discrepancy = untrained.collapse["embeddings"].view_discrepancy if "embeddings" in untrained.collapse else None
+    scale = embedding_scale(arm, results)
+    if scale is None or not _is_scale_known(run, arm, results):
+        return None
     if run.collapse_type is None or accuracy is None or before is None or discrepancy is None or results.data.chance is None:
         return None
     if len(spaces) < len(SPACES) or any(key not in spaces[name] for name in SPACES for key in NEEDED):
@@ -61,7 +106,7 @@ def _diagnose(run: RunResults, arm: ArmResults, untrained: RunResults, results: 
         images=images,
         dimensions=(_dimensions(spaces["embeddings"]), _dimensions(spaces["representations"])),
         untrained=Untrained(view_discrepancy=discrepancy, knn_accuracy=before),
-        target_std=settings.get("pretrain.gamma"),
+        target_std=scale.target_std,
     )
     if found.name == UNDETERMINED:
         return None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 
 from study.results.methods import (
+    METHOD,
     ComparedMethod,
     MethodDescription,
     MethodFindings,
@@ -24,8 +25,6 @@ from vicreg.methods.base import describe_terms
 from vicreg.training.method_cost import state_bytes, whole_step_operations
 from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import new_model, steps_per_epoch
-
-METHOD = "pretrain.method"
 
 
 def compares_methods(plan: Plan) -> bool:

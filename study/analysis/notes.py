@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from study.analysis.looks import undecided_note
-from study.analysis.vicreg_terms import hinge_note
+from study.analysis.vicreg_terms import hinge_note, vicreg_arms
 from study.analysis.wording import agree, count_of, first_of, listed, name_of, signed
 from study.results.schema import ArmResults, StudyResults
 
@@ -20,7 +20,7 @@ def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
         network: notes on the network, which `study.analysis.network_notes` writes.
     """
     return [
-        *hinge_note(results.arms),
+        *hinge_note(vicreg_arms(results)),
         *_looks_notes(results),
         *_published_note(results),
         *_choice_notes(results),

@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 from study.analysis.analyse import analyse
-from study.analysis.diagnose_again import diagnose_again
+from study.analysis.diagnose_again import diagnose_again, undiagnosed_note
 from study.analysis.findings import Change
 from study.analysis.network_notes import recorded_notes
 from study.results.schema import StudyResults
@@ -33,6 +33,7 @@ def reanalyse(results: StudyResults) -> StudyResults:
         path_note=path.note if path else "",
         network=recorded_notes(results.notes),
     )  # fmt: skip
+    again = dataclasses.replace(again, notes=(*again.notes, *undiagnosed_note(results)))
     said = [note for note in results.notes if note.startswith(_SIGN)]
     if not said and again == results:
         return results

@@ -22,7 +22,7 @@ from study.analysis.network_notes import network_notes
 from study.analysis.published_methods import published_outcome, read_published_methods
 from study.config.config import Config
 from study.results.findings import Looks
-from study.results.methods import TermDescription
+from study.results.methods import EmbeddingScale, TermDescription
 from study.results.runs import RunResults, run_results
 from study.results.schema import (
     ArmResults,
@@ -38,7 +38,7 @@ from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
 from vicreg.evaluation.evaluate import chance_accuracy
-from vicreg.methods import method_class
+from vicreg.methods import method_class, target_std_of
 from vicreg.methods.base import describe_terms
 
 # Characters that figures have room for. Where one arm's settings take more, all arms go by their names: cut off, settings
@@ -174,6 +174,7 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
     own = tuple(
         dataclasses.replace(runs[cell.run.digest], command=command_of(command, plan, [cell], alone=True)) for cell in cells
     )
+    pretrain = first.run.config.pretrain
     return ArmResults(
         name=first.arm,
         label=first.arm if by_name and not first.is_control else first.label,
@@ -185,7 +186,8 @@ def _arm(plan: Plan, cells: Sequence[Cell], runs: Mapping[str, RunResults], comm
         tuned=dict(first.tuned),
         command=command_of(command, plan, cells),
         control=first.control,
-        effective=None if first.is_control else first.run.config.pretrain.effective,
+        effective=None if first.is_control else pretrain.effective,
+        embedding_scale=EmbeddingScale(target_std=target_std_of(pretrain.method, pretrain.method_settings)),
         published=_published(plan, first),
         collapse_type=UNTRAINED if first.is_control else arm_collapse_type(own),
         summary={},

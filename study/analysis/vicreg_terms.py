@@ -1,6 +1,6 @@
 """What is said of VICReg's own terms and coefficients.
 
-A method that logs none of these terms is left out.
+Arms of other methods are left out, also where a term of theirs has the same name.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ from study.analysis.moments import mean
 from study.analysis.predictors import different_runs
 from study.config.read_yaml import read_yaml
 from study.results.findings import ScaleClaim
+from study.results.methods import VICREG
 from study.results.runs import EpochRecord, RunResults
-from study.results.schema import ArmResults
+from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import FINISHED, PRUNED
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
@@ -30,12 +31,17 @@ def published_coefficients() -> dict[str, Any]:
     return published
 
 
+def vicreg_arms(results: StudyResults) -> list[ArmResults]:
+    """Return the trained arms whose method is VICReg. What a control would have been trained by, its settings do not say."""
+    return [arm for arm in results.arms if not arm.is_control and results.method_of(arm) == VICREG]
+
+
 def scale_claim(arms: Sequence[ArmResults]) -> ScaleClaim | None:
     """Return the source paper's remark on its loss curves as numbers; None where two terms have no ratio.
 
     It says that invariance and covariance "converge to the same scale", which "can be indicative of a collapse". The numbers
     are the ratio of the two terms at the end of the baseline's runs, unweighted and weighted. With them go the counts of
-    collapsed runs among those whose terms are of one scale, and among the others.
+    collapsed runs among those whose terms are of one scale, and among the others. `arms` are VICReg's.
     """
     ends = [_end(run) for arm in arms if arm.is_baseline for run in arm.runs if run.status == FINISHED and _has_terms(run)]
     if not ends or not all(end.term(FIRST) > 0 and end.term(SECOND) > 0 for end in ends):
@@ -53,7 +59,10 @@ def scale_claim(arms: Sequence[ArmResults]) -> ScaleClaim | None:
 
 
 def hinge_note(arms: Sequence[ArmResults]) -> list[str]:
-    """Return how far the variance term got with the baseline: a std at gamma means that it is satisfied."""
+    """Return how far the variance term got with the baseline: a std at gamma means that it is satisfied.
+
+    `arms` are VICReg's: of another method nothing is said.
+    """
     last = [_end(run) for arm in arms if arm.is_baseline for run in arm.runs if run.history]
     if not last or not all(name in end.logged for end in last for name in (STD, BELOW_GAMMA)):
         return []

@@ -32,7 +32,7 @@ def search_plan(session: Session, search: Search, runner: Runner | Lookup) -> Pl
         InputError: for an objective that runs are not measured by.
     """
     objectives = search.objectives(session.config.primary)
-    check_objectives(objectives, session.config)
+    check_objectives(objectives, session.config, searched=search.parameters)
     plan = session.plan()
     trials = Trials(
         database=runner.database, name=f"{session.study.name}@{session.config.profile}", question=session.study.question,

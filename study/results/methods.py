@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from study.results.json_values import json_field
 
+METHOD, VICREG = "pretrain.method", "vicreg"  # the setting, and the method of results that do not name theirs
 WITH_LABELS = "takes labels"  # said of a control wherever it is named
 
 
@@ -36,6 +37,13 @@ class MethodDescription:
     def called(self) -> str:
         """The title, and that it takes labels where it does: what pages call it."""
         return f"{self.title} ({WITH_LABELS})" if self.takes_labels else self.title
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingScale:
+    """The standard deviation to which a loss drives each embedding dimension; None where it leaves the scale free."""
+
+    target_std: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from study.results.findings import (
     TunedValue,
 )
 from study.results.json_values import json_field
-from study.results.methods import MethodFindings, TermDescription
+from study.results.methods import METHOD, VICREG, EmbeddingScale, MethodFindings, TermDescription
 from study.results.runs import CollapseType, RunResults
 
 
@@ -41,7 +41,8 @@ class ArmResults:
 
     `role` is `arm`, `step`, `trial`, `tuning` or `control`. `settings` are all in which it differs from the recipe, `tuned`
     those of them that tuning chose. `control` names the untrained arm it is compared with. `effective` are the coefficients
-    in the official code's units. `published` is the published outcome, and `agrees` whether ours is like it. `summary` maps
+    in the official code's units. `embedding_scale` is what the loss drives embeddings to; None in files of earlier versions,
+    which did not record it. `published` is the published outcome, and `agrees` whether ours is like it. `summary` maps
     columns (a probe, `validation_<probe>`, `<metric>_<space>`) to their statistics over seeds.
     """
 
@@ -59,6 +60,7 @@ class ArmResults:
     tuned: Mapping[str, Any] = field(default_factory=dict)
     control: str | None = None
     effective: Mapping[str, float] | None = None
+    embedding_scale: EmbeddingScale | None = json_field(omitted=True)
     published: Mapping[str, Any] | None = None
     agrees: bool | None = None
     outcomes: Outcomes | None = None
@@ -167,6 +169,10 @@ class StudyResults:
             if arm.name == name:
                 return arm
         raise KeyError(name)
+
+    def method_of(self, arm: ArmResults) -> str:
+        """Return the name of an arm's method. Files of earlier versions do not name theirs, which is VICReg."""
+        return str({**self.recipe, **arm.settings}.get(METHOD, VICREG))
 
     def runs_by_cell(self) -> dict[tuple[str, int], RunResults]:
         """Return the runs by (arm, seed)."""

@@ -3,7 +3,7 @@
 Test accuracy is never among them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from study.config.config import Config
@@ -11,18 +11,19 @@ from study.runs.store import Store
 from study.spec.plan import Cell
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
-from vicreg.training.cost import training_operations
+from vicreg.training.method_cost import run_operations
 
 Direction = Literal["minimize", "maximize"]  # as Optuna says it
 COST = "cost"
 RANKS = ("rankme_representations", "rankme_embeddings")  # of the validation images, which is where collapse is measured
 
 
-def check_objectives(names: Sequence[str], config: Config) -> None:
-    """Refuse an objective that runs of this config are not measured by.
+def check_objectives(names: Sequence[str], config: Config, *, searched: Collection[str] = ()) -> None:
+    """Refuse an objective that runs of this config are not measured by. `searched` are the keys of a search.
 
     Raises:
-        InputError: for such a name, and for cost alone, which is lowest where nothing is trained.
+        InputError: for such a name; for cost alone, which is lowest where nothing is trained; and for cost where methods are
+            searched, whose operations are counted by different rules.
     """
     probes, counts = config.ablate.probes, config.evaluate.knn
     measured = [*(f"knn_{k}" for k in counts if "knn" in probes), *(probe for probe in probes if probe != "knn")]
@@ -32,6 +33,11 @@ def check_objectives(names: Sequence[str], config: Config) -> None:
             raise InputError(f"search.objective must be one of {known}, but got {name!r}.")
     if list(names) == [COST]:
         raise InputError("search.objective may not be cost alone; add an accuracy, such as [linear_cached, cost].")
+    if COST in names and "pretrain.method" in searched:
+        raise InputError(
+            "search.objective may not have cost where pretrain.method is searched, for operations of VICReg are counted "
+            "otherwise; search each method by itself."
+        )
 
 
 def direction(name: str) -> Direction:
@@ -50,7 +56,7 @@ def objective_values(
 
 def _value(name: str, cell: Cell, result: Mapping[str, Any], dataset: Dataset) -> float:
     if name == COST:
-        return float(training_operations(cell.run.config.pretrain, dataset))
+        return float(run_operations(cell.run.config.pretrain, dataset))
     if name in RANKS:
         return result["collapse"][name.partition("_")[2]]["rankme"]
     return result["validation"][name]["top1"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from vicreg.counter_random import normal, permutation, splitmix64, uniform
+from vicreg.counter_random import first_counter, normal, permutation, splitmix64, uniform
 
 
 def counter(value: int) -> torch.Tensor:
@@ -33,6 +33,14 @@ def test_uniform_numbers_are_uniform_and_normal_ones_normal(step):
 def test_numbers_never_reach_the_ends_of_the_interval():
     drawn = uniform(counter(3), (500_000,))
     assert 0 < drawn.min().item() and drawn.max().item() <= 1
+
+
+def test_the_first_counter_is_uniform_below_2_to_the_62_and_the_seeds():
+    generator = torch.Generator().manual_seed(0)
+    drawn = [first_counter(generator) for _ in range(1000)]
+    assert len(set(drawn)) == 1000 and 0 <= min(drawn) and max(drawn) < 2**62
+    assert stats.kstest([one / 2**62 for one in drawn], "uniform").pvalue > 0.001
+    assert first_counter(torch.Generator().manual_seed(0)) == drawn[0]
 
 
 def test_neighbouring_steps_and_streams_are_uncorrelated():

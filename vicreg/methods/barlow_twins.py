@@ -3,14 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import at_least_float32, full_precision, require_batch, require_one_shape
+from vicreg.models.joint_embedding import Encoded
+from vicreg.models.predictor import predict_views
+from vicreg.models.view_batchnorm import ViewBatchNorm1d
 from vicreg.optim.rates import RateGroup
 
 # Added to the biased variance of each dimension: the default of the BatchNorm that the authors standardise with.
@@ -89,7 +93,11 @@ class BarlowTwinsSettings(MethodSettings):
 
 
 class BarlowTwins(Method):
-    """Barlow Twins as a method; its loss is `barlow_twins_loss` of the two views' embeddings."""
+    """Barlow Twins as a method; its loss is `barlow_twins_loss` of the two views' embeddings.
+
+    The loss does not depend on shift and scale of a dimension. So `encode` standardises embeddings by the running statistics
+    of a last BatchNorm without scale and shift, as the `bn` of the authors' code, and these are judged.
+    """
 
     Settings = BarlowTwinsSettings
     TERMS = {
@@ -101,7 +109,16 @@ class BarlowTwins(Method):
     TITLE = "Barlow Twins"
     SOURCE = "arXiv 2103.03230"
     FAMILY = "non-contrastive"
-    PROBED = "Representations of the trained backbone are probed; the projector's output, not yet standardised, is judged."
+    PROBED = "The trained backbone is probed; the projector's output, standardised by running statistics, is judged."
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.batchnorm = ViewBatchNorm1d(self.embedding_dimension, eps=_EPSILON, affine=False)
+
+    def encode(self, images: Tensor) -> Encoded:
+        """Return representations, and embeddings standardised by the last BatchNorm."""
+        encoded = super().encode(images)
+        return Encoded(encoded.representations, self.batchnorm(encoded.embeddings))
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
         z, z_prime = self.embed(*views)  # (n, d) each
@@ -109,10 +126,14 @@ class BarlowTwins(Method):
         terms = barlow_twins_loss(
             z, z_prime, lambda_=settings.lambda_, scale=settings.scale_loss, check_finite=False
         )  # fmt: skip
+        raw = at_least_float32(z), at_least_float32(z_prime)
+        # The loss standardises by itself. This pass moves the running statistics.
+        with torch.no_grad(), full_precision(z):
+            standardised, _ = predict_views(self.batchnorm, *raw, passes=self.view_passes)
         return Loss(
             total=terms.total,
             terms={"invariance": terms.invariance.detach(), "redundancy": terms.redundancy.detach()},
-            embeddings=z,
+            embeddings=standardised,
         )
 
     def parameter_groups(self) -> list[RateGroup]:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from vicreg.counter_random import normal
 from vicreg.errors import InputError
 
 
@@ -65,3 +66,27 @@ def full_precision(z: Tensor) -> torch.autocast:
     """Return a context in which autocast is off on the device of `z`."""
     # Under autocast a product of two float32 matrices is computed in bfloat16; sums of squares need more than 8 bits.
     return torch.autocast(device_type=z.device.type, enabled=False)
+
+
+def centroid_invariance(views: Tensor) -> Tensor:
+    """Return the mean squared distance of views (V, n, d) from their mean over views: a scalar.
+
+    inv = (1 / (V n d)) sum_v |z_v - mean_u z_u|^2. Of two views it is a quarter of VICReg's invariance term.
+
+    Source: arXiv 2511.08544, Algorithm 2 and the authors' MINIMAL.md.
+    """
+    with full_precision(views):
+        views = at_least_float32(views)
+        return (views - views.mean(dim=0)).square().mean()
+
+
+def unit_slices(counter: Tensor, *, dimension: int, slices: int) -> Tensor:
+    """Return random directions, unit columns (dimension, slices), float32; they are a function of the counter alone.
+
+    Args:
+        counter: a scalar tensor, int64.
+        dimension: d, the embeddings' width.
+        slices: the number of directions.
+    """
+    directions = normal(counter, (dimension, slices))
+    return directions / directions.norm(dim=0)

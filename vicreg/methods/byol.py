@@ -70,8 +70,8 @@ class BYOL(Method):
     """BYOL: a predictor on the online network, and a target that is its exponential moving average.
 
     Three settings show what it collapses without. With no predictor the embeddings are the predictions. With a constant
-    momentum of 0 the target has the online weights of the step before. With no stop-gradient the online embeddings are the
-    targets, with their gradient.
+    momentum of 0 the target has the online network's own weights, since it follows after each step: BYOL is then SimSiam
+    with BYOL's predictor. With no stop-gradient the online embeddings are the targets, with their gradient.
     """
 
     Settings = BYOLSettings

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import full_precision, require_batch, require_one_shape
+from vicreg.models.heads import narrowed
 
 
 class CorInfoMaxTerms(NamedTuple):
@@ -124,9 +125,7 @@ class CorInfoMax(Method):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         settings: CorInfoMaxSettings = self.settings
-        if settings.dimension is not None:
-            self.expander.append(nn.Linear(self.embedding_dimension, settings.dimension, bias=False))
-            self.embedding_dimension = settings.dimension
+        self.embedding_dimension = narrowed(self.expander, self.embedding_dimension, to=settings.dimension)
         d = self.embedding_dimension
         self.register_buffer("means", torch.zeros(2, d, dtype=torch.float64))
         self.register_buffer("covariances", torch.zeros(2, d, d, dtype=torch.float64))

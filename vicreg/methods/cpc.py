@@ -19,14 +19,14 @@ from vicreg.methods.batch_statistics import at_least_float32, full_precision
 from vicreg.models.patches import RowContext, cut_patches, grid_side
 
 
-class Contrast(NamedTuple):
+class CPCTerms(NamedTuple):
     """The loss in nats, to differentiate, and the share of predictions that are most like the right patch; scalars."""
 
     total: Tensor
     accuracy: Tensor
 
 
-def cpc_loss(predictions: Sequence[Tensor], targets: Tensor, *, first_row: int, scale: float) -> Contrast:
+def cpc_loss(predictions: Sequence[Tensor], targets: Tensor, *, first_row: int, scale: float) -> CPCTerms:
     """Return the InfoNCE loss of predicted patches, averaged over predictions and over how far below they are.
 
     loss = mean over k, n, r, c of -log [exp(s p_nrc . t_n(r+k)c) / sum_m exp(s p_nrc . t_m)],
@@ -60,7 +60,7 @@ def cpc_loss(predictions: Sequence[Tensor], targets: Tensor, *, first_row: int, 
             labels = places[:, below:].reshape(-1)
             losses.append(functional.cross_entropy(logits, labels))
             hits.append((logits.detach().argmax(dim=1) == labels).to(logits.dtype).mean())
-    return Contrast(total=torch.stack(losses).mean(), accuracy=torch.stack(hits).mean())
+    return CPCTerms(total=torch.stack(losses).mean(), accuracy=torch.stack(hits).mean())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +98,10 @@ class CPC(Method):
 
     An image's representation and embedding are the means of its patches' (arXiv 1807.03748, Section 3.3). The backbone keeps
     its BatchNorm, which CPC v2 replaces by layer normalisation: it lets patches of a batch know of each other.
+
+    A grid of 3 x 3, as patches of 16 with a stride of 8 give at 32 pixels, is the smallest. Two rows below, row 0 alone
+    predicts, and row 2 alone is predicted. The context of row 0 has no rows above to see. Patches of 8 with a stride of 4
+    give 7 x 7, as in CPC v2, at about twice the cost.
     """
 
     Settings = CPCSettings

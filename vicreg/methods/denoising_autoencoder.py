@@ -172,8 +172,7 @@ class DenoisingAutoencoder(Method):
 
     def reset_state(self, generator: torch.Generator) -> None:
         self.decoder.reset_output(generator)
-        # Runs of two seeds must not share their noise.
-        self.noise_counter.copy_(torch.randint(2**62, (), generator=generator))
+        self.noise_counter.fill_(counter_random.first_counter(generator))
 
     def coefficients(self) -> dict[str, float]:
         return {"reconstruction": 1.0}

@@ -8,40 +8,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vicreg.counter_random import normal
+from vicreg.counter_random import first_counter
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
-from vicreg.methods.batch_statistics import at_least_float32, full_precision, require_batch, require_one_shape
+from vicreg.methods.batch_statistics import (
+    at_least_float32,
+    centroid_invariance,
+    full_precision,
+    require_batch,
+    require_one_shape,
+    unit_slices,
+)
 
 MIXINGS = ("convex", "additive")
 # Characteristic functions are compared on [-3, 3] (the authors' MINIMAL.md, github.com/rbalestr-lab/lejepa).
 LARGEST_FREQUENCY = 3.0
-# A run draws the counter of its first step below this, so that runs of two seeds have other slices.
-FIRST_COUNTERS = 2**40
-
-
-def unit_slices(counter: Tensor, *, dimension: int, slices: int) -> Tensor:
-    """Return random directions, unit columns (dimension, slices), float32; they are a function of the counter alone.
-
-    Args:
-        counter: a scalar tensor, int64.
-        dimension: d, the embeddings' width.
-        slices: the number of directions.
-    """
-    directions = normal(counter, (dimension, slices))
-    return directions / directions.norm(dim=0)
-
-
-def centroid_invariance(views: Tensor) -> Tensor:
-    """Return the mean squared distance of views (V, n, d) from their mean over views: a scalar.
-
-    inv = (1 / (V n d)) sum_v |z_v - mean_u z_u|^2. Of two views it is a quarter of VICReg's invariance term.
-
-    Source: arXiv 2511.08544, Algorithm 2 and the authors' MINIMAL.md.
-    """
-    with full_precision(views):
-        views = at_least_float32(views)
-        return (views - views.mean(dim=0)).square().mean()
 
 
 def sigreg(views: Tensor, slices: Tensor, *, knots: int = 17) -> Tensor:
@@ -165,12 +146,13 @@ class LeJEPA(Method):
         self.counter += 1
 
     def reset_state(self, generator: torch.Generator) -> None:
-        self.counter.copy_(torch.randint(FIRST_COUNTERS, (), generator=generator))
+        self.counter.fill_(first_counter(generator))
 
     def coefficients(self) -> dict[str, float]:
         settings: LeJEPASettings = self.settings
         return term_weights(lambda_=settings.lambda_, mixing=settings.mixing)
 
     @property
-    def target_std(self) -> float:
-        return 1.0
+    def target_std(self) -> float | None:
+        settings: LeJEPASettings = self.settings
+        return 1.0 if settings.lambda_ > 0 else None

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vicreg.counter_random import permutation
+from vicreg.counter_random import first_counter, permutation
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings
 from vicreg.methods.clustering import push
@@ -70,7 +70,7 @@ class MoCoV2(Method):
 
     queue: Tensor
     pushed: Tensor
-    steps: Tensor
+    counter: Tensor
 
     def __init__(self, *, settings: MoCoV2Settings, view_passes: str = "separate", **arguments: Any) -> None:
         super().__init__(settings=settings, view_passes=view_passes, **arguments)
@@ -83,7 +83,7 @@ class MoCoV2(Method):
         queues = 2 if settings.symmetric else 1
         self.register_buffer("queue", torch.zeros(queues, settings.queue_length, self.embedding_dimension))  # unit rows
         self.register_buffer("pushed", torch.zeros(queues, dtype=torch.int64))  # keys so far, of each queue
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("counter", torch.zeros((), dtype=torch.int64))
         self._keys: list[Tensor] = []  # of the step that is being taken, from `loss` to `after_step`
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
@@ -114,7 +114,7 @@ class MoCoV2(Method):
             return embed_each(self.target, views[1:])
         answering = [views[1], views[0]] if settings.symmetric else [views[1]]
         count = len(views[0])
-        orders = [permutation(self.steps, count, stream=number) for number in range(len(answering))]
+        orders = [permutation(self.counter, count, stream=number) for number in range(len(answering))]
         shuffled = [view[order] for view, order in zip(answering, orders, strict=True)]
         keys = embed_each(self.target, shuffled, splits=splits_of(count, settings.batchnorm_splits))
         return [one[order.argsort()] for one, order in zip(keys, orders, strict=True)]
@@ -126,13 +126,13 @@ class MoCoV2(Method):
         for queue, pushed, keys in zip(self.queue, self.pushed, self._keys, strict=False):
             push(queue, pushed, keys)
         self._keys = []
-        self.steps += 1
+        self.counter += 1
 
     def reset_state(self, generator: torch.Generator) -> None:
         self.target.copy_from(self)
         self.queue.copy_(unit_rows(torch.randn(self.queue.flatten(0, 1).shape, generator=generator)).view_as(self.queue))
         self.pushed.zero_()
-        self.steps.zero_()
+        self.counter.fill_(first_counter(generator))
 
     def compile_networks(self) -> None:
         settings: MoCoV2Settings = self.settings

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vicreg.counter_random import uniform
+from vicreg.counter_random import first_counter, uniform
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import at_least_float32, full_precision
@@ -147,13 +147,14 @@ class OnlineClustering(Method):
         self.register_buffer("centroids", torch.zeros(settings.clusters, self.embedding_dimension))
         self.register_buffer("bank", torch.zeros(settings.bank_length, self.embedding_dimension))
         self.register_buffer("banked", torch.zeros((), dtype=torch.int64))  # rows that the bank has been given
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("counter", torch.zeros((), dtype=torch.int64))
 
     def reset_state(self, generator: torch.Generator) -> None:
         centroids = self.get_buffer("centroids")
         centroids.copy_(unit_rows(torch.randn(centroids.shape, generator=generator)))
-        for name in ("bank", "banked", "steps"):
+        for name in ("bank", "banked"):
             self.get_buffer(name).zero_()
+        self.get_buffer("counter").fill_(first_counter(generator))
 
     def encode(self, images: Tensor) -> Encoded:
         """Return representations, and embeddings on the unit sphere, where the loss sees them."""
@@ -174,9 +175,9 @@ class OnlineClustering(Method):
     @torch.no_grad()
     def after_step(self, *, progress: Tensor) -> None:
         """Move the centroids by the settings' iterations over the bank; an empty cluster restarts at a random row of it."""
-        centroids, bank, steps = (self.get_buffer(name) for name in ("centroids", "bank", "steps"))
+        centroids, bank, counter = (self.get_buffer(name) for name in ("centroids", "bank", "counter"))
         for iteration in range(self.settings.kmeans_iterations):
             # A row that no step has filled yet is zero, and leaves an empty cluster's centroid where it is.
-            chosen = (uniform(steps, (len(centroids),), stream=iteration) * len(bank)).long().clamp(max=len(bank) - 1)
+            chosen = (uniform(counter, (len(centroids),), stream=iteration) * len(bank)).long().clamp(max=len(bank) - 1)
             centroids.copy_(lloyd_iteration(centroids, bank, bank[chosen]))
-        steps.add_(1)
+        counter.add_(1)

@@ -48,7 +48,8 @@ def unit_row_std(z: Tensor) -> Tensor:
     """Return the mean std over dimensions of the rows of `z` (n, d), scaled to length 1, times sqrt(d): a scalar.
 
     1 is isotropic and 0 collapsed. SimSiam has no other sign of a collapse, since its last BatchNorm keeps the std of z at 1
-    and its loss is lowest there. Source: arXiv 2011.10566, Section 4.1.
+    and its loss is lowest there. It is `normalised_std` of `vicreg.metrics.collapse` for a step, which reads no value on the
+    host. Source: arXiv 2011.10566, Section 4.1.
     """
     with full_precision(z):
         rows = functional.normalize(at_least_float32(z), dim=1)
@@ -90,12 +91,14 @@ class SimSiam(Method):
     FAMILY = "non-contrastive"
     PROBED = "Representations of the trained backbone are probed; the projector's output, before the predictor, is judged."
 
-    def __init__(self, *, settings: SimSiamSettings, **arguments: Any) -> None:
-        super().__init__(settings=settings, **arguments)
+    def __init__(self, *, batchnorm: bool = True, settings: SimSiamSettings, **arguments: Any) -> None:
+        super().__init__(batchnorm=batchnorm, settings=settings, **arguments)
         d = self.embedding_dimension
         if settings.output_batchnorm:
             self.expander.append(ViewBatchNorm1d(d, affine=False))
-        self.predictor = build_predictor(d, predictor_width(d, settings.predictor_ratio)) if settings.predictor else None
+        self.predictor = None
+        if settings.predictor:
+            self.predictor = build_predictor(d, predictor_width(d, settings.predictor_ratio), batchnorm=batchnorm)
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
         z, z_prime = self.embed(*views)  # (n, d) each

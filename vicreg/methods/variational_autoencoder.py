@@ -96,6 +96,10 @@ class VariationalAutoencoder(Method):
     The expander's output is the posterior's mean, and so the embedding. A second linear layer beside the expander's last one
     gives the log-variances (arXiv 1312.6114, Appendix C.2).
 
+    It has no `target_std`. The prior's std, 1, is that of samples of all images' posteriors together, not of their means,
+    which are judged. Where the bound is best some latent dimensions are pruned: their means do not vary, and the mean std is
+    small without a collapse.
+
     Raises:
         InputError: without an expander.
     """
@@ -159,19 +163,8 @@ class VariationalAutoencoder(Method):
 
     def reset_state(self, generator: torch.Generator) -> None:
         self.decoder.reset_output(generator)
-        # Runs of two seeds must not share their noise.
-        self.noise_counter.copy_(torch.randint(2**62, (), generator=generator))
+        self.noise_counter.fill_(counter_random.first_counter(generator))
 
     def coefficients(self) -> dict[str, float]:
         settings: VariationalAutoencoderSettings = self.settings
         return {"reconstruction": 1.0, "kl": settings.beta}
-
-    @property
-    def target_std(self) -> float | None:
-        """1, the prior's, which the posteriors of all images together have if none has collapsed; None where beta is 0.
-
-        A tenth of it, below which a mean std is named a collapse, is the square root of the variance of 0.01 below which a
-        latent dimension is called inactive (arXiv 1509.00519, Section 5.2).
-        """
-        settings: VariationalAutoencoderSettings = self.settings
-        return 1.0 if settings.beta else None

@@ -140,6 +140,6 @@ class VIbCReg(Method):
         return {"invariance": settings.lambda_, "variance": settings.mu, "covariance": settings.nu}
 
     @property
-    def target_std(self) -> float:
+    def target_std(self) -> float | None:
         settings: VIbCRegSettings = self.settings
-        return settings.gamma
+        return settings.gamma if settings.mu > 0 else None

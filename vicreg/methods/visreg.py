@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from vicreg.counter_random import first_counter
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import (
     at_least_float32,
+    centroid_invariance,
     full_precision,
     require_batch,
     require_one_shape,
     require_positive,
+    unit_slices,
 )
-from vicreg.methods.lejepa import FIRST_COUNTERS, centroid_invariance, unit_slices
 
 
 class Distribution(NamedTuple):
@@ -137,7 +139,7 @@ class VISReg(Method):
         self.counter += 1
 
     def reset_state(self, generator: torch.Generator) -> None:
-        self.counter.copy_(torch.randint(FIRST_COUNTERS, (), generator=generator))
+        self.counter.fill_(first_counter(generator))
 
     def coefficients(self) -> dict[str, float]:
         settings: VISRegSettings = self.settings
@@ -145,5 +147,6 @@ class VISReg(Method):
         return {"invariance": 1 - weight, "scale": weight, "shape": weight, "center": weight}
 
     @property
-    def target_std(self) -> float:
-        return 1.0
+    def target_std(self) -> float | None:
+        settings: VISRegSettings = self.settings
+        return 1.0 if settings.lambda_ > 0 else None

@@ -5,14 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from vicreg.counter_random import permutation
+from vicreg.counter_random import first_counter, permutation
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import full_precision, require_batch, require_one_shape
-from vicreg.methods.lejepa import FIRST_COUNTERS
+from vicreg.models.heads import narrowed
+from vicreg.models.joint_embedding import Encoded
+
+# Weight of a batch in the running mean and covariance, as BatchNorm's default for its own.
+_MOMENTUM = 0.1
 
 
 def whiten(groups: Tensor, *, epsilon: float) -> Tensor:
@@ -24,15 +28,25 @@ def whiten(groups: Tensor, *, epsilon: float) -> Tensor:
 
     Source: arXiv 2007.06346, Section 3.2, and github.com/htdt/self-supervised, methods/whitening.py.
     """
+    mean, covariance = moments(groups)
+    return whiten_by(groups, mean, covariance, epsilon=epsilon)
+
+
+def moments(groups: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean (..., 1, d) and the unbiased covariance (..., d, d) of groups of embeddings (..., w, d), float64."""
     groups = groups.double()
-    w, d = groups.shape[-2:]
-    centred = groups - groups.mean(dim=-2, keepdim=True)
-    covariance = centred.mT @ centred / (w - 1)  # (..., d, d)
-    identity = torch.eye(d, dtype=groups.dtype, device=groups.device)
+    mean = groups.mean(dim=-2, keepdim=True)
+    centred = groups - mean
+    return mean, centred.mT @ centred / (groups.shape[-2] - 1)
+
+
+def whiten_by(groups: Tensor, mean: Tensor, covariance: Tensor, *, epsilon: float) -> Tensor:
+    """Return embeddings (..., w, d) whitened as by `whiten`, with these means (..., 1, d) and covariances (..., d, d)."""
+    identity = torch.eye(groups.shape[-1], dtype=covariance.dtype, device=covariance.device)
     # `cholesky` itself would wait for the device to learn whether it failed.
     factor, failed = torch.linalg.cholesky_ex((1 - epsilon) * covariance + epsilon * identity)
     factor = factor.masked_fill((failed != 0)[..., None, None], float("nan"))
-    return torch.linalg.solve_triangular(factor, centred.mT, upper=False).mT
+    return torch.linalg.solve_triangular(factor, (groups.double() - mean).mT, upper=False).mT
 
 
 def wmse_loss(z: Tensor, z_prime: Tensor, *, order: Tensor, w_size: int, epsilon: float = 0.0) -> Tensor:
@@ -95,39 +109,68 @@ class WMSE(Method):
     """W-MSE with two views; a permutation drawn anew in each step cuts the batch into sub-batches.
 
     Its embeddings are narrow, since a sub-batch must determine their covariance: where `dimension` is set, a linear layer of
-    that width follows the common expander. They are not whitened, for whitening depends on the batch.
+    that width follows the common expander.
+
+    The loss sees them whitened alone, so they are judged whitened too: `encode` whitens by running moments, as BatchNorm
+    does. Each training batch, both views as one sample, moves these moments by a tenth. They start at 0 and the identity.
     """
 
     TITLE = "W-MSE"
     SOURCE = "arXiv 2007.06346"
     FAMILY = "non-contrastive"
-    PROBED = "Representations of the trained backbone are probed; the linear layer's output is judged, before whitening."
+    PROBED = "The trained backbone is probed; the linear layer's output, whitened by running moments, is judged."
     AUTHORS_VIEW_PASSES = "separate"
     Settings = WMSESettings
     TERMS = {"distance": Term(title="Distance of whitened views", log_axis=True)}
     counter: Tensor
+    running_mean: Tensor
+    running_covariance: Tensor
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         settings: WMSESettings = self.settings
-        if settings.dimension is not None:
-            self.expander.append(nn.Linear(self.embedding_dimension, settings.dimension, bias=False))
-            self.embedding_dimension = settings.dimension
+        self.embedding_dimension = narrowed(self.expander, self.embedding_dimension, to=settings.dimension)
         require_sub_batch(settings.w_size, dimension=self.embedding_dimension)
+        d = self.embedding_dimension
         self.register_buffer("counter", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("running_mean", torch.zeros(1, d, dtype=torch.float64))
+        self.register_buffer("running_covariance", torch.zeros(d, d, dtype=torch.float64))
+
+    def encode(self, images: Tensor) -> Encoded:
+        """Return representations, and embeddings whitened by the running mean and covariance."""
+        encoded = super().encode(images)
+        return Encoded(encoded.representations, self.whitened(encoded.embeddings))
+
+    @torch.no_grad()
+    def whitened(self, z: Tensor) -> Tensor:
+        """Return embeddings (n, d) whitened by the running mean and covariance, float32, without a gradient."""
+        settings: WMSESettings = self.settings
+        with full_precision(z):
+            return whiten_by(z, self.running_mean, self.running_covariance, epsilon=settings.epsilon).float()
+
+    @torch.no_grad()
+    def track(self, z: Tensor) -> None:
+        """Move the running mean and covariance by `_MOMENTUM` to those of embeddings (n, d)."""
+        with full_precision(z):
+            for running, new in zip((self.running_mean, self.running_covariance), moments(z), strict=True):
+                running.lerp_(new, _MOMENTUM)
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
         z, z_prime = self.embed(*views)  # (n, d) each
         settings: WMSESettings = self.settings
         order = permutation(self.counter, len(z))
         distance = wmse_loss(z, z_prime, order=order, w_size=settings.w_size, epsilon=settings.epsilon)
-        return Loss(total=distance, terms={"distance": distance.detach()}, embeddings=z)
+        if self.training:
+            self.track(torch.cat((z, z_prime)))
+        return Loss(total=distance, terms={"distance": distance.detach()}, embeddings=self.whitened(z))
 
     def after_step(self, *, progress: Tensor) -> None:
         self.counter += 1
 
     def reset_state(self, generator: torch.Generator) -> None:
-        self.counter.copy_(torch.randint(FIRST_COUNTERS, (), generator=generator))
+        self.counter.fill_(first_counter(generator))
+        self.running_mean.zero_()
+        self.running_covariance.copy_(torch.eye(self.embedding_dimension, dtype=torch.float64))
 
     def coefficients(self) -> dict[str, float]:
         return {"distance": 1.0}

@@ -37,6 +37,22 @@ def build_expander(dimension: int, sizes: Sequence[int], *, batchnorm: bool = Tr
     return nn.Sequential(*layers)
 
 
+def narrowed(expander: nn.Sequential, dimension: int, *, to: int | None) -> int:
+    """Append a linear layer without bias to an expander, and return the width of its output.
+
+    It serves losses that estimate a covariance from a batch, for which the common expander is too wide.
+
+    Args:
+        expander: is changed.
+        dimension: d_z, the width of its output.
+        to: the new width; nothing is appended where it is None.
+    """
+    if to is None:
+        return dimension
+    expander.append(nn.Linear(dimension, to, bias=False))
+    return to
+
+
 def build_predictor(dimension: int, hidden: int, *, out: int | None = None, batchnorm: bool = True) -> nn.Sequential:
     """Return a predictor of embeddings, (N, dimension) -> (N, out): Linear, BatchNorm, ReLU, Linear.
 

@@ -26,14 +26,19 @@ def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
     A multiplication with its addition counts as 2. Each view of each image of each step counts as three forward passes.
     Left out is what is small beside these: drawing views, element-wise work, the loss and the optimiser. (VICReg's
     covariance takes about 2 d min(n, d) operations an image and view at batch size n.) So is what depends on how
-    convolutions are computed, minimal filtering's savings, and all measuring after training.
+    convolutions are computed, minimal filtering's savings, and all measuring after training. It holds for methods that
+    encode whole views by backbone and common expander alone, as VICReg does; `method_cost.run_operations` is of every one.
     """
+    return _operations_an_image(settings, dataset) * images_seen(settings, dataset)
+
+
+def images_seen(settings: PretrainSettings, dataset: Dataset) -> int:
+    """Return how many images a whole run sees, each as often as it does."""
     images = dataset.train.images
     epochs = settings.trained_epochs
     steps = epochs * steps_per_epoch(settings, len(images)) if epochs else 0
     # A short last batch, where `drop_last` is false, counts as what it holds.
-    seen = steps * settings.batch_size if settings.drop_last else min(steps * settings.batch_size, epochs * len(images))
-    return _operations_an_image(settings, dataset) * seen
+    return steps * settings.batch_size if settings.drop_last else min(steps * settings.batch_size, epochs * len(images))
 
 
 def step_operations(settings: PretrainSettings, dataset: Dataset) -> int:

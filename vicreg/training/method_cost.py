@@ -4,6 +4,7 @@
 what a method adds is seen: forward passes of a teacher, a predictor, a decoder, products with a queue or with prototypes.
 """
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -12,9 +13,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
 from vicreg.methods.base import Method
+from vicreg.training.cost import images_seen, training_operations
 from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import new_model, view_size
+
+COUNTED_BY_NETWORKS = "vicreg"  # by the rule of `cost.py`, which its recorded costs follow
+_counted: dict[tuple[PretrainSettings, str], int] = {}
 
 
 def whole_step_operations(settings: PretrainSettings, dataset: Dataset, *, model: Method | None = None) -> int:
@@ -38,6 +44,30 @@ def whole_step_operations(settings: PretrainSettings, dataset: Dataset, *, model
         with FlopCounterMode(display=False) as counter, torch.autocast("cpu", dtype=torch.bfloat16):
             model.train().loss(views, progress=torch.zeros(())).total.backward()
     return counter.get_total_flops()
+
+
+def run_operations(settings: PretrainSettings, dataset: Dataset) -> int:
+    """Return the operations of a whole run by a rule that holds for its method.
+
+    VICReg's are those of `training_operations`. Another method may encode patches, ignore the common expander or encode by a
+    teacher too, so its whole step is counted, for each image that is seen its share of a full batch.
+
+    Raises:
+        InputError: where the method's step cannot be counted.
+    """
+    if settings.method == COUNTED_BY_NETWORKS:
+        return training_operations(settings, dataset)
+    # What decides a step decides its count, whatever the seed and the extent of the run.
+    step = dataclasses.replace(settings, seed=0)
+    key = (step, dataset.digest)
+    if key not in _counted:
+        try:
+            _counted[key] = whole_step_operations(step, dataset)
+        except RuntimeError as error:  # a loss that reads a value, or an operation without a rule of shapes
+            raise InputError(
+                f"a method's step must be countable from shapes, but {settings.method}'s is not ({error}); leave out cost."
+            ) from error
+    return _counted[key] * images_seen(settings, dataset) // settings.batch_size
 
 
 def _empty(model: Method, mode: FakeTensorMode) -> None:

@@ -151,6 +151,55 @@ def test_the_total_is_the_sum_of_the_terms_times_the_coefficients():
     assert loss.total.item() == pytest.approx(expected, rel=1e-6) and loss.embeddings.shape == (16, 16)
 
 
+@pytest.mark.parametrize("view_passes", ["separate", "together", "joint"])
+def test_the_loss_and_its_gradients_are_those_of_the_raw_embeddings(view_passes):
+    method = tiny_method(BarlowTwins, GIVEN).double()
+    method.view_passes = view_passes
+    views = [view.double() for view in random_views()]
+    parameters = list(method.parameters())
+    total = method.loss(views, progress=progress(0.0)).total
+    raw = barlow_twins_loss(*method.embed(*views), lambda_=LAMBDA, scale=0.1).total
+    assert total.item() == pytest.approx(raw.item(), rel=1e-10)
+    for ours, theirs in zip(torch.autograd.grad(total, parameters), torch.autograd.grad(raw, parameters), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_running_statistics_follow_the_passes_of_both_views_in_training_and_stay_in_evaluation():
+    method, views = tiny_method(BarlowTwins, GIVEN), random_views()
+    assert not method.batchnorm.running_mean.any() and (method.batchnorm.running_var == 1).all()
+    mean, variance = torch.zeros(16), torch.ones(16)
+    loss = method.loss(views, progress=progress(0.0))
+    with torch.no_grad():
+        passes = method.embed(*views)
+    for z in passes:
+        mean, variance = 0.9 * mean + 0.1 * z.mean(dim=0), 0.9 * variance + 0.1 * z.var(dim=0)
+    torch.testing.assert_close(method.batchnorm.running_mean, mean)
+    torch.testing.assert_close(method.batchnorm.running_var, variance)
+    torch.testing.assert_close(
+        loss.embeddings, (passes[0] - passes[0].mean(dim=0)) / (passes[0].var(dim=0, correction=0) + 1e-5).sqrt()
+    )
+    method.eval().loss(views, progress=progress(0.0))
+    torch.testing.assert_close(method.batchnorm.running_mean, mean)
+
+
+def test_what_is_judged_is_standardised_and_does_not_depend_on_shift_and_scale():
+    view = random_views(1, n=64)[0]
+
+    def judged(scale, shift):
+        method = tiny_method(BarlowTwins, GIVEN)
+        method.expander.append(torch.nn.Linear(16, 16))
+        with torch.no_grad():
+            method.expander[-1].weight.copy_(torch.diag(scale))
+            method.expander[-1].bias.copy_(shift)
+            for _ in range(200):
+                method.loss([view, view], progress=progress(0.0))
+            return method.eval().encode(view).embeddings
+
+    plain = judged(100 * torch.ones(16), torch.zeros(16))
+    torch.testing.assert_close(plain.std(dim=0), torch.ones(16), rtol=0.5, atol=0)  # the network's own are running ones too
+    torch.testing.assert_close(judged(torch.linspace(50, 500, 16), torch.full((16,), 30.0)), plain, rtol=1e-2, atol=1e-2)
+
+
 def test_the_loss_falls_on_a_fixed_batch():
     totals = take_steps(tiny_method(BarlowTwins, GIVEN), random_views(), steps=15)
     assert totals[-1] < 0.8 * totals[0]

@@ -23,7 +23,9 @@ from tests.vicreg.methods.helpers import (
     tiny_method,
 )
 from vicreg.errors import InputError
-from vicreg.methods.lejepa import LeJEPA, LeJEPASettings, centroid_invariance, lejepa_loss, sigreg, unit_slices
+from vicreg.methods import target_std_of
+from vicreg.methods.batch_statistics import centroid_invariance, unit_slices
+from vicreg.methods.lejepa import LeJEPA, LeJEPASettings, lejepa_loss, sigreg
 
 GIVEN = LeJEPASettings(lambda_=0.05, slices=32, knots=17, mixing="convex")
 
@@ -235,7 +237,8 @@ def test_the_loss_falls_on_a_fixed_batch():
     ],
 )
 def test_a_collapse_is_named_at_the_scale_the_loss_sets(name, embeddings):
-    assert tiny_method(LeJEPA, GIVEN).target_std == 1.0
+    assert target_std_of("lejepa", GIVEN) == 1.0
+    assert target_std_of("lejepa", dataclasses.replace(GIVEN, lambda_=0.0)) is None  # no term sets the scale
     assert diagnosis(embeddings, target_std=1.0) == name
 
 

@@ -68,6 +68,7 @@ def test_keys_leave_first_in_first_out_for_any_size_of_batch(sizes):
 
 def test_three_steps_of_a_queue_of_two_batches_hold_the_last_two_batches_keys():
     method = tiny_method(MoCoV2, dataclasses.replace(GIVEN, queue_length=16))
+    start = method.counter.item()
     pushed: list[list[torch.Tensor]] = []
     for seed in range(3):
         views = random_views(n=8, seed=seed)
@@ -76,7 +77,7 @@ def test_three_steps_of_a_queue_of_two_batches_hold_the_last_two_batches_keys():
     for number in (0, 1):  # the queue of the second view's keys, then that of the first's
         expected = torch.cat([pushed[2][1 - number], pushed[1][1 - number]])
         torch.testing.assert_close(method.queue[number], expected, rtol=1e-4, atol=1e-5)
-    assert method.pushed.tolist() == [24, 24] and method.steps.item() == 3
+    assert method.pushed.tolist() == [24, 24] and method.counter.item() == start + 3
 
 
 @pytest.mark.parametrize("settings", [GIVEN, ASYMMETRIC, SPLIT], ids=["symmetric", "asymmetric", "split"])
@@ -95,7 +96,9 @@ def test_it_starts_from_random_unit_rows_that_the_seed_decides():
     assert first.queue.shape == (2, 48, 16) and tiny_method(MoCoV2, ASYMMETRIC).queue.shape == (1, 48, 16)
     assert torch.equal(first.queue, second.queue) and not torch.equal(first.queue[0], first.queue[1])
     torch.testing.assert_close(first.queue.norm(dim=-1), torch.ones(2, 48), rtol=1e-6, atol=0)
-    assert not first.pushed.any() and first.steps.item() == 0
+    assert not first.pushed.any() and first.counter.item() == second.counter.item()
+    first.reset_state(torch.Generator().manual_seed(1))
+    assert first.counter.item() != second.counter.item()
 
 
 def test_the_loss_leaves_the_queue_alone_until_the_step_is_done():
@@ -256,7 +259,7 @@ def test_keys_are_normalised_in_shuffled_parts_and_put_back_in_order():
     method.loss(views, progress=progress(0.0))
     method.after_step(progress=progress(0.0))
     for number, view in enumerate(reversed(views)):
-        order = permutation(torch.tensor(0), 16, stream=number)
+        order = permutation(same.counter, 16, stream=number)
         parts = [same.target(part)[1].detach() for part in view[order].chunk(4)]
         expected = torch.empty(16, 16)
         expected[order] = functional.normalize(torch.cat(parts), dim=1)

@@ -171,7 +171,7 @@ def online_parameters(method: Method) -> list[nn.Parameter]:
 def assert_same_weights(method: Method, reference: Reference) -> None:
     """Compare every weight and BatchNorm statistic of the online network, the predictor and the target, and the queues."""
     pairs = list(zip(method.parameters(), reference.parameters(), strict=True))
-    queues = ("queue", "pushed", "steps")
+    queues = ("queue", "pushed", "counter")
     buffers = [value for name, value in method.named_buffers() if name not in queues]
     banks = [criterion.memory_bank for criterion in reference.criteria]
     theirs = [value for name, value in reference.named_buffers() if not name.startswith("criteria.")]

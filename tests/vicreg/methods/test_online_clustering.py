@@ -126,7 +126,7 @@ def test_iterations_find_separated_clusters_and_raise_the_cohesion():
 
 def test_its_state_after_three_steps_is_that_of_an_independent_computation():
     method = tiny_method(OnlineClustering, own(kmeans_iterations=2))
-    ring, centroids = torch.zeros(64, 16), method.centroids.clone()
+    ring, centroids, start = torch.zeros(64, 16), method.centroids.clone(), method.counter.clone()
     for step in range(3):
         views = random_views(seed=step)
         with torch.no_grad():
@@ -139,10 +139,10 @@ def test_its_state_after_three_steps_is_that_of_an_independent_computation():
         ring[first : first + 32] = torch.cat((u, u_prime))
         assert torch.equal(method.bank, ring)
         for iteration in range(2):
-            chosen = (uniform(torch.tensor(step), (10,), stream=iteration) * 64).long()
+            chosen = (uniform(start + step, (10,), stream=iteration) * 64).long()
             centroids = lloyd_in_loops(centroids, ring, ring[chosen])
         torch.testing.assert_close(method.centroids, centroids, rtol=0, atol=1e-5)
-    assert method.banked == 96 and method.steps == 3
+    assert method.banked == 96 and method.counter == start + 3
 
 
 def test_an_empty_cluster_restarts_at_an_embedding_of_the_bank():
@@ -175,7 +175,11 @@ def test_centroids_start_as_random_unit_rows_and_stay_without_iterations():
     method = tiny_method(OnlineClustering, own(kmeans_iterations=0))
     start = method.centroids.clone()
     torch.testing.assert_close(start.norm(dim=1), torch.ones(10))
-    assert not method.bank.any() and method.banked == method.steps == 0
+    assert not method.bank.any() and method.banked == 0
+    drawn = method.counter.item()
+    method.reset_state(torch.Generator().manual_seed(1))
+    assert method.counter.item() != drawn
+    start = method.centroids.clone()
     take_steps(method, random_views(), steps=2)
     assert torch.equal(method.centroids, start)
     assert not any(name in ("centroids", "bank") for name, _ in method.named_parameters())

@@ -26,6 +26,8 @@ from tests.vicreg.methods.helpers import (
 from tests.vicreg.methods.made_embeddings import copies, healthy, near_constant, on_sphere
 from vicreg.errors import InputError
 from vicreg.methods.simsiam import SimSiam, SimSiamSettings, simsiam_loss, unit_row_std
+from vicreg.metrics.collapse import normalised_std
+from vicreg.models.joint_embedding import build_model
 from vicreg.training.setup import learning_rates, make_optimizer, new_model
 from vicreg.training.step import TrainStep
 
@@ -110,6 +112,11 @@ def test_embeddings_that_no_loss_can_have_are_refused():
         ours(p, p_prime / 0, z, z_prime)
 
 
+def test_the_std_of_unit_rows_is_the_normalised_std_that_collapse_is_judged_by():
+    for embeddings in (healthy(scale=3.0), near_constant(), copies()):
+        assert unit_row_std(embeddings).item() == pytest.approx(normalised_std(embeddings), rel=1e-5)
+
+
 def test_the_std_of_unit_rows_is_1_for_isotropic_rows_of_any_scale_and_0_for_constant_ones():
     assert unit_row_std(healthy(scale=50.0)).item() == pytest.approx(1.0, abs=0.05)
     assert unit_row_std(near_constant()).item() < 0.02
@@ -160,6 +167,15 @@ def test_views_in_one_pass_are_predicted_each_with_statistics_of_its_own_unless_
     for one, other in zip(predictions["separate"], predictions["together"], strict=True):
         torch.testing.assert_close(one, other)
     assert not torch.allclose(predictions["separate"][0], predictions["joint"][0], atol=1e-2)
+
+
+@pytest.mark.parametrize("batchnorm", [True, False])
+def test_the_predictor_has_batchnorm_where_the_expander_has_it(batchnorm):
+    method = build_model(
+        architecture="resnet18", stem="cifar", width=4, in_channels=1, expander=(16, 16), batchnorm=batchnorm,
+        generator=torch.Generator().manual_seed(0), make=SimSiam, settings=GIVEN,
+    )  # fmt: skip
+    assert any(isinstance(layer, nn.BatchNorm1d) for layer in method.predictor) == batchnorm
 
 
 def test_the_losss_terms_are_the_cosine_and_the_std_of_unit_rows():

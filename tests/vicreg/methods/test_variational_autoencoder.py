@@ -204,14 +204,13 @@ def test_a_step_reads_no_value_on_the_host():
         method.after_step(progress=progress(0.0))
 
 
-def test_collapsed_and_healthy_posteriors_are_named_rightly():
+def test_means_are_judged_without_a_scale_so_that_pruned_dimensions_are_no_complete_collapse():
     generator = torch.Generator().manual_seed(2)
     healthy, noise = torch.randn(2, 400, 32, generator=generator)
     target = target_std_of("variational_autoencoder", GIVEN)
-    assert target == 1.0 and target_std_of("variational_autoencoder", VariationalAutoencoderSettings(beta=0.0)) is None
+    assert target is None
     assert diagnosis(0.9 * healthy, target_std=target) == "healthy"
-    # All posteriors are the prior: the means are noise about 0, which is healthy to every measure without a scale.
-    assert diagnosis(0.01 * noise, target_std=target) == "complete" and diagnosis(0.01 * noise, target_std=None) == "healthy"
-    most = torch.cat((healthy[:, :8], 0.001 * noise[:, 8:]), dim=1)  # 24 of 32 dimensions are inactive
-    assert diagnosis(most, target_std=target) == "dimensional"
+    pruned = torch.cat((healthy[:, :2], 0.001 * noise[:, 2:]), dim=1)  # 30 of 32 dimensions are inactive
+    assert diagnosis(pruned, target_std=1.0) == "complete" and diagnosis(pruned, target_std=target) != "complete"
+    assert diagnosis(1 + 0.001 * noise, target_std=target) == "complete"
     assert diagnosis(healthy[:, :1].repeat(1, 32) + 0.01 * noise, target_std=target) == "informational"

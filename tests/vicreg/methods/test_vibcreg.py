@@ -190,6 +190,7 @@ def test_the_loss_falls_on_a_fixed_batch():
 def test_collapses_get_their_names_at_the_scale_that_the_variance_term_sets():
     target = tiny_method(VIbCReg, dataclasses.replace(GIVEN, gamma=0.5)).target_std
     assert target == 0.5
+    assert tiny_method(VIbCReg, dataclasses.replace(GIVEN, mu=0.0)).target_std is None  # no term sets the scale
     assert diagnosis(healthy(scale=0.5), target_std=target) == "healthy"
     assert diagnosis(healthy(scale=0.01), target_std=target) == "complete"
     assert diagnosis(near_constant(scale=0.5), target_std=target) == "complete"

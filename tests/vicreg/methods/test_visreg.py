@@ -23,7 +23,8 @@ from tests.vicreg.methods.helpers import (
     tiny_method,
 )
 from vicreg.errors import InputError
-from vicreg.methods.lejepa import unit_slices
+from vicreg.methods import target_std_of
+from vicreg.methods.batch_statistics import unit_slices
 from vicreg.methods.visreg import VISReg, VISRegSettings, visreg_loss
 
 GIVEN = VISRegSettings(lambda_=0.6, slices=32, epsilon=1e-4)
@@ -188,7 +189,8 @@ def test_the_loss_falls_on_a_fixed_batch():
     ],
 )
 def test_a_collapse_is_named_at_the_scale_the_loss_sets(name, embeddings):
-    assert tiny_method(VISReg, GIVEN).target_std == 1.0
+    assert target_std_of("visreg", GIVEN) == 1.0
+    assert target_std_of("visreg", dataclasses.replace(GIVEN, lambda_=0.0)) is None  # no term sets the scale
     assert diagnosis(embeddings, target_std=1.0) == name
 
 

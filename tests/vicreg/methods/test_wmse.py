@@ -21,8 +21,10 @@ from tests.vicreg.methods.helpers import (
     take_steps,
     tiny_method,
 )
+from tests.vicreg.methods.host_reads import refused
 from vicreg.errors import InputError
 from vicreg.methods.wmse import WMSE, WMSESettings, whiten, wmse_loss
+from vicreg.metrics.collapse import collapse_trace
 
 GIVEN = WMSESettings(dimension=4, w_size=8, epsilon=1e-6)
 SIZES = [(64, 32, 64), (64, 16, 32), (16, 4, 8)]  # n, d and w_size, which must be at least 2 d
@@ -198,6 +200,65 @@ def test_the_total_is_the_one_term_and_the_counter_is_three_steps_further_after_
     start = method.counter.item()
     take_steps(method, views, steps=3)
     assert method.counter.item() == start + 3 and method.counter.dtype == torch.int64
+
+
+def test_running_moments_are_those_of_both_views_by_tenths_and_start_at_0_and_the_identity():
+    method, views = tiny_method(WMSE, GIVEN), random_views()
+    mean, covariance = torch.zeros(4, dtype=torch.float64), torch.eye(4, dtype=torch.float64)
+    assert torch.equal(method.running_mean[0], mean) and torch.equal(method.running_covariance, covariance)
+    for _ in range(3):
+        loss = method.loss(views, progress=progress(0.0))
+        with torch.no_grad():
+            z = torch.cat(method.embed(*views)).double()
+        mean, covariance = 0.9 * mean + 0.1 * z.mean(dim=0), 0.9 * covariance + 0.1 * torch.cov(z.T)
+    torch.testing.assert_close(method.running_mean[0], mean)
+    torch.testing.assert_close(method.running_covariance, covariance)
+    assert loss.embeddings.shape == (16, 4) and not loss.embeddings.requires_grad
+    method.eval().loss(views, progress=progress(0.0))
+    torch.testing.assert_close(method.running_covariance, covariance)
+    method.reset_state(torch.Generator().manual_seed(0))
+    assert not method.running_mean.any() and torch.equal(method.running_covariance, torch.eye(4, dtype=torch.float64))
+
+
+def test_encode_whitens_by_the_cholesky_factor_of_the_running_covariance():
+    method, view = tiny_method(WMSE, GIVEN), random_views()[0]
+    take_steps(method, random_views(), steps=3)
+    method.eval()
+    with torch.no_grad():
+        encoded, (representations, z) = method.encode(view), method(view)
+    assert torch.equal(encoded.representations, representations) and encoded.embeddings.dtype == torch.float32
+    shrunk = (1 - 1e-6) * method.running_covariance + 1e-6 * torch.eye(4, dtype=torch.float64)
+    expected = (z - method.running_mean) @ torch.linalg.inv(written_out_cholesky(shrunk)).T
+    torch.testing.assert_close(encoded.embeddings, expected.float(), rtol=1e-5, atol=1e-5)
+
+
+def test_an_affine_change_of_the_embeddings_changes_nothing_that_is_judged():
+    z, _ = inputs(400, 4)
+    generator = torch.Generator().manual_seed(3)
+    matrix, shift = torch.randn(4, 4, generator=generator, dtype=torch.float64), torch.randn(4, generator=generator)
+
+    def judged(embeddings):
+        method = tiny_method(WMSE, dataclasses.replace(GIVEN, epsilon=0.0))
+        for _ in range(400):  # 0.9^400, the weight of the initial moments, is 5e-19
+            method.track(embeddings)
+        return method.whitened(embeddings)
+
+    plain, scaled, mixed = judged(z), judged(z * torch.tensor([1e-2, 0.5, 3, 100]) - 7), judged(z @ matrix + 50 * shift)
+    torch.testing.assert_close(torch.cov(plain.T), torch.eye(4), rtol=0, atol=1e-5)
+    torch.testing.assert_close(scaled, plain, rtol=1e-4, atol=1e-4)
+    rotation = torch.linalg.lstsq(plain, mixed).solution  # the factor of Cholesky is another one: whitening up to a rotation
+    torch.testing.assert_close(rotation.T @ rotation, torch.eye(4), rtol=0, atol=1e-4)
+    torch.testing.assert_close(plain @ rotation, mixed, rtol=1e-4, atol=1e-4)
+    one, other = collapse_trace(plain), collapse_trace(mixed)
+    for name in ("std_mean", "dead_share", "rankme", "rms_correlation"):
+        assert other[name] == pytest.approx(one[name], abs=1e-4), name
+
+
+def test_a_step_reads_no_value_on_the_host():
+    method, views = tiny_method(WMSE, GIVEN), random_views()
+    with refused():
+        method.loss(views, progress=progress(0.0)).total.backward()
+        method.after_step(progress=progress(0.0))
 
 
 def test_the_loss_falls_on_a_fixed_batch():

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from vicreg.errors import InputError
-from vicreg.models.heads import build_expander
+from vicreg.models.heads import build_expander, narrowed
 from vicreg.models.joint_embedding import JointEmbedding, build_model
 from vicreg.models.resnet import ResNet
 
@@ -49,6 +49,13 @@ def test_one_size_is_a_linear_expander():
     assert kinds(expander) == ["Linear"]
     x, y = torch.randn(2, 5, 32, generator=torch.Generator().manual_seed(0)).unbind()
     torch.testing.assert_close(expander(2 * x - y), 2 * expander(x) - expander(y))
+
+
+def test_an_expander_is_narrowed_by_a_linear_layer_without_bias_or_left_as_it_is():
+    expander = build_expander(32, [16, 24])
+    assert narrowed(expander, 24, to=None) == 24 and len(expander) == 4
+    assert narrowed(expander, 24, to=8) == 8 and expander[-1].bias is None
+    assert expander(torch.randn(5, 32)).shape == (5, 8)
 
 
 def test_no_sizes_are_no_expander():

@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from vicreg.errors import InputError
 from vicreg.methods import method_class
 from vicreg.methods.vicreg import VICReg
-from vicreg.training.cost import forward_operations, step_operations
-from vicreg.training.method_cost import state_bytes, whole_step_operations
+from vicreg.training import method_cost
+from vicreg.training.cost import forward_operations, step_operations, training_operations
+from vicreg.training.method_cost import run_operations, state_bytes, whole_step_operations
 from vicreg.training.setup import new_model
 
 
@@ -94,3 +96,31 @@ def test_settings_that_the_cost_does_not_depend_on_do_not_change_it(tiny_config,
     other = dataclasses.replace(settings, seed=5, base_lr=0.3, epochs=9)
     assert whole_step_operations(other, digits) == whole_step_operations(settings, digits)
     assert method_class(settings.method).VIEWS == 2
+
+
+def test_a_run_of_vicreg_costs_what_its_networks_do_and_of_another_method_its_whole_steps(tiny_config, digits):
+    settings = tiny_config({"pretrain.batch_size": 32}).pretrain  # 160 images
+    assert run_operations(settings, digits) == training_operations(settings, digits)
+    other = tiny_config({"pretrain.method": "byol", "pretrain.batch_size": 32}).pretrain
+    steps = 5 * other.epochs
+    assert run_operations(other, digits) == steps * whole_step_operations(other, digits)
+    assert run_operations(dataclasses.replace(other, seed=7), digits) == run_operations(other, digits)
+    untrained = dataclasses.replace(other, epochs=0, warmup_epochs=0)
+    assert run_operations(untrained, digits) == 0
+
+
+def test_an_expander_that_a_method_ignores_costs_a_run_nothing(tiny_config, digits):
+    settings = tiny_config({"pretrain.method": "directclr"}).pretrain
+    wider = dataclasses.replace(settings, expander=(64, 64))
+    assert run_operations(wider, digits) == run_operations(settings, digits)
+    assert training_operations(wider, digits) > training_operations(settings, digits)
+
+
+def test_a_step_that_cannot_be_counted_is_refused(tiny_config, digits, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("no rule")
+
+    monkeypatch.setattr(method_cost, "whole_step_operations", refuse)
+    settings = dataclasses.replace(tiny_config({"pretrain.method": "simclr"}).pretrain, base_lr=0.123)
+    with pytest.raises(InputError, match="countable from shapes, but simclr's is not"):
+        run_operations(settings, digits)

@@ -2,7 +2,7 @@
 
 from study.analysis.alerts import SAYS_NOTHING
 from study.analysis.answer import untrained_summary
-from study.analysis.by_decision import Decisions, decisions_of, is_established
+from study.analysis.by_decision import Decisions, decisions_of, is_collapsed, is_established
 from study.analysis.decisions import arm_class
 from study.analysis.looks import confidence_of
 from study.analysis.moments import LEAST_SEEDS
@@ -11,6 +11,7 @@ from study.analysis.wording import (
     agree,
     capitalised,
     count_of,
+    in_words,
     interval_of,
     listed,
     name_of,
@@ -25,6 +26,7 @@ from vicreg.evaluation.collapse_diagnosis import HEALTHY
 # Of a 95 % interval of an arm that loses 20 points in one run of three, in %, by its number of seeds (docs/statistics.md).
 MIXED_COVERAGE = {3: 67, 4: 78, 5: 86, 6: 89}
 CLASS_NAMES = {"mixed": "seeds that differ"}
+MOST_NAMED = 6  # methods in one sentence
 
 
 def trust(results: StudyResults) -> list[str]:
@@ -38,6 +40,7 @@ def trust(results: StudyResults) -> list[str]:
         return []
     return [
         *_untrained(results, found.baseline),
+        *_gains_of_methods(results),
         *_seeds(results, found),
         *_power(results.power),
         *_mixed(results, found),
@@ -55,6 +58,28 @@ def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
         f"The untrained network reaches {100 * untrained.mean:.1f} % ({probe_name(results.primary)}). "
         f"The baseline's gain over it is {clear}: {interval_of(gain, confidence_of(results.looks))}."
     ]
+
+
+def _gains_of_methods(results: StudyResults) -> list[str]:
+    """Return with how many methods training gains anything, and which lie below the untrained network on average."""
+    if results.methods is None:
+        return []
+    gains = [(arm, gain) for arm in results.arms if not arm.is_control and (gain := arm.gain(results.primary))]
+    clear = [arm for arm, gain in gains if is_established(gain)]
+    below = [arm for arm, gain in gains if gain.mean < 0]
+    said = [f"The gain over it is clear for {in_words(len(clear))} of {spelled(len(gains), 'method')}."] if gains else []
+    if below:
+        names = listed([name_of(arm.label) for arm in below]) if len(below) <= MOST_NAMED else spelled(len(below), "method")
+        said.append(f"{capitalised(names)} {agree(len(below), 'lies', 'lie')} below it on average{_of_these(below)}.")
+    return said
+
+
+def _of_these(arms: list[ArmResults]) -> str:
+    """Return how many of some arms collapsed, as the end of a sentence; empty where none did."""
+    collapsed = sum(map(is_collapsed, arms))
+    which = "all" if collapsed == len(arms) else in_words(collapsed)
+    said = ", and collapsed" if len(arms) == 1 else f", and {which} of them collapsed"
+    return said if collapsed else ""
 
 
 def _seeds(results: StudyResults, found: Decisions) -> list[str]:

@@ -140,6 +140,13 @@ def arms_studies(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     )
     untaught = of({"base": GOOD, "other": shifted(-0.1), "third": NOISE})
     yield "the baseline takes labels", dataclasses.replace(untaught, methods=taught)
+    lost = {"base": GOOD, "other": shifted(-0.4), "third": shifted(-0.35)}
+    yield "a method below the untrained network", dataclasses.replace(of(lost, other="complete"), methods=taught)
+    yield (
+        "two methods below it, collapsed",
+        dataclasses.replace(of(lost, other="complete", third="complete"), methods=taught),
+    )
+    yield "two methods below it, healthy", dataclasses.replace(of(lost), methods=taught)
     mixed = runs_of({"base": GOOD, "other": NOISE, "third": shifted(-0.2)})
     mixed["other", 1] = finished(0.3, verdict="complete")
     yield "one arm's seeds end differently", plans.results(mixed)

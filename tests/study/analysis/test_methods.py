@@ -7,7 +7,8 @@ import pytest
 from study.analysis.answer import answer
 from study.analysis.by_decision import decisions_of
 from study.analysis.methods import describe_method, with_front
-from study.analysis.wording import in_terms_of_methods, word_count
+from study.analysis.trust import trust
+from study.analysis.wording import in_terms_of_methods, in_words, word_count
 from study.results.files import results_bytes, results_from_values
 from study.results.json_values import to_values
 from study.spec.study_file import Arm
@@ -55,6 +56,27 @@ def with_decisions(results, **decisions):
 def test_arms_are_called_by_their_methods_and_labels_are_said(results):
     labels = {arm.name: arm.label for arm in results.arms if not arm.is_control}
     assert labels == {"vicreg": "VICReg", "toy": "Toy", "queued": "Queued", "taught": "Supervised (takes labels)"}
+
+
+def with_gains(results, **means):
+    """The results with these mean gains over the untrained network."""
+    arms = []
+    for arm in results.arms:
+        column = arm.summary[results.primary]
+        if arm.name in means and column.gain is not None:
+            column = dataclasses.replace(column, gain=dataclasses.replace(column.gain, mean=means[arm.name]))
+        arms.append(dataclasses.replace(arm, summary={**arm.summary, results.primary: column}))
+    return dataclasses.replace(results, arms=tuple(arms))
+
+
+def test_the_page_says_which_methods_do_not_beat_the_untrained_network(results):
+    above = with_gains(results, vicreg=0.1, toy=0.1, queued=0.1, taught=0.1)
+    assert not any("below it on average" in sentence for sentence in trust(above))
+    clear = sum(arm.gain(results.primary).adjusted.p_holm < 0.05 for arm in results.arms if arm.gain(results.primary))
+    assert f"The gain over it is clear for {in_words(clear)} of four methods." in trust(above)
+    below = with_gains(results, vicreg=0.1, toy=-0.1, queued=-0.1, taught=0.1)
+    (sentence,) = [one for one in trust(below) if "below it on average" in one]
+    assert sentence.startswith("Toy and Queued lie below it on average") and word_count(sentence) <= 25
 
 
 def test_arms_that_share_a_method_are_told_apart_by_their_settings(plans):

@@ -133,7 +133,7 @@ def test_without_results_one_sentence_says_so(project, command):
 def test_runs_of_other_code_are_not_verified_for_they_are_other_runs(finished, trained, command, monkeypatch):
     real = identity.training_code("vicreg")
     edited = CodeDigest(root="edited", definitions={**real.definitions, "vicreg.methods.vicreg:vicreg_loss": "edited"})
-    monkeypatch.setattr(identity, "training_code", lambda method: edited)
+    monkeypatch.setattr(identity, "training_code", lambda method, **switches: edited)
     status, _, errors = command(verify.main, "--study", "tiny")
     assert status == 2 and trained() == []
     assert "none of the 3 finished runs that study 'tiny' reports is a run of today's code, data and parameters" in errors

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from vicreg.counter_random import normal
 from vicreg.errors import InputError
+from vicreg.methods.counter_random import normal
 
 
 def require_one_shape(z: Tensor, z_prime: Tensor) -> None:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vicreg import counter_random
 from vicreg.errors import InputError
+from vicreg.methods import counter_random
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import at_least_float32, full_precision
 from vicreg.models.decoder import Decoder, decoder_width
@@ -38,7 +38,7 @@ def mask_patches(counter: Tensor, count: int, *, side: int, patch: int, share: f
     `MaskGenerator` of the authors' code). At least one is left where the share is below 1.
 
     Args:
-        counter: of `vicreg.counter_random`; the masks are a function of it.
+        counter: of `vicreg.methods.counter_random`; the masks are a function of it.
         count: of images.
         share: of the squares, in [0, 1).
     """

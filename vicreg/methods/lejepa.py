@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vicreg.counter_random import first_counter
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import (
@@ -19,6 +18,7 @@ from vicreg.methods.batch_statistics import (
     require_one_shape,
     unit_slices,
 )
+from vicreg.methods.counter_random import first_counter
 
 MIXINGS = ("convex", "additive")
 # Characteristic functions are compared on [-3, 3] (the authors' MINIMAL.md, github.com/rbalestr-lab/lejepa).

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vicreg.counter_random import first_counter, permutation
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings
 from vicreg.methods.clustering import push
 from vicreg.methods.contrastive import CONTRAST_TERMS, Contrast, queue_info_nce, require_temperature, unit_rows
+from vicreg.methods.counter_random import first_counter, permutation
 from vicreg.models.momentum_target import EMASchedule, MomentumTarget, embed_each
 
 

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vicreg.counter_random import first_counter, uniform
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import at_least_float32, full_precision
 from vicreg.methods.clustering import one_hot, push, similarities, used_count
 from vicreg.methods.contrastive import unit_rows
+from vicreg.methods.counter_random import first_counter, uniform
 from vicreg.models.joint_embedding import Encoded
 
 

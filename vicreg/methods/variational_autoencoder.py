@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vicreg import counter_random
 from vicreg.errors import InputError
+from vicreg.methods import counter_random
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import at_least_float32, full_precision, require_one_shape
 from vicreg.models.decoder import Decoder, decoder_width

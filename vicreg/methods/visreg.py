@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vicreg.counter_random import first_counter
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import (
@@ -20,6 +19,7 @@ from vicreg.methods.batch_statistics import (
     require_positive,
     unit_slices,
 )
+from vicreg.methods.counter_random import first_counter
 
 
 class Distribution(NamedTuple):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vicreg.counter_random import first_counter, permutation
 from vicreg.errors import InputError
 from vicreg.methods.base import Loss, Method, MethodSettings, Term
 from vicreg.methods.batch_statistics import full_precision, require_batch, require_one_shape
+from vicreg.methods.counter_random import first_counter, permutation
 from vicreg.models.heads import narrowed
 from vicreg.models.joint_embedding import Encoded
 

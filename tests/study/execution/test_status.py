@@ -49,7 +49,7 @@ def test_status_says_why_a_run_is_stale(finished, command, settings, why):
 def test_status_says_which_code_a_run_is_stale_for_and_the_numbers_are_not_served(finished, command, monkeypatch, trained):
     real = identity.training_code("vicreg")
     edited = CodeDigest(root="edited", definitions={**real.definitions, "vicreg.methods.vicreg:vicreg_loss": "edited"})
-    monkeypatch.setattr(identity, "training_code", lambda method: edited)
+    monkeypatch.setattr(identity, "training_code", lambda method, **switches: edited)
     _, output, _ = command(ablate.main, "--study", "tiny", "--status")
     assert output.count("stale") == 3 and output.count("code changed in vicreg/methods/vicreg.py (vicreg_loss)") == 3
     assert "0 of 3 runs are finished" in output

@@ -90,7 +90,7 @@ def test_a_method_without_these_weights_has_no_columns_of_them():
     one = results(measured("x", {}, [0.5]), measured("y", {"pretrain.temperature": 0.2}, [0.6]), recipe=recipe)
     table = setting_table([one])
     assert table["columns"] == ["Epochs"]
-    assert [row["label"] for row in table["rows"]] == ["temperature 0.2", "as most settings"]
+    assert [row["label"] for row in table["rows"]] == ["τ 0.2", "as most settings"]
 
 
 def test_what_differs_beside_the_weights_is_named_but_not_a_warm_up_that_goes_with_the_epochs():

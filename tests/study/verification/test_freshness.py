@@ -30,7 +30,7 @@ def test_a_changed_parameter_makes_the_runs_that_it_decides_stale(check, finishe
 def test_changed_code_makes_every_cell_stale(check, monkeypatch):
     real = identity.training_code("vicreg")
     edited = CodeDigest(root="edited", definitions={**real.definitions, "vicreg.methods.vicreg:vicreg_loss": "edited"})
-    monkeypatch.setattr(identity, "training_code", lambda method: edited)
+    monkeypatch.setattr(identity, "training_code", lambda method, **switches: edited)
     assert check().groups == (
         (
             "stale: code changed in vicreg/methods/vicreg.py (vicreg_loss)",

@@ -15,9 +15,8 @@ from tests.vicreg.methods.helpers import (
     value_and_gradients,
 )
 from tests.vicreg.methods.host_reads import refused
-from vicreg import counter_random
 from vicreg.errors import InputError
-from vicreg.methods import method_class
+from vicreg.methods import counter_random, method_class
 from vicreg.methods.denoising_autoencoder import (
     DenoisingAutoencoder,
     DenoisingAutoencoderSettings,

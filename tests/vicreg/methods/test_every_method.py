@@ -17,6 +17,7 @@ from vicreg.training.setup import make_optimizer, new_model
 ROOT = Path(__file__).parents[3]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 NAMES = method_names()
+ONE_VIEW_A_NETWORK = ("tico",)  # no network sees both views, so that none has statistics of both
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,7 +101,8 @@ def test_views_of_one_pass_have_the_loss_of_separate_passes_unless_their_statist
         loss.total.backward()
         totals[passes] = loss.total.item()
     assert totals["together"] == pytest.approx(totals["separate"], rel=1e-4)
-    assert math.isfinite(totals["joint"]) and (method_class(name).VIEWS == 1) == (totals["joint"] == totals["separate"])
+    one_a_network = method_class(name).VIEWS == 1 or name in ONE_VIEW_A_NETWORK
+    assert math.isfinite(totals["joint"]) and one_a_network == (totals["joint"] == totals["separate"])
 
 
 @pytest.mark.slow

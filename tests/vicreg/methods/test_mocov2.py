@@ -24,11 +24,11 @@ from tests.vicreg.methods.helpers import (
     tiny_method,
     value_and_gradients,
 )
-from vicreg.counter_random import permutation
 from vicreg.errors import InputError
 from vicreg.methods import method_class, target_std_of
 from vicreg.methods.clustering import push
 from vicreg.methods.contrastive import queue_info_nce
+from vicreg.methods.counter_random import permutation
 from vicreg.methods.mocov2 import MoCoV2, MoCoV2Settings, splits_of
 from vicreg.models.resnet import ResNet
 

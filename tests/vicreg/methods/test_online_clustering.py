@@ -19,10 +19,10 @@ from tests.vicreg.methods.helpers import (
     take_steps,
     tiny_method,
 )
-from vicreg.counter_random import uniform
 from vicreg.errors import InputError
 from vicreg.methods import clustering, online_clustering, target_std_of
 from vicreg.methods.contrastive import unit_rows
+from vicreg.methods.counter_random import uniform
 from vicreg.methods.online_clustering import OnlineClustering, OnlineClusteringSettings, clustering_loss, lloyd_iteration
 from vicreg.optim.lars import LARS
 

@@ -20,9 +20,8 @@ from tests.vicreg.methods.helpers import (
     tiny_method,
 )
 from tests.vicreg.methods.host_reads import refused
-from vicreg import counter_random
 from vicreg.errors import InputError
-from vicreg.methods import method_class, target_std_of
+from vicreg.methods import counter_random, method_class, target_std_of
 from vicreg.methods import variational_autoencoder as module
 from vicreg.methods.variational_autoencoder import (
     VariationalAutoencoder,

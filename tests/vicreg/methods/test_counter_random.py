@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from vicreg.counter_random import first_counter, normal, permutation, splitmix64, uniform
+from vicreg.methods.counter_random import first_counter, normal, permutation, splitmix64, uniform
 
 
 def counter(value: int) -> torch.Tensor:

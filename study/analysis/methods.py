@@ -124,7 +124,7 @@ def method_labels(plan: Plan) -> dict[str, str]:
         method = cell.run.config.pretrain.method
         title = describe_method(method).called
         others = {key: value for key, value in cell.settings.items() if key != METHOD and key not in cell.tuned}
-        more = Arm(name=name, settings=others).label if methods.count(method) > 1 else ""
+        more = Arm(name=name, settings=others).label if methods.count(method) > 1 and others else ""
         labels[name] = f"{title}, {more}" if more else title
     return labels
 

@@ -85,6 +85,15 @@ def test_arms_that_share_a_method_are_told_apart_by_their_settings(plans):
     assert labels[:3] == ["VICReg", "Toy, strength 2", "Toy, strength 0.5"]
 
 
+def test_of_arms_that_share_a_method_the_one_without_differences_has_its_title_alone(plans):
+    arms = (
+        Arm(name="whole", settings={"pretrain.method": "vicreg"}),
+        Arm(name="without", settings={"pretrain.method": "vicreg", "pretrain.mu": 0}),
+        ARMS[1],
+    )
+    assert [arm["label"] for arm in method_summary(plans, arms, baseline="whole")["arms"]][:2] == ["VICReg", "VICReg, μ 0"]
+
+
 def test_a_study_of_one_method_says_nothing_of_methods(tiny_config, digits):
     plans = Plans(tiny_config, digits)
     named = tuple(

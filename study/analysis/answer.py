@@ -45,7 +45,7 @@ def answer(results: StudyResults) -> str:
     the order of their weight, and those for which 40 words have no room are left out.
     """
     said = within(_sentences(results), MOST_WORDS)
-    return in_terms_of_methods(said) if results.methods else said
+    return in_terms_of_methods(said) if results.methods and results.methods.is_one_an_arm else said
 
 
 def _sentences(results: StudyResults) -> list[str]:

@@ -95,6 +95,11 @@ class MethodFindings:
         found = self.of_arm(name)
         return self.described[found.method] if found else None
 
+    @property
+    def is_one_an_arm(self) -> bool:
+        """Whether each arm is another method, so that its settings may be called methods."""
+        return len({one.method for one in self.compared}) == len(self.compared)
+
     def takes_labels(self, name: str) -> bool:
         """Return whether an arm's method takes labels."""
         found = self.description(name)

@@ -95,7 +95,7 @@ def found_text(study: StudyResults) -> str:
     """Return what was found, in a line: decisions against the baseline, collapse, and what the design adds."""
     said = [*_decisions(study), *_collapsed(study), explained(study.grid)]
     text = " ".join(filter(None, said)) or "No run has a result yet."
-    return in_terms_of_methods(text) if study.methods else text
+    return in_terms_of_methods(text) if study.methods and study.methods.is_one_an_arm else text
 
 
 def _decisions(study: StudyResults) -> list[str]:

@@ -9,6 +9,7 @@ from study.analysis.by_decision import decisions_of
 from study.analysis.methods import describe_method, with_front
 from study.analysis.trust import trust
 from study.analysis.wording import in_terms_of_methods, in_words, word_count
+from study.reporting.view.first_screen import found_text
 from study.results.files import results_bytes, results_from_values
 from study.results.json_values import to_values
 from study.spec.study_file import Arm
@@ -91,7 +92,16 @@ def test_of_arms_that_share_a_method_the_one_without_differences_has_its_title_a
         Arm(name="without", settings={"pretrain.method": "vicreg", "pretrain.mu": 0}),
         ARMS[1],
     )
-    assert [arm["label"] for arm in method_summary(plans, arms, baseline="whole")["arms"]][:2] == ["VICReg", "VICReg, μ 0"]
+    summary = method_summary(plans, arms, baseline="whole")
+    assert [arm["label"] for arm in summary["arms"]][:2] == ["VICReg", "VICReg, μ 0"]
+    results = results_from_values(summary, where="made up")
+    said = found_text(with_decisions(results, without="worse", toy="worse"))
+    assert not results.methods.is_one_an_arm and "settings" in said and "method" not in said
+
+
+def test_arms_of_as_many_methods_are_called_methods(results):
+    said = found_text(with_decisions(results, toy="worse", queued="worse"))
+    assert results.methods.is_one_an_arm and "methods" in said and "setting" not in said
 
 
 def test_a_study_of_one_method_says_nothing_of_methods(tiny_config, digits):

@@ -68,7 +68,11 @@ def _gains_of_methods(results: StudyResults) -> list[str]:
     clear = [arm for arm, gain in gains if is_established(gain)]
     below = [arm for arm, gain in gains if gain.mean < 0]
     what = "method" if results.methods.is_one_an_arm else "setting"
-    said = [f"The gain over it is clear for {in_words(len(clear))} of {spelled(len(gains), what)}."] if gains else []
+    said = (
+        [f"The gain over it is clear for {in_words(len(clear)) if clear else 'none'} of {spelled(len(gains), what)}."]
+        if gains
+        else []
+    )
     if below:
         names = listed([name_of(arm.label) for arm in below]) if len(below) <= MOST_NAMED else spelled(len(below), what)
         said.append(f"{capitalised(names)} {agree(len(below), 'lies', 'lie')} below it on average{_of_these(below)}.")

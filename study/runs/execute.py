@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from study.runs.identity import evaluation_code
 from study.runs.models import trained_model
 from study.runs.outcomes import DIVERGED, FINISHED, OUT_OF_MEMORY, PRUNED, is_out_of_memory
 from study.runs.pruning import prune_reason
@@ -145,7 +146,7 @@ def _train(
 def _write_provenance(run: Run, folder: Path) -> None:
     write_atomically(folder / "identity.json", to_json(dataclasses.asdict(run.identity)))
     provenance = {
-        "commit": current_commit(),
+        "commit": current_commit([*run.identity.definitions, *evaluation_code().definitions]),
         "method": run.config.pretrain.method,
         "effective_coefficients": run.config.pretrain.effective,  # in the units of the method's loss
         "values": run.config.values,

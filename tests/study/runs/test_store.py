@@ -505,9 +505,9 @@ def test_while_a_run_is_executed_no_other_process_can_begin_it(store, go, run_of
 def test_outside_of_git_the_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert current_commit() == "unknown"
+    assert current_commit([]) == "unknown"
     monkeypatch.setenv("PATH", "")
-    assert current_commit() == "unknown"
+    assert current_commit([]) == "unknown"
 
 
 def test_all_that_a_store_writes_is_json_any_program_can_read(undisturbed):

@@ -1,11 +1,13 @@
 """The document on methods says what their classes say."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from study.analysis.wording import word_count
 from study.config.load import load_config
 from study.overview.methods import cost_table, declared_table, measured_table, table_in, update_document
 from vicreg.methods import method_names
@@ -37,6 +39,19 @@ def test_every_method_is_compared_with_other_implementations():
     rows = [line for line in section.splitlines() if line.startswith("| ") and "(`" in line]
     named = {row.split("(`")[1].split("`)")[0] for row in rows}
     assert named == set(method_names())
+
+
+def test_no_sentence_of_the_document_has_more_than_25_words():
+    prose = re.sub("```.*?```", "", TEXT, flags=re.DOTALL)
+    rows = [line for line in prose.splitlines() if line.startswith("|")]
+    cells = [cell for row in rows for cell in row.strip("|").split("|")]
+    paragraphs = re.split(r"\n\s*\n", "\n".join(line for line in prose.splitlines() if not line.startswith("|")))
+    told = [
+        one
+        for text in (*cells, *paragraphs)
+        for one in re.split(r"(?<=[.!?:])\s+(?=[A-Z0-9“*-])", re.sub("`[^`]*`", "X", " ".join(text.split())))
+    ]
+    assert len(told) > 200 and [one for one in told if word_count(one) > 25] == []
 
 
 def test_the_section_on_ones_own_method_leads_to_the_example_and_does_not_repeat_it():

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from study.analysis.arm_types import UNTRAINED, arm_collapse_type
+from study.analysis.embedding_scale import embedding_scale, has_lost_scale
 from study.analysis.wording import first_of, name_of
 from study.results.json_values import from_values, to_values
-from study.results.methods import METHOD, VICREG, EmbeddingScale
 from study.results.runs import SPACES, CollapseType, RunResults
 from study.results.schema import ArmResults, StudyResults
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED, Untrained, diagnose_collapse
@@ -32,6 +32,17 @@ def diagnose_again(results: StudyResults) -> StudyResults:
     )
 
 
+def diagnose_lost_scales(results: StudyResults) -> StudyResults:
+    """Return results whose arms without a scale of their own are diagnosed at their method's; others stay as they are."""
+    by_name = {arm.name: arm for arm in results.arms}
+    arms = [
+        _arm(arm, by_name.get(arm.control or ""), results)
+        if not arm.is_control and has_lost_scale(arm, results) else arm
+        for arm in results.arms
+    ]  # fmt: skip
+    return dataclasses.replace(results, arms=tuple(arms))
+
+
 def undiagnosed_note(results: StudyResults) -> list[str]:
     """Return which arms keep their recorded types, for it is not recorded at what scale their embeddings are judged."""
     names = [
@@ -45,21 +56,6 @@ def undiagnosed_note(results: StudyResults) -> list[str]:
         f"Recorded collapse types were kept of {first_of(names, MOST_NAMED)}: the scale that the method gives embeddings, "
         "or a measure that needs none, was not recorded."
     ]
-
-
-def embedding_scale(arm: ArmResults, results: StudyResults) -> EmbeddingScale | None:
-    """Return what an arm's loss drives its embeddings to, None where that is not known.
-
-    Of results that do not record it, VICReg's have it as gamma. A short key of the recipe is the recipe's method's, so gamma
-    is read from there where that is VICReg too.
-    """
-    if arm.embedding_scale is not None:
-        return arm.embedding_scale
-    settings = {**results.recipe, **arm.settings}
-    if {results.recipe.get(METHOD, VICREG), results.method_of(arm)} != {VICREG}:
-        return None
-    gamma = settings.get(f"pretrain.{VICREG}.gamma", settings.get("pretrain.gamma"))
-    return None if gamma is None else EmbeddingScale(target_std=gamma)
 
 
 def _is_scale_known(run: RunResults, arm: ArmResults, results: StudyResults) -> bool:

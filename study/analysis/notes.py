@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from study.analysis.embedding_scale import scale_notes
 from study.analysis.looks import undecided_note
 from study.analysis.vicreg_terms import hinge_note, vicreg_arms
 from study.analysis.wording import agree, count_of, first_of, listed, name_of, signed
@@ -25,6 +26,7 @@ def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
         *_published_note(results),
         *_choice_notes(results),
         *_joint_note(results),
+        *scale_notes(results),
         *network,
         *_few_labels_notes(results),
     ]

@@ -15,6 +15,7 @@ from study.analysis.analyse import analyse, judge_arms
 from study.analysis.arm_types import UNTRAINED, arm_collapse_type
 from study.analysis.commands import command_of
 from study.analysis.cost import cost_of
+from study.analysis.diagnose_again import diagnose_lost_scales
 from study.analysis.findings import changes_of, describe_search, describe_tuning
 from study.analysis.looks import Judged
 from study.analysis.methods import describe_methods, method_labels
@@ -73,7 +74,7 @@ def summarise(
         search=describe_search(plan, arms, plan.config.primary, dataset),
     )
     return analyse(
-        described,
+        diagnose_lost_scales(described),
         margin=plan.config.ablate.margin,
         configured_seeds=(plan.study.seeds or plan.config.ablate.seeds).looks[0],
         changes=changes_of(plan, arms),
@@ -85,8 +86,9 @@ def summarise(
 def judged_arms(plan: Plan, store: Store, dataset: Dataset) -> Judged:
     """Return the arms of a plan as the looks that were taken at them judge them; nothing is run."""
     runs = {cell.run.digest: _run(plan, cell, store) for cell in plan.cells}
+    described = _described(plan, dataset, command="", overrides={})
     return judge_arms(
-        _arms(plan, runs, command=""),
+        diagnose_lost_scales(dataclasses.replace(described, arms=tuple(_arms(plan, runs, command="")))).arms,
         looks_of(plan),
         baseline=plan.study.baseline,
         primary=plan.config.primary,

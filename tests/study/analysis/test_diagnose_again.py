@@ -131,3 +131,31 @@ def test_dead_taps_are_counted_on_what_the_backbone_is_given(plans):
         (dead[name],) = [note for note in results.notes if "never receive" in note]
     assert dead["whole"].startswith("At 8 x 8 pixels with") and dead["patches"].startswith("At patches of 4 x 4 pixels with")
     assert int(dead["patches"].split(" %")[0].split()[-1]) > int(dead["whole"].split(" %")[0].split()[-1])
+
+
+# ---- a method whose term for the scale is off
+
+
+OFF = (Arm(name="lejepa off", settings={"pretrain.method": "lejepa", "pretrain.lejepa.lambda": 0}),)
+SHRUNK = {"std_mean": 0.01, "normalised_std": 0.5, "view_discrepancy": 0.7}
+
+
+def test_where_the_term_for_the_scale_is_off_the_methods_other_arms_give_it(plans):
+    results = diagnose_again(results_of(plans, measured(**SHRUNK), ARMS + OFF))
+    assert results.arm("lejepa off").embedding_scale.target_std is None  # what its loss sets stays recorded
+    assert names_of(results) == {"vicreg": "complete", "simclr": "healthy", "lejepa": "complete", "lejepa off": "complete"}
+    (note,) = [note for note in reanalyse(results).notes if note.startswith("The term that sets")]
+    assert "is off in LeJEPA, λ 0. Its std is judged by the scale" in note
+
+
+def test_without_another_arm_of_the_method_no_scale_is_taken(plans):
+    alone = (*ARMS[:2], *OFF)
+    results = results_of(plans, measured(**SHRUNK), alone)
+    assert names_of(diagnose_again(results))["lejepa off"] == fresh_name(measured(**SHRUNK), None)
+    assert not [note for note in reanalyse(results).notes if note.startswith("The term that sets")]
+
+
+def test_a_summary_diagnoses_again_only_the_arms_that_lost_their_scale(plans):
+    results = results_of(plans, measured(**SHRUNK), ARMS + OFF)
+    assert names_of(results) == {"vicreg": "old", "simclr": "old", "lejepa": "old", "lejepa off": "complete"}
+    assert names_of(reanalyse(results))["lejepa off"] == "complete"

@@ -5,15 +5,19 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from study.reporting.figures.drawing import WIDTH
+from study.reporting.figures.drawing import WIDTH, text_width
 from study.reporting.palette import MUTED
 
-LEAST_GAIN = 2.0  # times as wide as without a break, or there is none
+LEAST_GAIN = 3.0  # times as wide as without a break, or there is none: a break that intervals cross is hard to read
 LEAST_CLEAN_GAIN = 1.5  # where the break crosses no interval, which is easier to read
 ROOM = 0.06  # of a panel's span, at either end
 GAP = 9.0  # points between panels
 FAR_SHARE = 0.25  # of the width, for each panel of what lies far out
+FAR = 0.5  # of the inner span, beyond which a side lies far out
+TICK_SIZE, TICK_GAP = 9.0, 6.0  # points: of a tick's text, and between two of them
+OVERHANG = 2.0  # points that a tick's text may reach over a break: the one on the other side may too
 
 
 class Extent(NamedTuple):
@@ -32,7 +36,7 @@ def panels_of(rows: Sequence[Extent], floor: float) -> list[tuple[float, float]]
         floor: within ± this nothing counts as far.
     """
     low, high = min([-floor, *(row.low for row in rows)]), max([floor, *(row.high for row in rows)])
-    inner_low, inner_high = _inner(rows, floor)
+    inner_low, inner_high = _with_near_ends((low, high), *_inner(rows, floor))
     clean = _without_crossings(rows, inner_low, inner_high)
     if clean != (low, high) and _gain((low, high), clean) >= LEAST_CLEAN_GAIN:
         inner_low, inner_high = clean
@@ -57,6 +61,12 @@ def _inner(rows: Sequence[Extent], floor: float) -> tuple[float, float]:
     near = ordered[: max(1, (len(rows) + 1) // 2)]
     reach = 2 * max([floor, *(abs(row.middle) for row in near)])
     return max(-reach, min([-floor, *(row.low for row in near)])), min(reach, max([floor, *(row.high for row in near)]))
+
+
+def _with_near_ends(whole: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+    """Return the inner span with each side in it that does not reach far beyond: there a break would win nothing."""
+    far = FAR * (high - low)
+    return whole[0] if low - whole[0] <= far else low, whole[1] if whole[1] - high <= far else high
 
 
 def _without_crossings(rows: Sequence[Extent], low: float, high: float) -> tuple[float, float]:
@@ -107,3 +117,38 @@ def add_panels(
             axes.plot([edge], [0], transform=axes.transAxes, marker=[(-0.5, -1), (0.5, 1)], markersize=7, linestyle="",
                       color=MUTED, clip_on=False)  # fmt: skip
     return drawn
+
+
+def tick_panels(panels: Sequence[Axes]) -> None:
+    """Tick each panel where its numbers have room, beside one another and beside a break."""
+    for at, axes in enumerate(panels):
+        width = axes.get_position().width * WIDTH
+        ticks = ticks_within(axes.get_xlim(), width, is_broken=(at > 0, at < len(panels) - 1))
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
+
+
+def ticks_within(span: tuple[float, float], width: float, *, is_broken: tuple[bool, bool]) -> list[float]:
+    """Return round values of a span that is drawn `width` points wide, as many as have room for their texts.
+
+    A side that `is_broken` has another panel next to it, whose ticks need room too.
+    """
+    low, high = span
+    ends = (-OVERHANG if is_broken[0] else -width, width + (OVERHANG if is_broken[1] else width))
+
+    def place(value: float) -> tuple[float, float]:
+        middle, half = (value - low) / (high - low) * width, text_width(tick_text(value), TICK_SIZE) / 2
+        return middle - half, middle + half
+
+    for most in (5, 4, 3, 2, 1):
+        values = [float(value) for value in MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)]
+        within = [v for v in values if low <= v <= high and ends[0] <= place(v)[0] and place(v)[1] <= ends[1]]
+        if all(place(other)[0] - place(one)[1] >= TICK_GAP for one, other in zip(within, within[1:])):
+            if within:
+                return within
+    return []
+
+
+def tick_text(value: float) -> str:
+    """Return a difference as an axis has it: with its sign."""
+    return f"{value:+.6g}".replace("-", "−") if value else "0"

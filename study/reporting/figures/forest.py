@@ -6,9 +6,8 @@ from typing import TypedDict
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from study.reporting.figures.broken_axis import Extent, add_panels, panels_of
+from study.reporting.figures.broken_axis import Extent, add_panels, panels_of, tick_panels
 from study.reporting.figures.drawing import WIDTH, as_svg, label_width, legend_of_types, name_rows, shorten, text_width
 from study.reporting.figures.marks import name_mark
 from study.reporting.figures.strips import Dot, strip_of_runs
@@ -53,6 +52,7 @@ def forest_plot(rows: Sequence[ForestRow], *, margin: float) -> Figure:
     for axes in panels:
         _panel(axes, rows, 100 * margin)
         name_rows(axes, labels if axes is panels[0] else [""] * len(rows))
+    tick_panels(panels)
     for y, word in enumerate(words):
         panels[-1].annotate(word, (1, y), (6, 0), xycoords=panels[-1].get_yaxis_transform(), textcoords="offset points",
                             va="center", fontsize=8, color=INK, annotation_clip=False)  # fmt: skip
@@ -101,8 +101,6 @@ def _panel(axes: Axes, rows: Sequence[ForestRow], margin: float) -> None:
         if is_finite(row["mean"]):
             _arm(axes, y, row, 100 * row["mean"])
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(MaxNLocator(5 if low <= 0 <= high else 2, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:+g}".replace("-", "−") if v else "0"))
     axes.spines["left"].set_visible(False)
 
 

@@ -1,4 +1,4 @@
-"""Methods on a plane of two measures, each named beside its point."""
+"""Methods on a plane of two measures, each named beside its point, or numbered where names have no room."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from study.reporting.figures.drawing import WIDTH, as_svg, legend_of_types, new_figure, shorten, text_width
+from study.reporting.figures.drawing import WIDTH, as_svg, legend_of_types, new_figure, shorten
+from study.reporting.figures.labels import HALF, Placed, lead_line, place_texts
 from study.reporting.figures.marks import name_mark
 from study.reporting.figures.points import Point, draw_points
 from study.reporting.figures.ticks import tick_log_axis
-from study.reporting.palette import INK, type_label
+from study.reporting.palette import INK, MUTED, type_label
 
 LEFT, RIGHT, TOP, BOTTOM, HEIGHT = 46.0, 14.0, 10.0, 54.0, 300.0  # points
-NAME_SIZE, NAME_ROOM, GAP = 7.5, 108.0, 5.0  # points: of a name's text, its width at most, and from its point
-Box = tuple[float, float, float, float]  # left, right, lower, upper; points from the corner of the axes
+MOST_NAMED = 24  # points: with more, lines to names cross one another
+NAME_SIZE, NAME_ROOM = 7.5, 108.0  # points: of a name's text, and its width at most
+KEY_COLUMNS, KEY_WIDTH, KEY_ROW, KEY_GAP = 2, 160.0, 11.0, 8.0  # of what numbers name; points
 
 
 @as_svg
@@ -22,7 +24,7 @@ def method_plane(
     points: Sequence[Point], names: Sequence[str], *, xlabel: str, ylabel: str, log_x: bool = False,
     front: Sequence[tuple[float, float]] = (),
 ) -> Figure:  # fmt: skip
-    """Draw a point for each method with its name, and the line of those on the Pareto front.
+    """Draw a point for each method with its name or number, and the line of those on the Pareto front.
 
     Args:
         points: at least one, all of them with a y, and with a positive x where the axis is logarithmic.
@@ -31,17 +33,40 @@ def method_plane(
         log_x: whether x is logarithmic.
         front: (x, y) of the methods on the front, in any order.
     """
-    figure, axes = new_figure(HEIGHT, LEFT, RIGHT, top=TOP, bottom=BOTTOM)
+    numbered = not _have_room(points, names, log_x=log_x)
+    more = KEY_ROW * _key_rows(names) + KEY_GAP if numbered else 0.0
+    figure, axes = new_figure(HEIGHT + more, LEFT, RIGHT, top=TOP, bottom=BOTTOM + more)
     if front:
         (line,) = axes.plot(*zip(*sorted(front)), color=INK, linewidth=1, zorder=1.5)
         name_mark(line, "Pareto front", series="front")
     _scale(axes, points, log_x=log_x)
     draw_points(axes, points)
-    _names(axes, points, names)
+    texts = [str(at + 1) for at in range(len(names))] if numbered else _shortened(names)
+    _write(axes, points, texts, _placed(axes, points, texts), HEIGHT - TOP - BOTTOM)
+    if numbered:
+        _key(figure, names, BOTTOM / 2)
     axes.set_xlabel(xlabel, fontsize=8.5)
     axes.set_ylabel(ylabel, fontsize=8.5)
     legend_of_types(figure, [point["type"] for point in points])
     return figure
+
+
+def _have_room(points: Sequence[Point], names: Sequence[str], *, log_x: bool) -> bool:
+    """Return whether all names can be written beside their points; else points are numbered."""
+    if len(names) > MOST_NAMED:
+        return False
+    _, axes = new_figure(HEIGHT, LEFT, RIGHT, top=TOP, bottom=BOTTOM)
+    _scale(axes, points, log_x=log_x)
+    return _placed(axes, points, _shortened(names)).overlap == 0
+
+
+def _shortened(names: Sequence[str]) -> list[str]:
+    return [shorten(name, NAME_ROOM, size=NAME_SIZE) for name in names]
+
+
+def _placed(axes: Axes, points: Sequence[Point], texts: Sequence[str]) -> Placed:
+    width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    return place_texts(_marks(axes, points, height), texts, NAME_SIZE, (0, width + RIGHT, 0, height + TOP))
 
 
 def _scale(axes: Axes, points: Sequence[Point], *, log_x: bool) -> None:
@@ -61,30 +86,37 @@ def _scale(axes: Axes, points: Sequence[Point], *, log_x: bool) -> None:
     axes.set_ylim(min(ys) - room, max(ys) + room)
 
 
-def _names(axes: Axes, points: Sequence[Point], names: Sequence[str]) -> None:
-    """Write each name where it covers no point and no other name, the right of its point first."""
-    width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    to_share = axes.transData + axes.transAxes.inverted()
-    places = [to_share.transform((point["x"], point["y"] or 0.0)) * (width, height) for point in points]
-    taken: list[Box] = [(x - 3, x + 3, y - 3, y + 3) for x, y in places]
-    for point, name, (x, y) in zip(points, names, places):
-        text = shorten(name, NAME_ROOM, size=NAME_SIZE)
-        long = text_width(text, NAME_SIZE)
-        options = [(x + GAP, y), (x - GAP - long, y)]
-        options += [(x + dx - long / 2, y + dy) for dy in (9, -9, 18, -18, 27, -27) for dx in (0, long / 2, -long / 2)]
-        boxes = [(left, left + long, middle - 4.5, middle + 4.5) for left, middle in options]
-        inside = [box for box in boxes if box[0] >= 0 and box[1] <= width + RIGHT and box[2] >= 0 and box[3] <= height + TOP]
-        box = min(inside or boxes[:1], key=lambda one: sum(_overlap(one, other) for other in taken))
-        taken.append(box)
+def _write(axes: Axes, points: Sequence[Point], texts: Sequence[str], placed: Placed, height: float) -> None:
+    """Write texts where they were placed, with a line to each that stands away from its point."""
+    width = WIDTH - LEFT - RIGHT
+    for point, text, box, mark in zip(points, texts, placed.boxes, _marks(axes, points, height)):
+        line = lead_line(mark, box)
+        if line is not None:
+            axes.plot(*zip(*((x / width, y / height) for x, y in line)), transform=axes.transAxes, color=MUTED,
+                      linewidth=0.6, zorder=2, clip_on=False)  # fmt: skip
         written = axes.text(
-            box[0] / width, (box[2] + 4.5) / height, text, transform=axes.transAxes, fontsize=NAME_SIZE, color=INK,
+            box[0] / width, (box[2] + HALF) / height, text, transform=axes.transAxes, fontsize=NAME_SIZE, color=INK,
             va="center_baseline", zorder=4,
         )  # fmt: skip
         name_mark(written, point["tip"], series=type_label(point["type"]))
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Return the area that two boxes share."""
-    across = min(one[1], other[1]) - max(one[0], other[0])
-    upright = min(one[3], other[3]) - max(one[2], other[2])
-    return max(across, 0.0) * max(upright, 0.0)
+def _marks(axes: Axes, points: Sequence[Point], height: float) -> list[tuple[float, float]]:
+    """Return where points are drawn, in points from the lower left corner of the axes."""
+    to_share = axes.transData + axes.transAxes.inverted()
+    places = [to_share.transform((point["x"], point["y"] or 0.0)) for point in points]
+    return [(x * (WIDTH - LEFT - RIGHT), y * height) for x, y in places]
+
+
+def _key(figure: Figure, names: Sequence[str], lower: float) -> None:
+    """Write what each number names, column by column, above `lower` points from the lower edge."""
+    rows, height = _key_rows(names), figure.get_figheight() * 72
+    for at, name in enumerate(names):
+        column, row = divmod(at, rows)
+        left, top = LEFT / 2 + column * KEY_WIDTH, lower + KEY_ROW * (rows - row - 0.5)
+        text = f"{at + 1}  {shorten(name, KEY_WIDTH - 24, size=NAME_SIZE)}"
+        figure.text(left / WIDTH, top / height, text, fontsize=NAME_SIZE, color=INK, va="center")
+
+
+def _key_rows(names: Sequence[str]) -> int:
+    return -(-len(names) // KEY_COLUMNS)

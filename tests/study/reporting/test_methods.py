@@ -181,6 +181,14 @@ def test_a_plane_keeps_names_apart():
     assert len(set(places)) == 4
 
 
+def test_a_plane_numbers_its_points_where_names_have_no_room():
+    crowd = [{"x": 1.0, "y": 1 + 0.001 * k, "type": "healthy", "tip": f"tip {k}"} for k in range(31)]
+    svg = method_plane(crowd, [f"method {k}" for k in range(31)], xlabel="x", ylabel="y")
+    assert all(f">{k + 1}  method {k}<" in svg and f">{k + 1}<" in svg for k in range(31))
+    few = method_plane(crowd[:2], ["method 0", "method 1"], xlabel="x", ylabel="y")
+    assert ">method 0<" in few and ">1<" not in few
+
+
 def test_a_pair_that_was_not_compared_leaves_a_gap():
     svg = similarity_map([[1.0, None], [None, 1.0]], ["a", "b"])
     assert svg.count(">1.00<") == 2 and "a and b" not in svg

@@ -2,7 +2,10 @@
 
 import re
 
-from study.reporting.figures.broken_axis import Extent, panels_of
+import pytest
+
+from study.reporting.figures.broken_axis import OVERHANG, TICK_GAP, TICK_SIZE, Extent, panels_of, tick_text, ticks_within
+from study.reporting.figures.drawing import text_width
 from study.reporting.figures.forest import forest_plot
 
 NEAR = {
@@ -44,3 +47,27 @@ def test_every_arm_lies_within_some_panel_of_the_axis():
 def test_what_lies_close_together_has_one_axis():
     assert len(panels_of([Extent(value, value - 3, value + 3) for value in (-9.0, -4.0, 0.0, 5.0)], 2.0)) == 1
     assert panels_of([], 2.0) == [(-2.24, 2.24)]
+
+
+def test_a_side_that_reaches_little_beyond_the_rest_is_not_broken_off():
+    rows = [Extent(value, value - 1, value + 1) for value in (-0.5, 0.0, 0.5, 1.7)]
+    spans = panels_of([*rows, Extent(-60.0, -65.0, -55.0)], 2.0)
+    assert len(spans) == 2 and spans[1][1] >= 2.7
+
+
+def test_a_break_that_would_cross_intervals_for_little_gain_is_not_made():
+    near = [Extent(value, value - 1.5, value + 1.5) for value in (-0.9, -0.4, 0.1, 0.4, 0.8, -1.6)]
+    assert len(panels_of([*near, Extent(-3.5, -6.2, -0.8), Extent(-5.0, -11.0, 1.0), Extent(-11.0, -15.0, -7.0)], 2.0)) == 1
+
+
+@pytest.mark.parametrize("span", [(-15.9, -3.1), (2.3, 3.2), (-70.0, -49.0), (-2.8, 2.4), (-36.0, 8.0), (-0.3, 0.2)])
+@pytest.mark.parametrize("width", [38.0, 60.0, 120.0, 200.0])
+def test_ticks_have_room_beside_one_another_and_beside_a_break(span, width):
+    ticks = ticks_within(span, width, is_broken=(True, True))
+    assert all(span[0] <= tick <= span[1] for tick in ticks) and (ticks or width < 60)
+    ends = []
+    for tick in ticks:
+        middle, half = (tick - span[0]) / (span[1] - span[0]) * width, text_width(tick_text(tick), TICK_SIZE) / 2
+        ends.append((middle - half, middle + half))
+    assert all(low >= -OVERHANG and high <= width + OVERHANG for low, high in ends)
+    assert all(after[0] - before[1] >= TICK_GAP for before, after in zip(ends, ends[1:], strict=False))

@@ -14,6 +14,7 @@ from study.analysis.by_decision import (
     leader,
     self_supervised,
 )
+from study.analysis.collapse_answer import answer_of_collapse
 from study.analysis.decisions import compared_arms
 from study.analysis.design_answers import answer_of_grid, answer_of_path, answer_of_search
 from study.analysis.moments import LEAST_SEEDS
@@ -39,7 +40,7 @@ _BY_MODE: dict[str, Callable[[StudyResults, Decisions], list[str]]] = {
 
 
 def answer(results: StudyResults) -> str:
-    """Return what to do, and what is known, in at most 40 words.
+    """Return what to do, and what is known, in at most 40 words; of a study about collapse, what collapses and how.
 
     Where it is not established that training gains anything over an untrained network, that comes first. Sentences are in
     the order of their weight, and those for which 40 words have no room are left out.
@@ -53,6 +54,8 @@ def _sentences(results: StudyResults) -> list[str]:
     measured = [arm for arm in ours if results.primary in arm.summary]
     if not measured:
         return _nothing_measured(results.arms)
+    if results.is_about_collapse:
+        return answer_of_collapse(results)
     if results.methods and results.methods.takes_labels(results.baseline):
         return ["Choose another baseline: this one takes labels, so no method is compared with one that takes none."]
     found = decisions_of(results)

@@ -122,6 +122,7 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
         mode=study.mode,
         question=study.question,
         hypothesis=study.hypothesis,
+        about=study.about,
         baseline=study.baseline,
         command=command,
         overrides=dict(overrides),

@@ -3,6 +3,7 @@
 from study.analysis.alerts import SAYS_NOTHING
 from study.analysis.answer import untrained_summary
 from study.analysis.by_decision import Decisions, decisions_of, is_collapsed, is_established
+from study.analysis.collapse_answer import trust_in_collapse
 from study.analysis.decisions import arm_class
 from study.analysis.looks import confidence_of
 from study.analysis.moments import LEAST_SEEDS
@@ -11,6 +12,7 @@ from study.analysis.wording import (
     agree,
     capitalised,
     count_of,
+    in_terms_of_methods,
     in_words,
     interval_of,
     listed,
@@ -25,7 +27,7 @@ from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
 # Of a 95 % interval of an arm that loses 20 points in one run of three, in %, by its number of seeds (docs/statistics.md).
 MIXED_COVERAGE = {3: 67, 4: 78, 5: 86, 6: 89}
-CLASS_NAMES = {"mixed": "seeds that differ"}
+CLASS_NAMES = {"mixed": "seeds disagree"}
 MOST_NAMED = 6  # methods in one sentence
 
 
@@ -38,7 +40,9 @@ def trust(results: StudyResults) -> list[str]:
     found = decisions_of(results)
     if found is None or results.primary not in found.baseline.summary:
         return []
-    return [
+    if results.is_about_collapse:
+        return [*trust_in_collapse(results), *_untrained(results, found.baseline)]
+    said = [
         *_untrained(results, found.baseline),
         *_gains_of_methods(results),
         *_seeds(results, found),
@@ -46,6 +50,7 @@ def trust(results: StudyResults) -> list[str]:
         *_mixed(results, found),
         *_machine(found),
     ]
+    return [in_terms_of_methods(one) for one in said] if results.methods and results.methods.is_one_an_arm else said
 
 
 def _untrained(results: StudyResults, baseline: ArmResults) -> list[str]:
@@ -69,13 +74,13 @@ def _gains_of_methods(results: StudyResults) -> list[str]:
     below = [arm for arm, gain in gains if gain.mean < 0]
     what = "method" if results.methods.is_one_an_arm else "setting"
     said = (
-        [f"The gain over it is clear for {in_words(len(clear)) if clear else 'none'} of {spelled(len(gains), what)}."]
+        [f"Training clearly gains accuracy for {in_words(len(clear)) if clear else 'none'} of {spelled(len(gains), what)}."]
         if gains
         else []
     )
     if below:
         names = listed([name_of(arm.label) for arm in below]) if len(below) <= MOST_NAMED else spelled(len(below), what)
-        said.append(f"{capitalised(names)} {agree(len(below), 'lies', 'lie')} below it on average{_of_these(below)}.")
+        said.append(f"{capitalised(names)} {agree(len(below), 'loses', 'lose')} accuracy on average{_of_these(below)}.")
     return said
 
 
@@ -88,7 +93,7 @@ def _of_these(arms: list[ArmResults]) -> str:
 
 
 def _seeds(results: StudyResults, found: Decisions) -> list[str]:
-    """Return how many seeds there were, at which look and at what price, and which tests are one family."""
+    """Return how many seeds there were, at which look and at what price, and which tests are corrected together."""
     seeds = found.baseline.summary[results.primary].n
     said = capitalised(f"{spelled(seeds, 'seed')} {agree(seeds, 'was', 'were')} run")
     if results.looks and results.looks.until_decided and seeds > results.looks.planned[0]:
@@ -96,7 +101,7 @@ def _seeds(results: StudyResults, found: Decisions) -> list[str]:
     if seeds < LEAST_SEEDS:
         return [f"{said}; it takes three to test a difference."]
     has_gains = any(arm.is_control for arm in results.arms)
-    families = "; differences and gains are two families of tests, each at 5 %" if has_gains else ""
+    families = "; differences and gains are tested separately, each at 5 %" if has_gains else ""
     return [f"{said}{_look(results.looks)}{families}."]
 
 
@@ -137,7 +142,8 @@ def _mixed(results: StudyResults, found: Decisions) -> list[str]:
     how = f"{agree(len(mixed), 'ends', 'end')} differently from seed to seed"
     if all(HEALTHY in arm.collapse_type.counts for arm in mixed):
         how = f"{agree(len(mixed), 'is', 'are')} healthy at some seeds and not at others"
-    return [f"{capitalised(whose)} {how}; there a 95 % interval may cover only {covered} %."]
+    interval = agree(len(mixed), "its 95 % interval", "their 95 % intervals")
+    return [f"{capitalised(whose)} {how}; {interval} may hold the truth in only {covered} % of cases."]
 
 
 def _machine(found: Decisions) -> list[str]:

@@ -19,6 +19,7 @@ from study.results.findings import (
 from study.results.json_values import json_field
 from study.results.methods import METHOD, VICREG, EmbeddingScale, MethodFindings, TermDescription
 from study.results.runs import CollapseType, RunResults
+from study.spec.about import COLLAPSE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +126,9 @@ class StudyResults:
 
     `recipe` are the settings that all arms share, by dotted key, `overrides` those set on the command line. `environment`
     has versions and hardware. `terms` are the terms of the loss by the name they are logged under; files of earlier versions
-    have none. `methods` is of a study whose arms differ in their method. `answer` says in at most 40 words what to do, and
-    `trust` in a few sentences how far to trust it. `alerts` and `notes` are sentences that follow from the numbers.
+    have none. `about` is what the question is about, where it is not accuracy. `methods` is of a study whose arms differ in
+    their method. `answer` says in at most 40 words what to do, and `trust` in a few sentences how far to trust it. `alerts`
+    and `notes` are sentences that follow from the numbers.
     """
 
     study: str
@@ -141,6 +143,7 @@ class StudyResults:
     answer: str
     recipe: Mapping[str, Any]
     arms: tuple[ArmResults, ...]
+    about: str | None = json_field(omitted=True)
     command: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     terms: Mapping[str, TermDescription] | None = json_field(omitted=True)
@@ -162,6 +165,11 @@ class StudyResults:
     trust: tuple[str, ...] | None = json_field(omitted=True)
     alerts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_about_collapse(self) -> bool:
+        """Whether the study asks what collapses, and not which setting is the most accurate."""
+        return self.about == COLLAPSE
 
     def arm(self, name: str) -> ArmResults:
         """Return the arm of this name. Raise KeyError where there is none."""

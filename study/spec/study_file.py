@@ -16,6 +16,7 @@ from typing import Any
 from study.config.methods import is_same_setting
 from study.config.read_yaml import read_yaml
 from study.config.seeds import UNTIL_DECIDED, Seeds, read_looks, read_seeds
+from study.spec.about import ABOUT
 from study.spec.keys import check_keys, crossed, is_plain, lists, mapping, settings, whole
 from study.spec.names import grid_name, short_name, value_name
 from study.spec.search import Search, read_search
@@ -25,11 +26,13 @@ STUDIES = Path(__file__).parents[1] / "studies"
 MODES = ("arms", "grid", "search", "path")
 CHOSEN = "best"  # the arm of a search's best trial, run at every seed beside the study's own arms; and the end of a path
 _KEYS = (
-    "question", "headline", "hypothesis", "mode", "baseline", "fixed", "nuisance", "arms", "grid", "search", "path", "seeds",
-    "looks", "budget", "published",
+    "question", "headline", "about", "hypothesis", "mode", "baseline", "fixed", "nuisance", "arms", "grid", "search", "path",
+    "seeds", "looks", "budget", "published",
 )  # fmt: skip
 _OF_AN_ARM = ("reason", "settings", "nuisance")
-_MODES_OF = {"grid": ("grid",), "search": ("search",), "path": ("path",), "arms": ("arms", "search", "path")}
+_MODES_OF = {
+    "about": ("arms",), "grid": ("grid",), "search": ("search",), "path": ("path",), "arms": ("arms", "search", "path"),
+}  # fmt: skip
 STOPS = ("arms", "grid")  # modes in which decided arms may stop: in the others arms depend on one another
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
@@ -63,7 +66,8 @@ class Arm:
 class Study:
     """A study as its file states it.
 
-    `headline` is the short question that it helps to answer, beside other studies. `settings` are those it fixes, `nuisance`
+    `headline` is the short question that it helps to answer, beside other studies. `about` is `collapse` where it asks what
+    collapses, which is then what its answer says. `settings` are those it fixes, `nuisance`
     the values that every arm is tuned over, and `path` where `mode: path` walks to: `best` or an arm. `published_protocol`
     is one of study/analysis/published_methods.yaml: arms that follow it have their method's number as published outcome.
     """
@@ -82,6 +86,7 @@ class Study:
     nuisance: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     path: str | None = None
     headline: str | None = None
+    about: str | None = None
 
     @property
     def roles(self) -> dict[str, str]:
@@ -132,6 +137,8 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
             raise InputError(f"{where} must give {key} as text, but gives {content.get(key)!r}.")
     if "headline" in content and (not isinstance(content["headline"], str) or not content["headline"].strip()):
         raise InputError(f"{where} must give headline as text, or not at all, but gives {content['headline']!r}.")
+    if "about" in content and content["about"] not in ABOUT:
+        raise InputError(f"{where} may say about: {' or '.join(ABOUT)}, or nothing, but says {content['about']!r}.")
     for key, modes in _MODES_OF.items():
         if key in content and mode not in modes:
             raise InputError(f"{where}: {key} is for mode {' or '.join(modes)}, but the mode is {mode}.")
@@ -161,6 +168,7 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         nuisance=lists(f"{where}: nuisance", content.get("nuisance")),
         path=_path(where, content, names) if mode == "path" else None,
         headline=" ".join(content["headline"].split()) if "headline" in content else None,
+        about=content.get("about"),
     )
     _check_roles(where, study)
     return study

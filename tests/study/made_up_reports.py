@@ -10,6 +10,7 @@ import pytest
 from study.projection.results import Projection
 from study.reporting.figures import (
     classes,
+    collapse_rows,
     correlations,
     curves,
     dots,
@@ -215,7 +216,8 @@ def make_certificate(study: Mapping[str, Any]) -> dict[str, Any]:
 
 
 DRAWN = {
-    classes: ("class_accuracies", "confusion_matrix"), correlations: ("correlation_plot",), curves: ("curves",),
+    classes: ("class_accuracies", "confusion_matrix"), collapse_rows: ("collapse_rows",),
+    correlations: ("correlation_plot",), curves: ("curves",),
     dots: ("dot_plot",), forest: ("forest_plot",), maps: ("map_2d", "map_3d"), phase_diagram: ("phase_diagram",),
     scatter: ("scatter_plot",), search: ("search_history", "importance_bars"),
     trials: ("plane_of_trials", "parallel_trials"), method_plane: ("method_plane",), similarity: ("similarity_map",),

@@ -12,6 +12,7 @@ from study.reporting.panels.panel import Panel
 from study.reporting.panels.phase_diagram import phase_panels
 from study.reporting.panels.predictors import predictor_panels
 from study.reporting.panels.search import search_panels
+from study.reporting.panels.what_collapses import collapse_type_panels
 from study.reporting.selection import shown_arms, trained_arms
 from study.results.schema import StudyResults
 from study.results.timing import NO_TIMING, Timing
@@ -33,7 +34,7 @@ def groups_of(
     return {
         "forest": forest_panels(study, trained),
         "accuracy": [accuracy_panel(study, arms, name) for name in dict.fromkeys([study.primary, *measures])],
-        "design": [*phase_panels(study, trained), *search_panels(study), *path_panels(study)],
+        "design": [*collapse_type_panels(study), *phase_panels(study, trained), *search_panels(study), *path_panels(study)],
         "loss": loss_panels(study, trained),
         "losses": [panel for _, panels in loss_panels_by_method(study, trained) for panel in panels],
         "methods": plane_panels(study, trained, timing),

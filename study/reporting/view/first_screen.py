@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import decisions_of, is_collapsed
+from study.analysis.collapse_answer import ablations, found_collapses
 from study.analysis.decisions import compared_arms
 from study.analysis.wording import LEAST_SHOWN, agree, count_of, explained, in_terms_of_methods, listed, points
 from study.reporting.format import Number, figure_of, mean_and_sd
 from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.panels.panel import Panel
+from study.reporting.panels.what_collapses import NAME as WHAT_COLLAPSES
 from study.reporting.selection import trained_arms
 from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from study.results.findings import Looks
@@ -29,10 +31,11 @@ _SAID = {
 def with_main(groups: Mapping[str, Sequence[Panel]], mode: str) -> dict[str, list[Panel]]:
     """Return the groups of figures with the figure of the mode in a group of its own, `main`, and no longer in another.
 
-    It is the phase diagram of a grid, the trials of a search, and else the forest plot; where there is none, the accuracies.
+    It is the types of a study about collapse, the phase diagram of a grid, the trials of a search, and else the forest plot.
+    Where there is none, it is the accuracies.
     """
     every = [figure for name in ("design", "forest", "accuracy") for figure in groups[name]]
-    wanted = (*MAIN.get(mode, ()), FOREST, *(figure["name"] for figure in groups["accuracy"]))
+    wanted = (WHAT_COLLAPSES, *MAIN.get(mode, ()), FOREST, *(figure["name"] for figure in groups["accuracy"]))
     main = next((figure for name in wanted for figure in every if figure["name"] == name), None)
     rest = {name: [figure for figure in group if figure is not main] for name, group in groups.items()}
     return {"main": [main] if main else [], **rest}
@@ -47,6 +50,9 @@ def caption_of(main: Sequence[Panel], published: str, confidence: str = "95 %") 
     if name == FOREST:
         return (f"Mean paired difference over seeds with its {confidence} interval; small dots are seeds. "
                 "The grey band holds differences too small to matter.")  # fmt: skip
+    if name == WHAT_COLLAPSES:
+        return ("A mark is a seed. The first row of each method is the method as it is; below it stands what is changed. "
+                "Pale marks: the method is not healthy as it is, so nothing follows from its changes.")  # fmt: skip
     if name.startswith("phase-"):
         tile = "A tile is a setting: the collapse type that most seeds share, and the mean test accuracy."
         marks = (" Rings are published coefficients that trained, crosses published ones that collapsed "
@@ -63,7 +69,11 @@ def caption_of(main: Sequence[Panel], published: str, confidence: str = "95 %") 
 def facts_of(study: StudyResults, arms: Sequence[ArmResults]) -> list[tuple[str, str]]:
     """Return (what, how much) that says how far to trust a study: seeds, detectable difference, untrained level."""
     facts = [("Seeds", _seeds(trained_arms(arms), study.looks))]
-    power = study.power
+    if study.is_about_collapse:
+        clear = [one for one in ablations(study) if one.is_conclusive]
+        collapsed = sum(is_collapsed(one.changed) for one in clear)
+        facts.append(("Changes that collapse", f"{collapsed} of {len(clear)}"))
+    power = None if study.is_about_collapse else study.power
     if power is not None and power.detectable is not None and power.detectable >= LEAST_SHOWN:
         facts.append(("Detectable difference", points(power.detectable) if power.detectable < 1 else "none"))
     levels = [mean_and_sd(arm.summary.get(study.primary), study.primary) for arm in arms if arm.is_control]
@@ -93,6 +103,8 @@ def _range(levels: Sequence[Number]) -> str:
 
 def found_text(study: StudyResults) -> str:
     """Return what was found, in a line: decisions against the baseline, collapse, and what the design adds."""
+    if study.is_about_collapse and (collapses := found_collapses(study)):
+        return " ".join(collapses)
     said = [*_decisions(study), *_collapsed(study), explained(study.grid)]
     text = " ".join(filter(None, said)) or "No run has a result yet."
     return in_terms_of_methods(text) if study.methods and study.methods.is_one_an_arm else text
@@ -112,7 +124,7 @@ def _decisions(study: StudyResults) -> list[str]:
         return [f"{arm.label} {_SAID[name][0]}{than}."]
     said = [f"{len(arms)} {agree(len(arms), *_SAID[name])}" for name, arms in found.items() if arms]
     total = count_of(len(tested) + len(decided.partial), "setting")
-    return [f"Of {total} against the baseline {listed([*said, *lost])}."] if said or lost else []
+    return [f"Of {total} compared with the baseline, {listed([*said, *lost])}."] if said or lost else []
 
 
 def _collapsed(study: StudyResults) -> list[str]:
@@ -123,8 +135,8 @@ def _collapsed(study: StudyResults) -> list[str]:
     if settings:
         counts = Counter(arm.collapse_type.name for arm in settings if is_collapsed(arm))
         types = listed([f"{counts[name]} {name}" for name in COLLAPSE_TYPES if counts[name]])
-        how_many = f"{sum(counts.values())}" if counts else "None"
-        said.append(f"{how_many} of {count_of(len(settings), 'setting')} collapsed{': ' if types else ''}{types}.")
+        how = f", all {next(iter(counts))}" if len(counts) == 1 and counts.total() > 1 else f": {types}" if types else ""
+        said.append(f"{counts.total() or 'None'} of {count_of(len(settings), 'setting')} collapsed{how}.")
     if trials:
         collapsed = sum(arm.outcomes.collapsed for arm in trials if arm.outcomes)
         said.append(f"{collapsed or 'None'} of {count_of(len(trials), 'trial')} collapsed.")

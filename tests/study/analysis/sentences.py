@@ -386,9 +386,54 @@ def with_notes(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     yield "three settings rank none", plans.results(lifelike_results(few), of=few)
 
 
+def parts() -> tuple[Arm, ...]:
+    """Return two arms that stand for methods as they are, each followed by two arms that change a part of it."""
+    changes = {"": {}, "-mu": {"pretrain.mu": 0}, "-nu": {"pretrain.base_lr": 0.1}}
+    return tuple(
+        Arm(name=f"{name}{end}", settings={"pretrain.nu": nu, **more})
+        for name, nu in (("a", 1), ("b", 2)) for end, more in changes.items()
+    )  # fmt: skip
+
+
+def about_collapse(
+    plans: Plans, verdicts: Mapping[str, str], *, values: Mapping[str, Sequence[float]] | None = None,
+    changed: Mapping[tuple[str, int], Any] | None = None, seeds: Sequence[int] = (0, 1, 2),
+) -> StudyResults:  # fmt: skip
+    """Return a study about collapse of `parts`, with the collapse types of arms that are not healthy."""
+    runs = runs_of({})
+    for arm in parts():
+        runs |= by_seed(arm.name, (values or {}).get(arm.name, GOOD), verdict=verdicts.get(arm.name, "healthy"))
+    return plans.results({**runs, **(changed or {})}, asked=study(parts(), about="collapse"), seeds=seeds)
+
+
+def collapses(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
+    """Yield studies about collapse."""
+    yield "nothing collapses", about_collapse(plans, {})
+    yield (
+        "most changes collapse",
+        about_collapse(
+            plans, {"a-mu": "complete", "a-nu": "complete", "b-mu": "view-dependent"}, changed={("a-mu", 2): finished(0.7)}
+        ),
+    )
+    yield "one method is not healthy", about_collapse(plans, {"a": "complete", "a-mu": "complete", "b-mu": "complete"})
+    yield "no method is healthy", about_collapse(plans, {"a": "complete", "b": "informational"})
+    yield "one seed about collapse", about_collapse(plans, {"a-mu": "complete"}, seeds=(0,))
+    mixed = {(name, 0): finished(0.7) for name in ("a-mu", "a-nu", "b-mu", "b-nu")}
+    differ = about_collapse(plans, {name: "complete" for name, _ in mixed}, changed=mixed)
+    near = [
+        arm if arm.name != "a-mu" else dataclasses.replace(
+            arm, collapse_type=dataclasses.replace(arm.collapse_type, borderline="It is near.")
+        )
+        for arm in differ.arms
+    ]  # fmt: skip
+    yield "all seeds differ, one near a threshold", dataclasses.replace(differ, arms=tuple(near))
+    asked = study(about="collapse")
+    yield "nothing is changed", plans.results(runs_of({"base": GOOD, "other": NOISE, "third": NOISE}), asked=asked)
+
+
 def catalogue(plans: Plans) -> dict[str, StudyResults]:
     """Return made-up studies by name that between them call for every sentence of a page."""
-    kinds = (arms_studies, unfinished_studies, looked_at, grids, searches, paths, with_notes)
+    kinds = (arms_studies, unfinished_studies, looked_at, grids, searches, paths, with_notes, collapses)
     return {name: results for kind in kinds for name, results in kind(plans)}
 
 

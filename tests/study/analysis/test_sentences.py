@@ -14,7 +14,7 @@ import pytest
 
 from study.analysis import alerts as alerts_module
 from study.analysis import answer as answer_module
-from study.analysis import arms_answer, design_answers
+from study.analysis import arms_answer, collapse_answer, design_answers
 from study.analysis import notes as notes_module
 from study.analysis import trust as trust_module
 from study.analysis.answer import MOST_WORDS, answer
@@ -36,7 +36,8 @@ PROBE = "linear_cached"
 
 
 MODULES = (
-    alerts_module, answer_module, arms_answer, design_answers, trust_module, notes_module, certainty, header, designs,
+    alerts_module, answer_module, arms_answer, collapse_answer, design_answers, trust_module, notes_module, certainty,
+    header, designs,
 )  # fmt: skip
 
 
@@ -120,6 +121,9 @@ def assert_true(name: str, results: StudyResults) -> None:
     if found is None:
         assert "Keep" not in said and "clearly" not in said, (name, said)
         return
+    if results.is_about_collapse:
+        assert_collapses(name, said, results)
+        return
     assert_decisions(name, said, results, found)
     gain = found.baseline.gain(results.primary)
     text = " ".join(trust(results))
@@ -154,6 +158,17 @@ def assert_decisions(name: str, said: str, results: StudyResults, found: Decisio
         steps = [step.gain.mean for step in results.path.steps] if results.path else []
         values = [*(mean(arm, results) for arm in (*found.better, *found.worse)), *steps]
         assert points in {f"{100 * value:+.1f}".replace("-", "−") for value in values}, (name, said)
+
+
+def assert_collapses(name: str, said: str, results: StudyResults) -> None:
+    """Assert that an answer's counts are those of the arms, and that it advises nothing."""
+    assert "Keep" not in said and "clearly" not in said and "Use " not in said, (name, said)
+    clear = [one for one in collapse_answer.ablations(results) if one.is_conclusive]
+    assert all(run.outcome == "healthy" for one in clear for run in one.unchanged.runs), name
+    count = sum(is_collapsed(one.changed) for one in clear)
+    words = in_words(count).capitalize() if count else "None"
+    if clear:
+        assert said.startswith(f"{words} of {in_words(len(clear))} changes"), (name, said)
 
 
 def assert_region(name: str, said: str, results: StudyResults, found: Decisions) -> str:

@@ -3,6 +3,8 @@
 import pytest
 
 from study.reporting.view.first_screen import caption_of
+from study.results.json_values import to_values
+from tests.study.analysis.sentences import about_collapse
 from tests.study.made_up import Plans, unfinished
 from tests.study.made_up_reports import every_mode, table_7, view_of, without_figures
 
@@ -65,11 +67,11 @@ def test_seeds_that_some_settings_lost_are_a_range(plans):
 def test_what_was_found_counts_decisions_and_collapses(plans):
     found = view_of(decided(table_7(plans), _1_0_0="worse", _1_1_0="undecided"))["found"]
     assert found == (
-        "Of 2 settings against the baseline 1 is worse and 1 is undecided. "
+        "Of 2 settings compared with the baseline, 1 is worse and 1 is undecided. "
         "2 of 3 settings collapsed: 1 informational and 1 complete."
     )
     found = view_of(decided(table_7(plans), _1_0_0="worse", _1_1_0="worse"))["found"]
-    assert found.startswith("Of 2 settings against the baseline 2 are worse.")
+    assert found.startswith("Of 2 settings compared with the baseline, 2 are worse.")
 
 
 def test_a_setting_that_lost_seeds_counts_as_lost_and_not_as_decided(plans):
@@ -99,3 +101,24 @@ def test_results_of_earlier_versions_say_what_they_could_have_seen_in_place_of_t
 
 def test_no_figure_has_no_caption():
     assert caption_of([], "") == ""
+
+
+def test_a_study_about_collapse_shows_first_what_collapses(plans):
+    results = about_collapse(plans, {"a": "dimensional", "b-mu": "complete"})
+    view = view_of(to_values(results))
+    assert [panel["name"] for panel in view["figures"]["main"]] == ["what-collapses"]
+    assert "the method is not healthy as it is" in view["main_caption"]
+    facts = dict(view["facts"])
+    assert facts["Changes that collapse"] == "1 of 2" and "Detectable difference" not in facts
+    assert view["found"] == "Complete: ν 2, μ 0. Healthy: ν 2, base lr 0.1. Nothing follows: ν 1, μ 0; ν 1, base lr 0.1."
+    columns, rows = (view["figures"]["main"][0][key] for key in ("columns", "rows"))
+    assert columns[:3] == ["Method", "Changed", "Type unchanged"]
+    assert rows[2] == ["ν 2", "μ 0", "healthy", "complete", "complete, complete, complete"]
+    others = [panel["name"] for group in ("forest", "accuracy", "design") for panel in view["figures"][group]]
+    assert "forest" in others and "what-collapses" not in others
+
+
+def test_a_study_about_accuracy_has_no_figure_of_what_collapses(plans):
+    view = view_of(table_7(plans))
+    assert [panel["name"] for panel in view["figures"]["main"]] == ["forest"]
+    assert "Changes that collapse" not in dict(view["facts"])

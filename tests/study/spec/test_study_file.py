@@ -514,6 +514,27 @@ def test_the_stems_are_labelled_by_their_first_convolution_and_not_by_a_data_set
     assert [arm.label for arm in load_study("stem").arms] == ["stem 7x7", "stem 3x3"]
 
 
+def test_a_study_is_about_collapse_or_says_nothing(tmp_path):
+    given = "question: q\nhypothesis: h\nbaseline: a\narms: {a: {}}\n"
+    for line, about in (("", None), ("about: collapse\n", "collapse")):
+        (tmp_path / "one.yaml").write_text(f"{given}{line}", encoding="utf-8")
+        assert load_study("one", folder=tmp_path).about == about
+    for line, said in (
+        ("about: accuracy\n", "may say about: collapse, or nothing, but says 'accuracy'"),
+        ("about:\n", "may say about: collapse, or nothing, but says None"),
+        ("about: [collapse]\n", "may say about: collapse, or nothing, but says"),
+    ):
+        (tmp_path / "one.yaml").write_text(f"{given}{line}", encoding="utf-8")
+        with pytest.raises(InputError, match=said):
+            load_study("one", folder=tmp_path)
+    (tmp_path / "one.yaml").write_text(
+        "question: q\nhypothesis: h\nmode: grid\nbaseline: a\nabout: collapse\ngrid: {pretrain.nu: [1, 2]}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(InputError, match="about is for mode arms, but the mode is grid"):
+        load_study("one", folder=tmp_path)
+
+
 def test_a_headline_is_text_or_is_not_given(tmp_path):
     given = "question: q\nhypothesis: h\nbaseline: a\narms: {a: {pretrain.nu: 1}, b: {pretrain.nu: 2}}\n"
     for line, headline in (("", None), ("headline: '  Which \n  one? '\n", "Which one?")):

@@ -6,12 +6,14 @@ import xml.etree.ElementTree
 import pytest
 
 from study.reporting.figures.classes import class_accuracies, confusion_matrix
+from study.reporting.figures.collapse_rows import collapse_rows
 from study.reporting.figures.correlations import correlation_plot
 from study.reporting.figures.curves import curves
 from study.reporting.figures.dots import dot_plot
 from study.reporting.figures.drawing import WIDTH, label_width, shorten, text_width
 from study.reporting.figures.forest import forest_plot
 from study.reporting.figures.maps import map_2d
+from study.reporting.figures.method_plane import method_plane
 from study.reporting.figures.phase_diagram import phase_diagram
 from study.reporting.figures.search import importance_bars
 
@@ -57,6 +59,25 @@ FIGURES = {
     "map": map_of,
     "dots": lambda names: dot_plot(rows_of(names), chance=0.1),
     "forest": lambda names: forest_plot(rows_of(names), margin=0.01),
+    "collapse types": lambda names: collapse_rows(
+        [
+            {
+                "label": name,
+                "is_unchanged": i % 2 == 0,
+                "is_open": False,
+                "types": ["healthy"] * 3,
+                "text": "healthy, 2 of 3",
+            }
+            for i, name in enumerate(names[:20])
+        ],
+        [0, 1, 2],
+    ),
+    "method plane": lambda names: method_plane(
+        [{"x": i % 5, "y": i // 5, "type": "healthy", "tip": name} for i, name in enumerate(names)],
+        names,
+        xlabel="x",
+        ylabel="y",
+    ),
     "curves": lambda names: curves(
         rows_of(names)[:10], [([1, 2], [(1.0, 0.5, 1.5), (2.0, 1.5, 2.5)])] * min(len(names), 10)
     ),

@@ -8,15 +8,15 @@ from typing import Any
 from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import is_collapsed
 from study.analysis.decisions import compared_arms
-from study.analysis.wording import agree, capitalised, count_of, in_words, listed, name_of, noun, spelled, word_count
+from study.analysis.wording import agree, capitalised, in_words, listed, name_of, noun, spelled, word_count
 from study.results.methods import METHOD
 from study.results.schema import ArmResults, StudyResults
 from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
 TYPES = ("complete", *(name for name in COLLAPSES if name != "complete"))
-MOST_NAMED = 4  # methods in a sentence
+MOST_NAMED, MOST_NAMED_WORDS = 4, 13  # methods in a sentence, and words of their names
 MOST_TOLD = 2  # changes whose seeds differ, that have a sentence each
-MOST_WORDS = 21  # of names in a sentence
+MOST_WORDS = 19  # of names in a sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def _what(arm: ArmResults, unchanged: ArmResults) -> str:
 
 def _title(arm: ArmResults, results: StudyResults) -> str:
     described = results.methods.description(arm.name) if results.methods else None
-    return described.called if described else arm.label
+    return described.called if described else name_of(arm.label)
 
 
 def answer_of_collapse(results: StudyResults) -> list[str]:
@@ -96,8 +96,11 @@ def _collapsed(clear: Sequence[Ablation]) -> str:
         which = agree(len(clear), "The one change does not collapse", f"None of {of} collapses")
         return f"{which} a healthy method."
     counted = listed([f"{in_words(types[name])} {name}" for name in TYPES if types[name]])
-    how = f"all {next(iter(types))}" if len(types) == 1 and count > 1 else counted
-    return f"{capitalised(in_words(count))} of {of} {agree(count, 'collapses', 'collapse')} a healthy method: {how}."
+    if count == 1:
+        which = agree(len(clear), "The one change", f"One of {of}")
+        return f"{which} collapses a healthy method, and the collapse is {next(iter(types))}."
+    how = f"all {next(iter(types))}" if len(types) == 1 else counted
+    return f"{capitalised(in_words(count))} of {of} collapse a healthy method: {how}."
 
 
 def _inconclusive(every: Sequence[Ablation]) -> str:
@@ -105,7 +108,9 @@ def _inconclusive(every: Sequence[Ablation]) -> str:
     methods = list(dict.fromkeys(one.method for one in every if not one.is_conclusive))
     if not methods:
         return ""
-    names = listed(methods) if len(methods) <= MOST_NAMED else f"{capitalised(in_words(len(methods)))} methods"
+    names = listed(methods)
+    if len(methods) > MOST_NAMED or word_count(names) > MOST_NAMED_WORDS:
+        names = capitalised(spelled(len(methods), "method"))
     are, whose = agree(len(methods), "is", "are"), agree(len(methods), "its changes", "theirs")
     return f"{names} {are} not healthy unchanged, so nothing follows from {whose}."
 
@@ -119,8 +124,8 @@ def _sure(changes: Sequence[Ablation]) -> str:
     same = sum(len(one.changed.collapse_type.counts) == 1 for one in collapsed)
     if same == len(collapsed):
         return f"All {in_words(seeds)} seeds agree."
-    whose = in_words(same) if same else "none"
-    return f"At {whose} of the {in_words(len(collapsed))}, all {in_words(seeds)} seeds agree."
+    of, all_seeds = f"of the {in_words(len(collapsed))}", f"all {in_words(seeds)} seeds agree"
+    return f"At {in_words(same)} {of}, {all_seeds}." if same else f"At none {of} do {all_seeds}."
 
 
 def trust_in_collapse(results: StudyResults) -> list[str]:
@@ -147,7 +152,7 @@ def _disagreeing(clear: Sequence[Ablation]) -> list[str]:
         counts = Counter(one.changed.collapse_type.counts).most_common()
         said.append(f"At {one.name} seeds differ: {listed([f'{count} {name}' for name, count in counts])}.")
     more = len(differ) - MOST_TOLD
-    return [*said, *([f"So they do at {count_of(more, 'other change')}."] if more > 0 else [])]
+    return [*said, *([f"They differ at {spelled(more, 'other change')} too."] if more > 0 else [])]
 
 
 def _already(every: Sequence[Ablation]) -> list[str]:
@@ -167,7 +172,7 @@ def _near(clear: Sequence[Ablation]) -> list[str]:
     if not near:
         return []
     where = f"{in_words(near)} of {spelled(len(clear), 'change')}"
-    return [f"Types are named by thresholds. At {where}, a seed lies within 10 % of one."]
+    return [f"At {where}, a seed lies within 10 % of a threshold between types."]
 
 
 def _accuracy(clear: Sequence[Ablation], primary: str) -> list[str]:

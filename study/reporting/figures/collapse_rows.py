@@ -21,6 +21,7 @@ from study.reporting.palette import GRID, INK, MUTED, collapse_style, type_label
 TOP, BOTTOM, ROW = 22.0, 34.0, 17.0  # points
 SEED_ROOM, NAME_ROOM = 26.0, 96.0  # points: what a seed takes where names leave room, and what names have at least
 INDENT = 10.0  # points, of what is changed, below its method
+FAINT = 0.5  # opacity of what nothing follows from
 ENDING_SIZE = 8.0  # points, of the text at the right
 
 
@@ -36,7 +37,7 @@ class CollapseRow(TypedDict):
 
 @as_svg
 def collapse_rows(rows: Sequence[CollapseRow], seeds: Sequence[int]) -> Figure:
-    """Draw a mark a seed, by type of collapse, for each row; what nothing follows from is pale."""
+    """Draw a mark a seed, by type of collapse, for each row; what nothing follows from is faint."""
     indents = [0.0 if row["is_unchanged"] else INDENT for row in rows]
     right = 6 + max((text_width(row["text"], ENDING_SIZE) for row in rows), default=0)
     room = max(NAME_ROOM, WIDTH - right - SEED_ROOM * len(seeds) - 8)
@@ -60,7 +61,7 @@ def collapse_rows(rows: Sequence[CollapseRow], seeds: Sequence[int]) -> Figure:
             axes.axhline(y - 0.5, (4 - left) / width, 1, color=GRID, linewidth=0.8, zorder=0, clip_on=False)
         for x, name in enumerate(row["types"]):
             colour, marker, _ = collapse_style(name)
-            (mark,) = axes.plot(x, y, marker, color=colour, markersize=7, alpha=0.4 if row["is_open"] else 1)
+            (mark,) = axes.plot(x, y, marker, color=colour, markersize=7, alpha=FAINT if row["is_open"] else 1)
             name_mark(mark, f"{row['label']}, seed {seeds[x]}: {name or 'no result'}", series=type_label(name))
         axes.annotate(row["text"], (1, y), (6, 0), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
                       va="center_baseline", fontsize=ENDING_SIZE, color=MUTED if row["is_open"] else INK,

@@ -35,7 +35,8 @@ def place_texts(marks: Sequence[tuple[float, float]], texts: Sequence[str], size
     boxes: dict[int, Box] = {}
     total = 0.0
     for at in sorted(range(len(marks)), key=lambda one: -_neighbours(marks, one)):
-        best, least = None, math.inf
+        best: Box | None = None
+        least = math.inf
         for box in _places(marks[at], text_width(texts[at], size), inside):
             shared = sum(_overlap(box, other) for other in taken)
             if shared < least:

@@ -22,7 +22,7 @@ def collapse_type_panels(study: StudyResults) -> list[Panel]:
         return []
     seeds = seeds_of([arm for one in every for arm in (one.changed, one.unchanged)])
     rows: list[CollapseRow] = []
-    table = []
+    table: list[list[str]] = []
     for unchanged in dict.fromkeys(one.unchanged.name for one in every):
         of_method = [one for one in every if one.unchanged.name == unchanged]
         rows.append(_row(of_method[0].unchanged, of_method[0].method, seeds))

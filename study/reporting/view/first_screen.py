@@ -52,7 +52,7 @@ def caption_of(main: Sequence[Panel], published: str, confidence: str = "95 %") 
                 "The grey band holds differences too small to matter.")  # fmt: skip
     if name == WHAT_COLLAPSES:
         return ("A mark is a seed. The first row of each method is the method as it is; below it stands what is changed. "
-                "Pale marks: the method is not healthy as it is, so nothing follows from its changes.")  # fmt: skip
+                "Faint marks: the method is not healthy as it is, so nothing follows from its changes.")  # fmt: skip
     if name.startswith("phase-"):
         tile = "A tile is a setting: the collapse type that most seeds share, and the mean test accuracy."
         marks = (" Rings are published coefficients that trained, crosses published ones that collapsed "

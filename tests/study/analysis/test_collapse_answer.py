@@ -28,8 +28,8 @@ def test_changes_are_counted_by_type_and_a_healthy_one_is_none_of_them(plans):
 def test_nothing_follows_from_changes_to_a_method_that_is_not_healthy_as_it_is(plans):
     results = about_collapse(plans, {"a": "informational", "a-mu": "complete", "a-nu": "complete", "b-mu": "dimensional"})
     assert answer(results) == (
-        "One of two changes collapses a healthy method: one dimensional. ν 1 is not healthy unchanged, so nothing follows "
-        "from its changes. All three seeds agree."
+        "One of two changes collapses a healthy method, and the collapse is dimensional. ν 1 is not healthy unchanged, so "
+        "nothing follows from its changes. All three seeds agree."
     )
     assert found_collapses(results)[-1] == "Nothing follows: ν 1, μ 0; ν 1, base lr 0.1."
     assert "Not healthy unchanged: ν 1 (3 of 3 seeds)." in trust(results)

@@ -25,9 +25,9 @@ def test_each_seed_has_a_mark_that_names_the_arm_and_the_type():
     assert 'data-series="healthy"' in svg and 'data-series="no type"' in svg
 
 
-def test_what_nothing_follows_from_is_pale():
-    assert "opacity: 0.4" not in collapse_rows([WHOLE, CHANGED], [0, 1])
-    assert collapse_rows([WHOLE, {**CHANGED, "is_open": True}], [0, 1]).count("opacity: 0.4") >= 2
+def test_what_nothing_follows_from_is_faint():
+    assert "opacity: 0.5" not in collapse_rows([WHOLE, CHANGED], [0, 1])
+    assert collapse_rows([WHOLE, {**CHANGED, "is_open": True}], [0, 1]).count("opacity: 0.5") >= 2
 
 
 def test_only_methods_as_they_are_stand_out():

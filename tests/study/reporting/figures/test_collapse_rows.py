@@ -32,5 +32,5 @@ def test_what_nothing_follows_from_is_faint():
 
 def test_only_methods_as_they_are_stand_out():
     svg = collapse_rows([WHOLE, CHANGED], [0, 1])
-    (bold,) = [line for line in svg.splitlines() if "bold" in line]
+    (bold,) = [line for line in svg.splitlines() if "font-weight: 700" in line]
     assert ">SimCLR</text>" in bold

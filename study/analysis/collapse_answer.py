@@ -157,7 +157,7 @@ def _disagreeing(clear: Sequence[Ablation]) -> list[str]:
 
 def _already(every: Sequence[Ablation]) -> list[str]:
     """Return at how many seeds methods are not healthy as they are."""
-    found = {}
+    found: dict[str, str] = {}
     for one in every:
         counts = one.unchanged.collapse_type.counts
         if not one.is_conclusive and one.method not in found and (total := sum(counts.values())):

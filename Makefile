@@ -2,6 +2,7 @@
 # `make keep`: what came out, taken into reports/measured, which is all that git keeps of results.
 # `make test`: the tests; `make quick`: those that take under two seconds.   `make lint`: style and types.
 # `make gpu-wheels`: packages for a rented machine with a GPU and no network, into build/gpu-wheels (benchmarks/README.md).
+# `make postgres-check`: two stores on a PostgreSQL server, with a dashboard (docs/scale-store.md); needs Debian's `postgresql`.
 # Each installs what it needs into .venv first; a second call installs nothing.
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Studies of the default profile beside the one of params.yaml: 83 runs.
 STUDIES := convention coefficient-grid coefficient-search
 
-.PHONY: repro studies keep test quick lint gpu-wheels clean
+.PHONY: repro studies keep test quick lint gpu-wheels postgres-check clean
 
 repro: $(VENV)/.installed
 	dvc repro
@@ -58,6 +59,13 @@ gpu-wheels:
 	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
 	  --python-version 3.12 --implementation cp --abi cp312 --abi none --platform manylinux2014_x86_64 \
 	  --dest build/gpu-wheels --requirement benchmarks/gpu/wheels.txt
+
+# The dashboard is no requirement of the project: it goes into a folder of its own, without what it shares with us.
+postgres-check: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "psycopg[binary]==3.3.9"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/dashboard \
+	  optuna-dashboard==0.21.0 bottle==0.13.4
+	python -m benchmarks.postgres_check --dashboard build/dashboard
 
 clean:
 	rm -rf $(VENV) store models data/prepared results .pytest_cache .mypy_cache .ruff_cache

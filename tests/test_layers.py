@@ -13,8 +13,8 @@ VICREG = (
     "methods", "training", "evaluation",
 )  # fmt: skip
 STUDY = (
-    "cli", "config", "runs", "spec", "results", "analysis", "execution", "design", "projection", "reporting", "verification",
-    "comparison", "paper", "overview",
+    "cli", "config", "runs", "transfer", "spec", "results", "analysis", "execution", "design", "projection", "reporting",
+    "verification", "comparison", "paper", "overview",
 )  # fmt: skip
 LEVELS = [
     *([f"vicreg.{name}" for name in names.split()] for names in VICREG),

@@ -5,6 +5,9 @@ import errno
 import io
 import json
 import os
+import platform
+import re
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +37,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         InputError: if the disk is full or cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -47,6 +50,20 @@ def write_atomically(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise disk_error(path, error) from error
+
+
+def temporary_path(path: Path) -> Path:
+    """Return the name beside `path` that this thread of this process on this host writes under, and no other does.
+
+    A host's name alone is not enough where containers share a folder, nor a process's number where hosts do.
+    """
+    return path.with_name(f".{path.name}.{writer_name()}.tmp")
+
+
+def writer_name() -> str:
+    """Return host, process and thread as one word that a file's name can hold: `node7-4711-4712`."""
+    host = re.sub(r"[^A-Za-z0-9.]+", "-", platform.node())[:64] or "host"
+    return f"{host}-{os.getpid()}-{threading.get_native_id()}"
 
 
 def to_json(value: Any) -> bytes:

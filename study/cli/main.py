@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "source-paper": "run the studies that answer the source paper",
     "source-page": "hold the source paper's claims against what was measured",
     "index": "write one page on all studies: answers, a leaderboard, what is stale",
+    "sync": "copy finished runs to an address and from it, verified by digest",
     "compare": "compare two studies, revisions or profiles cell by cell",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 from study.config.methods import method_settings, replace_values, study_keys, with_short_keys
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
 from study.config.seeds import read_seeds
+from study.config.storage import without_password
 from study.config.values import check_numbers, coerce, flatten, make_settings, section_of, unknown_key
 from vicreg.errors import InputError
 from vicreg.evaluation.linear_evaluation import LinearSettings
@@ -25,7 +26,7 @@ UNTRAINED: Mapping[str, Any] = {f"pretrain.{name}": value for name, value in UNT
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything one command works with; `values` is the resolved mapping that the settings were made from."""
+    """Everything one command works with; `values` is the resolved mapping behind the settings, without passwords."""
 
     profile: str
     data_root: Path
@@ -80,8 +81,16 @@ def config_from_values(values: Mapping[str, Any]) -> Config:
         project=make_settings(ProjectSettings, section_of(values, "project"), "project"),
         ablate=_ablate_settings(section_of(values, "ablate")),
         source_paper=make_settings(SourcePaperSettings, section_of(values, "source_paper"), "source_paper"),
-        values=values,
+        values=_without_passwords(values),
     )
+
+
+def _without_passwords(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return values as they may be written and sent: `ablate.storage` without its password, which settings keep."""
+    ablate = section_of(values, "ablate")
+    if (address := ablate.get("storage")) is None:
+        return values
+    return {**values, "ablate": {**ablate, "storage": without_password(address)}}
 
 
 def _pretrain_settings(section: Mapping[str, Any]) -> PretrainSettings:

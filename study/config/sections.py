@@ -3,11 +3,13 @@
 from dataclasses import asdict, dataclass
 
 from study.config.seeds import Seeds
+from study.config.storage import check_storage
 from vicreg.data.dataset import check_settings
 from vicreg.errors import InputError
 from vicreg.evaluation.settings import PROBES
 
 DEVICES = ("auto", "cpu", "cuda")
+LEAST_LEASE = 5.0  # seconds: a lease is renewed each third of it, and a busy file server shows that a second late
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,8 @@ class AblateSettings:
     workers: int | None
     device: str
     margin: float  # the smallest difference of accuracy that is of interest, a share
+    lock_lease_s: float | None  # seconds after which a host's lock expires unless it is renewed; None: no leases
+    storage: str | None  # where Optuna's trials are shown (`storage.py`); None: in the store
 
     def __post_init__(self) -> None:
         if not 0 < self.margin < 1:
@@ -80,6 +84,11 @@ class AblateSettings:
             raise InputError(f"ablate.workers must be at least 1, but got {self.workers}.")
         if self.device not in DEVICES:
             raise InputError(f"ablate.device must be one of {', '.join(DEVICES)}, but got {self.device!r}.")
+        if self.lock_lease_s is not None and not LEAST_LEASE <= self.lock_lease_s <= 86_400:
+            got = f"but got {self.lock_lease_s:g}; 60 suits most"
+            raise InputError(f"ablate.lock_lease_s must be from {LEAST_LEASE:g} to 86400 seconds, {got}.")
+        if self.storage is not None:
+            check_storage(self.storage)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,10 @@
 import dataclasses
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from study.analysis.cost import timing
 from study.analysis.looks import look_lines, undecided_note
@@ -20,6 +20,7 @@ from study.execution.session import Session, open_session
 from study.execution.status import remember
 from study.results.timing import TIMING, without_commits
 from study.results.write import write_results
+from study.runs.locking import hold
 from study.runs.outcomes import DIVERGED, FINISHED, PRUNED
 from study.runs.store import Store
 from study.spec.plan import Plan
@@ -45,7 +46,7 @@ def run_study(session: Session, *, out: Path | None = None, allow_diverged: bool
         InputError: for what cannot be run, or while another command runs the study on this store.
     """
     plan = unfold(session, Lookup(session))
-    with _exclusively(session.store, session.study.name):
+    with _exclusively(session.store, session.study.name, lease_s=session.config.ablate.lock_lease_s):
         remember(plan, session.store)
         if session.stops:  # looks are taken while it runs, so what was planned is noted before the first
             note_look(session, plan)
@@ -138,18 +139,15 @@ def how_to_keep_look(session: Session) -> str:
 
 
 @contextmanager
-def _exclusively(store: Store, study: str) -> Iterator[None]:
-    """Keep a second call of the same study out, which does not wait."""
+def _exclusively(store: Store, study: str, *, lease_s: float | None) -> Iterator[None]:
+    """Keep a second call of the same study out, which does not wait; a lease of another host it waits for as long as one."""
     path = store.root / "locks" / f"{study}.lock"
-    lock = FileLock(path, timeout=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise InputError(f"study {study!r} is being run by another command on this store; wait for it to end.") from None
-    except OSError as error:
-        raise InputError(f"the store {store.root} cannot be written ({error.strerror}); choose another.") from None
-    try:
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(hold(path, lease_s=lease_s, timeout=0 if lease_s is None else 2 * lease_s))
+        except Timeout:
+            raise InputError(f"study {study!r} is being run by another command on this store; wait for it to end.") from None
+        except OSError as error:
+            raise InputError(f"the store {store.root} cannot be written ({error.strerror}); choose another.") from None
         yield
-    finally:
-        lock.release()

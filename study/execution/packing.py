@@ -22,10 +22,10 @@ from typing import Any
 
 import psutil
 import torch
-from filelock import FileLock
 
 from study.config.config import Config, config_from_values
 from study.runs.identity import machinery, training_code
+from study.runs.locking import hold
 from study.runs.store import Store
 from study.runs.stored_json import stored_object
 from vicreg.data.cache import read_dataset
@@ -90,7 +90,7 @@ def _measured_once(
     code = training_code(settings.method).root
     key = json.dumps([platform.node(), below, code, cost, dataset.train.images.shape], sort_keys=True)
     store.root.mkdir(parents=True, exist_ok=True)
-    with FileLock(store.root / "packing.json.lock"):
+    with hold(store.root / "packing.json.lock"):
         known = _known(path)
         if what not in known.get(key, {}):
             try:

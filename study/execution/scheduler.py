@@ -51,7 +51,9 @@ class Runner:
         self._open_executor = open_executor or _local_executor
         self._executor: Executor | None = None
         self._stack = ExitStack()
-        self.database: TrialDatabase | None = TrialDatabase(session.store.root / OPTUNA)
+        self.database: TrialDatabase | None = TrialDatabase(
+            session.store.root / OPTUNA, address=session.config.ablate.storage
+        )
         self._stack.callback(self.database.close)
 
     def __enter__(self) -> Self:

@@ -18,6 +18,7 @@ from study.config.load import load_config
 from study.config.methods import is_same_setting
 from study.config.places import CUSTOM_RESULTS, STORE, STUDY_RESULTS
 from study.config.seeds import Seeds
+from study.config.storage import without_password
 from study.execution.packing import choose_workers
 from study.execution.request import Request
 from study.runs.prepared_data import obtain_dataset
@@ -45,8 +46,10 @@ class Session:
 
     @property
     def overrides(self) -> Mapping[str, Any]:
-        """The request's settings over the profile, by dotted key."""
-        return self.request.overrides
+        """The request's settings over the profile, by dotted key, as they are written: without passwords."""
+        given = self.request.overrides
+        address = given.get("ablate.storage")
+        return given if address is None else {**given, "ablate.storage": without_password(str(address))}
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -1,51 +1,69 @@
 """Optuna's database of trials: a view for its dashboard, which no run needs.
 
-Trials live in memory (`trials.py`) and follow from the store of runs. This module copies them into SQLite. No run fails for
-what becomes of the database: it may be locked, full, damaged, of another version, read-only or deleted at any time. One
-sentence then says so. A later write, the end of the command or the next command makes it again.
+Trials live in memory (`trials.py`) and follow from the store of runs. This module copies them to where a dashboard reads
+them: a file of the store's own, or what `ablate.storage` names. No run fails for what becomes of it. It may be locked, full,
+damaged, of another version, read-only, out of reach or deleted at any time. One sentence then says so. A later write, the
+end of the command or the next command makes it again.
+
+In the store's own file a study has the name that `trials.py` gives it. Elsewhere the store's number follows that name:
+`tiny@digits-1a2b3c4d@store-9f8e7d6c`. For a command deletes the study of the same name that an earlier one has left.
 """
 
 import contextlib
-import sqlite3
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
-from optuna.storages import RDBStorage
+import sqlalchemy.orm
+from filelock import Timeout
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-WAIT = 5.0  # seconds for another command, or a program that has locked the database
+from study.config.storage import hide_password
+from study.execution.trial_storage import place_of
+from study.runs.locking import to_stderr
+from study.runs.store_id import store_id
+
 PAUSE = 60.0  # seconds after a failure before the next attempt, so that a lasting lock costs a study 8 % at most
-_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ShownTrial:
+    """A trial in the database: its id there, its state, parameters and attributes."""
+
+    trial_id: int
+    state: TrialState
+    params: frozenset[str]
+    attributes: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """A study in the database: its id there, and number -> id and state of each of its trials."""
+    """A study in the database: its id there, and its trials by their number."""
 
     study_id: int
-    trials: dict[int, tuple[int, TrialState]] = field(default_factory=dict)
+    trials: dict[int, _ShownTrial] = field(default_factory=dict)
 
 
 class TrialDatabase:
-    """Copies Optuna studies from memory into the database at `path`; no method raises."""
+    """Copies Optuna studies from memory into a database; no method raises."""
 
-    def __init__(self, path: Path, *, say: Callable[[str], None] | None = None) -> None:
+    def __init__(self, path: Path, *, address: str | None = None, say: Callable[[str], None] | None = None) -> None:
         """Open nothing yet.
 
         Args:
-            path: of the database, which commands may share.
+            path: of the store's own database, which commands may share.
+            address: of another one, which stores may share; None for the store's own.
             say: is told in a sentence what becomes of the database; None writes to standard error.
         """
-        self._path, self._tell = path, say or _to_stderr
+        self._place, self._address, self._root, self._tell = place_of(path, address), address, path.parent, say or to_stderr
         self._studies: dict[str, optuna.Study] = {}
         self._shown: dict[str, _Shown] = {}
-        self._storage: RDBStorage | None = None
-        self._file: tuple[int, int] | None = None  # device and inode of the file that the storage has open
+        self._storage: BaseStorage | None = None
         self._failed_at: float | None = None
         self._has_spoken = False
 
@@ -63,16 +81,16 @@ class TrialDatabase:
 
     def _write(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._path.with_name(f"{self._path.name}.lock"), timeout=WAIT):
+            with self._place.locked():
                 self._write_locked()
             self._failed_at = None
         except Exception as error:  # whatever becomes of a view, a study must not fail for it
             self._forget()
             self._failed_at = time.monotonic()
+            reason = hide_password(_reason(error), self._address or "")
             self._say(
-                f"{self._path}, Optuna's view of the store, cannot be written ({_reason(error)}): runs go on, and a later "
-                "write makes it again; if none ever can, delete it."
+                f"{self._place.name}, Optuna's view of the store, cannot be written ({reason}): runs go on, and a later "
+                f"write makes it again; if none ever can, {self._place.remedy}."
             )
 
     def _write_locked(self) -> None:
@@ -80,34 +98,35 @@ class TrialDatabase:
         try:
             self._bring_up_to_date()
         except Exception:
-            if not _is_damaged(self._path):
+            kept = self._place.set_damaged_aside()
+            if kept is None:
                 raise
             self._forget()
-            kept = self._path.with_suffix(".damaged")
-            self._path.replace(kept)
             self._bring_up_to_date()
-            self._say(f"{self._path} was no database any more and is now {kept.name}; {_MADE_AGAIN}.")
+            self._say(f"{self._place.name} was no database any more and is now {kept.name}; {_MADE_AGAIN}.")
 
     def _bring_up_to_date(self) -> None:
-        if self._storage is not None and _file_of(self._path) != self._file:
+        if self._storage is not None and self._place.is_lost():
             self._forget()
-            self._say(f"{self._path} was deleted or replaced; {_MADE_AGAIN}.")
-        _require_writable(self._path)
+            self._say(f"{self._place.name} was deleted or replaced; {_MADE_AGAIN}.")
+        self._place.require_writable()
         if self._storage is None:
-            self._storage = RDBStorage(f"sqlite:///{self._path}", engine_kwargs={"connect_args": {"timeout": 1.0}})
-            self._file = _file_of(self._path)
+            self._storage = self._place.open()
+        suffix = f"@store-{store_id(self._root)}" if self._address else ""
         for name, study in self._studies.items():
             if name not in self._shown:
-                self._shown[name] = _Shown(_new_study(self._storage, study))
-            _copy_trials(self._storage, study, self._shown[name])
+                self._shown[name] = _Shown(_new_study(self._storage, study, name + suffix))
+            with _one_transaction(self._storage):
+                _copy_trials(self._storage, study, self._shown[name])
 
     def _forget(self) -> None:
         """Close the database, and take it that it holds nothing."""
         if self._storage is not None:
             with contextlib.suppress(Exception):  # what cannot be closed is left to the garbage collector
                 self._storage.remove_session()
-                self._storage.engine.dispose()
-        self._storage, self._file, self._shown = None, None, {}
+                if isinstance(self._storage, RDBStorage):
+                    self._storage.engine.dispose()
+        self._storage, self._shown = None, {}
 
     def _say(self, sentence: str) -> None:
         if not self._has_spoken:
@@ -118,62 +137,58 @@ class TrialDatabase:
 _MADE_AGAIN = "it was made again with this study, and the next command of each other study adds that one"
 
 
-def _new_study(storage: RDBStorage, study: optuna.Study) -> int:
-    """Return the id of a new study in the database with the name of one in memory; an old one of the name is deleted."""
+@contextmanager
+def _one_transaction(storage: BaseStorage) -> Iterator[None]:
+    """Make all that is written meanwhile one transaction: Optuna makes one of each attribute, and a disk takes as long."""
+    if not isinstance(storage, RDBStorage):
+        yield
+        return
+    own = storage.scoped_session
+    with storage.engine.begin() as connection:
+        joined = sqlalchemy.orm.sessionmaker(bind=connection, join_transaction_mode="rollback_only")
+        storage.scoped_session = sqlalchemy.orm.scoped_session(joined)
+        try:
+            yield
+        finally:
+            storage.scoped_session.remove()
+            storage.scoped_session = own
+
+
+def _new_study(storage: BaseStorage, study: optuna.Study, name: str) -> int:
+    """Return the id of a new study of a name, with what one in memory says; an old one of the name is deleted."""
     with contextlib.suppress(KeyError):
-        storage.delete_study(storage.get_study_id_from_name(study.study_name))
-    identifier = storage.create_new_study(study.directions, study.study_name)
+        storage.delete_study(storage.get_study_id_from_name(name))
+    identifier = storage.create_new_study(study.directions, name)
     for key, value in study.user_attrs.items():
         storage.set_study_user_attr(identifier, key, value)
     return identifier
 
 
-def _copy_trials(storage: RDBStorage, study: optuna.Study, shown: _Shown) -> None:
+def _copy_trials(storage: BaseStorage, study: optuna.Study, shown: _Shown) -> None:
     """Add the trials that the database lacks, in order, and bring those to their state that have another there."""
     for trial in study.get_trials(deepcopy=False):
-        if trial.number not in shown.trials:
+        known = shown.trials.get(trial.number)
+        if known is None:
             identifier = storage.create_new_trial(shown.study_id, template_trial=trial)
-        elif shown.trials[trial.number][1] != trial.state:
-            identifier = shown.trials[trial.number][0]
-            _update_trial(storage, identifier, trial)
+        elif known.state != trial.state:
+            identifier = known.trial_id
+            _update_trial(storage, known, trial)
         else:
             continue
-        shown.trials[trial.number] = (identifier, trial.state)
+        shown.trials[trial.number] = _ShownTrial(
+            trial_id=identifier, state=trial.state, params=frozenset(trial.params), attributes=dict(trial.user_attrs)
+        )
 
 
-def _update_trial(storage: RDBStorage, identifier: int, trial: FrozenTrial) -> None:
+def _update_trial(storage: BaseStorage, known: _ShownTrial, trial: FrozenTrial) -> None:
+    """Write what a trial has since got; to write a parameter a second time ends a transaction."""
     for name, distribution in trial.distributions.items():
-        storage.set_trial_param(identifier, name, distribution.to_internal_repr(trial.params[name]), distribution)
+        if name not in known.params:
+            storage.set_trial_param(known.trial_id, name, distribution.to_internal_repr(trial.params[name]), distribution)
     for key, value in trial.user_attrs.items():
-        storage.set_trial_user_attr(identifier, key, value)
-    storage.set_trial_state_values(identifier, trial.state, trial.values)
-
-
-def _file_of(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of a file, which tell whether it is still the same one; None where there is none."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _require_writable(path: Path) -> None:
-    """Raise at once where the database cannot be written; Optuna would try some writes five times."""
-    with contextlib.closing(sqlite3.connect(path, timeout=WAIT)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.rollback()
-
-
-def _is_damaged(path: Path) -> bool:
-    """Whether a file that there is is certainly no sound SQLite database; one that is locked may be sound."""
-    if not path.is_file():
-        return False
-    try:
-        with contextlib.closing(sqlite3.connect(path, timeout=0)) as connection:
-            return connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
-    except sqlite3.Error as error:
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+        if key not in known.attributes or known.attributes[key] != value:
+            storage.set_trial_user_attr(known.trial_id, key, value)
+    storage.set_trial_state_values(known.trial_id, trial.state, trial.values)
 
 
 def _reason(error: BaseException) -> str:
@@ -184,7 +199,3 @@ def _reason(error: BaseException) -> str:
         error = inner
     said = str(error).strip() or type(error).__name__
     return said.splitlines()[0].split(". ")[0].rstrip(".")
-
-
-def _to_stderr(sentence: str) -> None:
-    print(f"note: {sentence}", file=sys.stderr)

@@ -1,7 +1,6 @@
 """Trains and measures one run, as far as it is not done."""
 
 import dataclasses
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,11 @@ from study.runs.revision import current_commit
 from study.runs.run import Run
 from study.runs.store import Store, read_log
 from study.runs.weights import fitting_weights
+from study.runs.workspace import clear_workspaces, open_workspace
 from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
 from vicreg.evaluation.evaluate import evaluate
-from vicreg.files import to_json, write_atomically
+from vicreg.files import temporary_path, to_json, write_atomically
 from vicreg.methods.base import Method
 from vicreg.training.checkpoint import latest_checkpoint, save_weights
 from vicreg.training.loop import Diverged, pretrain
@@ -61,16 +62,16 @@ def execute(
         InputError: for input that cannot be worked with; what was computed before is kept.
     """
     assert run.identity.data == dataset.digest, "a run is executed on the data it names"
-    with store.lock(run.digest):
+    with store.lock(run.digest, lease_s=run.config.ablate.lock_lease_s) as is_locked:
         status, _ = store.ending(run.digest)
         if status == DIVERGED:
             return status
         try:
             measured = store.is_measured(run)
             if status != FINISHED:
-                _train(run, store, dataset, device, on_epoch, prune_after)
+                _train(run, store, dataset, device, on_epoch, prune_after, is_locked)
             elif (keep_weights or not measured) and not store.are_weights_whole(run.digest):
-                _train(run, store, dataset, device, on_epoch, None)  # it was not pruned before
+                _train(run, store, dataset, device, on_epoch, None, is_locked)  # it was not pruned before
             if not measured:
                 model = trained_model(run, store=store, dataset=dataset, device=device)
                 write_atomically(store.evaluation_path(run), to_json(measure(run, model, dataset, device)))
@@ -106,13 +107,21 @@ def measure(run: Run, model: Method, dataset: Dataset, device: torch.device) -> 
 
 
 def _train(
-    run: Run, store: Store, dataset: Dataset, device: torch.device, on_epoch: OnEpoch, prune_after: int | None
+    run: Run,
+    store: Store,
+    dataset: Dataset,
+    device: torch.device,
+    on_epoch: OnEpoch,
+    prune_after: int | None,
+    is_locked: bool,
 ) -> None:
-    folder = store.folder(run.digest)
-    if store.ending(run.digest)[0] != FINISHED:  # where it has, its weights alone are lost
+    folder, had_finished = store.folder(run.digest), _has_finished(run, store)
+    if not had_finished:  # where it has, its weights alone are lost
         _write_provenance(run, folder)
-        (folder / "status.json").unlink(missing_ok=True)
-    checkpoint = latest_checkpoint(folder)
+        if not store.forget_ending(run):
+            return  # another host has finished it meanwhile
+    workspace = open_workspace(folder, is_locked=is_locked)
+    checkpoint = latest_checkpoint(workspace)
     history = [] if checkpoint is None else read_log(checkpoint)
 
     def prune() -> None:
@@ -128,19 +137,26 @@ def _train(
     try:
         prune()
         trained = pretrain(
-            run.config.pretrain, dataset, device=device, folder=folder, identity=run.digest, on_epoch=watch_epoch,
+            run.config.pretrain, dataset, device=device, folder=workspace, identity=run.digest, on_epoch=watch_epoch,
             start=None if encoder is None else encoder.tensors,
         )  # fmt: skip
+    except InputError:
+        if had_finished or not _has_finished(run, store):
+            raise
+        return  # another host has finished it meanwhile, and has cleared the checkpoints
     except (MemoryError, RuntimeError):  # `Diverged` and `Pruned` among these
         # The log up to the last good epoch is worth showing, epochs since the last checkpoint too.
-        if history and store.ending(run.digest)[0] != FINISHED:
-            write_atomically(folder / "history.json", to_json(history))
+        if history and not had_finished:
+            store.record_partial_log(run, history)
         raise
-    save_weights(store.weights_path(run.digest), trained.model)
-    write_atomically(folder / "history.json", to_json(trained.history))
-    store.record_ending(run, FINISHED, None)
-    for checkpoint in folder.glob("checkpoint-*"):  # the ending is on disk: nothing will be resumed from it
-        shutil.rmtree(checkpoint, ignore_errors=True)
+    weights = temporary_path(workspace / "model.safetensors")
+    save_weights(weights, trained.model)
+    store.publish(run, weights=weights, history=trained.history)
+    clear_workspaces(folder)  # the ending is on disk
+
+
+def _has_finished(run: Run, store: Store) -> bool:
+    return store.ending(run.digest)[0] == FINISHED
 
 
 def _write_provenance(run: Run, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The store: a folder of runs by digest.
 
     store/runs/<digest>/identity.json        everything that decides the result
-                        checkpoint-00007/    while it trains
+                        checkpoint-00007/    while it trains (`workspace.py`)
                         model.safetensors, history.json, status.json     once it has ended
                         evaluation-<digest>.json                         what was measured of it
                         unmeasured-<digest>.json                         or why it could not be, till tried again
@@ -9,6 +9,9 @@
 A run that has ended is never computed again, whichever study asks for it. What is damaged or was deleted counts as missing:
 without its log or status a run is trained again, without a measurement it is measured again. Weights serve measurements
 alone, and are trained again where one needs them.
+
+Machines may share a store. What they write at the same time is written under different names and renamed. The ending is
+written last and holds the digests of weights and log: files of two machines are never taken for one run.
 """
 
 import dataclasses
@@ -19,17 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
+from study.runs.endings import KEYS, digest_of, log_digest, read_ending, remove_ending, write_ending, write_partial_log
 from study.runs.identity import Identity
+from study.runs.locking import hold, to_stderr
 from study.runs.outcomes import FINISHED, MISSING, NOTHING_MEASURED, PARTIAL
 from study.runs.run import Run
 from study.runs.stored_json import holds, stored_list, stored_object
+from study.runs.workspace import furthest_checkpoint
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
-from vicreg.training.checkpoint import latest_checkpoint, load_weights
+from vicreg.training.checkpoint import load_weights
 
-_ENDING = ("status", "reason")  # keys of what is noted of an ending
+_ATTEMPTS = 3  # at writing a run whole, while another host writes it too
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Store:
         """Return where a finished run keeps its weights."""
         return self.folder(digest) / "model.safetensors"
 
+    def log_path(self, digest: str) -> Path:
+        """Return where a run that has ended keeps its log."""
+        return self.folder(digest) / "history.json"
+
     def status(self, run: Run) -> tuple[str, str | None]:
         """Return how a run stands, and why in a sentence where it has not simply finished.
 
@@ -54,13 +62,13 @@ class Store:
         """
         status, reason = self.ending(run.digest)
         if status == FINISHED and not self.is_measured(run):
-            failed = stored_object(self._unmeasured_path(run), _ENDING)
+            failed = stored_object(self._unmeasured_path(run), KEYS)
             if failed:
                 return failed["status"], failed["reason"]
             return PARTIAL, "trained, but not yet measured with these probes"
         if status is not None:
             return status, reason
-        checkpoint = latest_checkpoint(self.folder(run.digest))
+        checkpoint = furthest_checkpoint(self.folder(run.digest))
         if checkpoint is not None:
             done = int(checkpoint.name.split("-")[1])
             return PARTIAL, f"stopped after {done} of {run.config.pretrain.trained_epochs} epochs"
@@ -68,9 +76,8 @@ class Store:
 
     def ending(self, digest: str) -> tuple[str | None, str | None]:
         """Return how the training of a run ended, and why; (None, None) where it has not, or its log is lost."""
-        ended = stored_object(self.folder(digest) / "status.json", _ENDING)
-        lost = not ended or (ended["status"] == FINISHED and not holds(self.folder(digest) / "history.json", list, ()))
-        return (None, None) if lost else (ended["status"], ended["reason"])
+        ended = read_ending(self._ending_path(digest), self.log_path(digest))
+        return (ended["status"], ended["reason"]) if ended else (None, None)
 
     def is_measured(self, run: Run) -> bool:
         """Return whether the measurements that `run` asks for are there."""
@@ -78,7 +85,7 @@ class Store:
 
     def are_weights_whole(self, digest: str) -> bool:
         """Return whether the weights of a finished run are there, with the bytes that its training wrote."""
-        path, recorded = self.weights_path(digest), stored_object(self.folder(digest) / "status.json").get("weights")
+        path, recorded = self.weights_path(digest), stored_object(self._ending_path(digest)).get("weights")
         try:
             if recorded is None:  # by an earlier version
                 load_weights(path)
@@ -121,11 +128,60 @@ class Store:
 
     def record_ending(self, run: Run, status: str, reason: str | None) -> None:
         """Note how a run ended; what goes wrong after the training has finished is of a measurement: the training stays."""
-        trained = status != FINISHED and self.ending(run.digest)[0] == FINISHED
-        path = self._unmeasured_path(run) if trained else self.folder(run.digest) / "status.json"
-        kept = self.weights_path(run.digest)
-        weights = {"weights": _sha256(kept)} if status == FINISHED and kept.exists() else {}
-        write_atomically(path, to_json({"status": status, "reason": reason, **weights}))
+        ended: dict[str, str | None] = {"status": status, "reason": reason}
+        path, log = self._ending_path(run.digest), self.log_path(run.digest)
+        if status == FINISHED:
+            kept = self.weights_path(run.digest)
+            ended |= {"weights": _sha256(kept)} if kept.exists() else {}
+            write_atomically(path, to_json(ended | {"log": log_digest(log)}))
+        elif not write_ending(path, log, to_json(ended)):
+            write_atomically(self._unmeasured_path(run), to_json(ended))
+
+    def record_partial_log(self, run: Run, history: list[dict[str, Any]]) -> None:
+        """Keep the log of a training that did not finish, which is worth showing; that of a finished one stays."""
+        write_partial_log(self._ending_path(run.digest), self.log_path(run.digest), to_json(history))
+
+    def forget_ending(self, run: Run) -> bool:
+        """Forget how a run ended that is tried again; return False where it has finished meanwhile, on another host.
+
+        Raises:
+            InputError: if the store cannot be written.
+        """
+        return remove_ending(self._ending_path(run.digest), self.log_path(run.digest))
+
+    def publish(self, run: Run, *, weights: Path, history: list[dict[str, Any]]) -> None:
+        """Keep a finished training. Where another host has kept the same run meanwhile, its files stay, and it is said.
+
+        The ending is written last, and read back with the files that it names. Where another host wrote in between, they
+        are of two, and are written again; what is still not whole counts as not finished.
+
+        Args:
+            run: that was trained.
+            weights: the file of its weights, which is moved.
+            history: its log.
+
+        Raises:
+            InputError: if the disk is full or cannot be written.
+        """
+        content, log = weights.read_bytes(), self.log_path(run.digest)
+        weights.unlink()
+        if self._is_whole(run.digest):
+            same = digest_of(history) == log_digest(log)
+            alike = "with the same log" if same else "with ANOTHER log, which equal machines never give"
+            to_stderr(f"run {run.digest} was computed twice, here and by another command, {alike}; the first is kept.")
+            return
+        ended = {
+            "status": FINISHED,
+            "reason": None,
+            "log": digest_of(history),
+            "weights": hashlib.sha256(content).hexdigest(),
+        }
+        for _ in range(_ATTEMPTS):
+            write_atomically(self.weights_path(run.digest), content)
+            write_atomically(log, to_json(history))
+            write_atomically(self._ending_path(run.digest), to_json(ended))
+            if self._is_whole(run.digest):
+                return
 
     def add_energy(self, run: Run, joules: float | None) -> None:
         """Add the joules a device used while it worked on a run; None is not known."""
@@ -136,12 +192,20 @@ class Store:
         with suppress(InputError):  # on a full disk, say: a study must not fail for want of a note
             write_atomically(path, to_json({"joules": round(before + joules, 1)}))
 
+    def _is_whole(self, digest: str) -> bool:
+        return self.ending(digest)[0] == FINISHED and self.are_weights_whole(digest)
+
+    def _ending_path(self, digest: str) -> Path:
+        return self.folder(digest) / "status.json"
+
     def _unmeasured_path(self, run: Run) -> Path:
         return self.folder(run.digest) / f"unmeasured-{run.evaluation}.json"
 
     @contextmanager
-    def lock(self, digest: str) -> Iterator[None]:
+    def lock(self, digest: str, *, lease_s: float | None = None) -> Iterator[bool]:
         """Keep two commands from training one run at the same time; the system releases it if the process dies.
+
+        It yields whether the system's lock is held, and takes a lease beside it where `lease_s` is given (`locking.py`).
 
         Raises:
             InputError: if the store cannot be written.
@@ -151,8 +215,8 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"the store {self.root} cannot be written ({error.strerror}); choose another.") from None
-        with FileLock(folder / "lock"):
-            yield
+        with hold(folder / "lock", lease_s=lease_s) as is_locked:
+            yield is_locked
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

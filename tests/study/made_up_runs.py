@@ -123,7 +123,7 @@ class Workshop:
 class Unshown:
     """A database of trials that shows nothing: Optuna's takes longer than all else here."""
 
-    def __init__(self, path) -> None:
+    def __init__(self, path, *, address=None) -> None:
         pass
 
     def show(self, study) -> None:

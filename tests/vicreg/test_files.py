@@ -5,6 +5,8 @@ import errno
 import io
 import json
 import os
+import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas
 import pytest
@@ -38,6 +40,19 @@ def test_a_file_is_the_old_one_where_writing_the_new_one_fails(tmp_path, monkeyp
     monkeypatch.undo()
     assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]
     assert (tmp_path / "status.json").read_bytes() == b"old"
+
+
+def test_no_two_hosts_processes_or_threads_write_under_one_name(tmp_path, monkeypatch):
+    names = {files.temporary_path(tmp_path / "status.json").name}
+    with ThreadPoolExecutor(1) as other:
+        names.add(other.submit(files.temporary_path, tmp_path / "status.json").result().name)
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "getpid", lambda: os.getppid())
+        names.add(files.temporary_path(tmp_path / "status.json").name)
+    for host in ("node 7/rack:3", "é", ""):
+        monkeypatch.setattr(files.platform, "node", lambda host=host: host)
+        names.add(files.temporary_path(tmp_path / "status.json").name)
+    assert len(names) == 6 and all(re.fullmatch(r"\.status\.json\.[A-Za-z0-9.-]+\.tmp", name) for name in names)
 
 
 def test_json_of_equal_values_is_equal_and_keeps_every_bit():

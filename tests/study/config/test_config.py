@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +346,13 @@ def test_a_mistake_in_the_file_is_named(edited, change, sentence):
         ),
         ("ablate.workers", 0, "ablate.workers must be at least 1, but got 0."),
         ("ablate.device", "tpu", "ablate.device must be one of auto, cpu, cuda, but got 'tpu'."),
+        ("ablate.lock_lease_s", 1, "ablate.lock_lease_s must be from 5 to 86400 seconds, but got 1; 60 suits most."),
+        (
+            "ablate.storage",
+            "optuna.db",
+            "ablate.storage must be journal:FILE or an address such as postgresql+psycopg://user@host/database, but got "
+            "'optuna.db'; null is the store's own.",
+        ),
     ],
 )
 def test_an_impossible_value_is_refused_in_one_sentence(source, key: str, value: Any, sentence: str):
@@ -384,3 +392,10 @@ def test_a_section_that_is_gone_is_named(edited, section):
 
 def test_flattening_gives_dotted_keys():
     assert flatten({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}
+
+
+def test_the_password_of_a_storage_is_in_its_setting_and_in_no_value(source):
+    config = source.with_settings({"ablate.storage": "postgresql://me:secret@host/trials"})
+    assert config.ablate.storage == "postgresql://me:secret@host/trials"
+    assert config.values["ablate"]["storage"] == "postgresql://me:***@host/trials"
+    assert "secret" not in json.dumps(config.values)

@@ -12,7 +12,7 @@ from filelock import FileLock
 from optuna.distributions import CategoricalDistribution
 
 from study import ablate
-from study.execution import trial_database
+from study.execution import trial_database, trial_storage
 from study.execution.trial_database import TrialDatabase
 
 SPACE = {"arm": CategoricalDistribution(["a", "b", "c"])}
@@ -20,7 +20,7 @@ SPACE = {"arm": CategoricalDistribution(["a", "b", "c"])}
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(trial_database, "WAIT", 0.05)
+    monkeypatch.setattr(trial_storage, "WAIT", 0.05)
     monkeypatch.setattr(trial_database, "PAUSE", 0.0)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -275,7 +275,7 @@ def test_a_search_does_not_depend_on_its_database(project, undisturbed, command,
 
 @pytest.mark.slow
 def test_commands_that_are_started_together_on_a_new_store_all_end_well(project, monkeypatch):
-    monkeypatch.setattr(trial_database, "WAIT", 10.0)
+    monkeypatch.setattr(trial_storage, "WAIT", 10.0)
     text = (project.studies / "tiny.yaml").read_text()
     (project.studies / "other.yaml").write_text(text.replace("nu", "mu").replace("pretrain.mu: 1", "pretrain.mu: 25"))
     for attempt in range(4):
@@ -293,3 +293,13 @@ def test_a_command_that_is_killed_while_it_makes_the_database_leaves_one_that_th
         assert project.start("--study", "tiny").wait() == -signal.SIGKILL
     assert command(ablate.main, "--study", "tiny")[::2] == (0, "")
     assert len(project.trials("tiny")) == 3
+
+
+@pytest.mark.slow
+def test_a_storage_that_cannot_be_opened_stops_no_study_and_its_password_is_nowhere(project, command):
+    address = "nobase://me:secret@host/trials"
+    status, output, errors = command(ablate.main, "--study", "tiny", "--set", f"ablate.storage={address}")
+    assert status == 0 and errors.count("note: ") == errors.count("\n") == 1 and "nobase://me:***@host/trials" in errors
+    assert "secret" not in output + errors
+    files = [path for path in project.folder.rglob("*") if path.is_file()]
+    assert len(files) > 10 and [path for path in files if b"secret" in path.read_bytes()] == []

@@ -103,7 +103,7 @@ def devices_of(device: torch.device, count: int) -> list[torch.device]:
     first, there = device.index or 0, torch.cuda.device_count()
     if first + count > there:
         raise InputError(
-            f"pretrain.processes must not exceed the GPUs that a run may use, {there - first} here, but got {count}; lower it."
+            f"pretrain.processes must not exceed the GPUs a run may use, {there - first} here, but got {count}; lower it."
         )
     return [torch.device("cuda", first + number) for number in range(count)]
 

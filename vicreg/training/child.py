@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from vicreg.errors import InputError
 from vicreg.files import write_atomically
 from vicreg.training.loop import Diverged, pretrain
 from vicreg.training.processes import ERROR, JOB, LOST, is_of_connections, joined
@@ -29,7 +30,7 @@ def main() -> None:
         os._exit(FAILED)  # number 0 finds and says the same
     except Exception as error:
         is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        words = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".splitlines()[0]
         write_atomically(folder / ERROR.format(rank), json.dumps({"error": words, "is_memory": is_memory}).encode())
         os._exit(LOST if is_of_connections(error) and not is_memory else FAILED)
     os._exit(0)

@@ -82,10 +82,10 @@ def started_processes(
         stack.callback(shutil.rmtree, shared, ignore_errors=True)
         torch.save(job, shared / JOB)
         children = stack.enter_context(_Children(shared, settings.processes))
-        stack.enter_context(joined(shared, rank=0, count=settings.processes, device=devices[0]))
         try:
-            yield
-            children.finish()
+            with joined(shared, rank=0, count=settings.processes, device=devices[0]):
+                yield
+                children.finish()
         except RuntimeError as error:
             if is_of_connections(error) and (ended := children.first_to_fail()) is not None:
                 raise children.why(ended) from error
@@ -177,18 +177,16 @@ class _Children:
                 raise self.why(child)
 
     def first_to_fail(self) -> "subprocess.Popen[bytes] | None":
-        """Return a child that has failed, or fails within some seconds; one that lost the others only where none is else."""
+        """Return a child that has failed, or fails within some seconds, and not since another process had gone."""
         for child in self._children:
             with suppress(subprocess.TimeoutExpired):
-                if child.wait(timeout=_LOOK / len(self._children)) != 0:
-                    break
-        failed = [child for child in self._children if child.poll()]
-        return min(failed, key=lambda child: child.returncode == LOST, default=None)
+                child.wait(timeout=_LOOK / len(self._children))
+        return next((child for child in self._children if child.poll() not in (None, 0, LOST)), None)
 
     def why(self, child: "subprocess.Popen[bytes]") -> Exception:
         """Return an error that says how a child ended, in one sentence."""
         number = self._children.index(child) + 1
-        where = f"process {number} of 0 to {self._count - 1} of this run"
+        where = f"process {number + 1} of {self._count} of this run"
         try:
             last = json.loads((self._folder / ERROR.format(number)).read_bytes())
         except (OSError, ValueError):

@@ -180,7 +180,8 @@ def test_a_killed_child_ends_the_run_with_a_sentence_and_a_killed_parent_takes_i
         *_, last = program.stdout.read().splitlines()
         assert program.wait() == 2
     assert last == (
-        "error: process 2 of 2 of this run was killed by signal 9 before the run's end; call the command again, and it goes on."
+        "error: process 2 of 2 of this run was killed by signal 9 before the run's end; "
+        "call the command again, and it goes on."
     )
     assert list((tmp_path / "temporary").iterdir()) == []
     checkpoint = load_checkpoint(latest_checkpoint(folder), identity=IDENTITY)

@@ -60,6 +60,7 @@ def folders_of(folder: Path, processes: int) -> list[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_runs_of_one_and_of_two_processes_are_two_runs_with_the_same_numbers_to_rounding(folder):
     runs = runs_by_arm(folder)
     assert {name: run["status"] for name, run in runs.items()} == dict.fromkeys(("shared", "alone", "untrained"), "finished")
@@ -71,6 +72,7 @@ def test_runs_of_one_and_of_two_processes_are_two_runs_with_the_same_numbers_to_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_one_process_writes_what_a_run_of_one_leaves(folder):
     (shared,), (alone,) = folders_of(folder, 2), folders_of(folder, 1)
     assert shared.name != alone.name

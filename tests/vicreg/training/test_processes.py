@@ -124,6 +124,7 @@ def test_the_code_of_a_run_of_several_processes_holds_what_they_send_and_no_othe
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_run_of_two_processes_is_that_of_one_to_rounding_and_resumes_bit_for_bit(settings, train, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -171,6 +172,7 @@ def wait_for(pidfd: int, seconds: float) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 def test_a_killed_child_ends_the_run_with_a_sentence_and_a_killed_parent_takes_its_child_with_it(tmp_path):
     folder = tmp_path / "run"

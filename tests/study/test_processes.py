@@ -14,7 +14,7 @@ TINY = {
     "pretrain.backbone": "resnet18", "pretrain.width": 4, "pretrain.stem": "cifar", "pretrain.expander": [8],
     "pretrain.image_size": 8, "pretrain.epochs": 2, "pretrain.warmup_epochs": 0, "pretrain.optimizer": "sgd",
     "pretrain.base_lr": 0.02, "pretrain.batch_size": 32, "pretrain.threads": 1, "pretrain.checkpoint_share": 1,
-    "prepare.per_class": 12, "pretrain.processes": 2,
+    "prepare.per_class": 12, "pretrain.processes": 2, "evaluate.linear.epochs": 1,
 }  # fmt: skip
 STUDY = """
 question: Does it matter how many processes share a batch?

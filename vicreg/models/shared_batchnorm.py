@@ -65,10 +65,10 @@ class _OverProcesses:
         if not self.training:  # type: ignore[attr-defined]
             return super()._normalise(input)  # type: ignore[misc]
         self._check_input_dim(input)  # type: ignore[attr-defined]
-        if self.passes is None:  # type: ignore[has-type]
+        if self.passes is None:  # type: ignore[attr-defined]
             self.num_batches_tracked.add_(1)  # type: ignore[attr-defined]
         else:
-            self.passes += 1  # type: ignore[has-type]
+            self.passes += 1  # type: ignore[attr-defined]
         out, mean, variance = _Normalise.apply(input, self.weight, self.bias, self.eps)  # type: ignore[attr-defined]
         count = input.numel() // input.shape[1] * group_size()
         with torch.no_grad():

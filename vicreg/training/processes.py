@@ -37,7 +37,7 @@ LOST = 3  # the status of a child that ends since another process has gone
 # Seconds. An ended child breaks a connection at once, and this process looks for it so long before it blames something else.
 _LOOK = 5.0
 # A child that ends must end the run. Where this process waits in a way that no broken connection ends, it ends itself.
-_GRACE = 60.0
+_GRACE = 120.0
 _LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 _INTERFACES = {"GLOO_SOCKET_IFNAME": _LOOPBACK, "NCCL_SOCKET_IFNAME": _LOOPBACK}
 

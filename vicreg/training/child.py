@@ -18,22 +18,32 @@ from vicreg.training.loop import Diverged, pretrain
 from vicreg.training.processes import ERROR, JOB, LOST, is_of_connections, joined
 
 FAILED = 1  # any other status than 0 and LOST would do
+_TO_BE_ENDED = 30.0  # seconds that number 0 has to end, or to end this process, when a connection is broken
 
 
 def main() -> None:
     """Train the run that the folder describes as one of its processes; end without cleaning up, as all ends at once."""
     folder, rank = Path(sys.argv[1]), int(sys.argv[2])
-    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+    watch = threading.Thread(target=_end_with_parent, args=(folder,), daemon=True)
+    watch.start()
     try:
         train(folder, rank)
     except Diverged:
         os._exit(FAILED)  # number 0 finds and says the same
     except Exception as error:
-        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if is_of_connections(error) and not is_out_of_memory(error):
+            watch.join(_TO_BE_ENDED)  # another has gone: where that is number 0, the folder is removed first
+            os._exit(LOST)
         words = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".splitlines()[0]
-        write_atomically(folder / ERROR.format(rank), json.dumps({"error": words, "is_memory": is_memory}).encode())
-        os._exit(LOST if is_of_connections(error) and not is_memory else FAILED)
+        said = {"error": words, "is_memory": is_out_of_memory(error)}
+        write_atomically(folder / ERROR.format(rank), json.dumps(said).encode())
+        os._exit(FAILED)
     os._exit(0)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that a device has too little memory; for a CPU torch has no error of its own."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def train(folder: Path, rank: int) -> None:

@@ -31,7 +31,7 @@ def main() -> None:
     except Diverged:
         os._exit(FAILED)  # number 0 finds and says the same
     except Exception as error:
-        if is_of_connections(error) and not is_out_of_memory(error):
+        if is_of_connections(error):
             watch.join(_TO_BE_ENDED)  # another has gone: where that is number 0, the folder is removed first
             os._exit(LOST)
         words = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".splitlines()[0]

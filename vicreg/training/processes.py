@@ -87,7 +87,8 @@ def started_processes(
                 yield
                 children.finish()
         except RuntimeError as error:
-            if is_of_connections(error) and (ended := children.first_to_fail()) is not None:
+            # A broken connection, or anything else that may follow from a process that has gone.
+            if (type(error) is RuntimeError or is_of_connections(error)) and (ended := children.first_to_fail()) is not None:
                 raise children.why(ended) from error
             raise
 
@@ -216,8 +217,8 @@ class _Children:
 
 
 def is_of_connections(error: Exception) -> bool:
-    """Return whether an error may be that another process has gone: gloo has no error of its own for it."""
-    return type(error) is RuntimeError or isinstance(error, dist.DistError)
+    """Return whether an error says that another process has gone. gloo has no class for it, but names its files."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
 def _without_test_images(dataset: Dataset) -> Dataset:

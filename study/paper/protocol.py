@@ -19,7 +19,10 @@ SIDE = 32  # pixels, of both
 DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 SIZES = ("prepare.image_size", "pretrain.image_size")  # settings of the images' side
 # What results of earlier versions do not record, and what it was.
-EARLIER = {"pretrain.method": "vicreg", "pretrain.lars_clip": False, "pretrain.nesterov": False}
+EARLIER = {
+    "pretrain.method": "vicreg", "pretrain.lars_clip": False, "pretrain.nesterov": False, "pretrain.processes": 1,
+    "pretrain.batchnorm_over": "all",
+}  # fmt: skip
 VIEWS = "pretrain.augmentation."  # before the settings of the views
 
 

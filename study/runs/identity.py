@@ -16,7 +16,7 @@ from study.config.config import Config
 from study.runs.code_digest import CodeDigest, changed_definitions, code_digest
 from study.runs.weights import starting_weights
 from vicreg.methods import method_class
-from vicreg.methods.base import DESCRIPTIONS, TRAITS
+from vicreg.methods.base import DESCRIPTIONS, OVER_PROCESSES, TRAITS
 from vicreg.torchvision_compat import torchvision
 from vicreg.training.settings import LATER_SWITCHES, PretrainSettings, decisive_settings
 from vicreg.views.settings import ViewSettings
@@ -97,9 +97,13 @@ def training_code(method: str, *, switches: frozenset[str] = frozenset()) -> Cod
     for trait, hooks in TRAITS.items():
         if not getattr(found, trait):
             off |= {trait, *hooks}
+    ignored = set(DESCRIPTIONS)
+    if "distributed" in off:
+        off |= set(OVER_PROCESSES)
+        ignored |= set(OVER_PROCESSES)
     return code_digest(
         TRAINING, f"{found.__module__}:{found.__name__}", leave_out=_COVERED, off=frozenset(off),
-        ignored=frozenset(DESCRIPTIONS),
+        ignored=frozenset(ignored),
     )  # fmt: skip
 
 
@@ -110,8 +114,11 @@ def code_of(settings: PretrainSettings) -> CodeDigest:
 
 
 def evaluation_code() -> CodeDigest:
-    """Return the digest of the code that measures a trained model."""
-    return code_digest(EVALUATION, leave_out=_COVERED, ignored=frozenset(DESCRIPTIONS))
+    """Return the digest of the code that measures a trained model. It does so in one process, however many trained it."""
+    return code_digest(
+        EVALUATION, leave_out=_COVERED, off=frozenset({"distributed", *OVER_PROCESSES}),
+        ignored=frozenset({*DESCRIPTIONS, *OVER_PROCESSES}),
+    )  # fmt: skip
 
 
 def reading_code() -> CodeDigest:

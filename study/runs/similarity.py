@@ -23,6 +23,7 @@ from study.runs.stored_json import stored_object
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
+from vicreg.methods.base import OVER_PROCESSES
 from vicreg.metrics.cka import LEAST_IMAGES, linear_cka_matrix
 from vicreg.metrics.features import encode, evenly_spread
 from vicreg.training.setup import normalised, view_size
@@ -79,8 +80,14 @@ def _key(one: str, other: str) -> str:
 
 def _path(store: Store, dataset: Dataset) -> Path:
     """Return where pairs are kept: under another name where images or code are others."""
-    decided = json.dumps([dataset.digest, compared_images(dataset), code_digest(*_CODE).root])
+    decided = json.dumps([dataset.digest, compared_images(dataset), _code()])
     return store.root / "similarity" / f"{hashlib.sha256(decided.encode()).hexdigest()[:16]}.json"
+
+
+def _code() -> str:
+    """Return the digest of the code that compares networks. It does so in one process, however many trained them."""
+    own = frozenset({"distributed", *OVER_PROCESSES})
+    return code_digest(*_CODE, off=own, ignored=frozenset(OVER_PROCESSES)).root
 
 
 def _representations(run: Run, images: Tensor, store: Store, dataset: Dataset, device: torch.device) -> Tensor:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vicreg.methods.base import Method, MethodSettings
 
 # What methods share. Every other module of this folder is a method.
-_SHARED = ("base", "batch_statistics", "clustering", "contrastive", "counter_random")
+_SHARED = ("base", "batch_statistics", "clustering", "contrastive", "counter_random", "divided_vicreg")
 
 
 def method_names() -> tuple[str, ...]:

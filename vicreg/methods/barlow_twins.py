@@ -109,6 +109,7 @@ class BarlowTwins(Method):
     TITLE = "Barlow Twins"
     SOURCE = "arXiv 2103.03230"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
     PROBED = "The trained backbone is probed; the projector's output, standardised by running statistics, is judged."
 
     def __init__(self, **arguments: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from vicreg.distributed.collectives import gather_with_gradient
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.models.resnet import ResNet
 from vicreg.optim.rates import RateGroup
@@ -34,6 +35,12 @@ TRAITS = {
     "OWN_RATES": ("parameter_groups",),
     "LOCAL_VIEWS": ("local_views", "local_size", "local_crop_scale"),
 }
+# How a loss is made of a batch whose rows lie in several processes. A run in one process depends on none of it.
+# statistics  each process has its own rows, and the loss sums statistics over processes;
+# embeddings  `embed` returns the rows of all processes, of which each computes the whole loss.
+GATHERS = ("statistics", "embeddings")
+# Names that are part of the code of a run over several processes alone.
+OVER_PROCESSES = ("GATHERS", "GATHERS_WITH", "embed_over_processes")
 # Class attributes that pages show and no result depends on.
 DESCRIPTIONS = ("TITLE", "SOURCE", "FAMILY", "PROBED", "AUTHORS_VIEW_PASSES")
 FAMILIES = ("non-contrastive", "contrastive", "clustering", "predictive", "generative", "control")
@@ -85,6 +92,8 @@ class Method(JointEmbedding):
     WANTS_LABELS: ClassVar[bool] = False  # the views of a step end with the labels (N,), int64; see `set_classes`
     OWN_RATES: ClassVar[bool] = False  # some parameters have learning rates of their own; see `parameter_groups`
     LOCAL_VIEWS: ClassVar[bool] = False  # smaller views follow the `VIEWS` whole ones; see `local_views`
+    GATHERS: ClassVar[str | None] = None  # of `GATHERS`; None where it cannot be trained by several processes
+    GATHERS_WITH: ClassVar[Mapping[str, object]] = {}  # its own settings that must have these values for it
 
     TITLE: ClassVar[str] = ""  # its name on pages; that of its file where it is empty
     SOURCE: ClassVar[str] = ""  # the paper: "arXiv 2105.04906"
@@ -109,7 +118,16 @@ class Method(JointEmbedding):
 
     def embed(self, view: Tensor, view_prime: Tensor) -> tuple[Tensor, Tensor]:
         """Return the embeddings (N, d_z) of two views (N, C, H, W) of the same images."""
+        if self.distributed:
+            return self.embed_over_processes(view, view_prime)
         return self._embed_views(view, view_prime, passes=self.view_passes)
+
+    def embed_over_processes(self, view: Tensor, view_prime: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the embeddings of this process's images, or, where `GATHERS` is `embeddings`, of all processes'."""
+        z, z_prime = self._embed_views(view, view_prime, passes=self.view_passes)
+        if self.GATHERS == "embeddings":
+            return gather_with_gradient(z), gather_with_gradient(z_prime)
+        return z, z_prime
 
     def compile_networks(self) -> None:
         """Compile the networks' forward pass with `torch.compile`; the loss stays eager."""

@@ -79,6 +79,7 @@ class BYOL(Method):
     TITLE = "BYOL"
     SOURCE = "arXiv 2006.07733"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
     PROBED = "The online backbone is probed; the online expander's output, before the predictor, is judged."
     AUTHORS_VIEW_PASSES = "separate"
 

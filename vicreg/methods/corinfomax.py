@@ -112,6 +112,7 @@ class CorInfoMax(Method):
     TITLE = "CorInfoMax"
     SOURCE = "arXiv 2209.07999"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
     PROBED = "Representations of the trained backbone are probed; the linear layer's output is judged."
     AUTHORS_VIEW_PASSES = "separate"
     Settings = CorInfoMaxSettings

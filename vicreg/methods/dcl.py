@@ -105,6 +105,7 @@ class DCL(Method):
     TITLE = "DCL"
     SOURCE = "arXiv 2110.06848"
     FAMILY = "contrastive"
+    GATHERS = "embeddings"
     AUTHORS_VIEW_PASSES = (
         "separate"  # as github.com/raminnakhli/Decoupled-Contrastive-Learning; the authors' own is not public
     )

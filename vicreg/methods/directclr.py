@@ -75,6 +75,7 @@ class DirectCLR(Method):
     TITLE = "DirectCLR"
     SOURCE = "arXiv 2110.09348"
     FAMILY = "contrastive"
+    GATHERS = "embeddings"
     PROBED = (
         "Whole representations of the trained backbone are probed; their first d0 coordinates, on which the loss acts, are "
         "judged as embeddings."

@@ -87,6 +87,7 @@ class FroSSL(Method):
     TITLE = "FroSSL"
     SOURCE = "arXiv 2310.02903"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
     PROBED = "Representations of the trained backbone are probed; the projector's output, not yet normalised, is judged."
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:

@@ -120,6 +120,7 @@ class LeJEPA(Method):
     TITLE = "LeJEPA"
     SOURCE = "arXiv 2511.08544"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
     AUTHORS_VIEW_PASSES = "joint"
     Settings = LeJEPASettings
     TERMS = {

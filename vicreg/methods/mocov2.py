@@ -65,6 +65,8 @@ class MoCoV2(Method):
     TITLE = "MoCo v2"
     SOURCE = "arXiv 2003.04297"
     FAMILY = "contrastive"
+    GATHERS = "embeddings"
+    GATHERS_WITH = {"batchnorm_splits": 1}
     PROBED = "The online (query) backbone is probed; the online expander's output is judged."
     AUTHORS_VIEW_PASSES = "separate"
 

@@ -71,6 +71,7 @@ class MoCoV3(Method):
     TITLE = "MoCo v3"
     SOURCE = "arXiv 2104.02057"
     FAMILY = "contrastive"
+    GATHERS = "embeddings"
     PROBED = (
         "The online backbone is probed; the output of the online expander's last BatchNorm, before the predictor, is judged."
     )

@@ -138,6 +138,7 @@ class OnlineClustering(Method):
     TITLE = "Online clustering"
     SOURCE = "arXiv 2006.09882, DeepCluster v2, in a step-wise form"
     FAMILY = "clustering"
+    GATHERS = "embeddings"
     PROBED = "The one network is encoded; its L2-normalised expander output is judged."
     AUTHORS_VIEW_PASSES = "joint"
 

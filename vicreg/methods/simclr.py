@@ -43,6 +43,7 @@ class SimCLR(Method):
     TITLE = "SimCLR"
     SOURCE = "arXiv 2002.05709"
     FAMILY = "contrastive"
+    GATHERS = "embeddings"
     AUTHORS_VIEW_PASSES = "joint"  # github.com/google-research/simclr concatenates the views before the network
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:

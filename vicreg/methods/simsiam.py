@@ -89,6 +89,7 @@ class SimSiam(Method):
     TITLE = "SimSiam"
     SOURCE = "arXiv 2011.10566"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
     PROBED = "Representations of the trained backbone are probed; the projector's output, before the predictor, is judged."
 
     def __init__(self, *, batchnorm: bool = True, settings: SimSiamSettings, **arguments: Any) -> None:

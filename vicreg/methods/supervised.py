@@ -55,6 +55,7 @@ class Supervised(Method):
     TITLE = "Supervised"
     SOURCE = "arXiv 1512.03385"
     FAMILY = "control"
+    GATHERS = "embeddings"
     PROBED = (
         "It is trained with labels. Representations of the trained backbone are probed, and judged in place of embeddings, "
         "since it has no expander."

@@ -180,6 +180,8 @@ class SwAV(Method):
     TITLE = "SwAV"
     SOURCE = "arXiv 2006.09882"
     FAMILY = "clustering"
+    GATHERS = "embeddings"
+    GATHERS_WITH = {"local_views": 0}
     PROBED = "The one network is encoded; its L2-normalised expander output is judged, not the scores of prototypes."
     AUTHORS_VIEW_PASSES = "joint"
 

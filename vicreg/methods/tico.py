@@ -81,6 +81,7 @@ class TiCo(Method):
     TITLE = "TiCo"
     SOURCE = "arXiv 2206.10698"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
     PROBED = "The online backbone is probed; the online expander's output is judged."
     AUTHORS_VIEW_PASSES = "separate"
 

@@ -107,6 +107,8 @@ class VIbCReg(Method):
     TITLE = "VIbCReg"
     SOURCE = "arXiv 2109.00783"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
+    GATHERS_WITH = {"iterative_normalisation": False}
     PROBED = "Representations of the trained backbone are probed; the projector's output, after its whitening, is judged."
 
     def __init__(self, *, settings: VIbCRegSettings, **arguments: Any) -> None:

@@ -1,8 +1,7 @@
 """VICReg (arXiv 2105.04906): variance, invariance and covariance of embeddings.
 
-The paper's equations, its Algorithm 1 and the authors' code mean different things by the same (lambda, mu, nu). All
-three are reached from one implementation: `effective_coefficients` turns what a convention calls lambda, mu and nu
-into the coefficients of the official code's terms, and `vicreg_loss` knows those terms alone.
+The paper's equations, its Algorithm 1 and the authors' code mean different things by the same (lambda, mu, nu), which
+`effective_coefficients` turns into coefficients of the official code's terms; `vicreg_loss` knows these alone.
 """
 
 import dataclasses
@@ -26,6 +25,7 @@ from vicreg.methods.batch_statistics import (
     require_one_shape,
     require_positive,
 )
+from vicreg.methods.divided_vicreg import divided_loss
 
 CONVENTIONS = ("equation", "algorithm", "official")
 
@@ -91,23 +91,24 @@ def vicreg_loss(
     gamma: float = 1.0,
     epsilon: float = 1e-4,
     check_finite: bool = True,
+    distributed: bool = False,
 ) -> LossTerms:
     """Return the VICReg loss of two batches of embeddings, both `(n, d)`, with its terms.
 
     total = lambda * invariance + mu * (v(Z) + v(Z')) / 2 + nu * (c(Z) + c(Z'))
 
     Computed in float32 at least, whatever autocast says; `total` has a closed-form gradient of its own, the terms have none.
-    A term whose coefficient is 0 is computed for the record and kept out of the total, for 0 * inf would make it NaN.
-    `check_finite` waits for the device; a captured loop passes False.
+    A term whose coefficient is 0 is kept out of the total, for 0 * inf would make it NaN. `check_finite` waits for the
+    device. If `distributed`, the batch is the rows of all processes, of which these are this one's (`divided_vicreg.py`).
 
-    Raises InputError for other shapes than two equal `(n, d)`, n < 2, epsilon <= 0, and non-finite embeddings.
-    Source: arXiv 2105.04906, Eq. 6, in the units of the authors' code.
+    Raises InputError for other shapes than two equal `(n, d)`, n < 2, epsilon <= 0, and non-finite embeddings. Source:
+    arXiv 2105.04906, Eq. 6, in the units of the authors' code.
     """
     require_batch(z, check_finite=check_finite)
     require_batch(z_prime, check_finite=check_finite)
     require_one_shape(z, z_prime)
     require_positive(epsilon)
-    return LossTerms(*_Loss.apply(z, z_prime, coefficients, gamma, epsilon))
+    return LossTerms(*(divided_loss if distributed else _Loss.apply)(z, z_prime, coefficients, gamma, epsilon))
 
 
 class _Loss(torch.autograd.Function):
@@ -184,9 +185,7 @@ def _spread_and_redundancy(z: Tensor, coefficients: Coefficients, gamma: float, 
 def invariance(z: Tensor, z_prime: Tensor) -> Tensor:
     """Return s(Z, Z'), the mean squared difference of two batches of embeddings, both `(n, d)`: a scalar.
 
-    s = (1 / (n d)) sum_ij (z_ij - z'_ij)^2. Eq. 5 of arXiv 2105.04906 sums over d where the authors' code, as here,
-    averages. Raises InputError if the shapes differ.
-    """
+    Eq. 5 of arXiv 2105.04906 sums over d, the authors' code averages. Raises InputError if the shapes differ."""
     require_one_shape(z, z_prime)
     with full_precision(z):
         return (at_least_float32(z) - at_least_float32(z_prime)).square().mean()
@@ -211,9 +210,8 @@ def covariance(z: Tensor, *, check_finite: bool = True) -> Tensor:
 
     c = (1 / d) sum_{i != j} C_ij^2, C = (Z - mean)^T (Z - mean) / (n - 1).
 
-    With fewer samples than dimensions the n x n Gram matrix of the centred embeddings serves: its squared entries have
-    the same sum as C's, and C's diagonal is the variances. That is n / d of the work and of the memory. Its rank being
-    below n, such a C has off-diagonal entries of the diagonal's own order, so the subtraction loses few digits.
+    With n < d the Gram matrix of the centred embeddings serves: its squared entries have the same sum as C's, and C's
+    diagonal is the variances. C's rank being below n, its other entries are as large, so the subtraction loses few digits.
 
     Source: arXiv 2105.04906, Eqs. 3-4. Raises InputError for n < 2 and non-finite z.
     """
@@ -269,6 +267,7 @@ class VICReg(Method):
     TITLE = "VICReg"
     SOURCE = "arXiv 2105.04906"
     FAMILY = "non-contrastive"
+    GATHERS = "statistics"
     Settings = VICRegSettings
     TERMS = {
         "invariance": Term(title="Invariance term", log_axis=True),
@@ -281,8 +280,9 @@ class VICReg(Method):
         settings: VICRegSettings = self.settings
         coefficients = settings.coefficients(self.embedding_dimension)
         terms = vicreg_loss(
-            z, z_prime, coefficients=coefficients, gamma=settings.gamma, epsilon=settings.epsilon, check_finite=False
-        )
+            z, z_prime, coefficients=coefficients, gamma=settings.gamma, epsilon=settings.epsilon, check_finite=False,
+            distributed=self.distributed,
+        )  # fmt: skip
         return Loss(
             total=terms.total,
             terms={"invariance": terms.invariance, "variance": terms.variance, "covariance": terms.covariance},

@@ -113,6 +113,7 @@ class VISReg(Method):
     TITLE = "VISReg"
     SOURCE = "arXiv 2606.02572"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
     AUTHORS_VIEW_PASSES = "joint"
     Settings = VISRegSettings
     TERMS = {

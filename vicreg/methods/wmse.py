@@ -118,6 +118,7 @@ class WMSE(Method):
     TITLE = "W-MSE"
     SOURCE = "arXiv 2007.06346"
     FAMILY = "non-contrastive"
+    GATHERS = "embeddings"
     PROBED = "The trained backbone is probed; the linear layer's output, whitened by running moments, is judged."
     AUTHORS_VIEW_PASSES = "separate"
     Settings = WMSESettings

@@ -32,6 +32,8 @@ class JointEmbedding(nn.Module):
     The same weights encode both views (arXiv 2105.04906, Section 4.1). Without an expander Z is Y.
     """
 
+    distributed = False  # whether this process trains it on a part of each batch; then embeddings are gathered
+
     def __init__(self, *, backbone: ResNet, expander: Sequence[int], batchnorm: bool = True) -> None:
         super().__init__()
         self.backbone = backbone

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vicreg.distributed.collectives import gather_rows, gather_with_gradient
 from vicreg.errors import InputError
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.models.live_taps import shared_live_taps
@@ -77,6 +78,9 @@ class MomentumTarget(JointEmbedding):
     @torch.no_grad()
     def embed(self, view: Tensor, view_prime: Tensor, *, passes: str) -> tuple[Tensor, Tensor]:
         """Return the target's embeddings (N, d_z) of two views (N, C, H, W); `passes` is of `VIEW_PASSES`."""
+        if self.distributed:
+            embeddings = self._embed_views(view, view_prime, passes=passes)
+            return gather_rows(embeddings[0]), gather_rows(embeddings[1])
         return self._embed_views(view, view_prime, passes=passes)
 
     def compile_networks(self) -> None:
@@ -108,6 +112,10 @@ def embed_each(network: JointEmbedding, views: Sequence[Tensor], *, splits: int 
     """Return the embeddings (N, d_z) of each view (N, C, H, W), in a pass of its own.
 
     In training BatchNorm normalises `splits` parts of a view separately, as if each were on a device of its own.
+    Where the network is trained by several processes, the embeddings are of the rows of all.
     """
+    if network.distributed:
+        with counted_at_once(network), shared_live_taps(network):
+            return [gather_with_gradient(network(view)[1]) for view in views]
     with counted_at_once(network), shared_live_taps(network), normalised_per_view(network, views=splits):
         return [network(view)[1] for view in views]

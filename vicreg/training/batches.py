@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from vicreg.data.dataset import Dataset
+from vicreg.distributed.collectives import own_rows
 from vicreg.randomness import make_generator
 from vicreg.training.memory import images_of
 from vicreg.training.settings import PretrainSettings
+from vicreg.views.parameters import ViewParameters
 from vicreg.views.pipeline import draw_two_views, make_two_views
-from vicreg.views.plan import ViewPlan
+from vicreg.views.plan import ViewPlan, plan_view
 from vicreg.views.transfer import send
 
 # Bytes of one view that are made at once. On a CPU about what its second-level cache holds, 1 MiB: several small batches, or
@@ -77,6 +79,8 @@ def epoch_of_views(
             )
             for pair in pairs
         ]  # fmt: skip
+        if settings.distributed:
+            return _own_rows(indices, plans, batch_size=settings.batch_size, channels=channels)
         return _Drawn(indices, plans)
 
     drawn: Iterator[_Drawn] = map(draw, order.split(images_at_once(settings, images, device, size, len(order))))
@@ -85,7 +89,33 @@ def epoch_of_views(
         made: list[Tensor] = []
         for pair in plans:
             made += make_two_views(batch, pair, size=size, mean=dataset.mean, std=dataset.std)
-        yield from zip(*(view.split(settings.batch_size) for view in made[:views]), strict=True)
+        yield from zip(
+            *(view.split(own_count(settings) if settings.distributed else settings.batch_size) for view in made[:views]),
+            strict=True,
+        )
+
+
+def own_count(settings: PretrainSettings) -> int:
+    """Return how many rows of a full batch are this process's."""
+    return settings.batch_size // settings.processes
+
+
+def _own_rows(indices: Tensor, plans: list[list[ViewPlan]], *, batch_size: int, channels: int) -> _Drawn:
+    """Return what was drawn for this process's part of each batch: its equal share of rows, in order.
+
+    Rows of views depend on their own parameters alone, so they are those of one process, bit for bit.
+    """
+    mine = torch.cat([own_rows(batch) for batch in torch.arange(len(indices)).split(batch_size)])
+
+    def own(plan: ViewPlan) -> ViewPlan:
+        of_both_views = len(plan.parameters.top) > len(indices)  # one plan of both views, the first view's rows first
+        rows = torch.cat((mine, len(indices) + mine)) if of_both_views else mine
+        parameters = ViewParameters(*(tensor[rows] for tensor in plan.parameters))
+        return plan_view(
+            parameters, channels=channels, solarize_threshold=plan.solarize_threshold, static=plan.static
+        )  # fmt: skip
+
+    return _Drawn(indices[mine], [[own(plan) for plan in pair] for pair in plans])
 
 
 Item = TypeVar("Item")

@@ -15,12 +15,13 @@ def with_labels(
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield the batches of views, each followed by the labels (n,) of its images, int64, on `device`.
 
+    Views may be of this process's part of a batch. Labels are of the whole batch, as its gathered embeddings are.
     The order of images is that of `epoch_of_views`, whose permutation depends on the seed and the epoch alone.
     """
     order = torch.randperm(len(dataset.train.labels), generator=make_generator(settings.seed, "order", epoch))
     labels = dataset.train.labels[order].to(device)  # once an epoch; a batch then waits for nothing
     start = 0
     for views in batches:
-        count = len(views[0])
+        count = len(views[0]) * settings.processes if settings.distributed else len(views[0])
         yield (*views, labels[start : start + count])
         start += count

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vicreg.data.dataset import Dataset
+from vicreg.distributed.collectives import has_joined, is_first
 from vicreg.methods.base import Method
 from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_trace
@@ -32,6 +33,7 @@ from vicreg.training.cuda_graph import GraphedStep
 from vicreg.training.labels import with_labels
 from vicreg.training.local_views import with_local_views
 from vicreg.training.memory import keep_freed_memory, place, place_network
+from vicreg.training.processes import share, started_processes
 from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import (
     learning_rates,
@@ -75,6 +77,9 @@ def pretrain(
 ) -> Pretrained:
     """Train a model, or go on where `folder` holds a checkpoint of the same run.
 
+    Where the settings name several processes, this one starts the others, and they end with it. It alone logs, measures and
+    writes.
+
     Args:
         settings: of the run.
         dataset: its `train` split is trained on; its `validation` split is only measured.
@@ -90,6 +95,12 @@ def pretrain(
         Diverged: when the loss or the network stops being finite. The last finite checkpoint is kept.
     """
     assert (settings.weights is None) == (start is None), "weights are handed on by whoever reads them"
+    if settings.distributed:
+        if not has_joined():
+            with started_processes(settings, dataset, device=device, folder=folder, identity=identity, start=start):
+                return pretrain(
+                    settings, dataset, device=device, folder=folder, identity=identity, on_epoch=on_epoch, start=start
+                )  # fmt: skip
     set_deterministic(settings)
     keep_freed_memory()
     dataset = normalised(settings, dataset)
@@ -97,6 +108,8 @@ def pretrain(
     steps = steps_per_epoch(settings, len(dataset.train.images))
     if settings.epochs == 0:
         return Pretrained(model, [])
+    if settings.distributed:
+        share(model, settings)
     optimizer = make_optimizer(settings, model)
     history: list[dict[str, Any]] = []
     checkpoint_path = latest_checkpoint(folder)
@@ -114,6 +127,10 @@ def pretrain(
     for epoch in range(len(history), settings.trained_epochs):
         started = time.perf_counter()
         record, step = train_epoch(settings, dataset, step, images, device=device, epoch=epoch, steps=steps)
+        if settings.distributed:
+            if not is_first():
+                history.append(record)
+                continue
         seen = min(steps * settings.batch_size, len(images))
         record["images_per_second"] = seen / (time.perf_counter() - started)
         record.update(watch(settings, dataset, model, watched, epoch=epoch))

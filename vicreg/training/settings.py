@@ -4,6 +4,7 @@ The metadata of a field (`setting`) says which results depend on it, so there is
 """
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from vicreg.views.settings import ViewSettings
 
 OPTIMIZERS = ("lars", "sgd", "adamw")
 PRECISIONS = ("float32", "bfloat16")
+BATCHNORM_OVER = ("all", "process")  # whose rows BatchNorm takes statistics of, where several processes share a batch
 NORMALISATIONS = ("data", "imagenet")  # channel statistics that normalise pixels: of the train split, or of ImageNet
 
 _LARGEST = 2**20  # of widths and sides: a network is counted in 64-bit numbers before it is built
@@ -34,6 +36,7 @@ def setting(
     effect: bool = True,
     before: Any = dataclasses.MISSING,
     called: str = "",
+    within: str = "",
 ) -> Any:
     """Declare a field of `PretrainSettings`.
 
@@ -46,10 +49,11 @@ def setting(
         effect: whether any result depends on it.
         before: for a field added later, the value that all earlier runs had. At this value it is no part of an identity.
         called: for a switch of the network, its name in the names of controls.
+        within: the property of settings that must be true for any result to depend on it; empty where none must.
     """
     metadata = {
         "network": network, "start": start or network, "cost": cost or network, "only_on": only_on, "effect": effect,
-        "called": called,
+        "called": called, "within": within,
     }  # fmt: skip
     given = {"untrained": untrained, "before": before}
     return dataclasses.field(metadata=metadata | {key: one for key, one in given.items() if one is not dataclasses.MISSING})
@@ -102,6 +106,8 @@ class PretrainSettings:
     checkpoint_share: float = setting(effect=False, before=1)
     lars_clip: bool = setting(before=False)
     nesterov: bool = setting(before=False)
+    processes: int = setting(cost=True, within="distributed")
+    batchnorm_over: str = setting(within="distributed")
     views: tuple[ViewSettings, ViewSettings]
 
     def __post_init__(self) -> None:
@@ -114,7 +120,8 @@ class PretrainSettings:
         _one_of("pretrain.precision", self.precision, PRECISIONS)
         _one_of("pretrain.view_passes", self.view_passes, VIEW_PASSES)
         _one_of("pretrain.normalisation", self.normalisation, NORMALISATIONS)
-        for name in ("width", "threads", "checkpoint_every"):
+        _one_of("pretrain.batchnorm_over", self.batchnorm_over, BATCHNORM_OVER)
+        for name in ("width", "threads", "checkpoint_every", "processes"):
             _at_least(f"pretrain.{name}", getattr(self, name), 1)
         for size in self.expander:
             _at_least("every size in pretrain.expander", size, 1)
@@ -166,6 +173,13 @@ class PretrainSettings:
                 f"pretrain.warmup_epochs must be below pretrain.epochs, but got {self.warmup_epochs} and {self.epochs}; "
                 "set both."
             )
+        if self.distributed:
+            _check_processes(self)
+
+    @property
+    def distributed(self) -> bool:
+        """Whether several processes train it, each on its part of every batch. An untrained network needs one alone."""
+        return self.processes > 1 and self.epochs > 0
 
     @property
     def embedding_dimension(self) -> int:
@@ -188,7 +202,8 @@ NETWORK_FIELDS = tuple(name for name, says in _FIELDS.items() if says.get("netwo
 COST_FIELDS = tuple(name for name, says in _FIELDS.items() if says.get("cost"))
 NETWORK_SWITCHES = {name: says["called"] for name, says in _FIELDS.items() if says.get("called")}
 # Switches added later: off, neither they nor the code that only they reach are part of an identity.
-LATER_SWITCHES = tuple(name for name, says in _FIELDS.items() if says.get("before") is False)
+# `distributed` is the switch that `processes` turns on.
+LATER_SWITCHES = (*(name for name, says in _FIELDS.items() if says.get("before") is False), "distributed")
 # The settings that turn a run into its untrained control, the same network with its initial weights.
 UNTRAINED = {name: says["untrained"] for name, says in _FIELDS.items() if "untrained" in says}
 
@@ -212,6 +227,7 @@ def decisive_settings(settings: PretrainSettings, *, device: str) -> dict[str, A
         name: value for name, value in values.items()
         if _FIELDS[name].get("effect", True) and _FIELDS[name].get("only_on", "") in ("", device)
         and (settings.epochs > 0 or _FIELDS[name].get("start"))
+        and (not _FIELDS[name].get("within") or getattr(settings, _FIELDS[name]["within"]))
     }  # fmt: skip
     return kept | (own if settings.epochs > 0 else own_network_settings(settings.method_settings))
 
@@ -220,6 +236,31 @@ def own_network_settings(settings: MethodSettings) -> dict[str, Any]:
     """Return a method's settings that shape its features before training, by name: those whose metadata says `network`."""
     fields = [field.name for field in dataclasses.fields(settings) if field.metadata.get("network")]
     return {name: getattr(settings, name) for name in fields}
+
+
+def _check_processes(settings: PretrainSettings) -> None:
+    """Refuse what several processes cannot train."""
+    count, method = settings.processes, method_class(settings.method)
+    if method.GATHERS is None:
+        raise InputError(
+            f"pretrain.processes must be 1 for method {settings.method}, whose loss has no form over processes, "
+            f"but got {count}; set it so."
+        )
+    for name, wanted in method.GATHERS_WITH.items():
+        if (value := getattr(settings.method_settings, name)) != wanted:
+            raise InputError(
+                f"pretrain.{name} must be {json.dumps(wanted)} where pretrain.processes is above 1, but they are "
+                f"{json.dumps(value)} and {count}; set one so."
+            )
+    if settings.batch_size % count or settings.batch_size < 2 * count:
+        raise InputError(
+            f"pretrain.batch_size must be a multiple of pretrain.processes, and at least twice it, but they are "
+            f"{settings.batch_size} and {count}; set one so."
+        )
+    if settings.compile:
+        raise InputError(
+            f"pretrain.compile must be false where pretrain.processes is above 1, but that is {count}; set it so."
+        )
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -47,6 +47,22 @@ def check_fit(settings: PretrainSettings, dataset: Dataset) -> None:
     """
     normalised(settings, dataset)
     steps_per_epoch(settings, len(dataset.train.images))
+    if settings.distributed:
+        check_last_batch(settings, len(dataset.train.images))
+
+
+def check_last_batch(settings: PretrainSettings, images: int) -> None:
+    """Refuse a short last batch of an epoch of so many images that the settings' processes cannot share equally.
+
+    Raises:
+        InputError: where it is no multiple of their number, or gives one of them less than two images.
+    """
+    rest, count = images % settings.batch_size, settings.processes
+    if not settings.drop_last and rest > 1 and (rest % count or rest < 2 * count):
+        raise InputError(
+            f"pretrain.drop_last must be true where pretrain.processes, {count}, cannot share the last batch of an epoch, "
+            f"but it is false and that batch has {rest} images; set it so."
+        )
 
 
 def new_model(settings: PretrainSettings, dataset: Dataset, *, start: Mapping[str, Tensor] | None = None) -> Method:

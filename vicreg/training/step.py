@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from vicreg.distributed.collectives import gather_rows, group_size, sum_gradients
 from vicreg.methods.base import Loss, Method
 from vicreg.optim.learning_rate import peak_learning_rate
 from vicreg.optim.rates import own_tensors, set_rates
@@ -71,7 +72,10 @@ class TrainStep:
         with self._autocast():
             loss = self.model.loss(views, progress=self._progress)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()
+        if self.model.distributed:
+            loss = differentiate_over_processes(loss, self.model)
+        else:
+            loss.total.backward()
         self.totals += step_metrics(loss, self.model, target_std=self.model.target_std)
         self.optimizer.step()
         self.model.after_step(progress=self._progress)
@@ -85,6 +89,16 @@ class TrainStep:
         if self._precision == "float32":
             return nullcontext()
         return torch.autocast(self._device.type, dtype=torch.bfloat16)
+
+
+def differentiate_over_processes(loss: Loss, model: Method) -> Loss:
+    """Set the gradients of the whole batch's loss, the same in every process; return the loss for `step_metrics`.
+
+    The loss of the batch is the mean of what the processes return, and all of them return it whole.
+    """
+    (loss.total / group_size()).backward()
+    sum_gradients(model.parameters())
+    return loss._replace(embeddings=gather_rows(loss.embeddings)) if model.GATHERS == "statistics" else loss
 
 
 @torch.no_grad()

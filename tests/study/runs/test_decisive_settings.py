@@ -48,6 +48,7 @@ OTHER = {
     "pretrain.compile": True,
     "pretrain.lars_clip": True,
     "pretrain.nesterov": True,
+    "pretrain.processes": 2,
     "pretrain.threads": 2,
     "pretrain.augmentation.preset": "official",
     "pretrain.augmentation.crop_scale": [0.3, 1.0],
@@ -67,8 +68,9 @@ OTHER = {
 WITHOUT_EFFECT = {
     "pretrain.checkpoint_every": 2,
     "pretrain.checkpoint_share": 0.5,
-    "pretrain.graph": False,
-}  # on a CPU, which has no graphs
+    "pretrain.graph": False,  # on a CPU, which has no graphs
+    "pretrain.batchnorm_over": "process",  # in one process
+}
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +122,12 @@ def test_a_value_spelled_out_is_the_run_of_the_preset_that_implies_it(tiny_confi
 
 def test_a_whole_number_and_the_same_number_with_a_point_are_one_run(tiny_config):
     assert identify(tiny_config({"pretrain.nu": 1})).digest == identify(tiny_config({"pretrain.nu": 1.0})).digest
+
+
+def test_whose_rows_batchnorm_normalises_makes_another_run_of_several_processes(tiny_config):
+    several = tiny_config({"pretrain.processes": 2})
+    assert identify(several.with_settings({"pretrain.batchnorm_over": "process"})).digest != identify(several).digest
+    assert identify(several.with_settings({"pretrain.processes": 4})).digest != identify(several).digest
 
 
 # ---- untrained networks

@@ -1,0 +1,76 @@
+"""A study whose runs have two processes each, by the command: who writes, and what the results say."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "pretrain.backbone": "resnet18", "pretrain.width": 4, "pretrain.stem": "cifar", "pretrain.expander": [8],
+    "pretrain.image_size": 8, "pretrain.epochs": 2, "pretrain.warmup_epochs": 0, "pretrain.optimizer": "sgd",
+    "pretrain.base_lr": 0.02, "pretrain.batch_size": 32, "pretrain.threads": 1, "pretrain.checkpoint_share": 1,
+    "prepare.per_class": 12, "pretrain.processes": 2, "evaluate.linear.epochs": 1,
+}  # fmt: skip
+STUDY = """
+question: Does the weight of the covariance matter where two processes share a batch?
+hypothesis: It does not.
+baseline: nu-1
+arms:
+  nu-1: {pretrain.nu: 1}
+  nu-2: {pretrain.nu: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A copy of the project with this study, run once."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("study", "vicreg"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "params.yaml", folder)
+    (folder / "study/studies/shared.yaml").write_text(STUDY, encoding="utf-8")
+    (folder / "data/raw").mkdir(parents=True)
+    (folder / "temporary").mkdir()
+    settings = [text for key, value in TINY.items() for text in ("--set", f"{key}={json.dumps(value)}")]
+    command = [sys.executable, "-m", "study.ablate", "--study", "shared", "--profile", "digits", "--seeds", "1"]
+    done = subprocess.run(
+        [*command, "--workers", "1", "--device", "cpu", "--out", "out", *settings],
+        cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "TMPDIR": str(folder / "temporary")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_run_of_a_study_by_two_processes_finishes_with_one_record_an_epoch(folder):
+    results = json.loads((folder / "out/study.json").read_bytes())
+    runs = {arm["name"]: arm["runs"][0] for arm in results["arms"]}
+    assert {name: run["status"] for name, run in runs.items()} == dict.fromkeys(("nu-1", "nu-2", "untrained"), "finished")
+    for name in ("nu-1", "nu-2"):
+        assert [record["epoch"] for record in runs[name]["history"]] == [1, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_one_process_writes_what_a_run_leaves_and_its_identity_names_their_number(folder):
+    trained = {}
+    for path in (folder / "store/runs").iterdir():
+        settings = json.loads((path / "identity.json").read_bytes())["settings"]
+        if settings["epochs"] > 0:
+            trained[path] = settings
+        else:
+            assert "processes" not in settings  # the untrained control is that of all runs
+    assert len(trained) == 2
+    for path, settings in trained.items():
+        assert (settings["processes"], settings["batchnorm_over"]) == (2, "all")
+        assert len(json.loads((path / "history.json").read_bytes())) == 2
+        names = {one.name for one in path.iterdir() if "evaluation" not in one.name}
+        assert names - {"lock"} == {"identity.json", "provenance.json", "model.safetensors", "history.json", "status.json"}
+    assert [path for path in (folder / "temporary").iterdir() if "processes" in path.name] == []

@@ -72,5 +72,6 @@ def test_one_process_writes_what_a_run_leaves_and_its_identity_names_their_numbe
         assert (settings["processes"], settings["batchnorm_over"]) == (2, "all")
         assert len(json.loads((path / "history.json").read_bytes())) == 2
         names = {one.name for one in path.iterdir() if "evaluation" not in one.name}
-        assert names - {"lock"} == {"identity.json", "provenance.json", "model.safetensors", "history.json", "status.json"}
+        whole = {"identity.json", "provenance.json", "model.safetensors", "history.json", "status.json"}
+        assert names - {"lock", "host.json"} == whole
     assert [path for path in (folder / "temporary").iterdir() if "processes" in path.name] == []

@@ -77,7 +77,7 @@ def test_a_single_change_is_the_single_difference_and_named(key):
 def test_what_is_named_covers_every_setting_of_the_recipe_but_those_that_change_rounding_and_watching_alone():
     """A setting added to params.yaml has to be named here or in published.yaml."""
     rounding = {"precision", "view_passes", "compile", "graph", "threads", "probe_every"}
-    rounding |= {"checkpoint_every", "checkpoint_share"}
+    rounding |= {"checkpoint_every", "checkpoint_share", "processes"}
     named = {*PAPER.settings, *PAPER.filled, "pretrain.image_size"}
     recipe = {key for key in recipe_of() if key.startswith("pretrain.") and ".augmentation." not in key}
     assert recipe - named == {f"pretrain.{key}" for key in rounding} | {"pretrain.seed"}

@@ -9,13 +9,11 @@ import optuna
 import pytest
 import sqlalchemy
 from filelock import FileLock
-from optuna.distributions import CategoricalDistribution
 
 from study import ablate
 from study.execution import trial_database, trial_storage
 from study.execution.trial_database import TrialDatabase
-
-SPACE = {"arm": CategoricalDistribution(["a", "b", "c"])}
+from tests.study.execution.small_studies import SPACE, run_next, study_of
 
 
 @pytest.fixture(autouse=True)
@@ -42,19 +40,6 @@ def database(path, said):
     made.close()
 
 
-def study_of(name="one"):
-    study = optuna.create_study(study_name=name, directions=["maximize"])
-    for arm in "abc":
-        study.enqueue_trial({"arm": arm}, user_attrs={"run": arm})
-    return study
-
-
-def run_next(study, value):
-    trial = study.ask(SPACE)
-    trial.set_user_attr("status", "finished")
-    study.tell(trial, value)
-
-
 def rows(path, name="one"):
     """What the database at `path` holds of a study: number, state, value, parameters and attributes of each trial."""
     trials = optuna.load_study(study_name=name, storage=f"sqlite:///{path}").trials
@@ -75,7 +60,7 @@ def locked(path):
 
 
 def test_trials_are_shown_as_they_wait_run_and_end(database, path, said):
-    study = study_of()
+    study = study_of("one")
     database.show(study)
     assert [state for _, state, *_ in rows(path)] == ["WAITING"] * 3
     run_next(study, 0.5)
@@ -89,8 +74,8 @@ def test_trials_are_shown_as_they_wait_run_and_end(database, path, said):
 
 def test_a_study_of_a_command_before_is_made_anew_and_others_are_kept(database, path, said):
     database.show(study_of("other"))
-    database.show(study_of())
-    again = study_of()
+    database.show(study_of("one"))
+    again = study_of("one")
     run_next(again, 0.25)
     later = TrialDatabase(path, say=said.append)
     later.show(again)
@@ -102,7 +87,7 @@ def test_a_database_that_is_locked_at_the_start_stays_and_is_written_at_the_end(
     before = TrialDatabase(path, say=said.append)
     before.show(study_of("other"))
     before.close()
-    study = study_of()
+    study = study_of("one")
     with locked(path):
         database.show(study)
         run_next(study, 0.5)
@@ -115,7 +100,7 @@ def test_a_database_that_is_locked_at_the_start_stays_and_is_written_at_the_end(
 
 
 def test_a_database_that_is_locked_in_the_middle_is_written_again_later(database, path, said):
-    study = study_of()
+    study = study_of("one")
     database.show(study)
     with locked(path):
         run_next(study, 0.5)
@@ -128,7 +113,7 @@ def test_a_database_that_is_locked_in_the_middle_is_written_again_later(database
 
 def test_after_a_failure_there_is_a_pause_in_which_nothing_waits(database, path, said, monkeypatch):
     monkeypatch.setattr(trial_database, "PAUSE", 1e9)
-    study = study_of()
+    study = study_of("one")
     with locked(path):
         database.show(study)
     database.show(study)
@@ -139,7 +124,7 @@ def test_after_a_failure_there_is_a_pause_in_which_nothing_waits(database, path,
 
 def test_while_another_command_writes_it_no_one_else_does(database, path, said):
     path.parent.mkdir()
-    study = study_of()
+    study = study_of("one")
     with FileLock(path.with_name("optuna.db.lock")):
         database.show(study)
         assert not path.exists() and len(said) == 1 and "(another command is writing it)" in said[0]
@@ -159,7 +144,7 @@ def test_what_is_no_database_any_more_is_set_aside_and_made_again(path, said, at
     first.show(study_of("other"))
     first.close()
     overwrite(path, b"\xa5" * (path.stat().st_size - at), at)
-    damaged, study = path.read_bytes(), study_of()
+    damaged, study = path.read_bytes(), study_of("one")
     second = TrialDatabase(path, say=said.append)
     second.show(study)
     second.close()
@@ -168,7 +153,7 @@ def test_what_is_no_database_any_more_is_set_aside_and_made_again(path, said, at
 
 
 def test_a_database_that_is_deleted_in_the_middle_is_made_again(database, path, said):
-    study = study_of()
+    study = study_of("one")
     database.show(study)
     path.unlink()
     run_next(study, 0.5)
@@ -178,7 +163,7 @@ def test_a_database_that_is_deleted_in_the_middle_is_made_again(database, path, 
 
 
 def test_a_study_that_was_deleted_on_the_dashboard_is_made_again(database, path, said):
-    study = study_of()
+    study = study_of("one")
     database.show(study)
     optuna.delete_study(study_name="one", storage=f"sqlite:///{path}")
     run_next(study, 0.5)
@@ -193,28 +178,28 @@ def test_a_study_that_was_deleted_on_the_dashboard_is_made_again(database, path,
 )
 def test_tables_of_another_version_are_left_as_they_are(path, said, change):
     first = TrialDatabase(path, say=said.append)
-    first.show(study_of())
+    first.show(study_of("one"))
     first.close()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute(change)
         connection.commit()
     content = path.read_bytes()
     second = TrialDatabase(path, say=said.append)
-    second.show(study_of())
+    second.show(study_of("one"))
     second.close()
     assert path.read_bytes() == content and not list(path.parent.glob("*.damaged"))
     assert len(said) == 1 and "if none ever can, delete it" in said[0]
     path.unlink()
     third = TrialDatabase(path, say=said.append)
-    third.show(study_of())
+    third.show(study_of("one"))
     third.close()
     assert len(rows(path)) == 3 and len(said) == 1
 
 
 def test_a_folder_in_its_place_is_one_sentence(database, path, said):
     path.mkdir(parents=True)
-    database.show(study_of())
-    database.show(study_of())
+    database.show(study_of("one"))
+    database.show(study_of("one"))
     database.close()
     assert len(said) == 1 and "(unable to open database file)" in said[0] and path.is_dir()
 
@@ -227,7 +212,7 @@ FULL = sqlalchemy.exc.OperationalError("INSERT", {}, sqlite3.OperationalError("d
     [("create_new_trial", FULL), ("delete_study", FULL), ("create_new_study", PermissionError(13, "Permission denied"))],
 )
 def test_a_full_disk_or_a_folder_that_may_not_be_written_is_one_sentence(database, path, said, monkeypatch, what, error):
-    study = study_of()
+    study = study_of("one")
     database.show(study)
 
     def fail(*_, **__):

@@ -4,15 +4,15 @@ import json
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from study.execution import trial_storage
 from study.execution.trial_database import TrialDatabase
 from study.runs.store_id import store_id
+from tests.study.execution.small_studies import SPACE, run_next, study_of
 
-SPACE = {"arm": CategoricalDistribution(["a", "b", "c"])}
+NAME = "tiny@digits-1a2b3c4d"
 
 
 @pytest.fixture(autouse=True)
@@ -36,18 +36,10 @@ def said():
     return []
 
 
-def study_of(name="tiny@digits-1a2b3c4d"):
-    study = optuna.create_study(study_name=name, directions=["maximize"])
+def tiny():
+    study = study_of(NAME)
     study.set_user_attr("question", "Which?")
-    for arm in "abc":
-        study.enqueue_trial({"arm": arm}, user_attrs={"run": arm})
     return study
-
-
-def run_next(study, value):
-    trial = study.ask(SPACE)
-    trial.set_user_attr("status", "finished")
-    study.tell(trial, value)
 
 
 def rows(study):
@@ -63,7 +55,7 @@ def test_two_stores_in_one_database_keep_each_others_studies(tmp_path, shared, s
     studies = {}
     for _ in range(2):  # a second command of each makes its own study anew
         for store in ("one", "two"):
-            database, study = TrialDatabase(tmp_path / store / "optuna.db", address=address, say=said.append), study_of()
+            database, study = TrialDatabase(tmp_path / store / "optuna.db", address=address, say=said.append), tiny()
             database.show(study)
             run_next(study, 0.25)
             database.show(study)
@@ -82,7 +74,7 @@ def test_two_stores_in_one_database_keep_each_others_studies(tmp_path, shared, s
 
 def test_the_stores_own_database_has_names_without_a_number(tmp_path, said):
     database = TrialDatabase(tmp_path / "store" / "optuna.db", say=said.append)
-    database.show(study_of())
+    database.show(tiny())
     database.close()
     assert optuna.get_all_study_names(f"sqlite:///{tmp_path}/store/optuna.db") == ["tiny@digits-1a2b3c4d"]
     assert not (tmp_path / "store" / "id.json").exists() and said == []
@@ -90,7 +82,7 @@ def test_the_stores_own_database_has_names_without_a_number(tmp_path, said):
 
 def test_trials_that_are_written_together_are_seen_together_or_not_at_all(tmp_path, said, monkeypatch):
     path = tmp_path / "store" / "optuna.db"
-    database, study = TrialDatabase(path, say=said.append), study_of()
+    database, study = TrialDatabase(path, say=said.append), tiny()
     create, made = RDBStorage.create_new_trial, []
 
     def fail_late(storage, *arguments, **named):
@@ -113,7 +105,7 @@ def test_the_torn_last_line_of_a_writer_that_was_killed_is_cut_off_a_journal(tmp
     for store in ("one", "two"):
         database, study = (
             TrialDatabase(tmp_path / store / "optuna.db", address=f"journal:{path}", say=said.append),
-            study_of(),
+            tiny(),
         )
         database.show(study)
         database.close()
@@ -126,7 +118,7 @@ def test_the_torn_last_line_of_a_writer_that_was_killed_is_cut_off_a_journal(tmp
 def test_a_journal_that_is_damaged_in_its_middle_is_set_aside(tmp_path, said):
     path = tmp_path / "trials.log"
     path.write_bytes(b"no JSON\n" + json.dumps({"op_code": 0}).encode() + b"\n")
-    database, study = TrialDatabase(tmp_path / "store" / "optuna.db", address=f"journal:{path}", say=said.append), study_of()
+    database, study = TrialDatabase(tmp_path / "store" / "optuna.db", address=f"journal:{path}", say=said.append), tiny()
     database.show(study)
     database.close()
     assert len(said) == 1 and "is now trials.damaged" in said[0]
@@ -144,7 +136,7 @@ def test_a_journal_that_is_damaged_in_its_middle_is_set_aside(tmp_path, said):
 )
 def test_a_place_that_cannot_be_opened_is_one_sentence_and_stops_nothing(tmp_path, said, address, reason):
     database = TrialDatabase(tmp_path / "store" / "optuna.db", address=address, say=said.append)
-    database.show(study_of())
+    database.show(tiny())
     database.close()
     assert len(said) == 1 and reason in said[0] and "cannot be written" in said[0]
     assert "secret" not in said[0] and "\n" not in said[0]
@@ -154,7 +146,7 @@ def test_a_server_that_is_not_there_is_one_sentence_and_stops_nothing(tmp_path, 
     pytest.importorskip("psycopg")
     address = "postgresql+psycopg://me:secret@127.0.0.1:1/d"
     database = TrialDatabase(tmp_path / "store" / "optuna.db", address=address, say=said.append)
-    database.show(study_of())
+    database.show(tiny())
     database.close()
     assert len(said) == 1 and said[0].startswith("postgresql+psycopg://me:***@127.0.0.1:1/d, Optuna's view of the store, ")
     assert "refused" in said[0] and said[0].endswith("if none ever can, correct ablate.storage.") and "secret" not in said[0]

@@ -3,6 +3,7 @@
 # `make test`: the tests; `make quick`: those that take under two seconds.   `make lint`: style and types.
 # `make gpu-wheels`: packages for a rented machine with a GPU and no network, into build/gpu-wheels (benchmarks/README.md).
 # `make postgres-check`: two stores on a PostgreSQL server, with a dashboard (docs/scale-store.md); needs Debian's `postgresql`.
+# `make slurm-check`: a study on a SLURM of this machine's own, whose jobs are cancelled and requeued.
 # Each installs what it needs into .venv first; a second call installs nothing.
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Studies of the default profile beside the one of params.yaml: 83 runs.
 STUDIES := convention coefficient-grid coefficient-search
 
-.PHONY: repro studies keep test quick lint gpu-wheels postgres-check clean
+.PHONY: repro studies keep test quick lint gpu-wheels postgres-check slurm-check clean
 
 repro: $(VENV)/.installed
 	dvc repro
@@ -66,6 +67,9 @@ postgres-check: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/dashboard \
 	  optuna-dashboard==0.21.0 bottle==0.13.4
 	python -m benchmarks.postgres_check --dashboard build/dashboard
+
+slurm-check: $(VENV)/.installed-tests
+	python -m benchmarks.slurm_check
 
 clean:
 	rm -rf $(VENV) store models data/prepared results .pytest_cache .mypy_cache .ruff_cache

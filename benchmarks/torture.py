@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import yaml
 
 from study.cli.arguments import Parser
@@ -177,9 +178,8 @@ def start_and_kill(place: Place, *, begin: bool, wait: float) -> tuple[str, list
 
 
 def children_of(parent: int) -> list[int]:
-    """The processes that a process has started, from Linux's /proc."""
-    listing = Path(f"/proc/{parent}/task").glob("*/children")
-    return [int(child) for path in listing for child in path.read_text().split()]
+    """The processes that a process has started, and those that these have."""
+    return [child.pid for child in psutil.Process(parent).children(recursive=True)]
 
 
 def is_alive(process: int) -> bool:

@@ -11,7 +11,7 @@ and why is printed), 2 for bad input, 130 for Ctrl-C.
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path, positive, whole
+from study.cli.arguments import Parser, path, positive, scheduler_address, whole
 from study.cli.command import run_command
 from study.config.places import STORE
 from study.config.values import parse_settings
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     session = open_session(request_of(arguments))
     if arguments.dry_run:
         plan = unfold(session, Lookup(session))
-        print_dry_run(plan, session.store, session.dataset, session.device, workers=session.workers)
+        print_dry_run(plan, session.store, session.dataset, session.own_device, workers=session.workers)
         return 0
     if arguments.status:
         return print_status(unfold(session, Lookup(session)), session.store)
@@ -58,6 +58,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         trials=arguments.trials,
         workers=arguments.workers,
         device=arguments.device,
+        executor=arguments.executor,
         store=arguments.store,
         arms=tuple(arguments.arm or ()),
     )
@@ -76,6 +77,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--trials", type=positive, metavar="N", help="of a search")
     parser.add_argument("--workers", type=positive, metavar="N", help="runs at a time")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
+    parser.add_argument(
+        "--executor", type=scheduler_address, metavar="WHERE", help="slurm, or a Dask scheduler: tcp://, tls://"
+    )
     parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one as KEY=VALUE,...; no results")
     parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
     parser.add_argument(

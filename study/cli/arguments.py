@@ -81,6 +81,18 @@ def share(text: str) -> float:
     return value
 
 
+def scheduler_address(text: str) -> str:
+    """Return the queue or the address of a scheduler that an argument gives; it is a `type` of argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: for any other text; argparse makes a sentence of it.
+    """
+    if not re.fullmatch(r"slurm|submitit-local|(tcp|tls)://[^\s/]+:[1-9][0-9]{0,4}", text):
+        known = "slurm, submitit-local, tcp://HOST:PORT or tls://HOST:PORT"
+        raise argparse.ArgumentTypeError(f"must be {known}, but got {text!r}")
+    return text
+
+
 def path(text: str) -> Path:
     """Return the path that an argument gives, `~` expanded; it is a `type` of argparse.
 

@@ -10,6 +10,7 @@ from typing import Any
 from study.config.methods import method_settings, replace_values, study_keys, with_short_keys
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
 from study.config.seeds import read_seeds
+from study.config.slurm import read_slurm
 from study.config.storage import without_password
 from study.config.values import check_numbers, coerce, flatten, make_settings, section_of, unknown_key
 from vicreg.errors import InputError
@@ -130,4 +131,6 @@ def _ablate_settings(section: Mapping[str, Any]) -> AblateSettings:
     ablate = dict(section)
     if "seeds" in ablate:
         ablate["seeds"] = read_seeds("ablate.seeds", ablate["seeds"])
+    if "slurm" in ablate:
+        ablate["slurm"] = read_slurm("ablate.slurm", ablate["slurm"])
     return make_settings(AblateSettings, ablate, "ablate")

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from study.config.seeds import Seeds
+from study.config.slurm import SlurmSettings
 from study.config.storage import check_storage
 from vicreg.data.dataset import check_settings
 from vicreg.errors import InputError
@@ -70,6 +71,7 @@ class AblateSettings:
     margin: float  # the smallest difference of accuracy that is of interest, a share
     lock_lease_s: float | None  # seconds after which a host's lock expires unless it is renewed; None: no leases
     storage: str | None  # where Optuna's trials are shown (`storage.py`); None: in the store
+    slurm: SlurmSettings
 
     def __post_init__(self) -> None:
         if not 0 < self.margin < 1:

@@ -91,7 +91,9 @@ def run_studies(names: Sequence[str], request: Request, *, out: Path, say: Say =
 def write_study(plan: Plan, session: Session, out: Path, say: Say = print) -> None:
     """Write the results and the times of a plan's runs, and say the answer."""
     store, dataset = session.store, session.dataset
-    results = summarise(plan, store, dataset, command=session.command, overrides=session.overrides, device=session.device)
+    results = summarise(
+        plan, store, dataset, command=session.command, overrides=session.overrides, device=session.own_device
+    )
     write_results(out, without_commits(results))
     write_atomically(out / TIMING, to_json(timing(plan, store, dataset)))
     say(results.answer)

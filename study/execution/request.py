@@ -24,6 +24,8 @@ class Request:
         trials: of a search, in place of the number in its file.
         workers: runs at a time, in place of `ablate.workers`.
         device: `auto`, `cpu` or `cuda`, in place of `ablate.device`.
+        executor: the address of a Dask scheduler whose workers execute runs, or a queue that they wait in (`QUEUES`); None
+            for workers on this host.
         store: the folder of finished runs.
         arms: these alone, by name or as settings (`pretrain.mu=10,pretrain.nu=2`); none for all.
 
@@ -41,6 +43,7 @@ class Request:
     trials: int | None = None
     workers: int | None = None
     device: str | None = None
+    executor: str | None = None
     store: Path = STORE
     arms: tuple[str, ...] = ()
 

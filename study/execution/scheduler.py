@@ -8,7 +8,8 @@ from typing import Any, Self
 import optuna
 
 from study.execution.executors.base import Executor
-from study.execution.executors.local import LocalExecutor
+from study.execution.executors.opening import open_local, open_remote
+from study.execution.executors.queued import QUEUES, open_queued
 from study.execution.progress import Progress
 from study.execution.session import Session
 from study.execution.trial_database import TrialDatabase
@@ -45,10 +46,10 @@ class Runner:
 
         Args:
             session: what is run, on which device and into which store.
-            open_executor: makes the executor when the first run needs it; None for worker processes on this machine.
+            open_executor: makes the executor when the first run needs it; None for the request's.
         """
         self._session = session
-        self._open_executor = open_executor or _local_executor
+        self._open_executor = open_executor or _open_executor
         self._executor: Executor | None = None
         self._stack = ExitStack()
         self.database: TrialDatabase | None = TrialDatabase(
@@ -83,6 +84,8 @@ class Runner:
             else:
                 waiting.append(cell)
         different = deduplicate(waiting)
+        if different:
+            self._opened()  # its workers start while Optuna is told
         trials.enqueue(different)
         trials.show()
         by_digest = {cell.run.digest: cell for cell in different}
@@ -158,6 +161,7 @@ class Runner:
                 cell = by_digest[event.run.digest]
                 if event.kind == "epoch":
                     progress.epoch(cell, event.record)
+                    fill()  # workers may have joined
                     continue
                 result = session.store.result(cell.run)
                 tell(cell, result)
@@ -180,5 +184,11 @@ def deduplicate(cells: Sequence[Cell]) -> list[Cell]:
     return list({cell.run.digest: cell for cell in cells}.values())
 
 
-def _local_executor(session: Session) -> Executor:
-    return LocalExecutor(workers=session.workers, data=session.data_folder, store=session.store, device=str(session.device))
+def _open_executor(session: Session) -> Executor:
+    data, store, device = session.data_folder, session.store, session.device
+    if (address := session.request.executor) in QUEUES:
+        settings, workers = session.config.ablate.slurm, session.asked_workers
+        return open_queued(address, settings, workers=workers, data=data, store=store, device=device)
+    if address:
+        return open_remote(address, workers=session.asked_workers, data=data, store=store, device=device)
+    return open_local(workers=session.workers, data=data, store=store, device=device)

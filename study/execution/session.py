@@ -19,8 +19,13 @@ from study.config.methods import is_same_setting
 from study.config.places import CUSTOM_RESULTS, STORE, STUDY_RESULTS
 from study.config.seeds import Seeds
 from study.config.storage import without_password
+from study.execution.executors.opening import ask_workers
+from study.execution.executors.queued import QUEUES, ask_queue
+from study.execution.gpus import device_environments
+from study.execution.machine import workers_machine
 from study.execution.packing import choose_workers
 from study.execution.request import Request
+from study.runs.identity import Machinery
 from study.runs.prepared_data import obtain_dataset
 from study.runs.store import Store
 from study.runs.weights import fitting_weights
@@ -34,7 +39,10 @@ from vicreg.training.setup import check_fit
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A request, with all that it names opened."""
+    """A request, with all that it names opened.
+
+    `device` is where runs are executed, and `machinery` what they depend on there; None for this host's own.
+    """
 
     request: Request
     study: Study
@@ -43,6 +51,7 @@ class Session:
     data_folder: Path
     store: Store
     device: torch.device
+    machinery: Machinery | None = None
 
     @property
     def overrides(self) -> Mapping[str, Any]:
@@ -84,19 +93,33 @@ class Session:
         """
         plan = make_plan(
             self.study, self.config, data=self.dataset.digest, device=self.device, seeds=seeds or self.seeds,
-            arms=arms, role=role, tuned=tuned,
+            arms=arms, role=role, tuned=tuned, below=self.machinery,
         )  # fmt: skip
         for arm, cells in plan.by_arm().items():  # seeds differ in nothing that data could be too few for
             _check_fit(f"arm {arm!r} of study {self.study.name!r}", cells[0].run.config, self.dataset)
         return plan
 
+    @property
+    def own_device(self) -> torch.device:
+        """The device of this host for what is computed here of finished runs: workers may have a GPU that it lacks."""
+        here = self.device.type == "cpu" or self.request.executor is None
+        return self.device if here else choose_device("auto")
+
+    @property
+    def asked_workers(self) -> int | None:
+        """Runs at a time, as asked for or configured; None where that is left open."""
+        return self.request.workers or self.config.ablate.workers
+
     @functools.cached_property
     def workers(self) -> int:
-        """Runs at a time: asked for, configured, or as many of the costliest as the device holds (`choose_workers`)."""
-        asked = self.request.workers or self.config.ablate.workers
-        return asked or choose_workers(
-            self._configs(), self.dataset, data=self.data_folder, store=self.store, device=self.device
-        )
+        """Runs at a time: asked for, configured, or as many of the costliest as all devices hold (`choose_workers`).
+
+        On the workers of a scheduler it is what is asked for, or one, for times that are told beforehand.
+        """
+        if self.asked_workers or self.request.executor:
+            return self.asked_workers or 1
+        on_each = choose_workers(self._configs(), self.dataset, data=self.data_folder, store=self.store, device=self.device)
+        return on_each * len(device_environments(self.device))
 
     def _configs(self) -> list[Config]:
         """Return the config of each arm, at each nuisance value, and of both ends of a search's ranges."""
@@ -155,13 +178,26 @@ def open_session(request: Request) -> Session:
         raise InputError("--set data.root has no effect on digits, which scikit-learn brings; set prepare.dataset too.")
     _check_seeds(study, config, request)
     _check_search(study, config)
-    device = choose_device(request.device or config.ablate.device)
+    device, machinery = _choose_machine(request, config)
     dataset, folder = obtain_dataset(config, store=request.store)
     _check_search(study, config, dataset)
     return Session(
         request=request, study=study, config=config, dataset=dataset, data_folder=folder, store=Store(request.store),
-        device=device,
+        device=device, machinery=machinery,
     )  # fmt: skip
+
+
+def _choose_machine(request: Request, config: Config) -> tuple[torch.device, Machinery | None]:
+    """Return the device that runs are executed on, and their machinery where that is other hosts' than this one's."""
+    name = request.device or config.ablate.device
+    if request.executor is None:
+        return choose_device(name), None
+    if request.executor in QUEUES:
+        hosts = ask_queue(request.executor, config.ablate.slurm, store=Store(request.store))
+    else:
+        hosts = ask_workers(request.executor)
+    machine = workers_machine(hosts, name)
+    return machine.device, machine.machinery
 
 
 def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:

@@ -30,6 +30,10 @@ READING = "vicreg.data.dataset:load_dataset"  # what decides the bytes of a data
 _COVERED = ("vicreg.data.dataset", "vicreg.data.cache", "vicreg.methods")
 
 
+# Precision -> the versions and the hardware below a run of it, as `machinery` names them.
+Machinery = Mapping[str, Mapping[str, str]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Identity:
     """Everything that a run's result depends on. Two runs with the same digest have the same weights, bit for bit.
@@ -126,7 +130,7 @@ def reading_code() -> CodeDigest:
     return code_digest(READING)
 
 
-def run_identity(config: Config, *, data: str, device: torch.device) -> Identity:
+def run_identity(config: Config, *, data: str, device: torch.device, below: Machinery | None = None) -> Identity:
     """Return the identity of the run that `config` describes.
 
     The metadata of settings says on which device each counts, and whether an untrained network depends on it.
@@ -135,6 +139,7 @@ def run_identity(config: Config, *, data: str, device: torch.device) -> Identity
         config: the whole configuration, of which the section `pretrain` counts.
         data: the digest of the data set, `sha256:` and hexadecimal digits.
         device: where it trains.
+        below: the machinery of the hosts that train it; None for this one's.
 
     Raises:
         InputError: where the settings name weights that cannot be read.
@@ -143,9 +148,10 @@ def run_identity(config: Config, *, data: str, device: torch.device) -> Identity
     if (encoder := starting_weights(config.pretrain)) is not None:
         settings["weights"] = encoder.digest  # whatever the file's name and folder
     code = code_of(config.pretrain)
+    precision = config.pretrain.precision
     return Identity(
-        settings=settings, data=data, code=code.root, machinery=machinery(device, precision=config.pretrain.precision),
-        definitions=code.definitions,
+        settings=settings, data=data, code=code.root, definitions=code.definitions,
+        machinery=machinery(device, precision=precision) if below is None else below[precision],
     )  # fmt: skip
 
 

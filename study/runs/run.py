@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from study.config.config import Config
-from study.runs.identity import Identity, evaluation_digest, run_identity
+from study.runs.identity import Identity, Machinery, evaluation_digest, run_identity
 from vicreg.views.settings import ViewSettings
 
 
@@ -39,6 +39,7 @@ def make_run(
     device: torch.device,
     probes: tuple[str, ...],
     views: tuple[ViewSettings, ViewSettings] | None = None,
+    below: Machinery | None = None,
 ) -> Run:
     """Return the run `config` describes on data of digest `data`.
 
@@ -48,9 +49,10 @@ def make_run(
         device: where it is to run.
         probes: names of the probes it is measured with.
         views: that alignment compares; None for those it trains on.
+        below: the machinery of the hosts that run it; None for this one's.
 
     Raises:
         InputError: if the weights it starts from cannot be had.
     """
-    identity = run_identity(config, data=data, device=device)
+    identity = run_identity(config, data=data, device=device, below=below)
     return Run(config=config, identity=identity, probes=probes, views=views or config.pretrain.views)

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from study.config.config import UNTRAINED, Config
+from study.runs.identity import Machinery
 from study.runs.run import Run, make_run
 from study.spec.looks import Look, first_seeds
 from study.spec.study_file import Arm, Study
@@ -134,6 +135,7 @@ def make_plan(
     arms: Sequence[Arm] | None = None,
     role: Role = "arm",
     tuned: Mapping[str, Mapping[str, Any]] | None = None,
+    below: Machinery | None = None,
 ) -> Plan:
     """Cross the study's arms with seeds.
 
@@ -146,6 +148,7 @@ def make_plan(
         arms: in place of the study's, where its design made them.
         role: what the cells are for. Trials and tuning run at seeds of their own, where no control is.
         tuned: arm -> what was chosen of the nuisance parameters, which lies over its settings.
+        below: the machinery of the hosts that run them; None for this one's.
 
     Raises:
         InputError: for settings no run can have; the sentence names the arm.
@@ -158,7 +161,7 @@ def make_plan(
 
     def run_at(own: Config, seed: int) -> Run:
         seeded = own.with_settings({"pretrain.seed": seed})
-        return make_run(seeded, data=data, device=device, probes=own.ablate.probes, views=views)
+        return make_run(seeded, data=data, device=device, probes=own.ablate.probes, views=views, below=below)
 
     cells: list[Cell] = []
     controls: dict[str, tuple[str, Config]] = {}  # architecture -> name and config of its control

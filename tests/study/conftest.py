@@ -1,4 +1,4 @@
-"""A project folder to run commands in, and workers that start at once."""
+"""A project folder to run commands in, whose workers are copies of this process and start at once."""
 
 import functools
 import json
@@ -12,8 +12,8 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -26,8 +26,7 @@ from study.cli.command import run_command
 from study.config.config import Config
 from study.config.load import SECTIONS, load_params
 from study.design.unfold import unfold
-from study.execution import scheduler, session, worker
-from study.execution.executors import local
+from study.execution import scheduler, session
 from study.execution.scheduler import Lookup
 from study.execution.session import open_session
 from study.runs import execute as executing
@@ -140,6 +139,7 @@ class Forked:
             for target, source in enumerate(descriptors):
                 os.dup2(source, target)
             Forked._let_go()
+            Forked._renew_thread_pool()
             sys.stdin, sys.stdout, sys.stderr = (open(fd, mode, closefd=False) for fd, mode in enumerate("rww"))
             status = body()
         except SystemExit as error:
@@ -150,6 +150,12 @@ class Forked:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status or 0)
+
+    @staticmethod
+    def _renew_thread_pool() -> None:
+        """Give Dask a new pool for its messages: a copy of a process has none of its threads, but the pool counts them."""
+        if utils := sys.modules.get("distributed.utils"):
+            vars(utils)["_offload_executor"] = ThreadPoolExecutor(max_workers=1)
 
     @staticmethod
     def _let_go() -> None:
@@ -184,23 +190,6 @@ class Forked:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
-
-
-class ForkedWorker(Forked):
-    """`python -m study.execution.worker`, as a pool starts it."""
-
-    def __init__(self, command, *, stdin, stdout, stderr, text) -> None:
-        assert command[1:3] == ["-m", "study.execution.worker"] and text and stdin == stdout == subprocess.PIPE
-
-        def body():
-            sys.argv = command[2:]
-            worker.main()
-
-        (child_in, own_out), (own_in, child_out) = os.pipe(), os.pipe()
-        super().__init__(body, stdin=child_in, stdout=child_out, stderr=stderr.fileno())
-        os.close(child_in)
-        os.close(child_out)
-        self.stdin, self.stdout = os.fdopen(own_out, "w"), os.fdopen(own_in)
 
 
 class ForkedCommand(Forked):
@@ -302,7 +291,7 @@ def enter(project: Project, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("COLUMNS", "200")  # so that no line of a table is broken
     patch.setenv("GIT_CEILING_DIRECTORIES", str(project.folder.parent))
     patch.setattr(session, "load_study", lambda name: load_study(name, folder=project.studies))
-    patch.setattr(local, "subprocess", SimpleNamespace(Popen=ForkedWorker, PIPE=subprocess.PIPE))
+    patch.setattr("study.execution.executors.dask.START_METHOD", "fork")  # with whatever a test has replaced
 
 
 @pytest.fixture
@@ -318,7 +307,7 @@ def project(tmp_path, monkeypatch, tiny_config) -> Iterator[Project]:
 def workshop(project, monkeypatch) -> Workshop:
     """A project whose runs are made up."""
     made = Workshop(project)
-    monkeypatch.setattr(scheduler, "LocalExecutor", made.open_executor)
+    monkeypatch.setattr(scheduler, "open_local", made.open_executor)
     monkeypatch.setattr(scheduler, "TrialDatabase", Unshown)
     return made
 

@@ -1,12 +1,13 @@
 """Every command answers --help, refuses what it does not know, and takes an option in full and once."""
 
+import argparse
 import importlib
 import sys
 from pathlib import Path
 
 import pytest
 
-from study.cli.arguments import Parser, path, positive, share, whole
+from study.cli.arguments import Parser, path, positive, scheduler_address, share, whole
 from study.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[3]
@@ -109,3 +110,18 @@ def test_a_repeatable_option_may_be_repeated():
     parser = Parser("study.mine", "Mine.")
     parser.add_argument("--set", action="append")
     assert parser.parse_args(["--set", "a=1", "--set", "b=2"]).set == ["a=1", "b=2"]
+
+
+@pytest.mark.parametrize("text", ["tcp://alpha:8786", "tls://10.0.0.1:1", "slurm", "submitit-local"])
+def test_a_scheduler_is_named_by_protocol_host_and_port_and_a_queue_by_a_word(text):
+    assert scheduler_address(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "alpha:8786", "tcp://alpha", "tcp://:8786", "udp://alpha:8786", "tcp://alpha:0", "tcp://a b:1", "slurm:1"]
+)
+def test_what_is_no_address_of_a_scheduler_is_refused_with_the_rule(text):
+    with pytest.raises(
+        argparse.ArgumentTypeError, match="must be slurm, submitit-local, tcp://HOST:PORT or tls://HOST:PORT, but got"
+    ):
+        scheduler_address(text)

@@ -1,12 +1,16 @@
-"""Energy is what a device's own counter says, shared among the runs that were going, or nothing."""
+"""Energy is what a device's own counter says, shared among the runs that are going on it, or nothing."""
 
+import os
 import sys
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
-from study.execution.energy import Meter, Shares
+from study.execution.energy import Meter, going, noted_energy
+from study.runs.run import make_run
+from study.runs.store import Store
 
 CPU = torch.device("cpu")
 
@@ -67,32 +71,48 @@ def test_a_counter_that_can_no_longer_be_read_tells_nothing_from_then_on(tmp_pat
     assert meter.joules() is None
 
 
-def test_runs_share_what_was_used_while_they_were_going_and_nobody_what_was_used_between(tmp_path):
-    domain = package(tmp_path, used=0, limit=10**9)
-    shares, used = Shares(Meter(CPU, rapl=tmp_path)), 0
+class Ticking:
+    """A device that uses a joule between any two looks at its counter."""
 
-    def use(joules):
-        nonlocal used
-        used += joules * 1_000_000
-        domain.joinpath("energy_uj").write_text(str(used))
+    tells = True
 
-    use(100)  # before there was any
-    shares.begin(1)
-    use(5)  # a alone
-    shares.begin(2)
-    use(8)  # both
-    a = shares.end(1)
-    use(3)  # b alone
-    b = shares.end(2)
-    use(50)
-    shares.begin(3)
-    assert (a, b, shares.end(3)) == (pytest.approx(9), pytest.approx(7), 0)
+    def joules(self):
+        return 1.0
 
 
-def test_runs_of_a_device_that_does_not_tell_have_no_energy(tmp_path):
-    shares = Shares(Meter(CPU, rapl=tmp_path))
-    shares.begin(1)
-    assert shares.end(1) is None
+@pytest.fixture
+def run(tiny_config):
+    return make_run(tiny_config(), data="sha256:" + "a" * 64, device=CPU, probes=("knn",))
+
+
+def test_energy_is_noted_of_a_run_however_it_ends_and_added_to_what_it_used_before(tmp_path, run):
+    store = Store(tmp_path)
+    with noted_energy(run, store, CPU, meter=Ticking(), every=60):
+        pass
+    assert store.result(run)["joules"] == 1
+    with pytest.raises(ZeroDivisionError), noted_energy(run, store, CPU, meter=Ticking(), every=60):
+        raise ZeroDivisionError
+    assert store.result(run)["joules"] == 2
+
+
+def test_a_run_of_a_device_that_does_not_tell_has_no_energy(tmp_path, run):
+    with noted_energy(run, Store(tmp_path / "store"), CPU, meter=Meter(CPU, rapl=tmp_path)):
+        pass
+    assert Store(tmp_path / "store").result(run)["joules"] is None
+
+
+def test_those_that_have_a_run_going_on_a_device_find_each_other_and_forget_the_dead(tmp_path):
+    other = psutil.Process(os.getppid())
+    with going(CPU, folder=tmp_path) as count:
+        assert count() == 1
+        alive = tmp_path / "cpu" / f"{other.pid}-{other.create_time():.2f}"
+        alive.touch()
+        (tmp_path / "cpu" / "4194304-1.00").touch()  # no process has this number
+        (tmp_path / "cpu" / f"{other.pid}-1.00").touch()  # another process had this one
+        assert count() == 2
+        alive.unlink()
+        assert count() == 1
+    assert not list((tmp_path / "cpu").glob(f"{os.getpid()}-*"))
 
 
 def test_a_gpu_is_found_by_its_uuid_for_torch_may_number_gpus_otherwise(monkeypatch):

@@ -154,7 +154,7 @@ def legend_of_types(
         shown.append(NO_NAME)
     styles = [collapse_style(name)[:2] for name in shown]
     if no_value:
-        shown.append("no value")
+        shown.append("ended early")
         styles.append((NO_TYPE[0], "x"))
     entries: list[tuple[Artist, str]] = [
         (Line2D([], [], linestyle="", color=colour, marker=marker, markersize=5), name)

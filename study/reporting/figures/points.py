@@ -10,7 +10,7 @@ from study.reporting.figures.marks import name_mark, name_marks
 from study.reporting.format import is_finite
 from study.reporting.palette import COLLAPSE_TYPES, PAPER, collapse_style, type_label
 
-NO_VALUE = "no value"
+NO_VALUE = "ended early"
 EDGE = 0.02  # of the height, above the lower edge, at which a point without a value stands
 
 

@@ -20,8 +20,8 @@ TRIALS = [trial(0, 0.3), trial(1, None), trial(2, 0.9), trial(3, 0.8), trial(4, 
 def test_every_trial_is_on_the_plane_with_its_name_and_what_it_is():
     svg = plane_of_trials(TRIALS, LAMBDA, MU, objective="%")
     assert all(f"<title>trial {number}</title>" in svg for number in range(5))
-    assert all(f">{word}</text>" in svg for word in ("lambda", "mu", "no value", "best", "healthy"))
-    assert 'data-series="no value"><title>trial 1</title>' in svg
+    assert all(f">{word}</text>" in svg for word in ("lambda", "mu", "ended early", "best", "healthy"))
+    assert 'data-series="ended early"><title>trial 1</title>' in svg
 
 
 def test_a_poor_trial_does_not_take_all_colours():

@@ -42,7 +42,8 @@ def noted_energy(
         meter: of the energy that the device uses; None for its own counters.
         every: seconds from one reading to the next.
     """
-    meter = meter or Meter(device)
+    settings = run.config.pretrain
+    meter = meter or Meter(device, number=settings.processes if settings.distributed else 1)
     if not meter.tells:
         yield
         return
@@ -113,10 +114,12 @@ def _name(device: torch.device) -> str:
 
 
 class Meter:
-    """Joules used by a device since it was last asked, or since the meter was made."""
+    """Joules used by a device, or by so many GPUs from it on, since it was last asked or since the meter was made."""
 
-    def __init__(self, device: torch.device, *, rapl: Path = RAPL) -> None:
-        counters = [_gpu_counter(device)] if device.type == "cuda" else _cpu_counters(rapl)
+    def __init__(self, device: torch.device, *, number: int = 1, rapl: Path = RAPL) -> None:
+        first = device.index or 0
+        gpus = [torch.device("cuda", first + index) for index in range(number)]
+        counters = [_gpu_counter(one) for one in gpus] if device.type == "cuda" else _cpu_counters(rapl)
         self._counters = [counter for counter in counters if counter is not None]
         self._last = [counter() for counter, _ in self._counters]
 

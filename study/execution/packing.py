@@ -52,23 +52,35 @@ def choose_workers(configs: Sequence[Config], dataset: Dataset, *, data: Path, s
         dataset: that they train on.
         data: the folder that holds it.
         store: where what was measured is kept.
-        device: that the runs share. A run that cannot be timed on it gets it alone, and ends as it does.
+        device: that the runs share, or the first of those that each run needs (`devices_each`). A run that cannot be timed
+            on it gets it alone, and ends as it does.
     """
     config = costliest(configs, dataset)
+    processes = devices_each(configs)
     if device.type == "cpu":
-        cores = max(1, len(os.sched_getaffinity(0)) // max(one.pretrain.threads for one in configs))
+        threads = max(one.pretrain.threads * devices_each([one]) for one in configs)
+        cores = max(1, len(os.sched_getaffinity(0)) // threads)
         if config is None or cores == 1:
             return cores
         alone = functools.partial(pace, config, number=1, data=data, device=device, steps=1, seconds=0.0)
         taken = _measured_once("bytes", config, dataset, store, device, alone)
-        return 1 if taken is None else max(1, min(cores, int(HEADROOM * psutil.virtual_memory().available / taken)))
-    if config is None:
+        return (
+            1
+            if taken is None
+            else max(1, min(cores, int(HEADROOM * psutil.virtual_memory().available / (taken * processes))))
+        )
+    if config is None or processes > 1:  # what trains on several GPUs has them for itself
         return 1
 
     def find() -> Measured:
         return best_number(lambda number: pace(config, number=number, data=data, device=device), most=MOST)
 
     return int(_measured_once("workers", config, dataset, store, device, find) or 1)
+
+
+def devices_each(configs: Sequence[Config]) -> int:
+    """Return how many devices a run needs at most: one for each of the processes that train it."""
+    return max((one.pretrain.processes for one in configs if one.pretrain.distributed), default=1)
 
 
 def costliest(configs: Sequence[Config], dataset: Dataset) -> Config | None:

@@ -191,4 +191,4 @@ def _open_executor(session: Session) -> Executor:
         return open_queued(address, settings, workers=workers, data=data, store=store, device=device)
     if address:
         return open_remote(address, workers=session.asked_workers, data=data, store=store, device=device)
-    return open_local(workers=session.workers, data=data, store=store, device=device)
+    return open_local(workers=session.workers, data=data, store=store, device=device, devices_each=session.devices_each)

@@ -23,7 +23,7 @@ from study.execution.executors.opening import ask_workers
 from study.execution.executors.queued import QUEUES, ask_queue
 from study.execution.gpus import device_environments
 from study.execution.machine import workers_machine
-from study.execution.packing import choose_workers
+from study.execution.packing import choose_workers, devices_each
 from study.execution.request import Request
 from study.runs.identity import Machinery
 from study.runs.prepared_data import obtain_dataset
@@ -119,7 +119,12 @@ class Session:
         if self.asked_workers or self.request.executor:
             return self.asked_workers or 1
         on_each = choose_workers(self._configs(), self.dataset, data=self.data_folder, store=self.store, device=self.device)
-        return on_each * len(device_environments(self.device))
+        return on_each * len(device_environments(self.device, each=self.devices_each))
+
+    @functools.cached_property
+    def devices_each(self) -> int:
+        """Devices that a worker of this host sees: as many as processes train the run that has most of them."""
+        return devices_each(self._configs())
 
     def _configs(self) -> list[Config]:
         """Return the config of each arm, at each nuisance value, and of both ends of a search's ranges."""

@@ -14,11 +14,11 @@ from study.runs.store import Store
 WORKERS_LOG = "workers.log"
 
 
-def open_local(*, workers: int, data: Path, store: Store, device: torch.device) -> Executor:
-    """Return an executor of so many worker processes on this host, dealt out among its devices."""
+def open_local(*, workers: int, data: Path, store: Store, device: torch.device, devices_each: int = 1) -> Executor:
+    """Return an executor of so many worker processes on this host, dealt out among its devices, so many to each."""
     from study.execution.executors.dask import LocalWorkers
 
-    engine = LocalWorkers(workers, log=store.root / WORKERS_LOG, environments=device_environments(device))
+    engine = LocalWorkers(workers, log=store.root / WORKERS_LOG, environments=device_environments(device, each=devices_each))
     return EngineExecutor(engine, data=data, store=store, device=str(device))
 
 

@@ -131,6 +131,21 @@ def test_a_gpu_is_found_by_its_uuid_for_torch_may_number_gpus_otherwise(monkeypa
     assert meter.joules() == pytest.approx(2)
 
 
+def test_a_run_that_several_gpus_train_has_the_energy_of_all(monkeypatch):
+    """Both libraries are made up."""
+    millijoules = {"GPU-0": 1e6, "GPU-1": 5e6, "GPU-2": 0.0}
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid=str(device.index)))
+    library = SimpleNamespace(
+        nvmlInit=lambda: None, nvmlDeviceGetHandleByUUID=lambda uuid: uuid,
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: millijoules[handle],
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    meter = Meter(torch.device("cuda"), number=2)
+    for name in millijoules:
+        millijoules[name] += 3000
+    assert meter.joules() == pytest.approx(6)
+
+
 def test_a_gpu_without_a_readable_counter_has_no_energy():
     if torch.cuda.is_available():
         pytest.skip("this machine's GPU may tell")

@@ -74,6 +74,14 @@ def test_a_worker_sees_one_gpu_and_every_gpu_like_the_first_has_workers(names, v
     assert [one["CUDA_VISIBLE_DEVICES"] for one in gpu_environments(names, visible)] == expected
 
 
+@pytest.mark.parametrize(
+    ("names", "each", "expected"),
+    [(["H200"] * 5, 2, ["0,1", "2,3"]), (["H200", "T4", "H200"], 2, ["0,2"]), (["H200"] * 2, 4, ["0,1"])],
+)
+def test_a_worker_sees_as_many_gpus_as_processes_train_a_run(names, each, expected):
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in gpu_environments(names, None, each=each)] == expected
+
+
 def test_without_a_gpu_a_worker_has_the_environment_of_its_parent():
     assert device_environments(CPU) == [{}]
 
@@ -81,7 +89,16 @@ def test_without_a_gpu_a_worker_has_the_environment_of_its_parent():
 def test_on_a_server_with_several_gpus_each_is_given_as_many_runs_as_one_holds(project, monkeypatch):
     """The GPUs are made up."""
     monkeypatch.setattr(sessions, "choose_workers", lambda *_, **__: 3)
-    monkeypatch.setattr(sessions, "device_environments", lambda device: [{}] * 4)
+    monkeypatch.setattr(sessions, "device_environments", lambda device, *, each: [{}] * (4 // each))
     project.set({"ablate.workers": None})
     assert open_session(Request(study="tiny", store=project.store.root)).workers == 12
     assert open_session(Request(study="tiny", store=project.store.root, workers=2)).workers == 2
+
+
+def test_runs_that_several_gpus_train_are_as_many_as_there_are_groups_of_gpus(project, monkeypatch):
+    """The GPUs are made up."""
+    monkeypatch.setattr(sessions, "device_environments", lambda device, *, each: [{}] * (8 // each))
+    monkeypatch.setattr(sessions, "choose_device", lambda name: torch.device("cuda"))
+    project.set({"ablate.workers": None, "pretrain.processes": 4})
+    opened = open_session(Request(study="tiny", store=project.store.root))
+    assert (opened.devices_each, opened.workers) == (4, 2)

@@ -158,3 +158,14 @@ def test_a_process_that_fails_is_one_sentence(tiny_config, tmp_path):
         InputError, match="1 runs side by side could not be timed on cpu .*; set ablate.workers, or give --workers"
     ):
         pace(tiny_config(), number=1, data=tmp_path / "nothing", device=CPU, seconds=0.1)
+
+
+def test_runs_that_several_processes_train_take_the_cores_of_all_and_several_gpus_for_themselves(
+    digits, tiny_config, tmp_path, timed, monkeypatch
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    configs = [tiny_config({"pretrain.processes": 2, "pretrain.threads": 2, "pretrain.batch_size": 80})]
+    given = {"data": tmp_path, "store": Store(tmp_path / "store")}
+    assert choose_workers(configs, digits, device=CPU, **given) == 2
+    assert choose_workers(configs, digits, device=GPU, **given) == 1
+    assert [number for _, number in timed] == [1]

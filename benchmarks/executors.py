@@ -1,0 +1,176 @@
+"""Runs one study by every executor there is on one machine, and compares the results byte for byte.
+
+    python -m benchmarks.executors        # lambda-mu-nu on digits, two epochs a run
+
+The first of them is one worker of the command's own. The others are two workers; two workers of which ten are killed at
+random moments; a scheduler and two workers that Dask's own commands start, given by address; and jobs of submitit on this
+machine. Each must end with status 0 and with the results, weights and trials of the first, and leave nothing behind.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.torture import ROOT, Place, compare, is_alive, make_place
+from study.cli.arguments import Parser, positive
+from study.cli.command import run_command
+from vicreg.errors import InputError
+
+EPOCHS: Mapping[str, Mapping[str, Any]] = {"pretrain": {"epochs": 2}}  # over the profile `digits`
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ENDS_WITHIN = 8.0  # seconds after which nothing of a command may be left
+Say = Callable[[str], None]
+
+
+def start(place: Place, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a place's study; what it prints goes to its `log.txt`."""
+    command = [sys.executable, "-m", "study.ablate", "--study", place.study, *arguments]
+    with open(place.folder / "log.txt", "ab") as log:
+        return subprocess.Popen(command, cwd=place.folder, env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT)
+
+
+def run(place: Place, arguments: Sequence[str], *, meanwhile: Callable[[subprocess.Popen[bytes]], int] | None = None) -> str:
+    """Run a place's study to its end, and return what to say of it.
+
+    Args:
+        place: of the study.
+        arguments: beside the study's name.
+        meanwhile: kills what it likes, and returns how much that was.
+
+    Raises:
+        InputError: where the command's status is not 0, or a process of it is left.
+    """
+    began = time.monotonic()
+    process = start(place, arguments)
+    killed = meanwhile(process) if meanwhile else 0
+    children: set[int] = set()
+    while process.poll() is None:
+        children |= set(workers_of(process))
+        time.sleep(0.2)
+    if process.returncode != 0:
+        raise InputError(f"the study must end with status 0, but it was {process.returncode}; see {place.folder}/log.txt.")
+    deadline = time.monotonic() + ENDS_WITHIN
+    while (left := [child for child in children if is_alive(child)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if left:
+        raise InputError(f"no process may be left of the command, but there are {left}; see {place.folder}/log.txt.")
+    return f"{len(place.weights())} runs in {time.monotonic() - began:.0f} s" + (
+        f", {killed} workers killed" if killed else ""
+    )
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
+    """Return the processes below a command that execute runs; Dask's own helpers are not among them."""
+    try:
+        below = psutil.Process(process.pid).children(recursive=True)
+        return [one.pid for one in below if one.memory_info().rss > 2**27]  # they have torch imported
+    except psutil.NoSuchProcess:
+        return []
+
+
+def killer(place: Place, number: int, moments: random.Random) -> Callable[[subprocess.Popen[bytes]], int]:
+    """Return what kills a random worker so many times, each time after a run has got on since the last."""
+
+    def kill(process: subprocess.Popen[bytes]) -> int:
+        killed = 0
+        while killed < number and process.poll() is None:
+            since = time.time()
+            while process.poll() is None and not place.trained_since(since):
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, 1.0))
+            training = [one for one in workers_of(process) if _is_busy(one)]
+            if training:
+                os.kill(moments.choice(training), signal.SIGKILL)
+                killed += 1
+        return killed
+
+    return kill
+
+
+def _is_busy(process: int) -> bool:
+    """Whether a process computes now: a fork server and an idle worker do not."""
+    try:
+        return psutil.Process(process).cpu_percent(interval=0.1) > 10
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def cluster(folder: Path, workers: int) -> Iterator[str]:
+    """Start a scheduler and workers on loopback by Dask's own commands, and yield its address.
+
+    Raises:
+        InputError: where it does not come up in two minutes.
+    """
+    file = folder / "scheduler.json"
+    options = ["--no-dashboard", "--host", "127.0.0.1"]
+    commands = [["scheduler", "--port", "0", "--scheduler-file", str(file), *options]]
+    worker = ["worker", "--scheduler-file", str(file), "--nthreads", "1", "--memory-limit", "0", *options]
+    commands += [[*worker, "--local-directory", str(folder)]] * workers
+    with ExitStack() as stack, open(folder / "cluster.txt", "wb") as log:
+        for command in commands:
+            process = subprocess.Popen([sys.executable, "-m", "dask", *command], env=ENVIRONMENT, stdout=log, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+        deadline = time.monotonic() + 120
+        while not file.exists() or not file.read_text(encoding="utf-8").endswith("}"):
+            if time.monotonic() > deadline:
+                raise InputError(f"the scheduler did not start; see {folder}/cluster.txt.")
+            time.sleep(0.1)
+        yield str(json.loads(file.read_text(encoding="utf-8"))["address"])
+
+
+def check(folder: Path, study: str, kills: int, settings: Mapping[str, Any], say: Say) -> list[str]:
+    """Do what the module says in a folder, and return what came out wrong."""
+
+    def at(name: str, workers: int) -> Place:
+        return make_place(folder / name, study, workers, settings)
+
+    first = at("one", 1)
+    wrong: list[str] = []
+    say(f"one worker: {run(first, ['--workers', '1'])}")
+
+    def hold(name: str, place: Place, said: str) -> None:
+        found = compare(first, place)
+        say(f"{name}: {said}; {'the same bytes' if not found else 'not the same'}")
+        wrong.extend(f"{name}: {one}" for one in found)
+
+    two = at("two", 2)
+    hold("two workers", two, run(two, ["--workers", "2"]))
+    killed = at("killed", 2)
+    hold("killed workers", killed, run(killed, ["--workers", "2"], meanwhile=killer(killed, kills, random.Random(0))))
+    given = at("given", 2)
+    with cluster(given.folder, 2) as address:
+        hold("two workers given by address", given, run(given, ["--executor", address]))
+    queued = at("queued", 2)
+    hold("jobs of submitit", queued, run(queued, ["--executor", "submitit-local", "--workers", "2"]))
+    return wrong
+
+
+def main() -> int:
+    parser = Parser("benchmarks.executors", __doc__.partition("\n")[0])
+    parser.add_argument("--study", default="lambda-mu-nu")
+    parser.add_argument("--kills", type=positive, default=10, help="workers that are killed")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="executors-") as folder:
+        say = lambda line: print(line, flush=True)  # noqa: E731
+        wrong = check(Path(folder), arguments.study, arguments.kills, EPOCHS, say)
+    for line in wrong:
+        print(f"WRONG: {line}")
+    print("all came to the same results, weights and trials" if not wrong else f"{len(wrong)} things are wrong")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    run_command(main)

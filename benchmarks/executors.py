@@ -3,8 +3,8 @@
     python -m benchmarks.executors        # lambda-mu-nu on digits, two epochs a run
 
 The first of them is one worker of the command's own. The others are two workers; two workers of which ten are killed at
-random moments; a scheduler and two workers that Dask's own commands start, given by address; and jobs of submitit on this
-machine. Each must end with status 0 and with the results, weights and trials of the first, and leave nothing behind.
+random moments; a scheduler and two workers that Dask's own commands start, given by address, once over TLS; and jobs of
+submitit on this machine. Each must end with status 0, with the results, weights and trials of the first, and leave nothing.
 """
 
 import json
@@ -33,26 +33,33 @@ ENDS_WITHIN = 8.0  # seconds after which nothing of a command may be left
 Say = Callable[[str], None]
 
 
-def start(place: Place, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+def start(place: Place, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a place's study; what it prints goes to its `log.txt`."""
     command = [sys.executable, "-m", "study.ablate", "--study", place.study, *arguments]
     with open(place.folder / "log.txt", "ab") as log:
-        return subprocess.Popen(command, cwd=place.folder, env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, cwd=place.folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
-def run(place: Place, arguments: Sequence[str], *, meanwhile: Callable[[subprocess.Popen[bytes]], int] | None = None) -> str:
+def run(
+    place: Place,
+    arguments: Sequence[str],
+    *,
+    meanwhile: Callable[[subprocess.Popen[bytes]], int] | None = None,
+    environment: Mapping[str, str] = ENVIRONMENT,
+) -> str:
     """Run a place's study to its end, and return what to say of it.
 
     Args:
         place: of the study.
         arguments: beside the study's name.
         meanwhile: kills what it likes, and returns how much that was.
+        environment: of the command.
 
     Raises:
         InputError: where the command's status is not 0, or a process of it is left.
     """
     began = time.monotonic()
-    process = start(place, arguments)
+    process = start(place, arguments, environment)
     killed = meanwhile(process) if meanwhile else 0
     children: set[int] = set()
     while process.poll() is None:
@@ -106,21 +113,42 @@ def _is_busy(process: int) -> bool:
         return False
 
 
+def certified(folder: Path) -> dict[str, str]:
+    """Make one certificate for all, and return the environment that has Dask use it, as `docs/scale-dask.md` says."""
+    key, certificate = folder / "host.key", folder / "host.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:4096", "-nodes", "-days", "365", "-subj", "/CN=study"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    variables = {"DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True"}
+    variables["DASK_DISTRIBUTED__COMM__TLS__CA_FILE"] = str(certificate)
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        variables[f"DASK_DISTRIBUTED__COMM__TLS__{role}__CERT"] = str(certificate)
+        variables[f"DASK_DISTRIBUTED__COMM__TLS__{role}__KEY"] = str(key)
+    return {**ENVIRONMENT, **variables}
+
+
 @contextmanager
-def cluster(folder: Path, workers: int) -> Iterator[str]:
+def cluster(
+    folder: Path, workers: int, *, protocol: str = "tcp", environment: Mapping[str, str] = ENVIRONMENT
+) -> Iterator[str]:
     """Start a scheduler and workers on loopback by Dask's own commands, and yield its address.
+
+    Args:
+        folder: for their files.
+        workers: how many.
+        protocol: `tcp`, or `tls` with an environment that has certificates.
+        environment: of all of them.
 
     Raises:
         InputError: where it does not come up in two minutes.
     """
     file = folder / "scheduler.json"
     options = ["--no-dashboard", "--host", "127.0.0.1"]
-    commands = [["scheduler", "--port", "0", "--scheduler-file", str(file), *options]]
+    commands = [["scheduler", "--port", "0", "--protocol", protocol, "--scheduler-file", str(file), *options]]
     worker = ["worker", "--scheduler-file", str(file), "--nthreads", "1", "--memory-limit", "0", *options]
     commands += [[*worker, "--local-directory", str(folder)]] * workers
     with ExitStack() as stack, open(folder / "cluster.txt", "wb") as log:
         for command in commands:
-            process = subprocess.Popen([sys.executable, "-m", "dask", *command], env=ENVIRONMENT, stdout=log, stderr=log)
+            process = subprocess.Popen([sys.executable, "-m", "dask", *command], env=environment, stdout=log, stderr=log)
             stack.callback(process.wait)
             stack.callback(process.terminate)
         deadline = time.monotonic() + 120
@@ -153,6 +181,15 @@ def check(folder: Path, study: str, kills: int, settings: Mapping[str, Any], say
     given = at("given", 2)
     with cluster(given.folder, 2) as address:
         hold("two workers given by address", given, run(given, ["--executor", address]))
+    over_tls = at("tls", 2)
+    secured = certified(over_tls.folder)
+    with cluster(over_tls.folder, 2, protocol="tls", environment=secured) as address:
+        assert address.startswith("tls://")
+        said = run(over_tls, ["--executor", address], environment=secured)
+        hold("two workers given by address, over TLS", over_tls, said)
+        refused = start(at("refused", 1), ["--executor", address], ENVIRONMENT)
+        if refused.wait() != 2:
+            wrong.append(f"a command without a certificate must be refused with status 2, but it was {refused.returncode}")
     queued = at("queued", 2)
     hold("jobs of submitit", queued, run(queued, ["--executor", "submitit-local", "--workers", "2"]))
     return wrong

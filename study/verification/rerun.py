@@ -59,7 +59,9 @@ def run_afresh(cells: Sequence[Cell], session: Session, *, pruned: Sequence[Cell
         session: has their data and device.
         pruned: those of the cells that a search may prune, as it did.
     """
-    with tempfile.TemporaryDirectory(prefix="again-") as folder:
+    # Workers on other hosts see the store, and not the temporary files of this one.
+    beside = None if session.request.executor is None else session.store.root.absolute()
+    with tempfile.TemporaryDirectory(prefix="again-", dir=beside) as folder:
         fresh = replace(session, store=Store(Path(folder)))
         with Runner(fresh) as runner:
             runner.finish_batch([cell for cell in cells if cell not in pruned], total=len(cells))

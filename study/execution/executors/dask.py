@@ -13,7 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import dask
+from dask._task_spec import Task
 from distributed import Client, Future
+from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 from distributed.utils import get_mp_context
 
@@ -21,6 +23,7 @@ from study.execution.executors.dask_cluster import LOOPBACK, LocalWorkersCluster
 from study.execution.executors.engine import Answer
 from study.execution.job import run_job
 from study.execution.machine import describe_host
+from study.runs.locking import to_stderr
 from study.runs.outcomes import FAILED, KILLED
 from vicreg.errors import InputError
 
@@ -33,8 +36,9 @@ _PRELOADED = ("study.execution.job", "study.execution.executors.dask")
 
 _SETTINGS: Mapping[str, Any] = {
     "distributed.scheduler.allowed-failures": RESENT,
-    # A run whose worker has died is queued with a busy one. Stealing gives it to the first that is free.
-    "distributed.scheduler.work-stealing": True,
+    # A job waits with the scheduler for a free worker. One that waited with a busy worker would be counted as lost with it.
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.work-stealing": False,
     # On a busy host a process may not answer for minutes. One that dies is noticed by its closed connection.
     "distributed.scheduler.worker-ttl": None,
     "distributed.deploy.lost-worker-timeout": "365 days",
@@ -42,6 +46,8 @@ _SETTINGS: Mapping[str, Any] = {
     "distributed.worker.daemon": True,
     "distributed.worker.profile.enabled": False,
     "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.http.routes": [],  # its pages would show runs and logs to any user of this host
+    "distributed.worker.http.routes": [],
     # Dask's default of one OpenMP thread would stand above `pretrain.threads`.
     "distributed.nanny.pre-spawn-environ": {},
 }
@@ -77,7 +83,8 @@ class DaskEngine:
         """Begin a job, and call `answer` once when it has ended."""
         self._sent += 1
         key = f"{job['digest']}-{os.getpid()}-{time.time_ns()}-{self._sent}"  # it is executed, whatever was before
-        future = self._client.submit(run_job, job, key=key, pure=False)
+        task = Task(key, run_job, job, _data_producer=True)  # such a task waits with the scheduler while all are busy
+        (future,) = self._client.get({key: task}, [key], sync=False)
         self._futures[key] = future
 
         def end(one: Future) -> None:
@@ -166,6 +173,7 @@ class SchedulerWorkers(DaskEngine):
         """
         super().__init__()
         self._address, self._workers, self._counted, self._found = address, workers, float("-inf"), 1
+        self._seen: float | None = time.monotonic()  # when there was a worker last; None once it is told that there is none
 
     @property
     def size(self) -> int:
@@ -179,15 +187,25 @@ class SchedulerWorkers(DaskEngine):
                 f"the Dask scheduler at {self._address} is gone; what was finished is kept, start again to go on."
             )
         if time.monotonic() - self._counted > COUNT_EVERY:
-            self._found = max(1, len(self._client.scheduler_info()["workers"]))
-            self._counted = time.monotonic()
+            self._count()
         return self._workers or self._found
+
+    def _count(self) -> None:
+        """Count the workers, and say so where there has been none for a while: the runs wait, and nothing else shows it."""
+        found = self._client.scheduler_info(n_workers=0)["n_workers"]  # without what the scheduler knows of each
+        self._counted, self._found = time.monotonic(), max(1, found)
+        if found:
+            self._seen = self._counted
+        elif self._seen is not None and self._counted - self._seen >= JOIN:
+            self._seen = None
+            to_stderr(f"the Dask scheduler at {self._address} has no worker any more; runs wait until one joins it.")
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what each worker says of its host (`describe_host`).
 
         Raises:
-            InputError: where no worker joins, or one has several threads: a run has its process to itself.
+            InputError: where no worker joins, one has several threads (a run has its process to itself), or one cannot
+                answer.
         """
         remedy = f"start one with `dask worker {self._address} --nthreads 1`"
         try:
@@ -197,7 +215,14 @@ class SchedulerWorkers(DaskEngine):
         for worker, threads in self._client.nthreads().items():
             if threads != 1:
                 raise InputError(f"a worker must have one thread, but {worker} has {threads}; {remedy}.")
-        return list(self.ask(describe_host).values())
+        try:
+            return list(self.ask(describe_host).values())
+        except Exception as error:  # of a worker that lacks the project or has other versions, or has just died
+            remedy = "start it in the project's folder with PYTHONPATH=., or install the project there"
+            why = (str(error) or type(error).__name__).splitlines()[-1]
+            raise InputError(
+                f"a worker of the Dask scheduler at {self._address} does not answer ({why}); {remedy}."
+            ) from None
 
     def _connect(self, stack: ExitStack) -> Client:
         try:
@@ -211,13 +236,17 @@ class SchedulerWorkers(DaskEngine):
 
 
 def _answer(future: Future) -> Answer:
-    """Return how a job ended whose future is done."""
-    if future.status == "finished":
+    """Return how a job ended whose future is done; it raises nothing, since nobody would hear of it."""
+    lost = {"status": KILLED, "reason": "the connection to its worker was lost; run it again"}
+    if future.status not in ("finished", "error"):
+        return lost
+    try:
         answer: Answer = future.result()
         return answer
-    if future.status != "error":
-        return {"status": KILLED, "reason": "the connection to its worker was lost; run it again"}
-    error = future.exception()
+    except FutureCancelledError:
+        return lost
+    except Exception as one:
+        error = one
     if isinstance(error, KilledWorker):
         last = error.last_worker.host
         died = f"its process died {error.allowed_failures + 1} times" + (

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distributed import LocalCluster, Nanny, Status, Worker
+from distributed import LocalCluster, Nanny, Security, Status, Worker
 
 LOOPBACK = "127.0.0.1"
 
@@ -24,7 +24,7 @@ class LocalWorkersCluster(LocalCluster):
         self._nannies: dict[Any, Nanny] = {}
         super().__init__(
             n_workers=0, threads_per_worker=1, processes=True, host=LOOPBACK, dashboard_address=None, memory_limit=0,
-            silence_logs=logging.CRITICAL,
+            security=Security.temporary(), silence_logs=logging.CRITICAL,
             # It serves a page in any case; by default on the port 8787, which another command may have.
             scheduler_kwargs={"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
         )  # fmt: skip

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -134,19 +135,26 @@ class SubmititEngine:
 
     def _watch(self) -> None:
         """Tell what has ended, and send again what was lost, until the engine is left."""
-        next_look = time.monotonic() + self._queue.look_every
+        next_look, failed = time.monotonic() + self._queue.look_every, 0
         while not self._stop.wait(LOOK):
             try:
                 self._collect()
                 if time.monotonic() >= next_look:
                     self._look()
                     next_look = time.monotonic() + self._queue.look_every
+                failed = 0
             except Exception as error:  # nobody else would hear of it, and wait for ever
-                with self._guard:
-                    for one in list(self._sent):
-                        self._end(
-                            one, FAILED, f"its job could not be watched ({type(error).__name__}: {last_line(str(error))})"
-                        )
+                failed += 1  # of a file system or a host that is short of memory it may be the only time
+                if failed > RESENT:
+                    self._give_up(f"its job could not be watched ({type(error).__name__}: {last_line(str(error))})")
+
+    def _give_up(self, reason: str) -> None:
+        """End every job as failed, and leave none in the queue that nobody watches."""
+        with self._guard:
+            with suppress(Exception):
+                self._queue.cancel(self.jobs)
+            for one in list(self._sent):
+                self._end(one, FAILED, reason)
 
     def _collect(self) -> None:
         with self._guard:

@@ -3,29 +3,35 @@ as if nothing had been."""
 
 import functools
 import json
+import logging
 import os
+import queue
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import ExitStack
 
 import psutil
 import pytest
 import torch
+from distributed import Client, LocalCluster, Security
 from distributed.cli import dask_scheduler, dask_worker
 
 from benchmarks import torture
 from study import ablate
 from study.config.load import load_config
-from study.execution.executors.dask import LocalWorkers
+from study.execution.executors.dask import LocalWorkers, SchedulerWorkers
 from study.execution.executors.engine import EngineExecutor
 from study.runs import execute as executing
 from study.runs.prepared_data import obtain_dataset
 from study.spec.plan import make_plan
 from study.spec.study_file import load_study
 from tests.study.conftest import Forked
+from vicreg.errors import InputError
 from vicreg.training import loop as loop
 
 CPU = torch.device("cpu")
@@ -189,6 +195,70 @@ def test_a_scheduler_that_does_not_answer_is_told_of_in_one_sentence(project, co
 
 
 @pytest.fixture
+def far():
+    """`far(workers, threads=1)`: a scheduler of this process with so many workers, and an engine on it."""
+    with ExitStack() as stack:
+
+        def open_one(workers, *, threads=1):
+            place = stack.enter_context(
+                LocalCluster(n_workers=workers, threads_per_worker=threads, processes=False, protocol="tcp",
+                             host="127.0.0.1", dashboard_address=None, silence_logs=logging.CRITICAL,
+                             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"})
+            )  # fmt: skip
+            return place, stack.enter_context(SchedulerWorkers(place.scheduler_address))
+
+        yield open_one
+
+
+def test_a_scheduler_without_workers_is_told_of_once_while_runs_wait_and_its_end_ends_the_study(far, monkeypatch, capsys):
+    for name in ("JOIN", "COUNT_EVERY"):  # seconds
+        monkeypatch.setattr(f"study.execution.executors.dask.{name}", 0.01)
+    place, engine = far(0)
+    for _ in range(5):
+        assert engine.size == 1
+        time.sleep(0.02)
+    said = f"note: the Dask scheduler at {place.scheduler_address} has no worker any more; runs wait until one joins it.\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(InputError, match="no worker has joined the Dask scheduler at .*; start one with `dask worker"):
+        engine.describe()
+
+
+def test_a_worker_with_several_threads_is_refused(far):
+    with pytest.raises(InputError, match="a worker must have one thread, but .* has 2; start one with `dask worker"):
+        far(1, threads=2)[1].describe()
+
+
+def test_a_worker_that_lacks_the_project_is_told_of_in_one_sentence(far, monkeypatch):
+    def fail():
+        raise ModuleNotFoundError("No module named 'study'")
+
+    monkeypatch.setattr("study.execution.executors.dask.describe_host", fail)
+    with pytest.raises(
+        InputError, match=r"does not answer \(.*No module named 'study'.*\); start it in the project's folder"
+    ):
+        far(1)[1].describe()
+
+
+def begin_and_die(job):
+    with open(job["store"], "a", encoding="utf-8") as file:
+        file.write(f"{job['digest']}\n")
+    die()
+
+
+@pytest.mark.slow
+def test_a_job_is_given_up_after_four_deaths_of_its_own_however_many_workers_die_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("study.execution.executors.dask.START_METHOD", "fork")
+    monkeypatch.setattr("study.execution.executors.dask.run_job", begin_and_die)
+    begun, answers = tmp_path / "begun", queue.Queue()
+    with LocalWorkers(2, log=tmp_path / "workers.log") as engine:
+        for number in range(4):
+            engine.send({"digest": str(number), "store": str(begun)}, answers.put)
+        said = [answers.get(timeout=120)["reason"] for _ in range(4)]
+    assert all(reason.startswith("its process died 4 times; ") for reason in said)
+    assert Counter(begun.read_text().split()) == {str(number): 4 for number in range(4)}
+
+
+@pytest.fixture
 def opened(project):
     """`opened()`: an executor on two workers of this host, its engine, and the cells of the study `tiny`."""
 
@@ -249,6 +319,11 @@ def test_each_worker_sees_the_gpu_of_its_environment_and_listens_on_loopback_alo
             if one.status == psutil.CONN_LISTEN
         ]
         assert set(listening) == {"127.0.0.1"}
+        # Another user of this host could make a scheduler execute what he likes: only who has this one's key may connect.
+        (scheduler,) = set(engine.ask(lambda dask_worker: dask_worker.scheduler.address).values())
+        assert scheduler.startswith("tls://127.0.0.1:")
+        with pytest.raises(OSError, match="TLS certificate does not match"):
+            Client(scheduler, security=Security.temporary(), timeout=1, set_as_default=False)
 
 
 @pytest.mark.slow

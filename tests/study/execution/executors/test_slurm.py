@@ -120,6 +120,39 @@ def test_what_a_queue_does_not_take_now_is_queued_later(folder):
     assert queue_.asked == 2
 
 
+class Unseen(Counter):
+    """A queue that cannot be looked at so many times."""
+
+    def __init__(self, times, under):
+        super().__init__(NotNow("busy"), under)
+        self.asked, self.times, self.cancelled = 1, times, 0
+
+    def lost(self, jobs):
+        self.times -= 1
+        if self.times >= 0:
+            raise OSError("Cannot allocate memory")
+        return self.under.lost(jobs)
+
+    def cancel(self, jobs):
+        self.cancelled += len(jobs)
+        self.under.cancel(jobs)
+
+
+@pytest.mark.parametrize(("times", "status", "cancelled"), [(RESENT, "finished", 0), (10**6, "failed", 1)])
+def test_a_queue_that_cannot_be_looked_at_for_a_moment_loses_no_job_and_for_long_leaves_none(
+    folder, tmp_path, times, status, cancelled
+):
+    queue_ = Unseen(times, LocalQueue(SlurmSettings(options=()), folder=folder))
+    work, job = (
+        (deeds.double, {"number": 1}) if status == "finished" else (deeds.wait_for_ever, {"signs": str(tmp_path / "s")})
+    )
+    with SubmititEngine(queue_, size=1, folder=folder, work=lambda: work) as engine:
+        (answer,) = ended(engine, job)
+        assert answer["status"] == status and engine.jobs == []
+        assert status == "finished" or "could not be watched (OSError: Cannot allocate memory)" in answer["reason"]
+    assert queue_.cancelled == cancelled
+
+
 def test_what_a_queue_refuses_is_refused_at_once_and_is_no_job(folder):
     queue_ = Counter(InputError("No such partition."), LocalQueue(SlurmSettings(options=()), folder=folder))
     with SubmititEngine(queue_, size=1, folder=folder) as engine:

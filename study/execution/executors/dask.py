@@ -237,7 +237,9 @@ class SchedulerWorkers(DaskEngine):
 
 def _answer(future: Future) -> Answer:
     """Return how a job ended whose future is done; it raises nothing, since nobody would hear of it."""
-    lost = {"status": KILLED, "reason": "the connection to its worker was lost; run it again"}
+    remedy = "what was finished is kept, start again to go on"
+    reason = f"the connection to the Dask scheduler was lost; {remedy}."
+    lost = {"status": KILLED, "reason": reason, "connection_lost": True}
     if future.status not in ("finished", "error"):
         return lost
     try:

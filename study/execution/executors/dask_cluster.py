@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any
 from distributed import LocalCluster, Nanny, Security, Status, Worker
 
 LOOPBACK = "127.0.0.1"
+STARTS_WITHIN = 60.0  # seconds for a worker's process to be there, on a busy host
 
 
 class LocalWorkersCluster(LocalCluster):
@@ -22,6 +24,7 @@ class LocalWorkersCluster(LocalCluster):
     def __init__(self, *, log: Path, environments: Sequence[Mapping[str, str]]) -> None:
         self._printed, self._environments = log, environments
         self._nannies: dict[Any, Nanny] = {}
+        self._gone_since: dict[Any, float] = {}
         super().__init__(
             n_workers=0, threads_per_worker=1, processes=True, host=LOOPBACK, dashboard_address=None, memory_limit=0,
             security=Security.temporary(), silence_logs=logging.CRITICAL,
@@ -48,9 +51,20 @@ class LocalWorkersCluster(LocalCluster):
         return nanny
 
     def replace_lost(self) -> int:
-        """Forget the workers that could not be started, and return how many; those that died later are started again."""
-        lost = [name for name, nanny in list(self._nannies.items()) if nanny.status in (Status.closed, Status.failed)]
+        """Forget the workers that could not be started, and return how many; Dask starts those again that died later.
+
+        One that it could not start again it takes for running. That its process is gone tells it.
+        """
+        now, lost = time.monotonic(), []
+        for name, nanny in list(self._nannies.items()):
+            if nanny.is_alive():
+                self._gone_since.pop(name, None)
+            elif now - self._gone_since.setdefault(name, now) > STARTS_WITHIN:
+                lost.append(name)
+            elif nanny.status in (Status.closed, Status.failed):
+                lost.append(name)
         for name in lost:
+            self._gone_since.pop(name, None)
             del self._nannies[name]
             self.worker_spec.pop(name, None)
         return len(lost)

@@ -15,6 +15,7 @@ from study.execution.job import make_job
 from study.runs.outcomes import FAILED, FINISHED, KILLED, OUTCOMES
 from study.runs.run import Run
 from study.runs.store import Store, read_log
+from vicreg.errors import InputError
 from vicreg.training.checkpoint import latest_checkpoint
 
 LOOK = 0.5  # seconds from one look at the store for epochs to the next, at least
@@ -42,7 +43,8 @@ class Engine(Protocol):
         """Begin a job, and call `answer` once when it has ended, from any thread.
 
         A job whose process or host is lost is sent again, at most three times; then its answer has status `killed` and a
-        reason in a sentence. What the engine itself cannot do is `failed`.
+        reason in a sentence. What the engine itself cannot do is `failed`. An answer with `connection_lost` ends the command
+        with its reason, and nothing is recorded of the run.
         """
 
     def __enter__(self) -> Self: ...
@@ -132,6 +134,8 @@ class EngineExecutor:
 
     def _end(self, run: Run, answer: Answer) -> Iterator[Event]:
         """Record how a run ended where its worker has not, and yield what is left to tell of it."""
+        if answer.get("connection_lost"):  # the run may still end where it is executed, and nothing is known of it here
+            raise InputError(answer["reason"])
         status, reason = answer["status"], answer.get("reason")
         if not self._shows(run, answer):
             where = f"host {answer['host']}" if answer.get("host") else "its worker"

@@ -15,6 +15,7 @@ from study.config.slurm import SlurmSettings
 from study.execution.executors.base import Executor
 from study.execution.executors.engine import Answer, EngineExecutor
 from study.execution.machine import describe_host
+from study.runs.identity import machinery
 from study.runs.outcomes import FINISHED
 from study.runs.store import Store
 from study.runs.stored_json import stored_object
@@ -63,9 +64,9 @@ def ask_queue(name: str, settings: SlurmSettings, *, store: Store) -> list[Mappi
         return [describe_host()]
     kept = store.root / "slurm-hosts.json"
     asked = sorted([key, value] for key, value in settings.options if key != "time")
-    key = json.dumps([asked, torch.__version__])
+    key = json.dumps([asked, versions()], sort_keys=True)
     known = stored_object(kept).get(key)
-    if isinstance(known, dict) and time.time() - known.get("asked", 0.0) < FRESH:
+    if isinstance(known, dict) and "host" in known and time.time() - known.get("asked", 0.0) < FRESH:
         return [known["host"]]
     waiting = _open_queue(name, settings, folder := _new_folder(store.root))
     print("waiting for a first job on SLURM, which tells what its hosts are", file=sys.stderr)
@@ -85,6 +86,12 @@ def _ask(waiting: "Queue", folder: Path) -> Mapping[str, Any]:
         raise InputError(f"SLURM's hosts could not be asked what they are ({answer['reason']}); change ablate.slurm.")
     host: Mapping[str, Any] = answer["host"]
     return host
+
+
+def versions() -> dict[str, str]:
+    """Return what runs depend on here beside the hardware: a node of the same environment has it, too."""
+    below = machinery(torch.device("cpu"), precision="float32")
+    return {name: value for name, value in below.items() if name != "device"}
 
 
 def describe(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from study.config.slurm import Option, SlurmSettings
+from study.runs.locking import to_stderr
 from vicreg.errors import InputError
 
 try:
@@ -24,6 +25,17 @@ RESUMPTIONS = 10**6  # submitit's own limit, which is not needed: a run that get
 
 # What squeue gives as the reason of a job that SLURM will not start by itself.
 HELD = ("launch failed requeued held", "job requeued in held state", "JobHoldMaxRequeue", "JobHeldAdmin", "BadConstraints")
+# Beginnings of what it gives for one that waits until somebody changes a limit or the job: said once, and waited for.
+STUCK = (
+    "PartitionTimeLimit",
+    "PartitionNodeLimit",
+    "PartitionDown",
+    "PartitionInactive",
+    "Assoc",
+    "QOSMax",
+    "QOSGrp",
+    "ReqNode",
+)
 # What sbatch says where a later try may succeed: the controller is busy or restarts, or the user has enough jobs queued.
 LATER = ("timed out", "Unable to contact", "temporarily", "SubmitJob", "try again", "Zero Bytes")
 
@@ -77,6 +89,7 @@ class SlurmQueue:
         self._settings = settings
         self._executor = submitit.SlurmExecutor(folder=folder / "%j", max_num_timeout=RESUMPTIONS)
         self._absent: set[str] = set()  # at the last look
+        self._told: set[str] = set()  # reasons to wait
 
     def submit(self, work: Callable[..., Any], job: Mapping[str, Any]) -> "submitit.Job[Any]":
         """Queue a job; see `Queue`."""
@@ -104,6 +117,10 @@ class SlurmQueue:
         listed = self._listed()
         if listed is None:
             return {}
+        for reason in {listed.get(job.job_id, "") for job in jobs} - self._told:
+            if reason.startswith(STUCK):
+                self._told.add(reason)
+                to_stderr(f"SLURM lets jobs of this study wait ({reason}); that may last until ablate.slurm asks for less.")
         held = {job.job_id: f"SLURM holds its job ({listed[job.job_id]})" for job in jobs if listed.get(job.job_id) in HELD}
         absent = {job.job_id for job in jobs} - listed.keys()
         gone = {name: f"its job {name} left SLURM's queue without a result" for name in absent & self._absent}

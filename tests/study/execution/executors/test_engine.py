@@ -9,6 +9,7 @@ from study.runs.execute import execute
 from study.runs.run import make_run
 from study.runs.store import Store
 from vicreg.data.cache import save_dataset
+from vicreg.errors import InputError
 
 CPU = torch.device("cpu")
 
@@ -120,3 +121,10 @@ def test_what_a_worker_wrote_may_show_later(told, run, store, digits):
         executor.submit(run)
         assert [one.status for one in executor.events()][-1] == "finished"
     assert len(looks) > 3
+
+
+def test_a_lost_connection_ends_the_command_and_says_nothing_of_the_run(told, run, store):
+    lost = {"status": "killed", "reason": "the connection was lost.", "connection_lost": True}
+    with pytest.raises(InputError, match="the connection was lost"):
+        told(Inline(lambda job: lost), run)
+    assert store.status(run) == ("missing", None)

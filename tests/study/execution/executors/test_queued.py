@@ -10,7 +10,6 @@ from study.config.slurm import SlurmSettings
 from study.execution.executors import queues
 from study.execution.executors.queued import ask_queue
 from study.execution.machine import describe_host
-from study.runs import execute as executing
 from tests.study.conftest import Forked
 from tests.study.execution.executors.deeds import die
 
@@ -57,25 +56,6 @@ def test_a_study_in_a_queue_has_the_results_of_one_worker_bit_for_bit_though_a_j
     assert weights(project) == {digest: kept[digest] for digest in weights(project)}
 
 
-@pytest.mark.slow
-def test_a_run_that_kills_every_job_is_recorded_and_the_others_go_on(project, started, command, monkeypatch, tmp_path):
-    train = executing.pretrain
-
-    def poison(settings, *arguments, **named):
-        if settings.epochs and settings.method_settings.nu == 1:
-            die({"signs": tmp_path / "signs"})
-        return train(settings, *arguments, **named)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(executing, "pretrain", poison)
-        status, output, errors = command(ablate.main, "--study", "tiny", "--executor", "submitit-local")
-    assert (status, errors) == (1, "")
-    assert project.statuses("tiny") == {"nu-1": ["killed"], "nu-2": ["finished"], "untrained": ["finished"]}
-    assert len((tmp_path / "signs").read_text().splitlines()) == 4
-    assert "not finished: ν 1, seed 0: killed (its process ended without a result, 4 times; see " in output
-    assert command(ablate.main, "--study", "tiny", "--executor", "submitit-local")[0] == 0
-
-
 def test_hosts_are_asked_by_one_job_and_again_only_for_other_settings(project, started, monkeypatch, capsys):
     monkeypatch.setattr(queues, "SlurmQueue", queues.LocalQueue)
     usual = load_config().ablate.slurm
@@ -87,13 +67,6 @@ def test_hosts_are_asked_by_one_job_and_again_only_for_other_settings(project, s
     assert ask_queue("slurm", longer, store=project.store) == hosts and len(started) == 1
     assert capsys.readouterr().err == ""
     assert ask_queue("slurm", other, store=project.store) == hosts and len(started) == 2
-
-
-def test_a_host_without_slurm_is_told_in_one_sentence(project, command, monkeypatch):
-    monkeypatch.setenv("PATH", str(project.folder))
-    status, _, errors = command(ablate.main, "--study", "tiny", "--executor", "slurm")
-    assert status == 2 and errors.count("\n") == 1
-    assert "--executor slurm needs SLURM's sbatch, which is not here; run it on a login node." in errors
 
 
 def test_a_place_that_is_none_is_refused_with_those_there_are(project, command):

@@ -134,3 +134,11 @@ def test_the_last_line_of_a_trace_is_what_went_wrong():
     )
     assert last_line(f"{trace} full logs with ...") == "ValueError: no"
     assert last_line("") == "no reason was given"
+
+
+def test_a_reason_to_wait_that_does_not_pass_by_itself_is_said_once_and_waited_for(cluster, capsys):
+    (cluster / "queue").write_text("1|PENDING|AssocGrpCpuLimit\n2|PENDING|Priority\n")
+    queue = opened(cluster)
+    assert queue.lost(jobs("1", "2")) == queue.lost(jobs("1", "2")) == {}
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "SLURM lets jobs of this study wait (AssocGrpCpuLimit)" in said

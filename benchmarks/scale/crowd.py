@@ -1,0 +1,61 @@
+"""Many of Dask's workers in one process, each with one thread, for jobs that sleep.
+
+    python -m benchmarks.scale.crowd tcp://HOST:PORT WORKERS FOLDER
+
+It prints `ready` once the scheduler has all of them, and ends when its standard input does.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+
+import dask
+from distributed import Worker
+
+from benchmarks.scale import jobs
+
+# What a process does for itself, a thousand times in one, would be most of the load. A real worker has it on its own host.
+QUIET = {
+    "distributed.admin.tick.interval": "60s",
+    "distributed.admin.system-monitor.interval": "60s",
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.admin.low-level-log-length": 10,
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+    "distributed.comm.timeouts.connect": "120s",
+}
+AT_A_TIME = 50  # that connect; a scheduler's queue of connections is short
+
+
+async def gather(address: str, number: int, folder: str) -> None:
+    """Start workers, say so, and let them work until standard input ends."""
+    workers = [
+        Worker(
+            address, nthreads=1, host="127.0.0.1", memory_limit=0, dashboard=False, local_directory=folder,
+            silence_logs=logging.CRITICAL, death_timeout=120,
+        )
+        for _ in range(number)
+    ]  # fmt: skip
+    for first in range(0, number, AT_A_TIME):
+        await asyncio.gather(*(worker for worker in workers[first : first + AT_A_TIME]))
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+def main() -> None:
+    assert jobs  # it is imported before the first job asks for it
+    address, number, folder = sys.argv[1:]
+    dask.config.set(QUIET)
+    asyncio.run(gather(address, int(number), folder))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        os._exit(0)  # a thousand workers need not take leave one by one

@@ -1,8 +1,9 @@
-"""Many of Dask's workers in one process, each with one thread, for jobs that sleep.
+"""Dask's scheduler, or many of its workers in one process, for jobs that sleep.
 
-    python -m benchmarks.scale.crowd tcp://HOST:PORT WORKERS FOLDER
+    python -m benchmarks.scale.crowd scheduler
+    python -m benchmarks.scale.crowd workers tcp://HOST:PORT NUMBER FOLDER
 
-It prints `ready` once the scheduler has all of them, and ends when its standard input does.
+It prints the scheduler's address, or `ready` once the scheduler has all workers, and ends when its standard input does.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import os
 import sys
 
 import dask
-from distributed import Worker
+from distributed import Scheduler, Worker
 
 from benchmarks.scale import jobs
 
@@ -27,6 +28,7 @@ QUIET = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
+    "distributed.worker.use-file-locking": False,  # each would look at the folders of all that were there before
     "distributed.comm.timeouts.connect": "120s",
 }
 AT_A_TIME = 50  # that connect; a scheduler's queue of connections is short
@@ -34,24 +36,35 @@ AT_A_TIME = 50  # that connect; a scheduler's queue of connections is short
 
 async def gather(address: str, number: int, folder: str) -> None:
     """Start workers, say so, and let them work until standard input ends."""
-    workers = [
-        Worker(
-            address, nthreads=1, host="127.0.0.1", memory_limit=0, dashboard=False, local_directory=folder,
-            silence_logs=logging.CRITICAL, death_timeout=120,
-        )
-        for _ in range(number)
-    ]  # fmt: skip
     for first in range(0, number, AT_A_TIME):
-        await asyncio.gather(*(worker for worker in workers[first : first + AT_A_TIME]))
+        workers = [
+            Worker(
+                address, nthreads=1, host="127.0.0.1", memory_limit=0, dashboard=False, local_directory=folder,
+                silence_logs=logging.CRITICAL, death_timeout=120,
+            )
+            for _ in range(min(AT_A_TIME, number - first))
+        ]  # fmt: skip
+        await asyncio.gather(*workers)
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
+async def schedule() -> None:
+    """Start a scheduler as `dask scheduler` does, say where, and let it work until standard input ends."""
+    async with Scheduler(host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0") as scheduler:
+        print(scheduler.address, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
 def main() -> None:
     assert jobs  # it is imported before the first job asks for it
-    address, number, folder = sys.argv[1:]
-    dask.config.set(QUIET)
-    asyncio.run(gather(address, int(number), folder))
+    what, *rest = sys.argv[1:]
+    if what == "scheduler":
+        asyncio.run(schedule())
+    else:
+        address, number, folder = rest
+        dask.config.set(QUIET)
+        asyncio.run(gather(address, int(number), folder))
 
 
 if __name__ == "__main__":

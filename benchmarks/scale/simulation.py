@@ -3,7 +3,6 @@
 import functools
 import math
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,8 +25,6 @@ from study.execution.executors.engine import EngineExecutor
 from study.runs.store import Store
 from vicreg.errors import InputError
 
-STARTS_WITHIN = 300.0  # seconds for a crowd of workers
-
 
 def simulate(
     workers: int, *, waves: int, seconds: float, settings: Sequence[str], processes: int = 2, rest: float = 5.0
@@ -45,7 +42,7 @@ def simulate(
         processes: that workers are put into.
         rest: seconds without jobs, for what the scheduler does of itself.
     """
-    before = processor_time()
+    before, began = processor_time(), time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="scale-") as name:
         folder = Path(name)
         store = Store(folder / "store")
@@ -53,6 +50,7 @@ def simulate(
         runs = runs_like(real, workers)
         write_finished(runs, like=real, store=store)
         with cluster(workers, processes, folder) as (address, scheduler, crowd):
+            started = time.perf_counter() - began
             executor = EngineExecutor(dask.SchedulerWorkers(address, workers=workers), data=data, store=store, device="cpu")
             meter = Meter({"scheduler": [scheduler], "client": [os.getpid()], "workers": crowd})
             with executor:
@@ -64,7 +62,8 @@ def simulate(
                     asleep = meter.over(lambda: finish_many(executor, runs, waves * workers))
                 memory = {name: sum(map(_memory, pids)) for name, pids in meter.processes.items()}
     return {
-        "workers": workers, "jobs": waves * workers, "job_seconds": seconds, "at_once": at_once, "resting": resting,
+        "workers": workers, "jobs": waves * workers, "job_seconds": seconds, "started": started, "at_once": at_once,
+        "resting": resting,
         "asleep": asleep, "overhead": overhead(asleep["wall"], jobs=waves * workers, workers=workers, seconds=seconds),
         "memory": memory, "foreign_load": foreign_share(before, processor_time()),
     }  # fmt: skip
@@ -97,7 +96,7 @@ def cluster(workers: int, processes: int, folder: Path) -> Iterator[tuple[str, i
     """Start a scheduler and workers on loopback; yield its address, its process and those of the workers.
 
     Raises:
-        InputError: where they have not started in time.
+        InputError: where they do not start.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     started: list[subprocess.Popen[str]] = []
@@ -105,24 +104,26 @@ def cluster(workers: int, processes: int, folder: Path) -> Iterator[tuple[str, i
 
     def start(*command: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", *command], env=environment, cwd=folder, text=True, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=log,
+            [sys.executable, "-P", "-m", "benchmarks.scale.crowd", *command], env=environment, cwd=folder, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
         )  # fmt: skip
         started.append(process)
         return process
 
+    def say(process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        if line := process.stdout.readline().strip():
+            return line
+        said = (folder / "log.txt").read_text(encoding="utf-8").strip().splitlines()
+        raise InputError(f"{workers} workers could not be started ({said[-1] if said else 'they said nothing'}).")
+
     try:
-        address = f"tcp://127.0.0.1:{free_port()}"
-        options = ("--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard")
-        scheduler = start("distributed.cli.dask_scheduler", *options)
+        scheduler = start("scheduler")
+        address = say(scheduler)
         shares = [workers // processes + (place < workers % processes) for place in range(processes)]
-        crowd = [start("benchmarks.scale.crowd", address, str(share), str(folder)) for share in shares if share]
-        deadline = time.monotonic() + STARTS_WITHIN
+        crowd = [start("workers", address, str(share), str(folder)) for share in shares if share]
         for process in crowd:
-            assert process.stdout is not None
-            if process.stdout.readline() != "ready\n" or time.monotonic() > deadline:
-                said = (folder / "log.txt").read_text(encoding="utf-8").strip().splitlines()
-                raise InputError(f"{workers} workers could not be started ({said[-1] if said else 'they said nothing'}).")
+            say(process)
         yield address, scheduler.pid, [process.pid for process in crowd]
     finally:
         for process in reversed(started):
@@ -133,14 +134,6 @@ def cluster(workers: int, processes: int, folder: Path) -> Iterator[tuple[str, i
                 if stream is not None:
                     stream.close()
         log.close()
-
-
-def free_port() -> int:
-    """Return a port of loopback that nothing listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def _jobs_that_sleep(seconds: float) -> Any:

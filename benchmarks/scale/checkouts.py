@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,26 +63,19 @@ class Checkout:
         with tempfile.TemporaryDirectory(prefix="scale-") as temporary:
             folder = Path(temporary)
             self._lay_out(folder)
-            before, ends, lines = processor_seconds(), [], []
+            before = processor_seconds()
             with adopted():
                 started = time.perf_counter()
                 process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "study.ablate", *arguments], cwd=folder, env=self._environment(),
                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 )  # fmt: skip
-                assert process.stdout is not None
-                with process.stdout:
-                    for line in process.stdout:
-                        lines.append(line)
-                        if line.startswith("[") and ": finished" in line:
-                            ends.append(time.perf_counter() - started)
-                    status = process.wait()
-                whole = time.perf_counter() - started
-        if status or not ends:
-            raise InputError(
-                f"study.ablate of {self.folder} must finish runs, but ended with {status}: {last(''.join(lines))}."
-            )
-        return {"ends": ends, "exit": whole, "processor": processor_seconds() - before}
+                lines, exited = _told(process)
+        ends = [moment - started for moment, line in lines if line.startswith("[") and ": finished" in line]
+        if process.returncode or not ends:
+            said = last("".join(line for _, line in lines))
+            raise InputError(f"study.ablate of {self.folder} must finish runs, but ended with {process.returncode}: {said}.")
+        return {"ends": ends, "exit": exited - started, "processor": processor_seconds() - before}
 
     def _run(self, command: Sequence[str], folder: Path) -> None:
         self._lay_out(folder)
@@ -111,6 +105,27 @@ def checkouts(old: Path | None) -> list[Checkout]:
             "make one with `git worktree add --detach FOLDER 599e321`."
         )
     return [Checkout(name="pool", folder=old.absolute(), old=True), this]
+
+
+def _told(process: subprocess.Popen[str]) -> tuple[list[tuple[float, str]], float]:
+    """Return each line that a process prints with its moment, and the moment at which the process has ended.
+
+    What it leaves behind for a while has its output open, so that the output may end later than the process.
+    """
+    lines = []
+    assert process.stdout is not None
+    with process.stdout as output:
+
+        def read() -> None:
+            for line in output:
+                lines.append((time.perf_counter(), line))
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        process.wait()
+        exited = time.perf_counter()
+        reader.join()
+    return lines, exited
 
 
 def last(text: str) -> str:

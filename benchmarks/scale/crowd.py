@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 from distributed import Scheduler, Worker
@@ -19,6 +20,7 @@ from benchmarks.scale import jobs
 # What a process does for itself, a thousand times in one, would be most of the load. A real worker has it on its own host.
 QUIET = {
     "distributed.admin.tick.interval": "60s",
+    "distributed.admin.tick.cycle": "60s",
     "distributed.admin.system-monitor.interval": "60s",
     "distributed.admin.system-monitor.disk": False,
     "distributed.admin.system-monitor.gil.enabled": False,
@@ -36,15 +38,19 @@ AT_A_TIME = 50  # that connect; a scheduler's queue of connections is short
 
 async def gather(address: str, number: int, folder: str) -> None:
     """Start workers, say so, and let them work until standard input ends."""
+    # Dask's own threads look once a second whether they should end. Each worker still has one job at a time.
+    threads = ThreadPoolExecutor(max_workers=number)
     for first in range(0, number, AT_A_TIME):
         workers = [
             Worker(
                 address, nthreads=1, host="127.0.0.1", memory_limit=0, dashboard=False, local_directory=folder,
-                silence_logs=logging.CRITICAL, death_timeout=120,
+                silence_logs=logging.CRITICAL, death_timeout=120, executor=threads,
             )
             for _ in range(min(AT_A_TIME, number - first))
         ]  # fmt: skip
         await asyncio.gather(*workers)
+        for worker in workers:  # each second; jobs have no inputs that could be missing
+            worker.periodic_callbacks["find-missing"].stop()
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
 

@@ -291,7 +291,7 @@ def enter(project: Project, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("COLUMNS", "200")  # so that no line of a table is broken
     patch.setenv("GIT_CEILING_DIRECTORIES", str(project.folder.parent))
     patch.setattr(session, "load_study", lambda name: load_study(name, folder=project.studies))
-    patch.setattr("study.execution.executors.dask.START_METHOD", "fork")  # with whatever a test has replaced
+    patch.setattr("study.execution.executors.starting.START_METHOD", "fork")  # with whatever a test has replaced
 
 
 @pytest.fixture

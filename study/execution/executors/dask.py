@@ -1,13 +1,11 @@
 """Dask as an engine: worker processes on this host, or the workers of a scheduler that runs already."""
 
 import logging
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import forkserver
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +17,7 @@ from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 from distributed.utils import get_mp_context
 
+from study.execution.executors import starting
 from study.execution.executors.dask_cluster import LOOPBACK, LocalWorkersCluster
 from study.execution.executors.engine import Answer
 from study.execution.job import run_job
@@ -30,9 +29,6 @@ from vicreg.errors import InputError
 RESENT = 3  # times that a job is sent again whose worker has died; a scheduler's default, too
 CONNECT, JOIN = 20, 60  # seconds for a scheduler to answer, and for a first worker to join it
 COUNT_EVERY = 2.0  # seconds for which the number of a scheduler's workers is taken to stay
-# A fork server has torch imported once; each worker, one that replaces a dead one too, is a copy that starts at once.
-START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-_PRELOADED = ("study.execution.job", "study.execution.executors.dask")
 
 _SETTINGS: Mapping[str, Any] = {
     "distributed.scheduler.allowed-failures": RESENT,
@@ -141,12 +137,12 @@ class LocalWorkers(DaskEngine):
             self._cluster.scale(needed)
 
     def _connect(self, stack: ExitStack) -> Client:
-        stack.enter_context(dask.config.set({**_SETTINGS, "distributed.worker.multiprocessing-method": START_METHOD}))
+        stack.enter_context(
+            dask.config.set({**_SETTINGS, "distributed.worker.multiprocessing-method": starting.START_METHOD})
+        )
         stack.enter_context(_hidden_main())
-        if START_METHOD == "forkserver":
-            get_mp_context()  # the first call sets modules of its own
-            multiprocessing.set_forkserver_preload(list(_PRELOADED))
-            forkserver.ensure_running()  # it imports while this process goes on
+        get_mp_context()  # the first call names modules of its own for a fork server
+        starting.start_fork_server()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._cluster = LocalWorkersCluster(log=self._log, environments=self._environments)
         stack.callback(self._close)

@@ -8,6 +8,7 @@ import torch
 
 from study.execution.executors.base import Executor
 from study.execution.executors.engine import EngineExecutor
+from study.execution.executors.starting import start_fork_server
 from study.execution.gpus import device_environments
 from study.runs.store import Store
 
@@ -16,6 +17,7 @@ WORKERS_LOG = "workers.log"
 
 def open_local(*, workers: int, data: Path, store: Store, device: torch.device, devices_each: int = 1) -> Executor:
     """Return an executor of so many worker processes on this host, dealt out among its devices, so many to each."""
+    start_fork_server()
     from study.execution.executors.dask import LocalWorkers
 
     engine = LocalWorkers(workers, log=store.root / WORKERS_LOG, environments=device_environments(device, each=devices_each))

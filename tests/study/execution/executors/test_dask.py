@@ -244,7 +244,7 @@ def begin_and_die(job):
 
 @pytest.mark.slow
 def test_a_job_is_given_up_after_four_deaths_of_its_own_however_many_workers_die_beside_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("study.execution.executors.dask.START_METHOD", "fork")
+    monkeypatch.setattr("study.execution.executors.starting.START_METHOD", "fork")
     monkeypatch.setattr("study.execution.executors.dask.run_job", begin_and_die)
     begun, answers = tmp_path / "begun", queue.Queue()
     with LocalWorkers(2, log=tmp_path / "workers.log") as engine:
@@ -300,7 +300,7 @@ def test_on_leaving_the_executor_for_whatever_reason_no_worker_is_left(opened, w
 
 @pytest.mark.slow
 def test_each_worker_sees_the_gpu_of_its_environment_and_listens_on_loopback_alone(tmp_path, monkeypatch, wait_until):
-    monkeypatch.setattr("study.execution.executors.dask.START_METHOD", "fork")
+    monkeypatch.setattr("study.execution.executors.starting.START_METHOD", "fork")
     seen = [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "GPU-abc"}]
     with LocalWorkers(4, log=tmp_path / "workers.log", environments=seen) as engine:
         for number in range(4):

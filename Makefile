@@ -1,6 +1,7 @@
 # `make repro`: the default study, from nothing to its report.   `make studies`: the other studies that two cores do.
 # `make keep`: what came out, taken into reports/measured, which is all that git keeps of results.
-# `make test`: the tests; `make quick`: those that take under two seconds.   `make lint`: style and types.
+# `make test`: the tests; `make quick`: those that take under two seconds; `make exhaustive`: the sweeps that `make test` leaves
+# out.   `make lint`: style and types.
 # `make gpu-wheels`: packages for a rented machine with a GPU and no network, into build/gpu-wheels (benchmarks/README.md).
 # `make postgres-check`: two stores on a PostgreSQL server, with a dashboard (docs/scale-store.md); needs Debian's `postgresql`.
 # `make slurm-check`: a study on a SLURM of this machine's own, whose jobs are cancelled and requeued.
@@ -13,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Studies of the default profile beside the one of params.yaml: 83 runs.
 STUDIES := convention coefficient-grid coefficient-search
 
-.PHONY: repro studies keep test quick lint gpu-wheels postgres-check slurm-check clean
+.PHONY: repro studies keep test quick exhaustive lint gpu-wheels postgres-check slurm-check clean
 
 repro: $(VENV)/.installed
 	dvc repro
@@ -36,10 +37,13 @@ keep: $(VENV)/.installed
 PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-tests
-	$(PYTEST)
+	$(PYTEST) -m "not exhaustive"
 
 quick: $(VENV)/.installed-tests
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not exhaustive"
+
+exhaustive: $(VENV)/.installed-tests
+	$(PYTEST) -m exhaustive
 
 lint: $(VENV)/.installed-tests
 	ruff check

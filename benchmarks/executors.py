@@ -1,6 +1,6 @@
 """Runs one study by every executor there is on one machine, and compares the results byte for byte.
 
-    python -m benchmarks.executors        # lambda-mu-nu on digits, two epochs a run
+    python -m benchmarks.executors        # lambda-mu-nu on digits, two epochs a run, one seed
 
 The first of them is one worker of the command's own. The others are two workers; two workers of which ten are killed at
 random moments; a scheduler and two workers that Dask's own commands start, given by address, once over TLS; and jobs of
@@ -27,7 +27,6 @@ from study.cli.arguments import Parser, positive
 from study.cli.command import run_command
 from vicreg.errors import InputError
 
-EPOCHS: Mapping[str, Mapping[str, Any]] = {"pretrain": {"epochs": 2}}  # over the profile `digits`
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 ENDS_WITHIN = 8.0  # seconds after which nothing of a command may be left
 Say = Callable[[str], None]
@@ -66,7 +65,8 @@ def run(
         children |= set(workers_of(process))
         time.sleep(0.2)
     if process.returncode != 0:
-        raise InputError(f"the study must end with status 0, but it was {process.returncode}; see {place.folder}/log.txt.")
+        said = (place.folder / "log.txt").read_text(encoding="utf-8").strip().rpartition("\n")[2]
+        raise InputError(f"the study must end with status 0, but it was {process.returncode}; it said: {said}")
     deadline = time.monotonic() + ENDS_WITHIN
     while (left := [child for child in children if is_alive(child)]) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -198,11 +198,13 @@ def check(folder: Path, study: str, kills: int, settings: Mapping[str, Any], say
 def main() -> int:
     parser = Parser("benchmarks.executors", __doc__.partition("\n")[0])
     parser.add_argument("--study", default="lambda-mu-nu")
+    parser.add_argument("--seeds", type=positive, default=1)
     parser.add_argument("--kills", type=positive, default=10, help="workers that are killed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="executors-") as folder:
         say = lambda line: print(line, flush=True)  # noqa: E731
-        wrong = check(Path(folder), arguments.study, arguments.kills, EPOCHS, say)
+        over = {"pretrain": {"epochs": 2, "warmup_epochs": 1}, "ablate": {"seeds": arguments.seeds}}  # the profile `digits`
+        wrong = check(Path(folder), arguments.study, arguments.kills, over, say)
     for line in wrong:
         print(f"WRONG: {line}")
     print("all came to the same results, weights and trials" if not wrong else f"{len(wrong)} things are wrong")

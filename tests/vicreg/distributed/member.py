@@ -26,7 +26,6 @@ from vicreg.training.setup import make_optimizer, new_model
 from vicreg.training.step import TrainStep
 
 CPU = torch.device("cpu")
-STEPS = 3
 Found = dict[str, float]
 
 
@@ -90,14 +89,14 @@ class Recorded(TrainStep):
         self.model.loss = kept  # type: ignore[method-assign]
 
 
-def whole_and_own(changes: dict[str, Any]) -> tuple[Recorded | None, Recorded]:
+def whole_and_own(changes: dict[str, Any], *, steps: int = 3) -> tuple[Recorded | None, Recorded]:
     """What one process trains, which number 0 does for all, and what this one does in the group."""
-    batch = changes["batch_size"]
-    one = trained(settings_of(1, **changes), batch=batch, whole=True) if rank() == 0 else None
-    return one, trained(settings_of(group_size(), **changes), batch=batch, whole=False)
+    given: dict[str, Any] = {"batch": changes["batch_size"], "steps": steps}
+    one = trained(settings_of(1, **changes), whole=True, **given) if rank() == 0 else None
+    return one, trained(settings_of(group_size(), **changes), whole=False, **given)
 
 
-def trained(settings: PretrainSettings, *, batch: int, whole: bool) -> Recorded:
+def trained(settings: PretrainSettings, *, batch: int, steps: int, whole: bool) -> Recorded:
     """A model in float64 after some steps on made-up views: of the whole batch, or of this process's rows."""
     model = new_model(settings, images(32)).double()
     if not whole:
@@ -105,13 +104,13 @@ def trained(settings: PretrainSettings, *, batch: int, whole: bool) -> Recorded:
     step = Recorded(settings, model, make_optimizer(settings, model), device=CPU)
     step.reset()
     random = torch.Generator().manual_seed(1)
-    for number in range(STEPS):
+    for number in range(steps):
         shape = (batch, 1, 8, 8)
         first = torch.randn(shape, generator=random, dtype=torch.float64)
         views = [first, first + 0.3 * torch.randn(shape, generator=random, dtype=torch.float64)][: model.VIEWS]
         labels = [torch.arange(batch) % 10] if model.WANTS_LABELS else []
         views = views if whole else [own_rows(view) for view in views]
-        step(*views, *labels, learning_rate=0.3 / (number + 1), progress=number / STEPS)
+        step(*views, *labels, learning_rate=0.3 / (number + 1), progress=number / steps)
     return step
 
 
@@ -157,7 +156,7 @@ def methods() -> Iterator[tuple[str, Found]]:
     for name in method_names() if group_size() == 2 else ():
         if method_class(name).GATHERS != "embeddings":
             continue
-        yield name, compare(*whole_and_own({"method": name, "batch_size": 32}))
+        yield name, compare(*whole_and_own({"method": name, "batch_size": 32}, steps=2))
 
 
 def losses() -> Iterator[tuple[str, Found]]:

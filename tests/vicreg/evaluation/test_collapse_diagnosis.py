@@ -150,11 +150,11 @@ def names_of_isotropic(images, d, *, draws):
     )
 
 
-@pytest.mark.parametrize(("images", "d"), [(2, 64), (4, 64), (5, 64), (7, 1), (8, 1), (8, 4), (8, 64), (20, 4)])
+@pytest.mark.parametrize(("images", "d"), [(2, 64), (5, 64), (7, 1), (8, 1), (8, 4), (8, 64), (20, 4)])
 def test_isotropic_features_of_few_images_are_not_called_a_collapse(images, d):
-    names = names_of_isotropic(images, d, draws=100)
+    names = names_of_isotropic(images, d, draws=200)
     expected = "healthy" if images >= 8 and d * (images - 1) >= 8 else "undetermined"
-    assert names[expected] >= 99  # a false label in at most 1 of 100
+    assert names[expected] >= 198  # a false label in at most 1 of 100
 
 
 @pytest.mark.exhaustive

@@ -1,9 +1,10 @@
-"""Settings of a tiny run, as several test files change them."""
+"""Settings and a network of a tiny run, as several test files change them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from vicreg.models import resnet as backbones
 from vicreg.training.settings import PretrainSettings
 
 
@@ -15,3 +16,11 @@ def settings(tiny_config) -> Callable[..., PretrainSettings]:
         return tiny_config({f"pretrain.{name.rstrip('_')}": value for name, value in changes.items()}).pretrain
 
     return build
+
+
+@pytest.fixture(scope="module")
+def shallow() -> Iterator[None]:
+    """A ResNet-18 with one block a stage, which takes half the time, for tests of what no depth changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(backbones.ARCHITECTURES, "resnet18", (backbones.BasicBlock, (1, 1, 1, 1)))
+        yield

@@ -1,12 +1,8 @@
-"""One process of a group: it compares its part of the work with one process's whole, and number 0 writes how far they are.
-
-python -m tests.vicreg.distributed.member FOLDER NUMBER COUNT
-"""
+"""One process of a group: it compares its part of the work with one process's whole; number 0 writes how far they are."""
 
 import copy
 import dataclasses
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from vicreg.data.dataset import Dataset, Split
 from vicreg.distributed.collectives import gather_rows, group_size, own_rows, rank, sum_gradients
 from vicreg.methods import method_class, method_names
 from vicreg.methods.vicreg import Coefficients, vicreg_loss
+from vicreg.models import resnet as backbones
 from vicreg.models.shared_batchnorm import SharedBatchNorm2d
 from vicreg.models.view_batchnorm import ViewBatchNorm2d
 from vicreg.training.batches import epoch_of_views
@@ -29,13 +26,13 @@ from vicreg.training.setup import make_optimizer, new_model
 from vicreg.training.step import TrainStep
 
 CPU = torch.device("cpu")
-STEPS = 3
 Found = dict[str, float]
 
 
-def main() -> None:
-    folder, number, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+def work(folder: Path, number: int, count: int) -> None:
+    """Be process `number` of `count`, which this process, a copy of the tests', is from now on."""
     torch.set_num_threads(1)
+    backbones.ARCHITECTURES["resnet18"] = (backbones.BasicBlock, (1, 1, 1, 1))  # no depth changes what is compared
     with joined(folder, rank=number, count=count, device=CPU):
         found: dict[str, Found] = {}
         for name, check in CHECKS.items():
@@ -92,7 +89,14 @@ class Recorded(TrainStep):
         self.model.loss = kept  # type: ignore[method-assign]
 
 
-def trained(settings: PretrainSettings, *, batch: int, whole: bool) -> Recorded:
+def whole_and_own(changes: dict[str, Any], *, steps: int = 3) -> tuple[Recorded | None, Recorded]:
+    """What one process trains, which number 0 does for all, and what this one does in the group."""
+    given: dict[str, Any] = {"batch": changes["batch_size"], "steps": steps}
+    one = trained(settings_of(1, **changes), whole=True, **given) if rank() == 0 else None
+    return one, trained(settings_of(group_size(), **changes), whole=False, **given)
+
+
+def trained(settings: PretrainSettings, *, batch: int, steps: int, whole: bool) -> Recorded:
     """A model in float64 after some steps on made-up views: of the whole batch, or of this process's rows."""
     model = new_model(settings, images(32)).double()
     if not whole:
@@ -100,20 +104,25 @@ def trained(settings: PretrainSettings, *, batch: int, whole: bool) -> Recorded:
     step = Recorded(settings, model, make_optimizer(settings, model), device=CPU)
     step.reset()
     random = torch.Generator().manual_seed(1)
-    for number in range(STEPS):
+    for number in range(steps):
         shape = (batch, 1, 8, 8)
         first = torch.randn(shape, generator=random, dtype=torch.float64)
         views = [first, first + 0.3 * torch.randn(shape, generator=random, dtype=torch.float64)][: model.VIEWS]
         labels = [torch.arange(batch) % 10] if model.WANTS_LABELS else []
         views = views if whole else [own_rows(view) for view in views]
-        step(*views, *labels, learning_rate=0.3 / (number + 1), progress=number / STEPS)
+        step(*views, *labels, learning_rate=0.3 / (number + 1), progress=number / steps)
     return step
 
 
-def compare(one: Recorded, own: Recorded) -> Found:
+def compare(one: Recorded | None, own: Recorded) -> Found:
     """How far one process and this group are from each other; all relative to the largest entry."""
+    ours = own.model.state_dict()
+    # 0 where all processes have the same bits
+    alike = {"processes": max(float((gather_rows(value[None]) != value).any()) for value in ours.values())}
+    if one is None:
+        return alike
     largest = max(float(p.grad.abs().max()) for p in one.model.parameters() if p.grad is not None)
-    ours, theirs = own.model.state_dict(), one.model.state_dict()
+    theirs = one.model.state_dict()
     assert ours.keys() == theirs.keys()
     numbers = {name for name, value in theirs.items() if value.is_floating_point()}
     return {
@@ -131,9 +140,7 @@ def compare(one: Recorded, own: Recorded) -> Found:
         ),
         "counters": sum(float(not torch.equal(ours[name], theirs[name])) for name in theirs.keys() - numbers),
         "log": apart(own.totals, one.totals),
-        "processes": max(
-            float((gather_rows(value[None]) != value).any()) for value in ours.values()
-        ),  # 0 where all processes have the same bits
+        **alike,
     }
 
 
@@ -141,9 +148,7 @@ def vicreg() -> Iterator[tuple[str, Found]]:
     for passes in ("separate", "together", "joint"):
         for batch, width in ((16, 24), (24, 16)):  # n < d, n >= d
             changes = {"batch_size": batch, "expander": [12, width], "view_passes": passes}
-            one = trained(settings_of(1, **changes), batch=batch, whole=True)
-            own = trained(settings_of(group_size(), **changes), batch=batch, whole=False)
-            yield f"{passes} {batch} {width}", compare(one, own)
+            yield f"{passes} {batch} {width}", compare(*whole_and_own(changes))
 
 
 def methods() -> Iterator[tuple[str, Found]]:
@@ -151,10 +156,7 @@ def methods() -> Iterator[tuple[str, Found]]:
     for name in method_names() if group_size() == 2 else ():
         if method_class(name).GATHERS != "embeddings":
             continue
-        changes = {"method": name, "batch_size": 32}
-        one = trained(settings_of(1, **changes), batch=32, whole=True)
-        own = trained(settings_of(group_size(), **changes), batch=32, whole=False)
-        yield name, compare(one, own)
+        yield name, compare(*whole_and_own({"method": name, "batch_size": 32}, steps=2))
 
 
 def losses() -> Iterator[tuple[str, Found]]:
@@ -227,15 +229,12 @@ def batchnorm() -> Iterator[tuple[str, Found]]:
 
 
 def by_process() -> Iterator[tuple[str, Found]]:
-    changes = {"batch_size": 16, "batchnorm_over": "process"}
-    settings = settings_of(group_size(), **changes)
-    one = trained(settings_of(1, **changes), batch=16, whole=True)
-    own = trained(settings, batch=16, whole=False)
+    one, own = whole_and_own({"batch_size": 16, "batchnorm_over": "process"})
     parameters = dict(own.model.named_parameters())
     yield (
         "",
         {
-            "weights": max(apart(value, one.model.state_dict()[name]) for name, value in parameters.items()),
+            "weights": max(apart(value, one.model.state_dict()[name]) for name, value in parameters.items()) if one else 0.0,
             "processes": max(float((gather_rows(value[None]) != value).any()) for value in parameters.values()),
         },
     )
@@ -250,6 +249,3 @@ CHECKS = {
     "vicreg": vicreg, "methods": methods, "losses": losses, "views": views, "batchnorm": batchnorm,
     "by process": by_process, "half precision": half_precision,
 }  # fmt: skip
-
-if __name__ == "__main__":
-    main()

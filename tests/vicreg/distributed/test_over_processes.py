@@ -1,41 +1,37 @@
 """A batch that several processes share has the numbers of one process: losses, gradients, weights and views."""
 
 import json
-import os
-import subprocess
-import sys
+import multiprocessing
 from pathlib import Path
 
 import pytest
 
+from tests.vicreg.distributed.member import work
 from vicreg.methods import method_class, method_names
 
-ROOT = Path(__file__).parents[3]
 TOLERANCE = 1e-10  # relative, in float64
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def found(folder: Path, count: int) -> dict[str, dict[str, float]]:
-    """What `member.py` finds with so many processes."""
-    command = [sys.executable, "-W", "error::UserWarning", "-m", "tests.vicreg.distributed.member", str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    members = [
-        subprocess.Popen([*command, str(number), str(count)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-        for number in range(count)
-    ]
+    """What `member.py` finds with so many processes, which are copies of this one."""
+    copies = multiprocessing.get_context("fork")
+    members = [copies.Process(target=work, args=(folder, number, count)) for number in range(count)]
     try:
         for member in members:
-            said = member.communicate(timeout=900)[1]
-            assert member.returncode == 0, said
+            member.start()
+        for member in members:
+            member.join(timeout=900)
+            assert member.exitcode == 0, "what it said is above"
     finally:
         for member in members:
             member.kill()
-            member.wait()
+            member.join()
     return json.loads((folder / "found.json").read_bytes())
 
 
-@pytest.fixture(scope="module", params=[2, 4])
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.exhaustive)])
 def count(request) -> int:
     return request.param
 

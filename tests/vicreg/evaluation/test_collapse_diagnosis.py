@@ -150,14 +150,14 @@ def names_of_isotropic(images, d, *, draws):
     )
 
 
-@pytest.mark.parametrize(("images", "d"), [(2, 64), (4, 64), (5, 64), (7, 1), (8, 1), (8, 4), (8, 64), (20, 4)])
+@pytest.mark.parametrize(("images", "d"), [(2, 64), (5, 64), (7, 1), (8, 1), (8, 4), (8, 64), (20, 4)])
 def test_isotropic_features_of_few_images_are_not_called_a_collapse(images, d):
     names = names_of_isotropic(images, d, draws=200)
     expected = "healthy" if images >= 8 and d * (images - 1) >= 8 else "undetermined"
     assert names[expected] >= 198  # a false label in at most 1 of 100
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("images", [2, 3, 6, 8, 9, 10, 12, 16, 32])
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 8, 200])
 def test_false_labels_of_isotropic_features_are_rare_at_every_number_of_images_and_dimensions(images, d):

@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import math
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -12,12 +13,7 @@ from vicreg.data.dataset import Dataset, Split
 from vicreg.errors import InputError
 from vicreg.evaluation import evaluate as evaluation
 from vicreg.evaluation.evaluate import best_on_validation, chance_accuracy, evaluate
-from vicreg.evaluation.held_out_views import (
-    LIDAR_VIEWS,
-    encode_held_out_views,
-    encode_surrogate_classes,
-    measure_collapse,
-)
+from vicreg.evaluation.held_out_views import encode_held_out_views, encode_surrogate_classes, measure_collapse
 from vicreg.evaluation.linear_probe import LinearClassifier
 from vicreg.evaluation.settings import PROBES, EvaluateSettings
 from vicreg.metrics.accuracy import accuracy
@@ -30,6 +26,7 @@ from vicreg.training.setup import new_model
 from vicreg.views.settings import ViewSettings
 
 CPU = torch.device("cpu")
+LIDAR_VIEWS = 4
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +34,22 @@ def config(tiny_config):
     return tiny_config({"pretrain.epochs": 2})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_views() -> Iterator[None]:
+    """LiDAR of fewer views of an image, for speed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vicreg.evaluation.held_out_views.LIDAR_VIEWS", LIDAR_VIEWS)
+        yield
+
+
 @pytest.fixture(scope="module")
-def model(config, digits, tmp_path_factory) -> JointEmbedding:
+def model(config, digits, shallow, tmp_path_factory) -> JointEmbedding:
     folder = tmp_path_factory.mktemp("run")
     return pretrain(config.pretrain, digits, device=CPU, folder=folder, identity="run").model
 
 
-@pytest.fixture
-def measure(config, model, digits):
+@pytest.fixture(scope="module")
+def measure(config, model, digits) -> Callable[..., dict]:
     """`measure(dataset=..., probes=...)`: the tiny run's model, measured."""
 
     def run(
@@ -58,6 +63,19 @@ def measure(config, model, digits):
     return run
 
 
+@pytest.fixture(scope="module")
+def measured(measure) -> Callable[..., dict]:
+    """`measured(probes=...)`: what `measure` returns, once for all tests, which do not change it."""
+    made: dict[tuple[str, ...], dict] = {}
+
+    def read(probes=("knn", "linear_cached")) -> dict:
+        if probes not in made:
+            made[probes] = measure(probes=probes)
+        return made[probes]
+
+    return read
+
+
 def without_test(results: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in results.items() if key != "test"}
 
@@ -65,37 +83,45 @@ def without_test(results: dict[str, Any]) -> dict[str, Any]:
 # ---- test decides nothing
 
 
-@pytest.fixture
-def watch(monkeypatch):
-    """`watch(name)`: the (arguments, named arguments, result) of every call of one of the module's functions."""
+class Watched(NamedTuple):
+    """What is measured of the data set and then of the same with wrong labels of test, and the calls that both make of some
+    functions, by name: arguments, named arguments, result."""
 
-    def start(name: str) -> list[tuple]:
-        calls, original = [], getattr(evaluation, name)
-
-        def watched(*arguments, **named):
-            calls.append((arguments, named, original(*arguments, **named)))
-            return calls[-1][-1]
-
-        monkeypatch.setattr(evaluation, name, watched)
-        return calls
-
-    return start
+    before: dict
+    after: dict
+    calls: dict[str, list[tuple]]
 
 
-@pytest.fixture
-def with_wrong_test(digits) -> Dataset:
-    return dataclasses.replace(digits, test=Split(images=digits.test.images, labels=(digits.test.labels + 1) % 10))
+@pytest.fixture(scope="module")
+def watched(measure, digits) -> Watched:
+    names = ("choose_linear_cached", "diagnose_collapse")
+    calls: dict[str, list[tuple]] = {name: [] for name in names}
+
+    def watch(name: str) -> Callable:
+        original = getattr(evaluation, name)
+
+        def called(*arguments, **named):
+            calls[name].append((arguments, named, original(*arguments, **named)))
+            return calls[name][-1][-1]
+
+        return called
+
+    wrong = Split(images=digits.test.images, labels=(digits.test.labels + 1) % 10)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.setattr(evaluation, name, watch(name))
+        before, after = measure(probes=PROBES), measure(dataclasses.replace(digits, test=wrong), probes=PROBES)
+    return Watched(before, after, calls)
 
 
-@pytest.mark.parametrize("probes", [("knn", "linear_cached"), ("linear",)])
-def test_wrong_test_labels_change_the_test_results_alone(measure, with_wrong_test, probes):
-    before, after = measure(probes=probes), measure(with_wrong_test, probes=probes)
-    assert without_test(before) == without_test(after) and before["test"] != after["test"]
+def test_wrong_test_labels_change_the_test_results_alone(watched):
+    before, after = watched.before, watched.after
+    assert without_test(before) == without_test(after) and before["test"].keys() == after["test"].keys()
+    assert all(before["test"][probe] != after["test"][probe] for probe in before["test"])
 
 
-def test_the_weight_decay_is_chosen_on_validation(measure, watch, digits, with_wrong_test):
-    calls = watch("choose_linear_cached")
-    measure(), measure(with_wrong_test)
+def test_the_weight_decay_is_chosen_on_validation(watched, digits):
+    calls = watched.calls["choose_linear_cached"]
     for (train, validation), _, _ in calls:
         assert torch.equal(train[1], digits.train.labels) and torch.equal(validation[1], digits.validation.labels)
         assert torch.equal(validation[0], calls[0][0][1][0])
@@ -103,24 +129,22 @@ def test_the_weight_decay_is_chosen_on_validation(measure, watch, digits, with_w
     assert first_decay == second_decay and torch.equal(first.weight, second.weight)
 
 
-def test_the_diagnosis_is_from_validation(measure, watch, with_wrong_test):
-    calls = watch("diagnose_collapse")
-    results = measure()
-    measure(with_wrong_test)
-    (_, first, _), (_, second, _) = calls
+def test_the_diagnosis_is_from_validation(watched):
+    (_, first, _), (_, second, _) = watched.calls["diagnose_collapse"]
     assert first == second
+    results = watched.before
     assert first["knn_accuracy"] == results["validation"]["knn_5"]["top1"] != results["test"]["knn_5"]["top1"]
 
 
-def test_other_test_images_change_the_test_results_alone(measure, digits):
+def test_other_test_images_change_the_test_results_alone(measure, measured, digits):
     other = Split(images=255 - digits.test.images, labels=digits.test.labels)
-    before, after = measure(), measure(dataclasses.replace(digits, test=other))
+    before, after = measured(), measure(dataclasses.replace(digits, test=other))
     assert without_test(before) == without_test(after) and before["test"] != after["test"]
 
 
-def test_wrong_validation_labels_do_change_what_is_measured_on_validation(measure, digits):
+def test_wrong_validation_labels_do_change_what_is_measured_on_validation(measure, measured, digits):
     wrong = Split(images=digits.validation.images, labels=(digits.validation.labels + 1) % 10)
-    before, after = measure(), measure(dataclasses.replace(digits, validation=wrong))
+    before, after = measured(), measure(dataclasses.replace(digits, validation=wrong))
     assert before["validation"] != after["validation"]
     assert before["test"]["knn_5"] == after["test"]["knn_5"] and before["collapse"] == after["collapse"]
 
@@ -128,24 +152,23 @@ def test_wrong_validation_labels_do_change_what_is_measured_on_validation(measur
 # ---- what is there
 
 
-def test_every_probe_is_reported_under_its_own_name(measure):
-    for probes, names in (
-        (("knn",), {"knn_5", "knn_20"}),
-        (("linear",), {"linear"}),
-        (PROBES, {"knn_5", "knn_20", "linear", "linear_cached"}),
+def test_every_probe_is_reported_under_its_own_name(measured, watched):
+    for results, names in (
+        (measured(), {"knn_5", "knn_20", "linear_cached"}),
+        (measured(("linear",)), {"linear"}),
+        (watched.before, {"knn_5", "knn_20", "linear", "linear_cached"}),
     ):
-        results = measure(probes=probes)
         assert results["validation"].keys() == results["test"].keys() == names
 
 
-def test_classes_and_confusion_are_reported_on_test_alone(measure, digits):
-    results = measure()
-    for name, measured in results["test"].items():
+def test_classes_and_confusion_are_reported_on_test_alone(measured, digits):
+    results = measured()
+    for name, of_test in results["test"].items():
         chosen = {"weight_decay"} if name == "linear_cached" else set()
         assert results["validation"][name].keys() == {"top1", "top5", *chosen}
-        assert measured.keys() == {"top1", "top5", "per_class", "confusion", "correct"}
-        assert len(measured["per_class"]) == 10
-        confusion = torch.tensor(measured["confusion"])
+        assert of_test.keys() == {"top1", "top5", "per_class", "confusion", "correct"}
+        assert len(of_test["per_class"]) == 10
+        confusion = torch.tensor(of_test["confusion"])
         assert torch.equal(confusion.sum(dim=1), torch.bincount(digits.test.labels, minlength=10))
     assert {"name", "reason", "deciding"} <= results["verdict"].keys() and results["collapse"].keys() == {
         "representations", "embeddings",
@@ -153,14 +176,14 @@ def test_classes_and_confusion_are_reported_on_test_alone(measure, digits):
     json.dumps(results, allow_nan=False)
 
 
-def test_the_linear_protocol_is_reported_epoch_by_epoch_for_the_rate_that_validation_chose(measure, config):
-    results = measure(probes=("linear",))
+def test_the_linear_protocol_is_reported_epoch_by_epoch_for_the_rate_that_validation_chose(measured, config):
+    results = measured(("linear",))
     for split in ("validation", "test"):
         curve = results[split]["linear"]["curve"]
         assert len(curve) == config.evaluate.linear.epochs and curve[-1] == results[split]["linear"]["top1"]
 
 
-def test_knn_is_measured_on_representations_against_train(measure, model, digits, config):
+def test_knn_is_measured_on_representations_against_train(measured, model, digits, config):
     train, validation = (
         encode(model, split.images, size=8, mean=digits.mean, std=digits.std, batch_size=64).representations
         for split in (digits.train, digits.validation)
@@ -169,13 +192,13 @@ def test_knn_is_measured_on_representations_against_train(measure, model, digits
         train, digits.train.labels, validation, classes=10, k=20, temperature=config.evaluate.knn_temperature
     )
     expected = accuracy(scores, digits.validation.labels)
-    assert measure()["validation"]["knn_20"] == {"top1": expected.top1, "top5": expected.top5}
+    assert measured()["validation"]["knn_20"] == {"top1": expected.top1, "top5": expected.top5}
 
 
-def test_measuring_twice_gives_the_same_and_touches_neither_model_nor_global_generator(measure, model):
+def test_measuring_twice_gives_the_same_and_touches_neither_model_nor_global_generator(measure, watched, model):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     generator = torch.get_rng_state()
-    assert measure(probes=PROBES) == measure(probes=PROBES)
+    assert measure(probes=PROBES) == watched.before
     assert torch.equal(torch.get_rng_state(), generator)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
@@ -198,16 +221,16 @@ def test_a_constant_network_is_a_complete_collapse_with_chance_accuracy(measure,
     assert results["test"]["knn_5"]["top1"] == results["test"]["linear_cached"]["top1"] == 0.1
 
 
-def test_the_diagnosis_does_not_depend_on_the_probes_that_are_measured(measure):
-    assert measure(probes=("knn",))["verdict"] == measure(probes=("linear_cached",))["verdict"]
+def test_the_diagnosis_does_not_depend_on_the_probes_that_are_measured(measured, watched):
+    assert measured()["verdict"] == measured(("linear",))["verdict"] == watched.before["verdict"]
 
 
-def test_collapse_is_measured_on_plain_validation_images(measure, model, digits):
+def test_collapse_is_measured_on_plain_validation_images(measured, model, digits):
     encoded = encode(model, digits.validation.images, size=8, mean=digits.mean, std=digits.std, batch_size=64)
-    for space, measured in measure()["collapse"].items():
+    for space, found in measured()["collapse"].items():
         expected = collapse_metrics(getattr(encoded, space))
-        assert {name: measured[name] for name in expected} == expected
-        assert measured["alignment"] > 0
+        assert {name: found[name] for name in expected} == expected
+        assert found["alignment"] > 0
 
 
 def test_views_that_do_not_differ_are_aligned(model, digits, config):
@@ -231,10 +254,10 @@ def test_surrogate_classes_are_views_of_one_image_and_the_same_every_time(model,
     assert not torch.allclose(same[0], same[1], atol=1e-3)
 
 
-def test_every_network_has_its_lidar_and_its_spectrum_measured(measure, digits):
-    for space, measured in measure()["collapse"].items():
-        assert 1 <= measured["lidar"] <= len(digits.validation.images) - 1, space
-        assert measured["nesum"] <= measured["participation_ratio"] <= measured["effective_rank"]
+def test_every_network_has_its_lidar_and_its_spectrum_measured(measured, digits):
+    for space, found in measured()["collapse"].items():
+        assert 1 <= found["lidar"] <= len(digits.validation.images) - 1, space
+        assert found["nesum"] <= found["participation_ratio"] <= found["effective_rank"]
 
 
 def test_chance_is_the_share_of_the_most_frequent_validation_class(digits):
@@ -281,7 +304,7 @@ def test_images_of_one_class_are_measured_and_labelled_by_geometry_alone(measure
     splits = {part: getattr(digits, part) for part in ("train", "validation", "test")}
     alone = {part: Split(images=one.images, labels=torch.zeros_like(one.labels)) for part, one in splits.items()}
     results = measure(dataclasses.replace(digits, classes=("digit",), **alone), probes=PROBES, target_std=None)
-    assert {name: measured["top1"] for name, measured in results["test"].items()} == dict.fromkeys(results["test"], 1.0)
+    assert {name: of_test["top1"] for name, of_test in results["test"].items()} == dict.fromkeys(results["test"], 1.0)
     assert results["verdict"]["name"] != "undetermined" and "k-NN" not in results["verdict"]["reason"]
 
 

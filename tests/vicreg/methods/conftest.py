@@ -27,3 +27,8 @@ def tiny(settings) -> Callable[..., PretrainSettings]:
         return settings(method=name, **(own | changes))
 
     return build
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow_networks(shallow) -> None:
+    """What a method computes of a network's outputs, and what it learns, needs no depth."""

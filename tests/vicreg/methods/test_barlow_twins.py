@@ -191,7 +191,7 @@ def test_what_is_judged_is_standardised_and_does_not_depend_on_shift_and_scale()
         with torch.no_grad():
             method.expander[-1].weight.copy_(torch.diag(scale))
             method.expander[-1].bias.copy_(shift)
-            for _ in range(200):
+            for _ in range(60):  # running statistics are then within 0.2 % of the batch's
                 method.loss([view, view], progress=progress(0.0))
             return method.eval().encode(view).embeddings
 

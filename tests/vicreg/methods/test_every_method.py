@@ -108,4 +108,4 @@ def test_views_of_one_pass_have_the_loss_of_separate_passes_unless_their_statist
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_that_is_stopped_and_resumed_ends_bit_for_bit_as_an_uninterrupted_one(tiny, digits, tmp_path, name):
-    assert_resumes(tiny(name, epochs=2, warmup_epochs=0, batch_size=64, drop_last=False), digits, tmp_path)
+    assert_resumes(tiny(name, epochs=2, warmup_epochs=0, batch_size=96, drop_last=False), digits, tmp_path)

@@ -265,7 +265,7 @@ def test_collapses_get_their_names_on_the_unit_sphere_and_at_any_scale(scale):
 @pytest.mark.parametrize("stop_gradient", [True, False])
 def test_embeddings_collapse_without_the_stopped_gradient_and_do_not_with_it(stop_gradient):
     method = tiny_method(SimSiam, dataclasses.replace(GIVEN, stop_gradient=stop_gradient, output_batchnorm=False))
-    optimizer = torch.optim.SGD(method.parameters(), lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD(method.parameters(), lr=0.4, momentum=0.9)
     for step in range(40):
         (image,) = random_views(1, n=32, seed=1000 + step)
         loss = method.loss([image + 0.3 * noise for noise in random_views(n=32, seed=step)], progress=progress(step / 39))

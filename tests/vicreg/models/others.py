@@ -31,14 +31,14 @@ class AuthorsBlock(nn.Module):
 class AuthorsResNet50(nn.Module):
     """Zeros of 1 are laid around the image, and the 7x7 convolution pads by 2 more."""
 
-    def __init__(self, widen: int = 1) -> None:
+    def __init__(self, widen: float = 1) -> None:
         super().__init__()
-        channels = 64 * widen
+        width = channels = round(64 * widen)
         self.padding = nn.ConstantPad2d(1, 0.0)
         self.conv1, self.bn1 = nn.Conv2d(3, channels, 7, 2, padding=2, bias=False), nn.BatchNorm2d(channels)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         for stage, depth in enumerate((3, 4, 6, 3)):
-            inner = 64 * widen * 2**stage
+            inner = width * 2**stage
             blocks = [AuthorsBlock(channels, inner, 1 if stage == 0 else 2)]
             blocks += [AuthorsBlock(4 * inner, inner, 1) for _ in range(depth - 1)]
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))

@@ -25,7 +25,6 @@ from vicreg.models.checkpoint_layouts import LAYOUTS
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.models.pretrained import Encoder, load_encoder
 from vicreg.models.resnet import ResNet
-from vicreg.torchvision_compat import torchvision
 from vicreg.training.checkpoint import save_weights
 
 ACCEPTED = "resnet18 (basic blocks 2-2-2-2), resnet34 (basic blocks 3-4-6-3), resnet50 (bottlenecks 3-4-6-3)"
@@ -59,7 +58,7 @@ def assert_same_features(encoder: Encoder, theirs: nn.Module, *sides: int) -> No
 @pytest.fixture(scope="module")
 def authors() -> AuthorsResNet50:
     with torch.device("meta"):
-        network = AuthorsResNet50()
+        network = AuthorsResNet50(widen=0.25)
     return at_random(network.to_empty(device="cpu"))
 
 
@@ -82,17 +81,17 @@ def full_checkpoint(path: Path, authors: nn.Module, monkeypatch) -> str:
 def test_the_authors_network_gives_the_same_features_from_every_layout(tmp_path, authors, monkeypatch):
     plain = authors.state_dict()
     with torch.device("meta"):
-        twin = torchvision.models.resnet50(weights=None)
-    twin.load_state_dict(plain, strict=False, assign=True)
+        backbone = ResNet(architecture="resnet50", width=16)
+    backbone.load_state_dict(plain, assign=True)
     hyper_parameters = {"args": argparse.Namespace(lr=0.3), "folder": Path("data"), "cfg": {"arch": "resnet50"}}
     lightning = {"epoch": 1, "pytorch-lightning_version": "2.6.6", "hyper_parameters": hyper_parameters}
-    lightly = under("backbone.", children(twin)) | head("projection_head.layers.")
+    # torchvision's order, of which lightly takes all but the classifier
+    names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+    parts = nn.Sequential(*(getattr(backbone, name) for name in names))
+    lightly = under("backbone.", parts.state_dict()) | head("projection_head.layers.")
     momentum = under("momentum_backbone.", shapes_only("resnet50"))
-    heads = head("projector.") | under("classifier.", nn.Linear(2048, 10).state_dict())
+    heads = head("projector.") | under("classifier.", nn.Linear(512, 10).state_dict())
     solo = under("backbone.", plain) | heads | momentum
-    with torch.device("meta"):
-        backbone = ResNet(architecture="resnet50")
-    backbone.load_state_dict(plain, assign=True)
     save_weights(tmp_path / "ours.safetensors", JointEmbedding(backbone=backbone, expander=[8, 8]))
     files = {
         "torchvision": saved(tmp_path / "resnet50.pth", plain),
@@ -104,16 +103,15 @@ def test_the_authors_network_gives_the_same_features_from_every_layout(tmp_path,
     assert tuple(files) == LAYOUTS
     encoders = {layout: load_encoder(file) for layout, file in files.items()}
     for layout, encoder in encoders.items():
-        assert encoder[:4] == ("resnet50", "imagenet", 64, 3) and (encoder.layout, encoder.border) == (layout, 0)
+        assert encoder[:4] == ("resnet50", "imagenet", 16, 3) and (encoder.layout, encoder.border) == (layout, 0)
         assert encoder.origin == f"the file {Path(files[layout]).name}, in the layout of {layout}."
         assert encoder.file_sha256 == hashlib.sha256(Path(files[layout]).read_bytes()).hexdigest()
-        assert_same_features(encoder, authors, 32)
-    assert_same_features(encoders["vicreg"], authors, 64, 224)
-    assert len({encoder.digest for encoder in encoders.values()}) == 1
+    assert len({encoder.digest for encoder in encoders.values()}) == 1  # so that one network stands for all
+    assert_same_features(encoders["vicreg"], authors, 32, 224)
     assert encoders["vicreg"].tensors["bn1.num_batches_tracked"] == 1234
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet34"])  # a resnet50 is above
 def test_torchvisions_networks_load_with_their_classifier_left_out(tmp_path, name):
     network = torchvision_resnet(name, num_classes=7)
     encoder = load_encoder(saved(tmp_path / "weights.pth", network.state_dict()))
@@ -171,11 +169,12 @@ def test_a_prefix_does_not_matter_nor_does_a_momentum_copy(tmp_path, prefix):
     assert encoder.digest == plain.digest and encoder.file_sha256 != plain.file_sha256
 
 
-def test_the_authors_network_of_double_width_is_ours_at_width_128(tmp_path):
+@pytest.mark.parametrize(("widen", "width"), [(1, 64), (2, 128)])
+def test_the_authors_networks_are_ours_at_width_64_and_128(tmp_path, widen, width):
     with torch.device("meta"):
-        state = AuthorsResNet50(widen=2).state_dict()
+        state = AuthorsResNet50(widen=widen).state_dict()
     state = {name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in state.items()}
-    assert load_encoder(saved(tmp_path / "resnet50x2.pth", state))[:4] == ("resnet50", "imagenet", 128, 3)
+    assert load_encoder(saved(tmp_path / "authors.pth", state))[:4] == ("resnet50", "imagenet", width, 3)
 
 
 def test_counts_of_batches_that_an_old_file_lacks_are_zero_and_halves_become_float32(tmp_path):

@@ -26,7 +26,12 @@ def other(network, by):
     return {name: tensor + by if tensor.is_floating_point() else tensor for name, tensor in network.items()}
 
 
-@pytest.mark.parametrize("name", [name for name, known in KNOWN_NAMES.items() if known.role != Role.COPY])
+def test_every_known_name_has_its_role_as_a_prefix():
+    for name, known in KNOWN_NAMES.items():
+        assert role_of(f"{name}.") == role_of(f"module.{name}.") == known.role, name
+
+
+@pytest.mark.parametrize("name", ["module", "encoder_q", "_feature_blocks", "teacher", "student_backbone", "model_ema"])
 def test_a_network_alone_is_found_as_a_key_and_as_a_prefix(tmp_path, network, digest, name):
     for content in (
         {name: network, "epoch": 3},

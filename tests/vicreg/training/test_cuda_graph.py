@@ -12,21 +12,26 @@ from vicreg.training.cuda_graph import GraphedStep, restore, snapshot
 from vicreg.training.loop import train_epoch
 from vicreg.training.step import TrainStep
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 # ---- a state that is put back
 
 
-@pytest.mark.parametrize("changes", [{}, {"momentum": 0}, {"precision": "bfloat16"}], ids=str)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("optimizer", "changes"),
+    [("lars", {}), ("sgd", {}), ("adamw", {}), ("sgd", {"momentum": 0}), ("lars", {"precision": "bfloat16"})],
+    ids=str,
+)
 def test_a_restored_step_repeats_itself_to_the_bit(settings, start, optimizer, changes):
     step, rate = start(settings(optimizer=optimizer, **changes)), OPTIMIZERS[optimizer]
-    take(step, range(3), rate=rate)
+    take(step, range(2), rate=rate)
     at_snapshot, before = state(step), snapshot(step)
-    take(step, range(3, 6), rate=rate)
+    take(step, range(2, 4), rate=rate)
     first = state(step)
     assert "totals" in differing(at_snapshot, first) and len(differing(at_snapshot, first)) > len(first) // 2
     restore(step, before)
     assert differing(state(step), at_snapshot) == []
-    take(step, range(3, 6), rate=rate)
+    take(step, range(2, 4), rate=rate)
     assert differing(state(step), first) == []
 
 
@@ -35,14 +40,14 @@ def test_restored_to_before_its_first_step_it_is_a_fresh_run_to_the_bit(settings
     # What a capture does: warm-up steps make the optimiser's buffers, and the run starts with them at 0.
     step, fresh = (start(settings(optimizer=optimizer)) for _ in range(2))
     initial, before = state(step), snapshot(step)
-    take(step, range(100, 103), rate=OPTIMIZERS[optimizer])
+    take(step, range(100, 102), rate=OPTIMIZERS[optimizer])
     restore(step, before)
     now = state(step)
     assert differing({name: now[name] for name in initial}, initial) == []
     made = now.keys() - initial.keys()
     assert made and not any(now[name].any() for name in made)
     for one in (step, fresh):
-        take(one, range(4), rate=OPTIMIZERS[optimizer])
+        take(one, range(2), rate=OPTIMIZERS[optimizer])
     assert differing(state(step), state(fresh)) == []
 
 
@@ -84,7 +89,7 @@ def test_a_cpu_takes_every_step_eagerly(settings, digits, tmp_path, monkeypatch)
     monkeypatch.setattr(loop, "GraphedStep", never)
     assert settings().graph
     with_graph, without = (
-        whole_run(settings(graph=graph, epochs=2), digits, tmp_path / str(graph)) for graph in (True, False)
+        whole_run(settings(graph=graph, epochs=1, warmup_epochs=0), digits, tmp_path / str(graph)) for graph in (True, False)
     )
     first, second = with_graph.model.state_dict(), without.model.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -3,24 +3,20 @@
 import errno
 import os
 import shutil
-import subprocess
-import sys
-import textwrap
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from tests.vicreg.training.runs import IDENTITY
 from tests.vicreg.training.saved import same, save
 from vicreg.errors import InputError
 from vicreg.files import write_atomically
 from vicreg.training import checkpoint as checkpoints
-from vicreg.training.checkpoint import (
-    latest_checkpoint,
-    load_checkpoint,
-)
-
-ROOT = Path(__file__).parents[3]
+from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 
 
 def fail_at(monkeypatch, operation: str, error: BaseException, *, call: int = 1) -> None:
@@ -100,34 +96,23 @@ def test_a_save_killed_anywhere_leaves_the_old_checkpoint_or_the_new_one(tmp_pat
     assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint-00002"]
 
 
-@pytest.mark.slow
-def test_a_disk_that_is_really_full_leaves_the_previous_checkpoint(tmp_path):
-    pytest.importorskip("resource", reason="file sizes are limited by POSIX systems alone")
-    script = f"""
-        import resource, signal, sys
-        from pathlib import Path
-        import torch
-        from torch import nn
-        from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
-        from vicreg.errors import InputError
+@pytest.fixture
+def limited() -> Iterator[Callable[[int], None]]:
+    """`limited(bytes)`: a write past so many bytes of a file fails as on a full disk, until the test ends."""
+    resource = pytest.importorskip("resource", reason="file sizes are limited by POSIX systems alone")
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
 
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write past the limit fails as on a full disk
-        folder, model = Path({str(tmp_path)!r}), nn.Linear(100, 100)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        arguments = dict(identity="run", model=model, optimizer=optimizer)
-        save_checkpoint(folder, **arguments, history=[{{"epoch": 1}}])
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-        try:
-            save_checkpoint(folder, **arguments, history=[{{"epoch": 1}}, {{"epoch": 2}}])
-        except InputError as error:
-            print(error)
-        print([entry.name for entry in folder.iterdir()])
-        print(load_checkpoint(latest_checkpoint(folder), identity="run").epoch)
-    """
-    result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
-    assert result.returncode == 0, result.stderr
-    said, entries, epoch = result.stdout.splitlines()
-    assert said.startswith(f"no space is left to write {tmp_path / 'checkpoint-00002'} (File too large)")
-    assert (entries, epoch) == ("['checkpoint-00001']", "1")
+
+def test_a_disk_that_is_really_full_leaves_the_previous_checkpoint(tmp_path, limited):
+    model = nn.Linear(100, 100)
+    given = {"identity": IDENTITY, "model": model, "optimizer": torch.optim.SGD(model.parameters(), lr=0.1)}
+    previous = save_checkpoint(tmp_path, **given, history=[{"epoch": 1}])
+    limited(20_000)
+    with pytest.raises(InputError) as raised:
+        save_checkpoint(tmp_path, **given, history=[{"epoch": 1}, {"epoch": 2}])
+    assert str(raised.value).startswith(f"no space is left to write {tmp_path / 'checkpoint-00002'} (File too large)")
+    assert list(tmp_path.iterdir()) == [previous] == [latest_checkpoint(tmp_path)]
+    assert load_checkpoint(previous, identity=IDENTITY).epoch == 1

@@ -9,6 +9,8 @@ import torch
 from tests.vicreg.training.runs import IDENTITY, same_weights, timeless
 from vicreg.training.loop import pretrain
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 GENTLE = {
     "augmentation.jitter": 0, "augmentation.grayscale": 0, "augmentation.blur": 0, "augmentation.solarize": 0,
     "augmentation.flip": 0, "augmentation.crop_scale": [0.75, 1.0], "augmentation.crop_ratio": [1.0, 1.0],
@@ -16,7 +18,7 @@ GENTLE = {
 
 
 @pytest.fixture(scope="module")
-def arms(tiny_config, digits, tmp_path_factory) -> dict[tuple[int, int, int], list[dict[str, Any]]]:
+def arms(tiny_config, digits, shallow, tmp_path_factory) -> dict[tuple[int, int, int], list[dict[str, Any]]]:
     """(lambda, mu, nu) -> the log of six epochs on views that differ by a crop of a pixel."""
     torch.set_num_threads(1)
     logs = {}

@@ -13,6 +13,8 @@ from vicreg.training import loop
 from vicreg.training.setup import view_size
 from vicreg.training.step import step_metric_names
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 
 def test_a_logged_accuracy_changes_nothing_but_the_log(settings, train, digits):
     plain, probed = train(settings(epochs=3)), train(settings(epochs=3, probe_every=2))

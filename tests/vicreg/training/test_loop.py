@@ -2,6 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from tests.vicreg.operations import READS_A_VALUE, Operations
 from tests.vicreg.training.runs import IDENTITY, Stopped, same_weights, stop_after, timeless
 from vicreg.data.dataset import Split
 from vicreg.errors import InputError
+from vicreg.methods.base import Method
 from vicreg.training import batches as feed
 from vicreg.training import loop
 from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint
@@ -17,101 +21,130 @@ from vicreg.training.loop import Diverged, Pretrained, all_finite, pretrain, ran
 from vicreg.training.setup import new_model
 
 OPTIMIZERS = {"lars": 1.0, "sgd": 0.1, "adamw": 0.05}  # name -> a base learning rate it trains well with
+TWO_STEPS = {"batch_size": 80}  # an epoch of the 160 training images
+
+pytestmark = pytest.mark.usefixtures("shallow")
+
+
+@pytest.fixture
+def settings(settings):
+    """`settings(...)`, of two steps an epoch unless a batch size is given."""
+    return lambda **changes: settings(**TWO_STEPS | changes)
+
+
+class Whole(NamedTuple):
+    """A run that was not stopped: its model and log as they are returned, its folder, and the records that it reported."""
+
+    model: Method
+    history: list[dict[str, Any]]
+    folder: Path
+    reported: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_config, digits, shallow, tmp_path_factory) -> Callable[..., Whole]:
+    """`whole(epochs=2, ...)`: a run that the tests have in common, and leave as it is."""
+    made: dict[tuple, Whole] = {}
+
+    def run(**changes) -> Whole:
+        key = tuple(sorted(changes.items()))
+        if key not in made:
+            given = tiny_config({f"pretrain.{name}": value for name, value in (TWO_STEPS | changes).items()}).pretrain
+            folder, reported = tmp_path_factory.mktemp("whole"), []
+            done = pretrain(
+                given, digits, device=torch.device("cpu"), folder=folder, identity=IDENTITY, on_epoch=reported.append
+            )
+            made[key] = Whole(*done, folder, reported)
+        return made[key]
+
+    return run
 
 
 # ---- repeating and resuming
 
 
-def test_the_same_settings_give_the_same_bits(settings, train):
-    first, second = train(settings(epochs=2)), train(settings(epochs=2))
+def test_the_same_settings_give_the_same_bits_and_the_global_generator_is_neither_drawn_from_nor_asked(
+    settings, train, whole
+):
+    first = whole(epochs=2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(98765)
+        before = torch.get_rng_state()
+        second = train(settings(epochs=2))
+        assert torch.equal(torch.get_rng_state(), before)
     assert same_weights(first, second) and timeless(first.history) == timeless(second.history)
 
 
-def test_another_seed_gives_other_weights(settings, train):
-    assert not same_weights(train(settings(epochs=2)), train(settings(epochs=2, seed=1)))
+def test_another_seed_gives_other_weights(settings, train, whole):
+    assert not same_weights(whole(epochs=2), train(settings(epochs=2, seed=1)))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_run_that_was_stopped_ends_with_the_bits_of_one_that_was_not(settings, train, tmp_path, optimizer):
-    given = settings(optimizer=optimizer, base_lr=OPTIMIZERS[optimizer], epochs=4)
-    whole = train(given)
-    for epoch in (1, 3):
-        folder = tmp_path / f"stopped-{epoch}"
+def test_a_run_that_was_stopped_after_every_epoch_ends_with_the_bits_of_one_that_was_not(
+    settings, train, whole, tmp_path, optimizer
+):
+    given = {"optimizer": optimizer, "base_lr": OPTIMIZERS[optimizer], "epochs": 3}
+    for epoch in (1, 2, 3):
         with pytest.raises(Stopped):
-            train(given, folder=folder, on_epoch=stop_after(epoch))
-        resumed = train(given, folder=folder)
-        assert same_weights(whole, resumed)
-        assert timeless(whole.history) == timeless(resumed.history)
+            train(settings(**given), folder=tmp_path / "run", on_epoch=stop_after(epoch))
+    resumed = train(settings(**given), folder=tmp_path / "run")
+    assert same_weights(whole(**given), resumed) and timeless(whole(**given).history) == timeless(resumed.history)
 
 
 @pytest.mark.parametrize("view_passes", ["together", "joint"])
 def test_a_stopped_run_with_one_pass_for_both_views_and_a_short_last_batch_ends_with_the_same_bits(
     settings, train, tmp_path, view_passes
 ):
-    given = settings(view_passes=view_passes, batch_size=64, drop_last=False, epochs=3)
+    given = settings(view_passes=view_passes, batch_size=64, drop_last=False, epochs=2)
     with pytest.raises(Stopped):
         train(given, folder=tmp_path / "run", on_epoch=stop_after(1))
     assert same_weights(train(given), train(given, folder=tmp_path / "run"))
 
 
-def test_a_run_stopped_after_every_epoch_ends_as_if_never_stopped(settings, train, tmp_path):
-    given = settings(epochs=3)
-    for epoch in (1, 2, 3):
-        with pytest.raises(Stopped):
-            train(given, folder=tmp_path / "run", on_epoch=stop_after(epoch))
-    assert same_weights(train(given), train(given, folder=tmp_path / "run"))
-
-
-def test_a_run_that_stops_after_some_epochs_is_the_beginning_of_the_whole_schedule(settings, train, tmp_path):
-    whole = settings(epochs=4)
+def test_a_run_that_stops_after_some_epochs_is_the_beginning_of_the_whole_schedule(settings, train, whole, tmp_path):
     with pytest.raises(Stopped):
-        train(whole, folder=tmp_path / "interrupted", on_epoch=stop_after(2))
+        train(settings(epochs=4), folder=tmp_path / "interrupted", on_epoch=stop_after(2))
     interrupted = load_checkpoint(latest_checkpoint(tmp_path / "interrupted"), identity=IDENTITY)
     begun = train(settings(epochs=4, stop_after=2))
     weights = begun.model.state_dict()
     assert all(torch.equal(weights[key], value) for key, value in interrupted.weights.items())
     assert timeless(begun.history) == timeless(interrupted.history) and len(begun.history) == 2
-    shorter = train(settings(epochs=2))
+    shorter = whole(epochs=2)
     assert shorter.history[1]["learning_rate"] < begun.history[1]["learning_rate"]  # a schedule of its own has ended there
 
 
-@pytest.mark.slow
-def test_epochs_since_the_last_checkpoint_are_trained_again(settings, train, tmp_path):
-    given = settings(epochs=4, checkpoint_every=3)
-    whole = train(given)
-    for stopped, left in ((2, None), (3, 3)):
-        folder = tmp_path / f"stopped-{stopped}"
+def test_epochs_since_the_last_checkpoint_are_trained_again(settings, train, whole, tmp_path):
+    given, folder = settings(epochs=4, checkpoint_every=2), tmp_path / "run"
+    for stopped, left in ((1, None), (3, 2)):
         with pytest.raises(Stopped):
             train(given, folder=folder, on_epoch=stop_after(stopped))
         checkpoint = latest_checkpoint(folder)
         assert (checkpoint and load_checkpoint(checkpoint, identity=IDENTITY).epoch) == left
-        assert same_weights(whole, train(given, folder=folder))
+    assert same_weights(whole(epochs=4), train(given, folder=folder))
 
 
-@pytest.mark.slow
-def test_a_run_with_few_checkpoints_ends_with_the_bits_of_one_with_many(settings, train, tmp_path):
-    many, few = settings(epochs=4), settings(epochs=4, checkpoint_share=1e-6)
-    assert same_weights(train(many), train(few))
+def test_a_run_with_few_checkpoints_ends_with_the_bits_of_one_with_many(settings, train, whole, tmp_path):
+    few = settings(epochs=4, checkpoint_share=1e-6)
     with pytest.raises(Stopped):
         train(few, folder=tmp_path / "run", on_epoch=stop_after(3))
     kept = load_checkpoint(latest_checkpoint(tmp_path / "run"), identity=IDENTITY)
     assert kept.epoch == 1  # later ones would have come too soon
     resumed = train(few, folder=tmp_path / "run")
-    assert same_weights(train(many), resumed) and len(resumed.history) == 4
+    assert same_weights(whole(epochs=4), resumed) and len(resumed.history) == 4
     assert load_checkpoint(latest_checkpoint(tmp_path / "run"), identity=IDENTITY).epoch == 4
 
 
-def test_a_finished_run_is_read_and_not_trained_again(settings, train, tmp_path):
-    seen: list[dict] = []
-    first = train(settings(epochs=2), folder=tmp_path / "run", on_epoch=seen.append)
-    again = train(settings(epochs=2), folder=tmp_path / "run", on_epoch=seen.append)
-    assert len(seen) == 2 and same_weights(first, again) and first.history == again.history
+def test_a_finished_run_is_read_and_not_trained_again(settings, train, whole):
+    first, seen = whole(epochs=2), []
+    again = train(settings(epochs=2), folder=first.folder, on_epoch=seen.append)
+    assert len(first.reported) == 2 and seen == []
+    assert same_weights(first, again) and first.history == again.history
 
 
-def test_a_checkpoint_of_another_run_is_refused(settings, digits, train, tmp_path):
-    train(settings(epochs=2), folder=tmp_path)
+def test_a_checkpoint_of_another_run_is_refused(settings, digits, whole):
+    folder = whole(epochs=2).folder
     with pytest.raises(InputError, match="belongs to run 0123456789ab, not to ffffffffffff"):
-        pretrain(settings(epochs=2), digits, device=torch.device("cpu"), folder=tmp_path, identity="f" * 64)
+        pretrain(settings(epochs=2), digits, device=torch.device("cpu"), folder=folder, identity="f" * 64)
 
 
 def test_an_epochs_checkpoint_is_on_disk_when_the_epoch_is_reported(settings, train, tmp_path):
@@ -121,30 +154,20 @@ def test_an_epochs_checkpoint_is_on_disk_when_the_epoch_is_reported(settings, tr
         checkpoint = load_checkpoint(latest_checkpoint(tmp_path / "run"), identity=IDENTITY)
         reported.append((record["epoch"], checkpoint.epoch, checkpoint.history[-1] == record))
 
-    train(settings(epochs=3), folder=tmp_path / "run", on_epoch=on_epoch)
-    assert reported == [(epoch, epoch, True) for epoch in (1, 2, 3)]
+    train(settings(epochs=2), folder=tmp_path / "run", on_epoch=on_epoch)
+    assert reported == [(epoch, epoch, True) for epoch in (1, 2)]
 
 
-def test_the_last_checkpoint_holds_the_model_that_is_returned(settings, train, tmp_path):
-    run = train(settings(epochs=2), folder=tmp_path / "run")
-    weights = load_checkpoint(latest_checkpoint(tmp_path / "run"), identity=IDENTITY).weights
+def test_the_last_checkpoint_holds_the_model_that_is_returned(whole):
+    run = whole(epochs=2)
+    weights = load_checkpoint(latest_checkpoint(run.folder), identity=IDENTITY).weights
     assert all(torch.equal(weights[name], tensor) for name, tensor in run.model.state_dict().items())
 
 
-def test_the_global_generator_is_neither_drawn_from_nor_asked(settings, train):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        before = torch.get_rng_state()
-        first = train(settings(epochs=2))
-        assert torch.equal(torch.get_rng_state(), before)
-        torch.manual_seed(2)
-        assert same_weights(first, train(settings(epochs=2)))
-
-
-def test_labels_validation_and_test_do_not_touch_the_weights(settings, train, digits):
+def test_labels_validation_and_test_do_not_touch_the_weights(settings, train, whole, digits):
     permuted = Split(images=digits.train.images, labels=digits.train.labels.flip(0))
     other = dataclasses.replace(digits, train=permuted, validation=digits.test, test=digits.validation)
-    assert same_weights(train(settings(epochs=2)), train(settings(epochs=2), dataset=other))
+    assert same_weights(whole(epochs=2), train(settings(epochs=2), dataset=other))
 
 
 # ---- no training, an epoch's images, divergence

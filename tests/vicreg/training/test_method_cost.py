@@ -12,7 +12,15 @@ from vicreg.methods.vicreg import VICReg
 from vicreg.training import method_cost
 from vicreg.training.cost import forward_operations, step_operations, training_operations
 from vicreg.training.method_cost import run_operations, state_bytes, whole_step_operations
+from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import new_model
+
+
+@pytest.fixture(scope="module")
+def default(tiny_config, digits) -> tuple[PretrainSettings, int]:
+    """The tiny settings, and the operations of their step."""
+    settings = tiny_config().pretrain
+    return settings, whole_step_operations(settings, digits)
 
 
 def images_gradient(settings, channels, size):
@@ -48,15 +56,14 @@ class Teaching(VICReg):
         return found._replace(total=found.total + 0 * taught.float().mean())
 
 
-def test_a_teachers_forward_pass_counts_and_has_no_backward_pass(tiny_config, digits):
-    settings = tiny_config().pretrain
+def test_a_teachers_forward_pass_counts_and_has_no_backward_pass(default, digits):
+    settings, before = default
     plain = new_model(settings, digits)
     teaching = Teaching(
         backbone=plain.backbone, expander=settings.expander, settings=settings.method_settings, view_passes="separate"
     )
     forward = forward_operations("resnet18", "cifar", 4, (16, 16, 16), digits.train.images.shape[1], settings.image_size)
     added = settings.batch_size * (forward + 2 * plain.backbone.dimension * 20)
-    before = whole_step_operations(settings, digits)
     assert whole_step_operations(settings, digits, model=teaching) == before + added
 
 
@@ -68,17 +75,11 @@ def test_what_minimal_filtering_saves_is_not_in_the_count(tiny_config, digits):
     assert whole_step_operations(settings, digits) == step_operations(settings, digits) - left_out + of_loss
 
 
-def test_a_weight_of_zero_drops_the_product_of_its_gradient(tiny_config, digits):
-    settings = tiny_config().pretrain
+def test_a_weight_of_zero_drops_the_product_of_its_gradient(default, digits):
+    settings, counted = default
     without = dataclasses.replace(settings, method_settings=dataclasses.replace(settings.method_settings, nu=0))
     n, d = settings.batch_size, 16
-    assert whole_step_operations(settings, digits) - whole_step_operations(without, digits) == 2 * 2 * n * d**2
-
-
-def test_the_weights_and_the_random_state_are_left_alone(tiny_config, digits):
-    before = torch.get_rng_state()
-    whole_step_operations(tiny_config().pretrain, digits)
-    assert torch.equal(before, torch.get_rng_state())
+    assert counted - whole_step_operations(without, digits) == 2 * 2 * n * d**2
 
 
 def test_state_is_what_is_kept_beyond_backbone_and_expander_and_not_trained(tiny_config, digits):
@@ -91,10 +92,12 @@ def test_state_is_what_is_kept_beyond_backbone_and_expander_and_not_trained(tiny
     assert state_bytes(model) == 4 * (10 * 4 + 3 * 2 + 2)
 
 
-def test_settings_that_the_cost_does_not_depend_on_do_not_change_it(tiny_config, digits):
-    settings = tiny_config().pretrain
+def test_settings_that_the_cost_does_not_depend_on_do_not_change_it_nor_is_the_random_state_drawn_from(default, digits):
+    settings, counted = default
     other = dataclasses.replace(settings, seed=5, base_lr=0.3, epochs=9)
-    assert whole_step_operations(other, digits) == whole_step_operations(settings, digits)
+    before = torch.get_rng_state()
+    assert whole_step_operations(other, digits) == counted
+    assert torch.equal(before, torch.get_rng_state())
     assert method_class(settings.method).VIEWS == 2
 
 

@@ -2,13 +2,11 @@
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import select
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -16,14 +14,15 @@ import torch
 
 from study.runs.identity import training_code
 from tests.vicreg.training.runs import IDENTITY, Stopped, same_weights, stop_after, timeless
+from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.methods import method_class, method_names
-from vicreg.training.checkpoint import latest_checkpoint, load_checkpoint
+from vicreg.training.checkpoint import latest_checkpoint
+from vicreg.training.loop import pretrain
 from vicreg.training.processes import devices_of
 from vicreg.training.settings import PretrainSettings, decisive_settings
 from vicreg.training.setup import check_fit
 
-ROOT = Path(__file__).parents[3]
 LONG = 1_000_000  # epochs, more than any test waits for
 CHILD_LEFT = 8.0  # seconds in which a child has to follow its parent
 
@@ -123,74 +122,81 @@ def test_the_code_of_a_run_of_several_processes_holds_what_they_send_and_no_othe
 # ---- whole runs
 
 
+def children() -> set[int]:
+    """The numbers of the processes that this one has started."""
+    return {int(number) for path in Path("/proc/self/task").glob("*/children") for number in path.read_text().split()}
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> Path:
+    """A folder in which all temporary files lie, those of a run's processes too."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_run_of_two_processes_is_that_of_one_to_rounding_and_resumes_bit_for_bit(settings, train, tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "temporary").mkdir()
-    settings = dataclasses.replace(settings, epochs=2, optimizer="sgd", base_lr=0.02)
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
+def test_a_run_of_two_processes_is_that_of_one_to_rounding_and_stopped_or_its_child_killed_it_goes_on_bit_for_bit(
+    settings, train, tmp_path, temporary
+):
+    settings = dataclasses.replace(settings, epochs=3, optimizer="sgd", base_lr=0.02)
     whole = train(settings)
-    one = train(dataclasses.replace(settings, processes=1))
+    one = train(dataclasses.replace(settings, processes=1, stop_after=1))
     ours, theirs = whole.history[0], one.history[0]  # training magnifies rounding from step to step
     assert ours["total"] == pytest.approx(theirs["total"], rel=1e-2)
     assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=1e-2)
-    folder = tmp_path / "resumed"
+
+    folder, others = tmp_path / "resumed", children()
     with pytest.raises(Stopped):
         train(settings, folder=folder, on_epoch=stop_after(1))
-    assert latest_checkpoint(folder).name == "checkpoint-00001"
+    assert latest_checkpoint(folder).name == "checkpoint-00001" and children() == others
+    seen = []
+
+    def kill_the_child(record):
+        seen.append(record["epoch"])
+        (child,) = children() - others
+        os.kill(child, signal.SIGKILL)
+
+    with pytest.raises(InputError) as raised:
+        train(settings, folder=folder, on_epoch=kill_the_child)
+    assert str(raised.value) == (
+        "process 2 of 2 of this run was killed by signal 9 before the run's end; call the command again, and it goes on."
+    )
+    assert seen == [2] and latest_checkpoint(folder).name == "checkpoint-00002"
+    assert list(temporary.iterdir()) == []
     resumed = train(settings, folder=folder)
     assert same_weights(resumed, whole) and timeless(resumed.history) == timeless(whole.history)
-    assert list((tmp_path / "temporary").iterdir()) == []
+    assert list(temporary.iterdir()) == []
     assert not torch.distributed.is_initialized() and "GLOO_SOCKET_IFNAME" not in os.environ
 
 
-@contextmanager
-def started(folder: Path, epochs: int) -> Iterator[subprocess.Popen[str]]:
-    """A program that trains in `folder` with two processes; what both leave in a temporary folder lies beside it."""
-    temporary = folder.with_name("temporary")
-    temporary.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "tests.vicreg.training.shared_run", str(folder), str(epochs)]
-    environment = {**os.environ, "TMPDIR": str(temporary)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as program:
-        try:
-            yield program
-        finally:
-            program.kill()
-
-
-def first_epoch(program: subprocess.Popen[str]) -> tuple[int, int]:
-    """Wait for the end of an epoch; return its number, and the process number of the one child."""
-    epoch, child = program.stdout.readline().split()
-    return int(epoch), int(child)
-
-
-def wait_for(pidfd: int, seconds: float) -> bool:
-    """Return whether a process ends within so many seconds."""
-    return bool(select.select([pidfd], [], [], seconds)[0])
+def train_without_end(settings: PretrainSettings, dataset: Dataset, folder: Path, said: Connection) -> None:
+    """Train in `folder`, and say after each epoch what children there are."""
+    pretrain(
+        dataclasses.replace(settings, epochs=LONG), dataset, device=torch.device("cpu"), folder=folder, identity=IDENTITY,
+        on_epoch=lambda record: said.send(children()),
+    )  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
-def test_a_killed_child_ends_the_run_with_a_sentence_and_a_killed_parent_takes_its_child_with_it(tmp_path):
-    folder = tmp_path / "run"
-    with started(folder, LONG) as program:
-        epoch, child = first_epoch(program)
-        os.kill(child, signal.SIGKILL)
-        *_, last = program.stdout.read().splitlines()
-        assert program.wait() == 2
-    assert last == (
-        "error: process 2 of 2 of this run was killed by signal 9 before the run's end; "
-        "call the command again, and it goes on."
-    )
-    assert list((tmp_path / "temporary").iterdir()) == []
-    checkpoint = load_checkpoint(latest_checkpoint(folder), identity=IDENTITY)
-    with started(folder, LONG) as program:
-        following, child = first_epoch(program)
-        assert following == checkpoint.epoch + 1 > epoch
+def test_a_killed_parent_takes_its_child_with_it_and_leaves_its_checkpoint(settings, digits, tmp_path, temporary):
+    folder, copies = tmp_path / "run", multiprocessing.get_context("fork")
+    heard, said = copies.Pipe(duplex=False)
+    parent = copies.Process(target=train_without_end, args=(settings, digits, folder, said))
+    parent.start()
+    try:
+        said.close()  # so that a parent that fails ends the wait
+        (child,) = heard.recv()
         watched = os.pidfd_open(child)
-        program.kill()
-        assert wait_for(watched, CHILD_LEFT)
-        os.close(watched)
-    assert list((tmp_path / "temporary").iterdir()) == []
+    finally:
+        parent.kill()
+        parent.join()
+    assert select.select([watched], [], [], CHILD_LEFT)[0]
+    os.close(watched)
+    assert list(temporary.iterdir()) == []
     assert json.loads((latest_checkpoint(folder) / "history.json").read_bytes())[0]["epoch"] == 1

@@ -14,6 +14,8 @@ from vicreg.training import loop
 from vicreg.training.loop import Pretrained
 from vicreg.training.setup import make_optimizer, new_model, normalised, steps_per_epoch
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 
 def test_a_run_may_start_from_the_backbone_of_another(settings, train, digits):
     other = new_model(settings(seed=5), digits)

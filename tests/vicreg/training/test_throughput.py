@@ -5,6 +5,8 @@ import torch
 
 from vicreg.training.throughput import measure_throughput
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 CPU = torch.device("cpu")
 
 

@@ -90,7 +90,7 @@ def resolve(name: str, profile: str) -> None:
     assert study.question.endswith("?") and study.hypothesis.endswith(".")
 
 
-@pytest.mark.parametrize(("name", "profile"), zip(available(), itertools.cycle(PROFILES)))
+@pytest.mark.parametrize(("name", "profile"), [*zip(available(), itertools.cycle(PROFILES))])
 def test_every_shipped_study_resolves_on_a_profile_and_every_profile_holds_some(name, profile):
     resolve(name, profile)
 

@@ -1,5 +1,6 @@
 """A project folder to run commands in, whose workers are copies of this process and start at once."""
 
+import copy
 import functools
 import json
 import os
@@ -27,9 +28,12 @@ from study.config.config import Config
 from study.config.load import SECTIONS, load_params
 from study.design.unfold import unfold
 from study.execution import scheduler, session
+from study.execution.executors.engine import EngineExecutor
+from study.execution.job import run_job
 from study.execution.scheduler import Lookup
 from study.execution.session import open_session
 from study.runs import execute as executing
+from study.runs.outcomes import KILLED
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from study.spec.study_file import load_study
@@ -294,6 +298,45 @@ def enter(project: Project, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("study.execution.executors.starting.START_METHOD", "fork")  # with whatever a test has replaced
 
 
+class Inline:
+    """An engine that executes a job in this process at the moment that it is sent. Ctrl-C in a run is its worker's death."""
+
+    size = 1
+
+    def __enter__(self) -> "Inline":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def send(self, job: dict[str, Any], answer: Callable[[Any], None]) -> None:
+        try:
+            answer(run_job(job))
+        except KeyboardInterrupt:
+            answer({"status": KILLED, "reason": "its process died 4 times"})
+
+
+def run_inline(patch: pytest.MonkeyPatch) -> None:
+    """Run what is missing in this process, where no test is about workers: those take longer to start than the runs."""
+
+    def open_inline(*, workers, data, store, device, devices_each=1) -> EngineExecutor:
+        return EngineExecutor(Inline(), data=data, store=store, device=str(device), look=0.0)
+
+    patch.setattr(scheduler, "open_local", open_inline)
+
+
+@pytest.fixture
+def inline(monkeypatch) -> None:
+    """Runs of commands are executed in this process."""
+    run_inline(monkeypatch)
+
+
+@pytest.fixture
+def untold(monkeypatch) -> None:
+    """Optuna's database is not written, which takes longer than a run."""
+    monkeypatch.setattr(scheduler, "TrialDatabase", Unshown)
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch, tiny_config) -> Iterator[Project]:
     """A project that is the current folder, with nothing run yet; its workers are copies of this process."""
@@ -314,10 +357,11 @@ def workshop(project, monkeypatch) -> Workshop:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory, tiny_config) -> Project:
-    """A project in which the studies `tiny` and `quest` were run by one worker, in one go. To be looked at alone."""
+    """A project in which the studies `tiny` and `quest` were run by one process, in one go. To be looked at alone."""
     project = Project(tmp_path_factory.mktemp("undisturbed"), tiny_config(QUICK))
     with pytest.MonkeyPatch.context() as patch:
         enter(project, patch)
+        run_inline(patch)
         torch.set_num_threads(1)
         for name in ("tiny", "quest"):
             assert ablate.main(["--study", name]) == 0
@@ -339,6 +383,7 @@ def unfolded(tmp_path_factory, tiny_config) -> Project:
     project = Project(tmp_path_factory.mktemp("unfolded"), tiny_config(QUICK))
     with pytest.MonkeyPatch.context() as patch:
         enter(project, patch)
+        run_inline(patch)
         torch.set_num_threads(1)
         for name in ("tuned", "walk", "front"):
             assert ablate.main(["--study", name]) == 0
@@ -351,6 +396,16 @@ def designed(project, unfolded) -> Project:
     for name in ("store", "results"):
         shutil.copytree(unfolded.folder / name, project.folder / name)
     return project
+
+
+@pytest.fixture(scope="session")
+def made_up_modes(tiny_config, digits) -> Callable[[], dict[str, dict[str, Any]]]:
+    """`made_up_modes()`: the plain values of a made-up study of each mode, to be changed at will; they take seconds."""
+    from tests.study.made_up import Plans
+    from tests.study.made_up_reports import every_mode
+
+    made = every_mode(Plans(tiny_config, digits))
+    return lambda: copy.deepcopy(made)
 
 
 @pytest.fixture

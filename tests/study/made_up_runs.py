@@ -3,7 +3,7 @@
 import random
 import textwrap
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from study.execution.executors.base import Event
@@ -52,21 +52,28 @@ class MadeUp:
             run = self._waiting.pop()  # the last first: no order is promised
             self.before(run)
             self.ran.append(run.digest)
-            yield Event(run=run, kind="end", status=self._write(run))
+            yield Event(run=run, kind="end", status=self.write(run))
 
-    def _write(self, run: Run) -> str:
+    def write(self, run: Run) -> str:
         settings, nu = run.config.pretrain, run.config.by_key["pretrain.nu"]
         if not settings.epochs:
             nu = 0
         mean = {0: 0.3, **self.accuracies}.get(nu)
         if mean is None:
-            self.store.record_ending(run, DIVERGED, "the loss was not finite")
-            return DIVERGED
+            return self.end(run, DIVERGED, "the loss was not finite")
+        return self.finish(run, mean + random.Random(f"39 {nu} {settings.seed}").gauss(0, SPREAD))
+
+    def end(self, run: Run, status: str, reason: str) -> str:
+        """Record that a run came to nothing."""
+        self.store.record_ending(run, status, reason)
+        return status
+
+    def finish(self, run: Run, value: float, history: Sequence[Mapping[str, Any]] = ()) -> str:
+        """Write what a run leaves that ends with this accuracy."""
         folder = self.store.folder(run.digest)
-        value = mean + random.Random(f"39 {nu} {settings.seed}").gauss(0, SPREAD)
         told: dict[str, Any] = finished(value, knn=value)
         measured = {key: told[key] for key in ("validation", "test", "collapse", "verdict")}
-        write_atomically(folder / "history.json", to_json([]))
+        write_atomically(folder / "history.json", to_json([*history]))
         write_atomically(self.store.evaluation_path(run), to_json(measured))
         self.store.record_ending(run, FINISHED, None)
         return FINISHED
@@ -97,7 +104,7 @@ class Workshop:
         self.before: Callable[[Run], None] = lambda run: None
         self.write()
 
-    def open_executor(self, *, workers, data, store, device) -> MadeUp:
+    def open_executor(self, *, workers, data, store, device, devices_each=1) -> MadeUp:
         self.opened.append(MadeUp(store, ACCURACIES, workers=workers, before=lambda run: self.before(run)))
         return self.opened[-1]
 

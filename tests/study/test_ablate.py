@@ -9,6 +9,10 @@ import pytest
 from filelock import FileLock
 
 from study import ablate
+from study.execution import scheduler
+from study.execution.executors.opening import open_local
+
+pytestmark = pytest.mark.usefixtures("inline", "untold")
 
 # ---- what it writes, and that it writes it once
 
@@ -45,33 +49,29 @@ def test_the_results_hold_no_clock_time_and_no_place_on_a_disk(finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tiny", "quest"])
-def test_the_number_of_workers_changes_no_byte_of_the_results(project, undisturbed, trained, name):
-    assert ablate.main(["--study", name, "--workers", "2"]) == 0
-    assert project.results(name) == undisturbed.results(name)
+def test_the_number_of_workers_changes_no_byte_of_the_results(project, undisturbed, trained, monkeypatch):
+    monkeypatch.setattr(scheduler, "open_local", open_local)  # processes, here alone
+    assert ablate.main(["--study", "quest", "--workers", "2"]) == 0
+    assert project.results("quest") == undisturbed.results("quest")
     digests = [digest for digest, _ in trained()]
-    assert len(digests) == len(set(digests))
-    assert len({process for _, process in trained()}) >= 2
+    assert len(digests) == len(set(digests)) >= 5
+    assert len({process for _, process in trained()}) == 2, "a whole search is run by the same workers"
 
 
 @pytest.mark.slow
-def test_a_study_that_grows_trains_only_what_is_new(finished, trained):
+def test_a_study_that_grows_trains_only_what_is_new_and_the_command_says_how_to_keep_it(finished, trained, plan_of, command):
     before = {path.name for path in (finished.folder / "store" / "runs").iterdir()}
     assert ablate.main(["--study", "tiny", "--seeds", "2"]) == 0
     digests = {digest for digest, _ in trained()}
     assert len(digests) == 3 and not digests & before  # two arms and their control, at seed 1
-
-
-@pytest.mark.slow
-def test_seeds_are_added_after_the_largest_and_the_command_says_so(finished, trained, command):
+    status, output, _ = command(ablate.main, "--study", "tiny", "--add-seeds", "1", "--out", "added")
+    assert status == 0 and "write `seeds: 2` in study/studies/tiny.yaml" in output and len(trained()) == 3
+    summary = json.loads(finished.results("added", folder="."))
+    assert [run["seed"] for run in summary["arms"][0]["runs"]] == [0, 1]
+    assert "--study tiny --profile tiny --add-seeds 1" in summary["arms"][0]["command"]
     finished.set({"ablate.seeds": 2})
-    status, output, _ = command(ablate.main, "--study", "tiny", "--add-seeds", "2")
-    assert status == 0 and "write `seeds: 4` in study/studies/tiny.yaml" in output
-    (folder,) = (finished.folder / "results" / "custom").iterdir()
-    summary = json.loads((folder / "study.json").read_bytes())
-    assert [run["seed"] for run in summary["arms"][0]["runs"]] == [0, 1, 2, 3]
-    assert "--study tiny --profile tiny --add-seeds 2" in summary["arms"][0]["command"]
-    assert len({digest for digest, _ in trained()}) == 9  # two arms and their control at three new seeds
+    grown = plan_of("--study", "tiny", "--add-seeds", "2")
+    assert [cell.seed for cell in grown.cells if cell.arm == "nu-1"] == [0, 1, 2, 3], "added after the largest"
 
 
 def test_more_seeds_and_other_seeds_exclude_one_another(finished, trained, command):
@@ -126,7 +126,7 @@ def test_other_probes_are_measured_of_the_same_runs(finished, trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("asked", [["--seeds", "1"], ["--add-seeds", "1"], ["--set", "pretrain.gamma=1"]])
+@pytest.mark.parametrize("asked", [["--seeds", "1"], ["--set", "pretrain.gamma=1"]])
 def test_what_differs_from_params_yaml_has_results_of_its_own(finished, asked):
     before = finished.results("tiny")
     assert ablate.main(["--study", "tiny", *asked]) == 0

@@ -6,6 +6,8 @@ import yaml
 from study import check
 from study.config.places import CHECKED
 
+LOADER, DUMPER = getattr(yaml, "CSafeLoader", yaml.SafeLoader), getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 
 @pytest.fixture
 def edit(project):
@@ -13,13 +15,13 @@ def edit(project):
 
     def change(key, value):
         path = project.folder / "params.yaml"
-        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        params = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
         *sections, name = key.split(".")
         target = params
         for section in sections:
             target = target.setdefault(section, {})
         target[name] = value
-        path.write_text(yaml.safe_dump(params), encoding="utf-8")
+        path.write_text(yaml.dump(params, Dumper=DUMPER), encoding="utf-8")
 
     return change
 

@@ -12,6 +12,8 @@ import yaml
 from study import ablate, compare
 from tests.study.reading import read_html, read_markdown
 
+pytestmark = pytest.mark.usefixtures("inline", "untold")
+
 # ---- where results come from
 
 

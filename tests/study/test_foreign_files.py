@@ -166,7 +166,7 @@ def test_a_study_of_which_no_run_finished_is_reported(tiny_config, digits, monke
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lost", [(), ("25-25-1", "untrained"), ("untrained",)])
+@pytest.mark.parametrize("lost", [("25-25-1", "untrained"), ("untrained",)])
 def test_a_study_of_one_arm_and_one_seed_is_reported_with_its_figures_whatever_became_of_it(tiny_config, digits, lost):
     rows = [(25, 25, 1, 68.6, "healthy", 0.92, 9.0, 0.98)]
     ended = {(name, 0): unfinished("diverged", "because") for name in lost}

@@ -1,20 +1,16 @@
 """A study whose runs have two processes each, by the command: who writes, and what the results say."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-TINY = {
-    "pretrain.backbone": "resnet18", "pretrain.width": 4, "pretrain.stem": "cifar", "pretrain.expander": [8],
-    "pretrain.image_size": 8, "pretrain.epochs": 2, "pretrain.warmup_epochs": 0, "pretrain.optimizer": "sgd",
-    "pretrain.base_lr": 0.02, "pretrain.batch_size": 32, "pretrain.threads": 1, "pretrain.checkpoint_share": 1,
-    "prepare.per_class": 12, "pretrain.processes": 2, "evaluate.linear.epochs": 1,
+from tests.study.conftest import QUICK, Project, enter, run_inline
+
+SHARED = {
+    "pretrain.expander": [8], "pretrain.epochs": 2, "pretrain.warmup_epochs": 0, "pretrain.optimizer": "sgd",
+    "pretrain.base_lr": 0.02, "pretrain.batch_size": 32, "prepare.per_class": 12, "pretrain.processes": 2,
 }  # fmt: skip
 STUDY = """
 question: Does the weight of the covariance matter where two processes share a batch?
@@ -27,30 +23,22 @@ arms:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """A copy of the project with this study, run once."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in ("study", "vicreg"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "params.yaml", folder)
-    (folder / "study/studies/shared.yaml").write_text(STUDY, encoding="utf-8")
-    (folder / "data/raw").mkdir(parents=True)
-    (folder / "temporary").mkdir()
-    settings = [text for key, value in TINY.items() for text in ("--set", f"{key}={json.dumps(value)}")]
-    command = [sys.executable, "-m", "study.ablate", "--study", "shared", "--profile", "digits", "--seeds", "1"]
-    done = subprocess.run(
-        [*command, "--workers", "1", "--device", "cpu", "--out", "out", *settings],
-        cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, "TMPDIR": str(folder / "temporary")},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr + done.stdout
-    return folder
+def folder(tmp_path_factory, tiny_config) -> Path:
+    """A project in which a command has run this study; a run's second process is a new interpreter."""
+    project = Project(tmp_path_factory.mktemp("project"), tiny_config(QUICK | SHARED))
+    (project.studies / "shared.yaml").write_text(STUDY, encoding="utf-8")
+    (project.folder / "temporary").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        enter(project, patch)
+        run_inline(patch)  # both runs follow one another in one process, as in a worker
+        patch.setattr(tempfile, "tempdir", str(project.folder / "temporary"))
+        assert project.start("--study", "shared").wait() == 0, project.said()
+    return project.folder
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_every_run_of_a_study_by_two_processes_finishes_with_one_record_an_epoch(folder):
-    results = json.loads((folder / "out/study.json").read_bytes())
+    results = json.loads((folder / "results/ablate/shared/study.json").read_bytes())
     runs = {arm["name"]: arm["runs"][0] for arm in results["arms"]}
     assert {name: run["status"] for name, run in runs.items()} == dict.fromkeys(("nu-1", "nu-2", "untrained"), "finished")
     for name in ("nu-1", "nu-2"):
@@ -58,7 +46,6 @@ def test_every_run_of_a_study_by_two_processes_finishes_with_one_record_an_epoch
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_one_process_writes_what_a_run_leaves_and_its_identity_names_their_number(folder):
     trained = {}
     for path in (folder / "store/runs").iterdir():

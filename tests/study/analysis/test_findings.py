@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from study.analysis import importances
 from study.analysis.findings import changes_of, describe_path
 from tests.study.made_up import GRID, arm_of, by_seed, finished, log_record, study, unfinished
 
@@ -150,7 +151,9 @@ def test_importances_need_more_trials_and_say_so(plans):
     assert search["importances_reason"] == "importances need at least 20 finished trials, but got 1; search on."
 
 
-def test_importances_of_parameters_stand_beside_those_of_the_seed_and_of_noise(plans):
+def test_importances_of_parameters_stand_beside_those_of_the_seed_and_of_noise(plans, monkeypatch):
+    monkeypatch.setattr(importances, "MOST_FITS", 3)
+    monkeypatch.setattr(importances, "MOST_TREES", 16)
     trials = some_trials(24)
     results = {
         (f"trial-{number:03d}", 1000 + number % 3): finished(0.5 + 0.004 * settings["pretrain.lambda"])

@@ -94,19 +94,19 @@ def test_another_seed_draws_other_noise(several):
 
 def test_a_seed_that_decides_everything_is_first():
     trials = [(settings, seed, float(seed)) for settings, seed, _ in search(25)]
-    shares = importances(trials, space=SPACE)
+    shares = of_few_trees(trials)
     assert max(shares.fanova, key=shares.fanova.get) == max(shares.ped_anova, key=shares.ped_anova.get) == "seed"
 
 
 def test_trials_of_one_seed_have_the_noise_alone_for_a_control():
-    shares = importances(search(LEAST_TRIALS, seeds=1), space=SPACE).fanova
+    shares = of_few_trees(search(LEAST_TRIALS, seeds=1)).fanova
     assert set(shares) == {*SPACE, "noise"}
 
 
 def test_a_setting_that_rounding_put_outside_its_range_counts():
     settings, seed, value = search()[0]
     trials = [*search()[1:], ({**settings, "base_lr": 1.004}, seed, value)]
-    assert importances(trials[-LEAST_TRIALS:], space=SPACE).n == LEAST_TRIALS
+    assert of_few_trees(trials[-LEAST_TRIALS:]).n == LEAST_TRIALS
 
 
 def test_too_few_trials_have_no_importances():

@@ -1,4 +1,4 @@
-"""`mode: path`: from the baseline to an arm, one difference at a time, by real runs."""
+"""`mode: path`: from the baseline to an arm, one difference at a time."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import pytest
 
 from study import ablate
 
-pytestmark = pytest.mark.slow  # studies are run
+pytestmark = pytest.mark.usefixtures("draws", "untold")
 
 KEYS = ("pretrain.base_lr", "pretrain.nu", "pretrain.weight_decay")
 
@@ -52,12 +52,13 @@ def test_each_step_is_the_one_before_with_one_difference_and_the_last_is_the_arm
     assert by_arm["step-1-base_lr"][0].settings == {"pretrain.base_lr": 0.05}
 
 
-@pytest.mark.slow
-def test_runs_in_common_are_run_once(project, trained, command):
+def test_runs_in_common_are_run_once(project, trained, plan_of, command):
+    edit(project, ", pretrain.weight_decay: 0.01", "")
     assert command(ablate.main, "--study", "walk")[0] == 0
-    assert len(trained()) == 1 + 2 + 3 + 2  # control, arms, and two rounds: the third is the arm itself
+    assert [len(step.alternatives) for step in plan_of("--study", "walk").path] == [2, 1]
+    assert len(trained()) == 1 + 2 + 2  # control, arms, and one round: the second is the arm itself
     assert command(ablate.main, "--study", "walk")[0] == 0
-    assert len(trained()) == 8
+    assert len(trained()) == 5
 
 
 def test_a_single_difference_is_a_path_of_one_step_without_further_runs(project, trained, plan_of, command):
@@ -117,7 +118,6 @@ def test_a_path_half_run_goes_on_from_the_round_that_is_missing(designed, traine
     assert len(plan_of("--study", "walk").path) == 3
 
 
-@pytest.mark.slow
 def test_steps_are_tuned_as_the_arms_are(project, plan_of, command):
     edit(project, "path: {to: far}", "path: {to: far}\nnuisance: {pretrain.momentum: [0.9, 0.5]}")
     edit(project, ", pretrain.weight_decay: 0.01", "")

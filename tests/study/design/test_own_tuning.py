@@ -1,8 +1,6 @@
 """An arm may be tuned over settings that others do not have, beside those of the whole study."""
 
-import os
 import shutil
-import signal
 import textwrap
 
 import pytest
@@ -10,10 +8,15 @@ import torch
 
 from study import ablate, report
 from study.design.tuning import TUNING_SEED
+from study.execution import scheduler
 from study.results.files import read_results
 from study.results.timing import NO_TIMING, TIMING, read_timing
 from study.results.tuning import tuning_by_arm
 from tests.study.conftest import QUICK, Project, enter
+from tests.study.design.conftest import Draws
+from tests.study.made_up_runs import Unshown
+
+pytestmark = pytest.mark.usefixtures("draws", "untold")
 
 OWN = """
     question: Does the weight of the covariance matter, where its arm is tuned as well?
@@ -46,6 +49,8 @@ def tuned(tmp_path_factory, tiny_config):
     write(project)
     with pytest.MonkeyPatch.context() as patch:
         enter(project, patch)
+        patch.setattr(scheduler, "open_local", Draws().open_executor)
+        patch.setattr(scheduler, "TrialDatabase", Unshown)
         torch.set_num_threads(1)
         assert ablate.main(["--study", "own"]) == 0
     return project
@@ -148,9 +153,9 @@ def test_a_report_names_what_one_arm_alone_was_tuned_over(run, command):
 
 
 @pytest.mark.slow
-def test_an_arm_whose_tuning_was_killed_is_made_good_by_the_next_call(project, befall, command, trained):
+def test_an_arm_whose_tuning_was_killed_is_made_good_by_the_next_call(project, draws, command, trained):
     write(project, OWN.replace("nuisance: {pretrain.base_lr: [0.05, 0.2]}", ""))
-    befall(lambda: os.kill(os.getpid(), signal.SIGKILL), nu=2)
+    draws.killed.append(2)
     status, output, _ = command(ablate.main, "--study", "own")
     assert status == 1 and "not run: nu-2, which waits for its tuning" in output
     assert project.statuses("own")["nu-1"] == ["finished"]

@@ -2,9 +2,8 @@
 
 import itertools
 import json
-import os
 import shlex
-import signal
+import shutil
 
 import pytest
 
@@ -85,13 +84,20 @@ def test_optuna_is_told_the_value_of_each_objective(designed, plan_of):
         assert one != other or cheap <= dear  # a wider network of one expander costs more
 
 
+@pytest.fixture
+def searched(finished, inline):
+    """A project in which `quest` has been run; what is changed of it finds the runs that it has in common in the store."""
+    (finished.folder / "store" / "optuna.db").unlink()
+    return finished
+
+
 @pytest.mark.slow
-def test_collapsed_trials_of_a_search_by_several_objectives_are_pruned(project, plan_of, command):
-    edit(project, "quest", "objective: knn_5", "objective: [knn_5, rankme_embeddings]")
+def test_collapsed_trials_of_a_search_by_several_objectives_are_pruned(searched, plan_of, command):
+    edit(searched, "quest", "objective: knn_5", "objective: [knn_5, rankme_embeddings]")
     assert command(ablate.main, "--study", "quest")[0] == 0
-    states = {trial.state.name: trial.values for trial in project.trials("quest")}
+    states = {trial.state.name: trial.values for trial in searched.trials("quest")}
     assert set(states) == {"COMPLETE", "PRUNED"} and states["PRUNED"] is None
-    pruned = {name for name, status in project.statuses("quest").items() if status == ["pruned"]}
+    pruned = {name for name, status in searched.statuses("quest").items() if status == ["pruned"]}
     assert pruned and not pruned & set(plan_of("--study", "quest").front)
 
 
@@ -111,16 +117,18 @@ def as_values(trials):
 
 @pytest.mark.slow
 def test_a_search_stops_where_a_trial_was_killed_and_then_takes_the_path_it_would_have_taken(
-    project, undisturbed, command, befall
+    searched, undisturbed, command, killed_once
 ):
-    befall(lambda: os.kill(os.getpid(), signal.SIGKILL), nu=1)
+    (first,) = searched.arm("quest", "trial-000")["runs"]
+    shutil.rmtree(searched.store.folder(first["digest"]))
+    killed_once(nu=1)
     status, output, _ = command(ablate.main, "--study", "quest")
     assert status == 1 and "not run: trials, which waits for the trials before them" in output
-    statuses = project.statuses("quest")
+    statuses = searched.statuses("quest")
     assert statuses["trial-000"] == ["killed"] and "trial-002" not in statuses and "best" not in statuses
     assert command(ablate.main, "--study", "quest")[0] == 0
-    assert project.results("quest") == undisturbed.results("quest")
-    assert as_values(project.trials("quest")) == as_values(undisturbed.trials("quest"))
+    assert searched.results("quest") == undisturbed.results("quest")
+    assert as_values(searched.trials("quest")) == as_values(undisturbed.trials("quest"))
 
 
 def pruned_of(project):
@@ -130,19 +138,19 @@ def pruned_of(project):
 
 
 @pytest.mark.slow
-def test_a_trial_that_another_command_has_run_to_its_end_changes_nothing_of_the_path(project, undisturbed, command):
-    name, given = pruned_of(undisturbed)
+def test_a_trial_that_another_command_has_run_to_its_end_changes_nothing_of_the_path(searched, undisturbed, command):
+    name, given = pruned_of(searched)
     assert command(ablate.main, *given[:-1])[0] == 0  # without --again
-    (project.folder / "store" / "optuna.db").unlink()  # with the study of that one arm in it
+    (searched.folder / "store" / "optuna.db").unlink()  # with the study of that one arm in it
     assert command(ablate.main, "--study", "quest")[0] == 0
-    assert project.statuses("quest")[name] == ["pruned"], "results show what the search heard"
-    (run,) = project.arm("quest", name)["runs"]
-    ended = json.loads((project.store.folder(run["digest"]) / "status.json").read_bytes())
+    assert searched.statuses("quest")[name] == ["pruned"], "results show what the search heard"
+    (run,) = searched.arm("quest", name)["runs"]
+    ended = json.loads((searched.store.folder(run["digest"]) / "status.json").read_bytes())
     assert ended["status"] == "finished", "the run in the store is what it is"
-    assert as_values(project.trials("quest")) == as_values(undisturbed.trials("quest"))
+    assert as_values(searched.trials("quest")) == as_values(undisturbed.trials("quest"))
 
 
-def test_the_command_that_results_give_for_a_pruned_trial_prunes_it_again(finished, command):
+def test_the_command_that_results_give_for_a_pruned_trial_prunes_it_again(finished, inline, command):
     name, given = pruned_of(finished)
     status, output, _ = command(ablate.main, *given)
     assert status == 0 and ": identical; pruned as before (complete collapse for 1 epoch, at epoch " in output
@@ -168,20 +176,13 @@ def test_trials_have_no_control_for_none_is_run_at_their_seeds(designed, plan_of
 
 
 @pytest.mark.slow
-def test_a_search_by_gaussian_processes_takes_the_same_path_twice(project, plan_of, command):
-    edit(project, "quest", "prune_after: 1", "sampler: gp")
+def test_a_search_by_gaussian_processes_takes_the_same_path_twice(searched, command):
+    edit(searched, "quest", "prune_after: 1", "sampler: gp")
     assert command(ablate.main, "--study", "quest")[0] == 0
-    first = [(trial.params, trial.values) for trial in project.trials("quest")]
+    first = [(trial.params, trial.values) for trial in searched.trials("quest")]
     assert len(first) == 4 and len({str(params) for params, _ in first}) == 4
     assert command(ablate.main, "--study", "quest")[0] == 0
-    assert [(trial.params, trial.values) for trial in project.trials("quest")] == first
-
-
-@pytest.mark.slow
-def test_a_whole_search_is_run_by_the_same_workers(project, trained, command):
-    assert command(ablate.main, "--study", "quest", "--workers", "2")[0] == 0
-    assert len({digest for digest, _ in trained()}) >= 5
-    assert len({process for _, process in trained()}) == 2
+    assert [(trial.params, trial.values) for trial in searched.trials("quest")] == first
 
 
 # ---- what is known of it

@@ -1,13 +1,14 @@
 """Nuisance parameters: each arm is tuned alike, on validation, at a seed of its own."""
 
-import os
 import shlex
-import signal
+import shutil
 
 import pytest
 
 from study import ablate
 from study.design.tuning import TUNING_SEED
+
+pytestmark = pytest.mark.usefixtures("draws", "untold")
 
 RATES = (0.01, 0.05, 0.2)
 
@@ -71,15 +72,17 @@ def test_a_value_that_diverges_is_an_outcome_that_is_not_chosen(project, plan_of
 
 @pytest.mark.slow
 def test_an_arm_waits_while_one_of_its_tuning_runs_was_killed_and_the_next_call_makes_it_good(
-    project, unfolded, befall, command
+    designed, unfolded, plan_of, draws, command
 ):
-    befall(lambda: os.kill(os.getpid(), signal.SIGKILL), nu=2)
+    shutil.rmtree(designed.store.folder(tuning_of(plan_of("--study", "tuned"), "nu-2")[1].run.digest))
+    draws.killed.append(2)
     status, output, _ = command(ablate.main, "--study", "tuned")
     assert status == 1 and "not run: nu-2, which waits for its tuning" in output
-    assert "nu-2" not in project.statuses("tuned") and project.statuses("tuned")["nu-1"] == ["finished"]
+    assert "nu-2" not in designed.statuses("tuned") and designed.statuses("tuned")["nu-1"] == ["finished"]
+    assert designed.statuses("tuned")["nu-2@baselr0.05"] == ["killed"]
     assert command(ablate.main, "--study", "tuned")[0] == 0
-    assert project.statuses("tuned") == unfolded.statuses("tuned")
-    assert project.arm("tuned", "nu-2")["settings"] == unfolded.arm("tuned", "nu-2")["settings"]
+    assert designed.statuses("tuned") == unfolded.statuses("tuned")
+    assert designed.arm("tuned", "nu-2")["settings"] == unfolded.arm("tuned", "nu-2")["settings"]
 
 
 def test_before_tuning_a_study_says_what_waits_for_it(project, trained, command):

@@ -1,5 +1,7 @@
 """`seeds: until-decided`: arms that are decided stop, and the others get the seeds of the next look."""
 
+import contextlib
+import io
 import re
 import shlex
 import shutil
@@ -9,9 +11,12 @@ import pytest
 
 from study import ablate, index, report, verify
 from study.design.run_study import run_studies
+from study.execution import scheduler
 from study.execution.request import Request
 from study.results.files import read_results
 from study.verification.freshness import freshness
+from tests.study.conftest import QUICK, Project, enter
+from tests.study.made_up_runs import Unshown, Workshop
 
 pytestmark = pytest.mark.slow  # half a minute in all
 
@@ -23,18 +28,31 @@ def decisions(project, name="settle"):
     return {arm: difference["decision"] for arm, difference in found.items() if difference and difference.get("decision")}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, tiny_config):
+    """The study, run to its end: its project, what ran, and what the command printed. To be looked at alone."""
+    project = Project(tmp_path_factory.mktemp("whole"), tiny_config(QUICK))
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
+        enter(project, patch)
+        made = Workshop(project)
+        patch.setattr(scheduler, "open_local", made.open_executor)
+        patch.setattr(scheduler, "TrialDatabase", Unshown)
+        assert ablate.main(["--study", "settle"]) == 0
+    return project, made.ran, said.getvalue()
+
+
 @pytest.fixture
-def settled(project, workshop, command):
-    """The study, run to its end, and what the command printed."""
-    status, output, _ = command(ablate.main, "--study", "settle")
-    assert status == 0
-    return output
+def settled(project, workshop, whole):
+    """A project of one's own in which the study has been run to its end, and what the command printed."""
+    for name in ("store", "results"):
+        shutil.copytree(whole[0].folder / name, project.folder / name)
+    return whole[2]
 
 
 # ---- who goes on
 
 
-def test_arms_stop_at_the_look_that_decides_them_and_the_baseline_goes_on_with_the_others(project, workshop, settled):
+def test_arms_stop_at_the_look_that_decides_them_and_the_baseline_goes_on_with_the_others(project, workshop, settled, whole):
     assert workshop.seeds() == {"nu-1": 8, "nu-2": 3, "nu-3": 5, "nu-4": 8, "untrained": 8}
     assert decisions(project) == {"nu-2": "worse", "nu-3": "worse", "nu-4": "undecided"}
     looks = project.summary("settle")["looks"]
@@ -42,7 +60,7 @@ def test_arms_stop_at_the_look_that_decides_them_and_the_baseline_goes_on_with_t
         "look": 3, "planned": [3, 5, 8], "declared": True, "price": 3, "until_decided": True,
         "stopped": {"nu-2": 1, "nu-3": 2},
     }  # fmt: skip
-    assert len(workshop.ran) == len(set(workshop.ran)) == 8 + 3 + 5 + 8 + 8
+    assert len(whole[1]) == len(set(whole[1])) == 8 + 3 + 5 + 8 + 8
 
 
 def test_the_command_says_what_each_look_decided_and_who_remains(settled):
@@ -151,7 +169,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("after", [5, 17])
-def test_a_study_that_was_killed_at_any_run_goes_on_and_ends_the_same(project, workshop, command, after):
+def test_a_study_that_was_killed_at_any_run_goes_on_and_ends_the_same(project, workshop, whole, command, after):
     def kill(run):
         if len(workshop.ran) == after:
             raise Killed
@@ -163,23 +181,18 @@ def test_a_study_that_was_killed_at_any_run_goes_on_and_ends_the_same(project, w
     workshop.before = lambda run: None
     assert ablate.main(["--study", "settle"]) == 0
     assert len(workshop.ran) == len(set(workshop.ran)) == 32
-    resumed = project.results("settle")
-    shutil.rmtree(project.folder / "store")
-    assert ablate.main(["--study", "settle"]) == 0
-    assert project.results("settle") == resumed
+    assert project.results("settle") == whole[0].results("settle")
 
 
-def test_the_number_of_workers_changes_nothing(project, workshop, settled):
-    before = project.results("settle")
-    shutil.rmtree(project.folder / "store")
+def test_the_number_of_workers_changes_nothing(project, workshop, whole):
     assert ablate.main(["--study", "settle", "--workers", "3"]) == 0
-    assert project.results("settle") == before
+    assert project.results("settle") == whole[0].results("settle")
 
 
 def test_what_is_settled_runs_nothing_again(project, workshop, settled, command):
-    ran, before = len(workshop.ran), project.results("settle")
+    before = project.results("settle")
     assert command(ablate.main, "--study", "settle")[0] == 0
-    assert len(workshop.ran) == ran and project.results("settle") == before
+    assert workshop.ran == [] and project.results("settle") == before
 
 
 # ---- what it would do, how it stands, and doing it again

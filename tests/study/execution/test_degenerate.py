@@ -10,7 +10,7 @@ NOTHING = ["--set", "pretrain.epochs=0", "--set", "ablate.workers=null"]
 
 
 @pytest.mark.slow
-def test_a_study_that_trains_nothing_is_planned_and_run(project, trained, command):
+def test_a_study_that_trains_nothing_is_planned_and_run(project, inline, trained, command):
     status, output, errors = command(ablate.main, "--study", "tiny", *NOTHING, "--dry-run")
     assert (status, errors) == (0, "") and "nothing is left to train" in output
     status, output, errors = command(ablate.main, "--study", "tiny", *NOTHING, "--out", "results/nothing")
@@ -27,7 +27,7 @@ def test_a_dry_run_of_settings_that_diverge_says_what_they_cost(project, command
 
 
 @pytest.mark.slow
-def test_a_study_in_which_all_runs_diverge_says_so(project, command):
+def test_a_study_in_which_all_runs_diverge_says_so(project, inline, command):
     wild = ["--set", "pretrain.base_lr=1e30", "--set", "pretrain.optimizer=sgd"]
     status, output, _ = command(ablate.main, "--study", "tiny", *wild)
     assert status == 1 and "Lower the learning rate: every run diverged, so there is no answer." in output

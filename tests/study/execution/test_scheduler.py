@@ -60,7 +60,7 @@ def run_on(executor, session, cells, **named):
         return runner.finish(cells, **named)
 
 
-def test_an_executor_of_any_kind_brings_every_cell_to_its_outcome(session, capsys):
+def test_an_executor_of_any_kind_brings_every_cell_to_its_outcome(session, untold, capsys):
     cells, executor = session.plan().cells, Inline(session)
     assert not Lookup(session).finish(cells)
     assert run_on(executor, session, cells)
@@ -70,14 +70,14 @@ def test_an_executor_of_any_kind_brings_every_cell_to_its_outcome(session, capsy
     assert Lookup(session).finish(cells) and have_outcomes(cells, session.store)
 
 
-def test_the_executor_is_not_opened_where_nothing_is_missing(session, capsys):
+def test_the_executor_is_not_opened_where_nothing_is_missing(session, untold, capsys):
     cells = session.plan().cells
     assert run_on(Inline(session), session, cells)
     with Runner(session, open_executor=lambda asked: pytest.fail("was opened")) as runner:
         assert runner.finish(cells) and runner.finish_batch(cells, total=3)
 
 
-def test_a_batch_is_run_in_order_with_its_rule_of_pruning(session, capsys):
+def test_a_batch_is_run_in_order_with_its_rule_of_pruning(session, untold, capsys):
     cells, executor = list(reversed(session.plan().cells)), Inline(session)
     with Runner(session, open_executor=lambda asked: executor) as runner:
         assert runner.finish_batch(cells, total=3, prune_after=5)

@@ -46,7 +46,9 @@ def test_status_says_why_a_run_is_stale(finished, command, settings, why):
     assert len(rows) == 2 and all("stale" in row and why in row for row in rows)
 
 
-def test_status_says_which_code_a_run_is_stale_for_and_the_numbers_are_not_served(finished, command, monkeypatch, trained):
+def test_status_says_which_code_a_run_is_stale_for_and_the_numbers_are_not_served(
+    finished, inline, command, monkeypatch, trained
+):
     real = identity.training_code("vicreg")
     edited = CodeDigest(root="edited", definitions={**real.definitions, "vicreg.methods.vicreg:vicreg_loss": "edited"})
     monkeypatch.setattr(identity, "training_code", lambda method, **switches: edited)

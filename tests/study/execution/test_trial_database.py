@@ -249,7 +249,7 @@ def test_a_command_on_a_locked_database_ends_well_and_says_so_once(finished, com
 
 
 @pytest.mark.slow
-def test_a_search_does_not_depend_on_its_database(project, undisturbed, command, befall):
+def test_a_search_does_not_depend_on_its_database(project, inline, undisturbed, command, befall):
     path = project.folder / "store" / "optuna.db"
     befall(lambda: path.write_bytes(b"no database " * 500), nu=1)
     status, _, errors = command(ablate.main, "--study", "quest")
@@ -263,7 +263,7 @@ def test_commands_that_are_started_together_on_a_new_store_all_end_well(project,
     monkeypatch.setattr(trial_storage, "WAIT", 10.0)
     text = (project.studies / "tiny.yaml").read_text()
     (project.studies / "other.yaml").write_text(text.replace("nu", "mu").replace("pretrain.mu: 1", "pretrain.mu: 25"))
-    for attempt in range(4):
+    for attempt in range(2):
         given = ["--store", f"store-{attempt}"]
         started = [project.start("--study", name, "--arm", "untrained", *given) for name in ("tiny", "other")]
         assert [one.wait() for one in started] == [0, 0]
@@ -272,7 +272,9 @@ def test_commands_that_are_started_together_on_a_new_store_all_end_well(project,
 
 
 @pytest.mark.slow
-def test_a_command_that_is_killed_while_it_makes_the_database_leaves_one_that_the_next_uses(project, monkeypatch, command):
+def test_a_command_that_is_killed_while_it_makes_the_database_leaves_one_that_the_next_uses(
+    project, inline, monkeypatch, command
+):
     with monkeypatch.context() as patch:
         patch.setattr(trial_database.RDBStorage, "create_new_study", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
         assert project.start("--study", "tiny").wait() == -signal.SIGKILL
@@ -281,7 +283,7 @@ def test_a_command_that_is_killed_while_it_makes_the_database_leaves_one_that_th
 
 
 @pytest.mark.slow
-def test_a_storage_that_cannot_be_opened_stops_no_study_and_its_password_is_nowhere(project, command):
+def test_a_storage_that_cannot_be_opened_stops_no_study_and_its_password_is_nowhere(project, inline, command):
     address = "nobase://me:secret@host/trials"
     status, output, errors = command(ablate.main, "--study", "tiny", "--set", f"ablate.storage={address}")
     assert status == 0 and errors.count("note: ") == errors.count("\n") == 1 and "nobase://me:***@host/trials" in errors

@@ -49,7 +49,7 @@ def test_the_command_that_results_give_for_an_arm_a_search_found_runs_it_again(f
 
 
 @pytest.mark.slow
-def test_a_search_can_be_made_longer_or_shorter(finished, trained):
+def test_a_search_can_be_made_longer_or_shorter(finished, inline, trained):
     assert ablate.main(["--study", "quest", "--trials", "3"]) == 0
     assert trained() == []
     assert ablate.main(["--study", "quest", "--trials", "5"]) == 0
@@ -71,7 +71,7 @@ def test_every_cell_is_one_trial_that_carries_its_run_and_its_metrics(finished):
         assert trial.user_attrs["verdict"] == run["verdict"]["name"]
 
 
-def test_two_arms_that_are_one_run_are_two_trials_of_it_and_trained_once(project, trained):
+def test_two_arms_that_are_one_run_are_two_trials_of_it_and_trained_once(project, inline, trained):
     path = project.studies / "tiny.yaml"
     path.write_text(path.read_text().replace("{pretrain.nu: 2}", "{pretrain.nu: 1.0}"))
     assert ablate.main(["--study", "tiny"]) == 0

@@ -9,6 +9,7 @@ import torch
 
 from study.analysis.wording import word_count
 from study.config.load import load_config
+from study.overview import methods
 from study.overview.methods import cost_table, declared_table, measured_table, table_in, update_document
 from vicreg.methods import method_names
 
@@ -28,8 +29,20 @@ def test_a_table_is_what_the_classes_say(name, table):
     assert table_in(TEXT, name) == table()
 
 
+# The reference, a teacher with a queue, parts that a method brings, labels, one view, and convolutions of its own.
+SAMPLE = ("vicreg", "mocov2", "simsiam", "supervised", "denoising_autoencoder", "directclr")
+
+
 @pytest.mark.slow
-def test_the_costs_are_those_that_are_counted():
+def test_the_costs_are_those_that_are_counted(monkeypatch):
+    monkeypatch.setattr(methods, "method_names", lambda: SAMPLE)
+    counted = cost_table(load_config(profile=PROFILE), image_of_32()).splitlines()
+    written = table_in(TEXT, "cost").splitlines()
+    assert len(counted) == 2 + len(SAMPLE) and set(counted) <= set(written) and len(written) == 2 + len(method_names())
+
+
+@pytest.mark.exhaustive
+def test_the_costs_of_every_method_are_those_that_are_counted():
     """Which they can be: the loss of no method reads a value, and each of its operations has a rule of shapes."""
     assert table_in(TEXT, "cost") == cost_table(load_config(profile=PROFILE), image_of_32())
 

@@ -13,8 +13,6 @@ from study.results.findings import Looks
 from study.spec.study_file import available
 from study.verification.freshness import Freshness
 from tests.study.comparison.sides import arm, results, run, seeds
-from tests.study.made_up import Plans
-from tests.study.made_up_reports import every_mode
 
 
 def page(*studies, checked=None, **changes):
@@ -26,9 +24,8 @@ def page(*studies, checked=None, **changes):
 
 
 @pytest.fixture(scope="module")
-def modes(tiny_config, digits):
-    studies = every_mode(Plans(tiny_config, digits))
-    return {mode: results_from_values(values, where=mode) for mode, values in studies.items()}
+def modes(made_up_modes):
+    return {mode: results_from_values(values, where=mode) for mode, values in made_up_modes().items()}
 
 
 def test_the_question_on_top_is_the_short_one_of_the_first_study_with_its_answer():

@@ -6,7 +6,7 @@ from study.reporting.view.first_screen import caption_of
 from study.results.json_values import to_values
 from tests.study.analysis.sentences import about_collapse
 from tests.study.made_up import Plans, unfinished
-from tests.study.made_up_reports import every_mode, table_7, view_of, without_figures
+from tests.study.made_up_reports import table_7, view_of, without_figures
 
 SEEDS = ("Seeds", "3")
 
@@ -86,8 +86,8 @@ def test_nothing_found_is_said(plans):
     assert view["trust"] == ["No run has ended yet, so there is no accuracy."]
 
 
-def test_trials_of_a_search_and_the_variance_of_a_grid_are_found_too(plans):
-    modes = every_mode(plans)
+def test_trials_of_a_search_and_the_variance_of_a_grid_are_found_too(made_up_modes):
+    modes = made_up_modes()
     assert " trials collapsed." in view_of(modes["search"])["found"]
     grid = view_of(modes["grid"])
     assert grid["found"].endswith("% of the variance.") and grid["main_caption"].startswith("A tile is a setting")

@@ -57,6 +57,12 @@ def view(summary):
 
 
 @pytest.fixture(scope="module")
+def figured(summary):
+    """The same with its figures."""
+    return build_view(inputs_of(summary, **others_of(summary)))
+
+
+@pytest.fixture(scope="module")
 def plain_twins(summary):
     """The page and its Markdown twin with all that is known, without figures."""
     with pytest.MonkeyPatch.context() as patch:
@@ -159,15 +165,14 @@ def test_what_compares_methods_is_drawn_together(drawn):
     }  # fmt: skip
 
 
-def test_planes_and_the_map_of_likeness_name_every_method(summary):
-    view = build_view(inputs_of(summary, **others_of(summary)))
-    planes = {panel["name"]: panel for panel in view["figures"]["methods"]}
+def test_planes_and_the_map_of_likeness_name_every_method(figured):
+    planes = {panel["name"]: panel for panel in figured["figures"]["methods"]}
     assert set(planes) == {
         "methods-operations", "methods-seconds", "methods-uniformity-representations", "methods-uniformity-embeddings",
     }  # fmt: skip
     for panel in planes.values():
         assert all(f">{name}<" in panel["svg"] for name in ("VICReg", "Toy", "Queued", "Supervised (takes labels)"))
-    (likeness,) = view["figures"]["similarity"]
+    (likeness,) = figured["figures"]["similarity"]
     assert likeness["columns"] == ["", "VICReg", "Toy", "Queued", "Supervised (takes labels)", "untrained"]
     assert "<title>VICReg and Queued: 0.81</title>" in likeness["svg"]
 
@@ -255,7 +260,7 @@ def test_memory_is_in_the_unit_a_person_would_use(size, text):
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_browser() is None, reason="no Chromium on the PATH")
-def test_nothing_is_wider_than_the_screen_of_a_phone(summary):
-    page, _ = twins(summary, **others_of(summary))
+def test_nothing_is_wider_than_the_screen_of_a_phone(figured):
+    page, _ = render(figured)
     told = ask(page, "tell([document.documentElement.scrollWidth, innerWidth])", width=390)
     assert told[0] <= told[1] == 390

@@ -16,7 +16,6 @@ from tests.study.made_up import Plans, arm_of, unfinished
 from tests.study.made_up_reports import (
     FEW,
     TABLE_7,
-    every_mode,
     everything,
     inputs_of,
     table_7,
@@ -124,10 +123,10 @@ def test_the_table_has_five_columns_and_the_rest_is_folded(full, plans):
     assert before.count("<details") == before.count("</details>") + 0  # it is not itself folded
 
 
-def test_the_figure_of_each_mode_comes_first_and_once(plans, monkeypatch):
+def test_the_figure_of_each_mode_comes_first_and_once(made_up_modes, monkeypatch):
     without_figures(monkeypatch)
     wanted = {"arms": "forest", "grid": "phase-verdict", "search": "search-plane", "path": "forest", "tuned": "forest"}
-    for mode, summary in every_mode(plans).items():
+    for mode, summary in made_up_modes().items():
         view = view_of(summary)
         (main,) = view["figures"]["main"]
         assert main["name"] == wanted[mode] and view["main_caption"]

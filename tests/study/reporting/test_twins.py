@@ -5,19 +5,19 @@ import re
 import pytest
 
 from tests.study.made_up import Plans, unfinished
-from tests.study.made_up_reports import every_mode, everything, table_7, twins, without_figures
+from tests.study.made_up_reports import everything, table_7, twins, without_figures
 from tests.study.reading import read_html, read_markdown
 
 MODES = ("arms", "grid", "search", "path", "tuned", "empty")
 
 
 @pytest.fixture(scope="module")
-def read(tiny_config, digits):
+def read(tiny_config, digits, made_up_modes):
     """Mode -> what a reader sees of both twins."""
     with pytest.MonkeyPatch.context() as patch:
         without_figures(patch)
         plans = Plans(tiny_config, digits)
-        modes = every_mode(plans)
+        modes = made_up_modes()
         lost = {(arm["name"], seed): unfinished("failed", "a | b") for arm in modes["arms"]["arms"] for seed in range(3)}
         pages = {mode: twins(summary, **everything(summary)) for mode, summary in modes.items()}
         pages["empty"] = twins(table_7(plans, lost=lost))

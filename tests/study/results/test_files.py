@@ -7,26 +7,29 @@ from pathlib import Path
 import pytest
 
 from study.results.files import FILE, parse_results, read_results, results_bytes
-from tests.study.made_up import Plans
-from tests.study.made_up_reports import every_mode
 from vicreg.errors import InputError
 from vicreg.files import to_json
 
 REPORTS = Path(__file__).parents[3] / "reports/measured"
 KEPT = sorted(path for path in REPORTS.glob("*/*.json.xz") if path.name != "tsne.json.xz")
+LARGEST = sorted(KEPT, key=lambda path: path.stat().st_size)[-2:]  # which take as long as all others together
 
 
 @pytest.fixture(scope="module")
-def modes(tiny_config, digits):
+def modes(made_up_modes):
     """The plain values of a study of each mode."""
-    return every_mode(Plans(tiny_config, digits))
+    return made_up_modes()
 
 
 def test_there_are_results_that_were_kept():
     assert len(KEPT) >= 3
 
 
-@pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.exhaustive] if path in LARGEST else []) for path in KEPT],
+    ids=[f"{path.parent.name}/{path.name}" for path in KEPT],
+)
 def test_results_that_were_kept_are_written_again_byte_for_byte(path):
     content = lzma.decompress(path.read_bytes())
     assert results_bytes(parse_results(content, where=path.name)) == content

@@ -33,7 +33,7 @@ def written(project) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_the_stages_one_after_the_other_write_what_dvc_expects_and_the_same_bytes_again(small, trained, capsys):
+def test_the_stages_one_after_the_other_write_what_dvc_expects_in_its_shape_and_the_same_bytes_again(small, trained, capsys):
     for stage in STAGES:
         stage()
     first = written(small)
@@ -47,16 +47,15 @@ def test_the_stages_one_after_the_other_write_what_dvc_expects_and_the_same_byte
     assert digest in {digest for digest, _ in trained()}
     assert json.loads(first["results/evaluate/metrics.json"])["digest"] == digest
     assert json.loads(first["results/project/tsne.json"])["digest"] == digest
+    assert_shapes(small.folder / "results")
     for stage in STAGES:
         stage()
     assert written(small) == first and len(trained()) == 2
     assert not [name for name, content in first.items() if str(small.folder).encode() in content]
 
 
-def test_the_numbers_of_each_stage_are_of_the_right_shape(small, capsys):
-    for stage in STAGES:
-        stage()
-    results = small.folder / "results"
+def assert_shapes(results):
+    """The numbers of each stage are of the right shape."""
     rows = list(csv.DictReader((results / "pretrain/history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"] and "images_per_second" not in rows[0]
     metrics = json.loads((results / "evaluate/metrics.json").read_bytes())

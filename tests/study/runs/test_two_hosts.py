@@ -19,7 +19,7 @@ from study.runs.store import Store
 from vicreg.training.checkpoint import load_weights
 
 CPU = torch.device("cpu")
-SETTINGS = {"pretrain.epochs": 4, "pretrain.batch_size": 80, "pretrain.checkpoint_share": 1.0}
+SETTINGS = {"pretrain.epochs": 2, "pretrain.batch_size": 80, "pretrain.checkpoint_share": 1.0}
 FORK = multiprocessing.get_context("fork")
 
 
@@ -87,7 +87,7 @@ def test_a_run_that_another_host_finished_meanwhile_is_kept_and_said(tmp_path, r
     store, other, kept = Store(tmp_path / "store"), Store(tmp_path / "other"), {}
 
     def finish_elsewhere(record):
-        if record["epoch"] == 4:
+        if record["epoch"] == 2:
             for name in ("history.json", "model.safetensors", "status.json"):
                 kept[name] = (other.folder(run.digest) / name).read_bytes()
                 (store.folder(run.digest) / name).write_bytes(kept[name])

@@ -1,5 +1,6 @@
 """A study's file: what the shipped ones say, what files may say, and the sentence for those that may not."""
 
+import itertools
 import textwrap
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,9 +80,7 @@ def test_the_studies_that_were_asked_for_are_shipped():
     assert "search" in [load_study(name).mode for name in available()]
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("name", available())
-def test_every_shipped_study_resolves_on_every_profile(name, profile):
+def resolve(name: str, profile: str) -> None:
     study = load_study(name)
     config = load_config(path=PARAMS, profile=profile)
     plan = make_plan(study, config, data="sha256:0", device=torch.device("cpu"))
@@ -89,6 +88,18 @@ def test_every_shipped_study_resolves_on_every_profile(name, profile):
     assert arms == [arm.name for arm in study.arms]
     assert {cell.run.config.pretrain.seed for cell in plan.cells} == set(first_seeds(study, config))
     assert study.question.endswith("?") and study.hypothesis.endswith(".")
+
+
+@pytest.mark.parametrize(("name", "profile"), [*zip(available(), itertools.cycle(PROFILES))])
+def test_every_shipped_study_resolves_on_a_profile_and_every_profile_holds_some(name, profile):
+    resolve(name, profile)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", available())
+def test_every_shipped_study_resolves_on_every_profile(name, profile):
+    resolve(name, profile)
 
 
 @pytest.mark.parametrize("name", [name for name in available() if name not in ("expander", "backbone")])

@@ -24,7 +24,7 @@ from distributed.cli import dask_scheduler, dask_worker
 from benchmarks import torture
 from study import ablate
 from study.config.load import load_config
-from study.execution.executors.dask import LocalWorkers, SchedulerWorkers
+from study.execution.executors.dask import RESENT, LocalWorkers, SchedulerWorkers
 from study.execution.executors.engine import EngineExecutor
 from study.runs import execute as executing
 from study.runs.prepared_data import obtain_dataset
@@ -37,7 +37,7 @@ from vicreg.training import loop as loop
 CPU = torch.device("cpu")
 
 
-def test_a_run_that_diverges_is_recorded_the_others_go_on_and_the_status_says_so(project, trained, command):
+def test_a_run_that_diverges_is_recorded_the_others_go_on_and_the_status_says_so(project, inline, trained, command):
     status, output, _ = command(ablate.main, "--study", "rough")
     assert status == 1
     assert project.statuses("rough") == {"wild": ["diverged"], "calm": ["finished"], "untrained": ["finished"]}
@@ -138,9 +138,8 @@ def test_a_study_whose_every_run_loses_its_worker_ends_as_if_none_had_died(proje
         return train(settings, *arguments, identity=identity, on_epoch=watch, **named)
 
     monkeypatch.setattr(executing, "pretrain", mortal)
-    asked = ("--study", "tiny", "--seeds", "5", "--workers", "2")
-    assert command(ablate.main, *asked)[0] == 0
-    assert len(list(project.folder.glob("died-*"))) == 10
+    assert command(ablate.main, "--study", "tiny", "--seeds", "2", "--workers", "1")[0] == 0
+    assert len(list(project.folder.glob("died-*"))) == 4 > RESENT, "one that had begun is not one that cannot be started"
     assert_bit_identical(project, undisturbed, runs=3)
 
 
@@ -383,10 +382,10 @@ def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(project, monk
     settings = {section: dict(values) for section, values in torture.TINY.items()}
     settings["pretrain"]["epochs"] = 6
     wrong = torture.torture(
-        kills=4, study="tiny", workers=2, seed=0, folder=project.folder / "torture", settings=settings, say=said.append
+        kills=2, study="tiny", workers=2, seed=0, folder=project.folder / "torture", settings=settings, say=said.append
     )
-    assert wrong == [] and len(said) == 5
-    assert sum("it had 2 workers" in line for line in said) >= 2, said
+    assert wrong == [] and len(said) == 3
+    assert any("it had 2 workers" in line for line in said), said
 
 
 @pytest.mark.slow

@@ -65,11 +65,12 @@ def test_a_job_that_kills_every_process_is_given_up_and_the_others_end(folder, t
         assert ended(engine, {"number": 1})[0]["doubled"] == 2
 
 
-def test_an_error_outside_of_the_run_is_told_with_its_last_line(folder):
+def test_an_error_outside_of_the_run_is_told_with_its_last_line(folder, monkeypatch):
+    monkeypatch.setattr(slurm, "RESENT", 1)
     with local(folder, deeds.fail) as engine:
         (answer,) = ended(engine, {})
     assert answer["status"] == "killed"
-    assert answer["reason"].startswith("ImportError: no module of that name here, 4 times; see ")
+    assert answer["reason"].startswith("ImportError: no module of that name here, 2 times; see ")
 
 
 def test_on_leaving_the_engine_for_whatever_reason_no_process_is_left(folder, tmp_path, wait_until):

@@ -5,11 +5,13 @@ import pytest
 from study.reporting.panels.groups import groups_of
 from study.results.files import results_from_values
 from tests.study.made_up import Plans, lifelike, study
+from tests.study.made_up_reports import without_figures
 
 
 @pytest.fixture
-def summary_of(tiny_config, digits):
+def summary_of(tiny_config, digits, monkeypatch):
     """`summary_of(change)`: two arms and their control, `change` applied to each run before it is summarised."""
+    without_figures(monkeypatch)
     plans = Plans(tiny_config, digits)
     plan = plans.plan(study())
 

@@ -4,14 +4,13 @@ import pytest
 
 from study.reporting.panels.search import best_trial, ranked_parameters, search_panels
 from study.results.files import results_from_values
-from tests.study.made_up import Plans
-from tests.study.made_up_reports import every_mode, without_figures
+from tests.study.made_up_reports import without_figures
 
 
 @pytest.fixture(scope="module")
-def study(tiny_config, digits):
+def study(made_up_modes):
     """A search of 22 trials over two numbers and a name, one of them pruned; the later a trial, the better."""
-    return results_from_values(every_mode(Plans(tiny_config, digits))["search"], where="search")
+    return results_from_values(made_up_modes()["search"], where="search")
 
 
 def test_a_search_is_drawn_in_its_space_first_and_every_trial_is_in_each_table(study, monkeypatch):

@@ -1,5 +1,6 @@
 """Each timing once, at sizes that take a second: what is compared does the same thing, and its figures add up."""
 
+import multiprocessing
 import random
 import sys
 from importlib.util import find_spec
@@ -121,6 +122,9 @@ def test_a_pass_leaves_the_gradient_of_one_pass():
 @pytest.mark.slow
 @needs_lightly
 def test_both_loops_are_timed_and_their_figures_add_up(monkeypatch):
+    forked = multiprocessing.get_context("fork")  # copies of this process have its imports behind them
+    monkeypatch.setattr(peers.multiprocessing, "get_context", lambda method: forked)
+    monkeypatch.setattr(peers, "EXPANDER", (64, 64, 64))
     results = peers.compare(
         stem="imagenet", backbone="resnet18", batch=4, steps=2, rounds=1, threads=1, workers=1, device=CPU
     )

@@ -123,7 +123,6 @@ def test_a_run_that_did_not_finish_is_shown_with_its_reason(plans, status):
         assert text.index("1 of 12 runs has no result") < text.index("A difference is paired by seed")
 
 
-@pytest.mark.usefixtures("sketched")
 def test_an_arm_without_a_finished_run_is_still_in_the_report(plans):
     lost = {("1-0-0", seed): unfinished("diverged", "the loss was not finite at step 12") for seed in range(3)}
     view = view_of(table_7(plans, lost=lost))

@@ -92,10 +92,11 @@ def fail():
 
 @pytest.mark.slow
 def test_a_corrupt_checkpoint_fails_its_run_alone_and_says_what_to_do(finished, undisturbed, command, befall):
-    shutil.rmtree(finished.store.folder(finished.arm("tiny", "nu-1")["runs"][0]["digest"]))
+    folder = finished.store.folder(finished.arm("tiny", "nu-1")["runs"][0]["digest"])
+    shutil.rmtree(folder)
     befall(fail, nu=1)
     assert ablate.main(["--study", "tiny"]) == 1
-    (path,) = finished.folder.glob("store/runs/*/checkpoint-*/model.safetensors")
+    (path,) = folder.glob("checkpoint-*/model.safetensors")
     good = path.read_bytes()
     path.write_bytes(good[:-1])
     status, output, errors = command(ablate.main, "--study", "tiny")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.config.methods import method_settings, replace_values, study_keys, with_short_keys
+from study.config.methods import check_other_methods, method_settings, replace_values, study_keys, with_short_keys
 from study.config.sections import AblateSettings, PrepareSettings, ProjectSettings, SourcePaperSettings
 from study.config.seeds import read_seeds
 from study.config.slurm import read_slurm
@@ -64,7 +64,9 @@ class Config:
         """
         values = copy.deepcopy(dict(self.values))
         replace_values(values, settings)
-        return config_from_values(values)
+        config = config_from_values(values)
+        check_other_methods(values, settings)
+        return config
 
 
 def config_from_values(values: Mapping[str, Any]) -> Config:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from study.config.config import Config, config_from_values
-from study.config.methods import check_known, replace_values
+from study.config.methods import check_known, check_other_methods, replace_values
 from study.config.read_yaml import parse_yaml
 from study.config.values import flatten, null_if_none, section_of, unknown_key
 from vicreg.errors import InputError, kind_of
@@ -106,7 +106,9 @@ def load_config(
         raise InputError(f"profile {profile!r} may not set {places[0]}; set it at the top of {path}, or by -S or --set.")
     for layer in (differences, own_values(params, values) if own else {}, settings or {}):
         replace_values(values, layer)
-    return config_from_values(values)
+    config = config_from_values(values)
+    check_other_methods(values, flatten(values))
+    return config
 
 
 def own_values(params: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,6 +97,26 @@ def method_settings(pretrain: Mapping[str, Any]) -> tuple[str, MethodSettings, d
         InputError: for an unknown method, a missing section, and a missing, unknown or impossible value.
     """
     method = _method_of({"pretrain": pretrain})
+    settings = _settings_of(pretrain, method, called="pretrain")
+    return method, settings, {key: value for key, value in pretrain.items() if key not in method_names()}
+
+
+def check_other_methods(values: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Refuse impossible values of methods that are not chosen, in the sections that dotted keys give a value of.
+
+    No run has them as long as the method is another; but who gives such a value learns here that none ever could.
+
+    Raises:
+        InputError: for a missing, unknown or impossible value of such a section.
+    """
+    parts = [key.split(".") for key in keys]
+    named = {part[1] for part in parts if len(part) > 1 and part[0] == "pretrain"}
+    for method in sorted(named & {*method_names()} - {_method_of(values)}):
+        _settings_of(values["pretrain"], method, called=f"pretrain.{method}")
+
+
+def _settings_of(pretrain: Mapping[str, Any], method: str, *, called: str) -> MethodSettings:
+    """Return the settings of a method's section, whose keys a sentence on a wrong value spells after `called`."""
     own = section_of(pretrain, method)
     for key in own:
         if key not in keys_of(method):
@@ -107,8 +127,7 @@ def method_settings(pretrain: Mapping[str, Any]) -> tuple[str, MethodSettings, d
             raise InputError(f"params.yaml must give pretrain.{method}.{key}, but does not; restore it.")
     kind = method_class(method).Settings
     names = {field.name.rstrip("_"): field.name for field in dataclasses.fields(kind)}
-    settings = make_settings(kind, {names[key]: value for key, value in own.items()}, "pretrain")
-    return method, settings, {key: value for key, value in pretrain.items() if key not in method_names()}
+    return make_settings(kind, {names[key]: value for key, value in own.items()}, called)
 
 
 def with_short_keys(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import random
 import sys
 from importlib.util import find_spec
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -118,9 +119,29 @@ def test_a_pass_leaves_the_gradient_of_one_pass():
 # ---- Training
 
 
+class Copies:
+    """Processes that are copies of this one and have its imports behind them, each without this one's end of its pipe."""
+
+    def __init__(self):
+        self._context, self._end = get_context("fork"), None
+
+    def Pipe(self):
+        self._end, other = self._context.Pipe()
+        return self._end, other
+
+    def Process(self, *, target, args):
+        def run(end=self._end):
+            end.close()
+            target(*args)
+
+        return self._context.Process(target=run)
+
+
 @pytest.mark.slow
 @needs_lightly
 def test_both_loops_are_timed_and_their_figures_add_up(monkeypatch):
+    monkeypatch.setattr(peers.multiprocessing, "get_context", lambda method: Copies())
+    monkeypatch.setattr(peers, "EXPANDER", (64, 64, 64))
     results = peers.compare(
         stem="imagenet", backbone="resnet18", batch=4, steps=2, rounds=1, threads=1, workers=1, device=CPU
     )

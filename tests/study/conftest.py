@@ -22,7 +22,8 @@ import pytest
 import torch
 import yaml
 
-from study import ablate
+from study import ablate, evaluate, prepare, pretrain, verify
+from study import project as project_stage
 from study.cli.command import run_command
 from study.config.config import Config
 from study.config.load import SECTIONS, load_params
@@ -215,6 +216,13 @@ QUICK = {
     "ablate.workers": 1,
     "ablate.device": "cpu",
 }
+# Laid over that where the stages around a study are run, too.
+QUICK_STAGES = {
+    "evaluate.linear.batch_size": 32,
+    "project.iterations": 250,
+    "project.perplexity": 5,
+    "project.max_images": 20,
+}
 
 
 @functools.lru_cache
@@ -373,6 +381,36 @@ def finished(project, undisturbed) -> Project:
     """A project of one's own in which the studies `tiny` and `quest` have been run."""
     for name in ("store", "results"):
         shutil.copytree(undisturbed.folder / name, project.folder / name)
+    return project
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory, tiny_config, undisturbed) -> Project:
+    """A project in which every stage was run, and one run verified. To be looked at alone."""
+    made = Project(tmp_path_factory.mktemp("whole"), tiny_config({**QUICK, **QUICK_STAGES}))
+    for name in ("store", "results"):  # so that no run is trained twice
+        shutil.copytree(undisturbed.folder / name, made.folder / name)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(made, patch)
+        torch.set_num_threads(1)
+        commands = (
+            *((lambda main=stage: main()) for stage in (prepare.main, pretrain.main, evaluate.main, project_stage.main)),
+            *((lambda name=name: ablate.main(["--study", name])) for name in ("tiny", "quest")),
+            lambda: verify.main(["--study", "tiny", "--runs", "1"]),
+        )
+        for command in commands:
+            with pytest.raises(SystemExit) as ended:
+                run_command(command)
+            assert ended.value.code == 0
+    return made
+
+
+@pytest.fixture
+def copied(project, whole) -> Project:
+    """A project of one's own in which every stage has been run."""
+    for name in ("store", "results", "data", "models"):
+        shutil.copytree(whole.folder / name, project.folder / name)
+    shutil.copy(whole.folder / "params.yaml", project.folder / "params.yaml")
     return project
 
 

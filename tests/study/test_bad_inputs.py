@@ -2,21 +2,16 @@
 
 import hashlib
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from study import ablate, evaluate, prepare, pretrain, verify
-from study import project as project_stage
-from study.cli.command import run_command
+from study import ablate
 from tests.study.bad_inputs import door, draw
-from tests.study.conftest import QUICK, Project, enter
+from tests.study.made_up_reports import without_figures
 
 pytestmark = pytest.mark.slow
-COUNT = 240  # twenty for each door
+COUNT, SWEEP = 72, 240  # six for each door, and twenty
 # What a command says that went on: what it left out or made anew, or how a run ended.
 OUTCOMES = re.compile(
     r"diverged|failed|left out|leaves out|damaged|missing|cannot|trained|finished|reproduced|would|says nothing|again|not ",
@@ -26,31 +21,9 @@ OUTCOMES = re.compile(
 CODE = re.compile(r"Traceback|\b\w+(Error|Exception)\b(?! while)|<class '|<\w+ object at|\bNoneType\b")
 
 
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory, tiny_config) -> Project:
-    """A project in which every stage was run once. To be copied."""
-    made = Project(tmp_path_factory.mktemp("whole"), tiny_config({**QUICK, "evaluate.linear.batch_size": 32}))
-    with pytest.MonkeyPatch.context() as patch:
-        enter(made, patch)
-        torch.set_num_threads(1)
-        commands = (
-            *((lambda main=stage: main()) for stage in (prepare.main, pretrain.main, evaluate.main, project_stage.main)),
-            *((lambda name=name: ablate.main(["--study", name])) for name in ("tiny", "quest")),
-            lambda: verify.main(["--study", "tiny", "--runs", "1"]),
-        )
-        for command in commands:
-            with pytest.raises(SystemExit) as ended:
-                run_command(command)
-            assert ended.value.code == 0
-    return made
-
-
-@pytest.fixture
-def copied(project, whole) -> Iterator[Project]:
-    """A project of one's own in which every stage has been run."""
-    for name in ("store", "results", "data", "models"):
-        shutil.copytree(whole.folder / name, project.folder / name)
-    yield project
+@pytest.fixture(autouse=True)
+def sketched(monkeypatch) -> None:
+    without_figures(monkeypatch)
 
 
 def finished_files(store: Path) -> dict[Path, str]:
@@ -61,7 +34,11 @@ def finished_files(store: Path) -> dict[Path, str]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(COUNT), ids=lambda number: f"{number}-{door(number)}")
+@pytest.mark.parametrize(
+    "number",
+    [*range(COUNT), *(pytest.param(number, marks=pytest.mark.exhaustive) for number in range(COUNT, SWEEP))],
+    ids=lambda number: f"{number}-{door(number)}",
+)
 def test_a_bad_input_is_refused_in_a_sentence_or_named_and_nothing_is_lost(number, copied, command, caplog):
     before = finished_files(copied.folder / "store")
     results = copied.results("tiny")

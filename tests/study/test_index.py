@@ -1,30 +1,54 @@
 """The page over all studies: its cards, a row a setting, what is out of date and why, and that both twins say the same."""
 
+import contextlib
+import io
 import json
 import re
 import shlex
+import shutil
 from html.parser import HTMLParser
 
 import pytest
 
 from study import ablate, index, report, source_page, verify
+from tests.study.conftest import QUICK, Project, enter
+from tests.study.made_up_reports import without_figures
 from tests.study.reading import read_html, read_markdown
 from vicreg.data import sources
 
 
-@pytest.fixture
-def page(finished, command):
-    """`page()`: writes the index of a project with two finished studies, and returns (output, HTML, Markdown)."""
-    params = finished.folder / "params.yaml"
+def name_studies(project):
+    """Lets params.yaml name both finished studies."""
+    params = project.folder / "params.yaml"
     params.write_text(re.sub(r"^studies:\n(- .*\n)+", "studies: [tiny, quest]\n", params.read_text(), flags=re.M))
 
-    def write():
-        status, output, errors = command(index.main, "--out", "reports/index.html")
-        assert (status, errors) == (0, "")
-        texts = [(finished.folder / "reports" / name).read_text(encoding="utf-8") for name in ("index.html", "README.md")]
-        return output, *texts
 
-    return write
+def write_page(project):
+    """Writes the index of the project in this folder, and returns (output, HTML, Markdown)."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        assert index.main(["--out", "reports/index.html"]) == 0
+    texts = [(project.folder / "reports" / name).read_text(encoding="utf-8") for name in ("index.html", "README.md")]
+    return output.getvalue(), *texts
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory, tiny_config, undisturbed):
+    """The index of a project with two finished studies, to be looked at: (output, HTML, Markdown)."""
+    project = Project(tmp_path_factory.mktemp("shown"), tiny_config(QUICK))
+    for name in ("store", "results"):
+        shutil.copytree(undisturbed.folder / name, project.folder / name)
+    name_studies(project)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(project, patch)
+        return write_page(project)
+
+
+@pytest.fixture
+def page(finished, monkeypatch):
+    """`page()`: writes the index of a project whose studies a test may change, without drawings."""
+    without_figures(monkeypatch)
+    name_studies(finished)
+    return lambda: write_page(finished)
 
 
 class Rows(HTMLParser):
@@ -69,21 +93,21 @@ def cards(html):
 # ---- what it shows
 
 
-def test_every_study_has_a_card_with_its_question_answer_figure_seeds_and_a_link(page, finished):
-    output, html, markdown = page()
+def test_every_study_has_a_card_with_its_question_answer_figure_seeds_and_a_link(shown, undisturbed):
+    output, html, markdown = shown
     assert "Results match the current code." in output
     found = cards(html)
     assert len(found) == 2
     for name, card in zip(("tiny", "quest"), found, strict=True):
-        summary = finished.summary(name)
+        summary = undisturbed.summary(name)
         assert summary["question"] in card and f'href="{name}/index.html"' in card and "<svg" in card
         assert re.search(r"\d seeds?, \d settings?", card)
         assert f"[{name}]({name}/README.md)" in markdown and summary["question"] in markdown
 
 
-def test_the_page_opens_with_the_question_and_the_answer_of_the_first_study(page, finished):
-    _, html, markdown = page()
-    summary = finished.summary("tiny")
+def test_the_page_opens_with_the_question_and_the_answer_of_the_first_study(shown, undisturbed):
+    _, html, markdown = shown
+    summary = undisturbed.summary("tiny")
     assert f"<h1>{summary['question']}</h1>" in html and markdown.startswith(f"# {summary['question']}")
     top = html[: html.index('id="studies"')]
     assert '<p class="answer">' in top and 'href="tiny/index.html"' in top and "<figure" in top
@@ -113,10 +137,10 @@ def test_a_study_that_has_no_report_and_is_promised_none_has_no_link(page, finis
     assert 'href="tiny/index.html"' in html and "quest/index.html" not in html and len(cards(html)) == 2
 
 
-def test_the_table_has_a_row_a_setting_with_its_runs_and_their_commands_folded_inside(page, finished):
-    _, html, _ = page()
+def test_the_table_has_a_row_a_setting_with_its_runs_and_their_commands_folded_inside(shown, undisturbed):
+    _, html, _ = shown
     rows = table(html)
-    summaries = [finished.summary(name) for name in ("tiny", "quest")]
+    summaries = [undisturbed.summary(name) for name in ("tiny", "quest")]
     digests = {run["digest"] for one in summaries for arm in one["arms"] for run in arm["runs"]}
     shown = [re.findall(r"run ([0-9a-f]{16})", row["Setting"]) for row in rows]
     assert sorted(sum(shown, [])) == sorted(digests)
@@ -127,9 +151,9 @@ def test_the_table_has_a_row_a_setting_with_its_runs_and_their_commands_folded_i
         assert len(commands_of(row)) == len(own)
 
 
-def test_rows_stand_in_the_order_of_validation_and_what_a_search_only_tried_stands_last(page, finished):
-    rows = table(page()[1])
-    trials = {arm["label"] for arm in finished.summary("quest")["arms"] if arm["role"] == "trial"}
+def test_rows_stand_in_the_order_of_validation_and_what_a_search_only_tried_stands_last(shown, undisturbed):
+    rows = table(shown[1])
+    trials = {arm["label"] for arm in undisturbed.summary("quest")["arms"] if arm["role"] == "trial"}
     assert trials
     validation = [row["Validation, %"].split(" ")[0] for row in rows]
     tried = [place for place, row in enumerate(rows) if "quest" in row["Setting"] and row["Seeds"] == "1"]
@@ -139,8 +163,8 @@ def test_rows_stand_in_the_order_of_validation_and_what_a_search_only_tried_stan
     assert pruned and all((row["Validation, %"], row["Test, %"], row["Seeds"]) == ("–", "–", "0") for row in pruned)
 
 
-def test_an_untrained_network_has_one_row_for_all_studies_and_no_type_of_collapse(page):
-    (shared,) = [row for row in table(page()[1]) if row["Setting"].startswith("untrained")]
+def test_an_untrained_network_has_one_row_for_all_studies_and_no_type_of_collapse(shown):
+    (shared,) = [row for row in table(shown[1]) if row["Setting"].startswith("untrained")]
     assert "Part of tiny, quest." in shared["Setting"] and shared["Collapse type"].split()[-1] == "untrained"
     assert shared["Gain, points"] == "control"
 
@@ -169,16 +193,16 @@ def test_validation_and_test_are_not_mixed_up(page, finished):
     assert "validation 98.76, test 12.34" in row["Setting"]
 
 
-def test_the_command_of_a_run_runs_it_again(page, command):
-    row = next(row for row in table(page()[1]) if row["ν"] == "2" and "Part of tiny" in row["Setting"])
+def test_the_command_of_a_run_runs_it_again(shown, finished, command):
+    row = next(row for row in table(shown[1]) if row["ν"] == "2" and "Part of tiny" in row["Setting"])
     (given,) = commands_of(row)
     status, output, _ = command(ablate.main, *shlex.split(given)[3:])
     assert status == 0 and output.count("identical") == 1
     assert re.search(r"run ([0-9a-f]{16})", row["Setting"])[1] in output
 
 
-def test_a_certificate_is_quoted_and_one_of_other_results_is_not(page, finished, command):
-    assert "No run was rerun to check it; python -m study.verify --study tiny does so." in page()[1]
+def test_a_certificate_is_quoted_and_one_of_other_results_is_not(shown, page, finished, command):
+    assert "No run was rerun to check it; python -m study.verify --study tiny does so." in shown[1]
     assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
     assert "1 of 3 ended runs was run again from nothing" in page()[1]
     path = finished.folder / "results/verify/tiny.json"
@@ -244,16 +268,16 @@ def test_parameters_that_no_run_can_have_are_said_in_place_of_staleness(page, fi
 # ---- pages
 
 
-def test_the_page_has_the_same_bytes_each_time_and_nothing_of_the_machine(page, finished):
-    first, second = page(), page()
-    assert first == second
-    for text in first[1:]:
+def test_the_page_has_the_same_bytes_in_each_folder_and_nothing_of_the_machine(shown, finished):
+    name_studies(finished)
+    assert write_page(finished) == shown
+    for text in shown[1:]:
         assert str(finished.folder) not in text and not re.search(r"/tmp|/home|/root|\d\d:\d\d:\d\d|20\d\d-\d\d-\d\d", text)
         assert "http" not in text
 
 
-def test_the_twins_say_the_same(page):
-    _, html, markdown = page()
+def test_the_twins_say_the_same(shown):
+    _, html, markdown = shown
     there, here = read_html(html), read_markdown(markdown)
     assert [text for _, text in there.headings] == [text for _, text in here.headings]
     (written,) = here.tables
@@ -266,8 +290,8 @@ def test_the_twins_say_the_same(page):
     )
 
 
-def test_the_page_reads_without_its_script(page):
-    _, html, _ = page()
+def test_the_page_reads_without_its_script(shown):
+    _, html, _ = shown
     bare = re.sub(r"<script>.*?</script>", "", html, flags=re.S)
     assert table(bare) == table(html) and not re.search(r"<(tr|table|section)[^>]* hidden", bare)
 

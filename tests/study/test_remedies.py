@@ -8,15 +8,16 @@ import shutil
 
 import pytest
 
-from study import ablate, compare, evaluate, index, prepare, pretrain, project, report, verify
+from study import ablate, compare, index, pretrain, project, report, verify
 from study.config import device
+from tests.study.made_up_reports import without_figures
 
 pytestmark = pytest.mark.slow  # studies are run
 
-SMALL = {
-    "evaluate.linear.epochs": 1, "project.iterations": 250, "project.perplexity": 5, "project.max_images": 20,
-    "ablate.probes": ["knn"],
-}  # fmt: skip
+
+@pytest.fixture(autouse=True)
+def sketched(monkeypatch):
+    without_figures(monkeypatch)
 
 
 @pytest.fixture
@@ -89,26 +90,26 @@ def test_times_that_are_damaged_come_back_by_running_the_study(finished, command
     assert command(compare.main, "tiny", "quest")[0] == 0
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_certificate_that_is_damaged_comes_back_by_verifying(finished, command, damage):
-    assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
-    path = finished.folder / "results/verify/tiny.json"
+def test_a_certificate_that_is_damaged_comes_back_by_verifying(copied, command):
+    path = copied.folder / "results/verify/tiny.json"
     good = path.read_bytes()
-    damage(path)
     asked = ["--results", "results/ablate/tiny", "--certificate", str(path), "--out", "out"]
-    status, _, errors = command(report.main, *asked)
-    assert status == 2 and re.search(r"run python -m study.verify (first|again)\.", errors)
-    assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0 and path.read_bytes() == good
+    for damage in DAMAGE:
+        damage(path)
+        status, _, errors = command(report.main, *asked)
+        assert status == 2 and re.search(r"run python -m study.verify (first|again)\.", errors)
+        assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0 and path.read_bytes() == good
     assert command(report.main, *asked)[0] == 0
 
 
 def test_a_profile_without_runs_is_compared_once_the_named_command_has_run(finished, command, follow):
     shutil.rmtree(finished.folder / "store/runs")
-    for store in ("store", "my store"):
-        status, _, errors = command(compare.main, "tiny", "tiny@tiny", "--store", store)
-        assert status == 2 and "holds no finished run of study 'tiny'" in errors
-        follow(errors)
-        assert command(compare.main, "tiny", "tiny@tiny", "--store", store)[0] == 0
+    status, _, errors = command(compare.main, "tiny", "tiny@tiny")
+    assert status == 2 and errors.endswith("run python -m study.ablate --study tiny --profile tiny first.\n"), errors
+    status, _, errors = command(compare.main, "tiny", "tiny@tiny", "--store", "my store")
+    assert status == 2 and "holds no finished run of study 'tiny'" in errors
+    follow(errors)
+    assert command(compare.main, "tiny", "tiny@tiny", "--store", "my store")[0] == 0
 
 
 def test_a_study_that_was_run_is_reported_by_the_command_that_it_prints(finished, command, monkeypatch):
@@ -148,44 +149,34 @@ def test_studies_that_the_index_misses_are_on_it_once_its_commands_have_run(fini
 # ---- stages
 
 
-@pytest.fixture
-def staged(project, command):
-    """A project in which the stages before a study were run."""
-    project.set(SMALL)
-    for stage in (prepare, pretrain, evaluate, globals()["project"]):
-        assert command(stage.main)[0] == 0
-    return project
-
-
 def written(folder):
     return {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", ["model.safetensors", "run.json"])
-def test_a_baseline_that_is_damaged_comes_back_by_its_stage(staged, command, trained, name, damage):
-    path = staged.folder / "models/baseline" / name
+def test_a_baseline_that_is_damaged_comes_back_by_its_stage(copied, command, trained, name, damage):
+    path = copied.folder / "models/baseline" / name
     good = path.read_bytes()
     damage(path)
     status, _, errors = command(project.main)
     assert status == 2 and errors.endswith("run `dvc repro --force --single-item pretrain` first.\n"), errors
     assert errors.count("\n") == 1 and "Traceback" not in errors
-    for weights in staged.folder.glob("store/runs/*/model.safetensors"):
+    for weights in copied.folder.glob("store/runs/*/model.safetensors"):
         weights.unlink()  # so that copying them again is not enough
     assert command(pretrain.main)[0] == 0 and path.read_bytes() == good  # what that stage runs
     assert command(project.main)[0] == 0
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_what_stages_hand_to_a_report_comes_back_by_the_command_that_is_named(staged, command, follow, damage):
-    assert command(ablate.main, "--study", "tiny")[0] == 0
+def test_what_stages_hand_to_a_report_comes_back_by_the_command_that_is_named(copied, command, follow, damage):
     files = {
         "--project": "results/project/tsne.json", "--evaluate": "results/evaluate/metrics.json",
         "--curves": "results/evaluate/linear.csv",
     }  # fmt: skip
-    before = written(staged.folder / "results")
+    before = written(copied.folder / "results")
     for option, name in files.items():
-        path = staged.folder / name
+        path = copied.folder / name
         if option == "--curves" and damage is halve:
             path.write_bytes(path.read_bytes()[:-5])  # a half of its lines is a table, too
         else:
@@ -195,7 +186,7 @@ def test_what_stages_hand_to_a_report_comes_back_by_the_command_that_is_named(st
         assert status == 2 and errors.count("\n") == 1, (option, errors)
         follow(errors)
         assert command(report.main, *asked)[0] == 0
-    assert written(staged.folder / "results") == before
+    assert written(copied.folder / "results") == before
 
 
 # ---- machines

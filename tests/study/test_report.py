@@ -18,7 +18,8 @@ from study.execution.session import open_session
 from study.reporting.render import render
 from study.reporting.report import write_view
 from study.results.json_values import to_values
-from tests.study.made_up import Plans, arm_of, finished, unfinished
+from tests.study.made_up import Plans, arm_of, unfinished
+from tests.study.made_up import finished as finished_run
 from tests.study.made_up_reports import CURVES, FEW, everything, project_of, table_7, twins, view_of, without_figures
 from tests.study.reading import read_html, read_markdown
 
@@ -79,7 +80,7 @@ def test_a_diverged_a_killed_a_collapsed_and_a_missing_run_are_told_at_the_top_a
     lost = {
         ("1-0-0", 1): unfinished("diverged", "the loss was not finite at step 12"),
         ("1-1-0", 0): unfinished("killed", "killed by signal 9"),
-        ("1-1-0", 1): finished(0.4, verdict="complete", knn=0.3),
+        ("1-1-0", 1): finished_run(0.4, verdict="complete", knn=0.3),
         ("25-25-1", 2): unfinished("missing"),
     }
     study = table_7(plans, lost=lost)
@@ -142,8 +143,10 @@ def test_a_study_in_which_nothing_finished_is_reported_as_such(plans):
 
 
 @pytest.mark.slow
-def test_a_real_study_with_lost_runs_gives_a_true_report(project, tmp_path):
+@pytest.mark.usefixtures("sketched")
+def test_a_real_study_with_lost_runs_gives_a_true_report(finished, tmp_path):
     """As a person meets it: one arm diverges, one collapses, one run's worker was killed, one run is gone from the store."""
+    project = finished  # in whose store the first runs of `calm` and of the control are
     text = (project.studies / "rough.yaml").read_text()
     (project.studies / "rough.yaml").write_text(f"{text}  still: {{pretrain.lambda: 25, pretrain.mu: 0, pretrain.nu: 25}}\n")
     project.set({"ablate.seeds": 2})

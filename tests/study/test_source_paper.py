@@ -1,6 +1,7 @@
 """The stage that runs the source paper's studies one after the other, and goes on past one that cannot be had."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -31,10 +32,11 @@ def studied(project):
     weights.load_once.cache_clear()
     (project.studies / "borrowed.yaml").write_text(BORROWED, encoding="utf-8")
 
-    def build(*names):
+    def build(*names, epochs=None):
         params = load_params(project.folder / "params.yaml")
         params["profiles"]["tiny"]["source_paper"] = {"studies": list(names)}
-        params["profiles"]["tiny"]["pretrain"]["epochs"] = 2
+        if epochs:
+            params["profiles"]["tiny"]["pretrain"]["epochs"] = epochs
         (project.folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
         return project
 
@@ -47,7 +49,7 @@ def failures(project):
 
 @pytest.mark.slow
 def test_the_studies_of_the_profile_are_run_each_into_a_folder_of_its_own(studied, trained, capsys):
-    project = studied("tiny", "rough")
+    project = studied("tiny", "rough", epochs=2)
     assert main(["--set", "pretrain.lambda=20"]) == 0
     assert sorted(path.parent.name for path in (project.folder / PAPER_RESULTS).glob("*/study.json")) == ["rough", "tiny"]
     assert failures(project) == {}
@@ -58,10 +60,10 @@ def test_the_studies_of_the_profile_are_run_each_into_a_folder_of_its_own(studie
     assert len(trained()) == before == 4  # a control that both share, and four arms, of which two are one run
 
 
-def test_a_study_whose_weights_cannot_be_had_is_noted_in_a_sentence_and_the_next_is_run(studied, capsys):
-    project = studied("borrowed", "rough")
+def test_a_study_whose_weights_cannot_be_had_is_noted_in_a_sentence_and_the_next_is_run(studied, finished, capsys):
+    project = studied("borrowed", "tiny")
     assert main([]) == 0
-    assert [path.parent.name for path in (project.folder / PAPER_RESULTS).glob("*/study.json")] == ["rough"]
+    assert [path.parent.name for path in (project.folder / PAPER_RESULTS).glob("*/study.json")] == ["tiny"]
     assert list(failures(project)) == ["borrowed"]
     assert "nowhere/weights.pth" in failures(project)["borrowed"] and failures(project)["borrowed"].endswith(".")
     assert "not run: borrowed: " in capsys.readouterr().out
@@ -84,13 +86,14 @@ def test_what_can_be_run_since_is_no_failure_any_more(studied, capsys):
 
 
 @pytest.mark.slow
-def test_a_diverged_run_is_an_outcome_and_one_that_failed_makes_the_status_1(studied, befall, capsys):
+def test_a_diverged_run_is_an_outcome_and_one_that_failed_makes_the_status_1(studied, finished, befall, capsys):
     def fail():
         raise RuntimeError("no space left")
 
     studied("rough")
     assert main([]) == 0
     befall(fail, nu=2)
+    shutil.rmtree(finished.store.folder(finished.arm("tiny", "nu-2")["runs"][0]["digest"]))
     project = studied("tiny", "rough")
     assert main([]) == 1
     assert failures(project) == {} and "not finished: ν 2, seed 0: failed" in capsys.readouterr().out

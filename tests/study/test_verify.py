@@ -1,6 +1,9 @@
 """The command that runs finished cells again: its certificate, what it prints, and what it refuses."""
 
 import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
@@ -9,10 +12,54 @@ from study.execution.request import Request
 from study.execution.session import open_session
 from study.runs import identity
 from study.runs.code_digest import CodeDigest
+from study.runs.store import Store
+from study.verification import certify
+from tests.study.conftest import QUICK, Project, enter
 
 
 def certificate(project, name):
     return json.loads((project.folder / "results" / "verify" / f"{name}.json").read_bytes())
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One run of the study `tiny` that was verified: its certificate, and the store in which it was run again."""
+
+    certificate: bytes
+    store: Store
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory, tiny_config, undisturbed):
+    project = Project(tmp_path_factory.mktemp("verified"), tiny_config(QUICK))
+    for name in ("store", "results"):
+        shutil.copytree(undisturbed.folder / name, project.folder / name)
+    run_afresh = certify.run_afresh
+
+    @contextmanager
+    def keep(*cells, **named):
+        with run_afresh(*cells, **named) as fresh:
+            shutil.copytree(fresh.root, project.folder / "again")
+            yield fresh
+
+    with pytest.MonkeyPatch.context() as patch:
+        enter(project, patch)
+        patch.setattr(certify, "run_afresh", keep)
+        assert verify.main(["--study", "tiny", "--runs", "1"]) == 0
+    written = (project.folder / "results/verify/tiny.json").read_bytes()
+    return Verified(certificate=written, store=Store(project.folder / "again"))
+
+
+@pytest.fixture
+def run_before(verified, monkeypatch):
+    """Compares with the one run that was run again before: what is compared is what the test has changed."""
+
+    @contextmanager
+    def look_up(cells, *_, **named):
+        assert len(cells) == 1 and verified.store.status(cells[0].run)[0] == "finished"
+        yield verified.store
+
+    monkeypatch.setattr(certify, "run_afresh", look_up)
 
 
 def edit(project, name, change):
@@ -37,14 +84,13 @@ def test_runs_done_again_are_bit_identical_down_to_the_bytes_of_their_weights(fi
     assert told["sentence"].endswith(": bit-identical.") and told["sentence"] in output and told["same_machinery"]
 
 
-def test_a_certificate_has_the_same_bytes_each_time_and_no_place_or_time_in_it(finished, command):
-    written = []
-    for _ in range(2):
-        assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
-        written.append((finished.folder / "results/verify/tiny.json").read_bytes())
-    assert written[0] == written[1] and str(finished.folder).encode() not in written[0]
+def test_a_certificate_has_the_same_bytes_each_time_and_no_place_or_time_in_it(verified, finished, command):
+    assert command(verify.main, "--study", "tiny", "--runs", "1")[0] == 0
+    written = (finished.folder / "results/verify/tiny.json").read_bytes()
+    assert written == verified.certificate and str(finished.folder).encode() not in written
 
 
+@pytest.mark.usefixtures("run_before")
 def test_a_number_that_does_not_come_out_again_is_named_and_the_status_is_1(finished, command):
     def change(arms):
         for name in ("nu-1", "nu-2"):
@@ -60,6 +106,7 @@ def test_a_number_that_does_not_come_out_again_is_named_and_the_status_is_1(fini
     assert status == 0 and "1 within tolerance (accuracies at most 1 points apart, 1.1 allowed)" in output
 
 
+@pytest.mark.usefixtures("run_before")
 def test_accuracies_within_tolerance_are_not_reproduced_where_the_verdict_is_another(finished, command):
     def change(arms):
         for name in ("nu-1", "nu-2"):
@@ -69,6 +116,7 @@ def test_accuracies_within_tolerance_are_not_reproduced_where_the_verdict_is_ano
     assert command(verify.main, "--study", "tiny", "--runs", "1", "--tolerance", "1")[0] == 1
 
 
+@pytest.mark.usefixtures("run_before")
 def test_numbers_alone_are_compared_where_the_store_has_kept_no_weights(finished, command):
     for path in finished.folder.glob("store/runs/*/model.safetensors"):
         path.unlink()
@@ -77,6 +125,7 @@ def test_numbers_alone_are_compared_where_the_store_has_kept_no_weights(finished
     assert (cell["outcome"], cell["weights"]) == ("bit-identical", "not kept")
 
 
+@pytest.mark.usefixtures("run_before")
 def test_weights_of_other_bytes_are_found_though_every_number_is_equal(finished, command):
     for path in finished.folder.glob("store/runs/*/model.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"\x01")
@@ -87,22 +136,30 @@ def test_weights_of_other_bytes_are_found_though_every_number_is_equal(finished,
     assert status == 0 and f"within tolerance: {said}" in output
 
 
-def test_a_run_that_diverged_diverges_again(project, command):
+def test_a_run_that_diverged_diverges_again(finished, command):
     ablate.main(["--study", "rough"])
     status, output, _ = command(verify.main, "--study", "rough", "--runs", "2")
     assert status == 0
-    outcomes = {cell["arm"]: (cell["status"], cell["outcome"]) for cell in certificate(project, "rough")["runs"]}
+    outcomes = {cell["arm"]: (cell["status"], cell["outcome"]) for cell in certificate(finished, "rough")["runs"]}
     assert outcomes == {"wild": ("diverged", "bit-identical"), "calm": ("finished", "bit-identical")}
 
 
 @pytest.mark.slow
 def test_a_run_that_was_pruned_is_pruned_again(project, command):
-    project.set({"pretrain.base_lr": 0.0, "pretrain.end_lr": 0.0, "pretrain.epochs": 6})
+    project.set({"pretrain.base_lr": 0.0, "pretrain.end_lr": 0.0, "pretrain.epochs": 4})
     text = (project.studies / "quest.yaml").read_text().replace("{low: 1, high: 1000, log: true}", "{low: 1, high: 2}")
+    text = text.replace("trials: 4", "trials: 1").replace("batch: 2", "batch: 1")
     (project.studies / "quest.yaml").write_text(text)
     ablate.main(["--study", "quest"])
     pruned = [name for name, statuses in project.statuses("quest").items() if "pruned" in statuses]
     assert pruned
+
+    def leave_what_was_pruned(arms):
+        for arm in arms.values():
+            for run in arm["runs"]:
+                run["status"] = run["status"] if run["status"] == "pruned" else "killed"
+
+    edit(project, "quest", leave_what_was_pruned)
     assert command(verify.main, "--study", "quest", "--runs", "9")[0] == 0
     told = {cell["arm"]: cell for cell in certificate(project, "quest")["runs"]}
     assert {told[name]["outcome"] for name in pruned} == {"bit-identical"}

@@ -19,9 +19,14 @@ from study.verification.freshness import Freshness
 from tests.study.analysis.sentences import PLURAL, RIDDLES, SINGULAR, sentences
 from tests.study.made_up import Plans
 from tests.study.made_up_paper import PUBLISHED, Paper, around, projection
-from tests.study.made_up_reports import every_mode
+from tests.study.made_up_reports import every_mode, without_figures
 
 NO_PROSE = ("svg", "figure", "figures", "command", "commands", "recipe", "html", "links")  # keys of a view
+
+
+@pytest.fixture(autouse=True)
+def sketched(monkeypatch) -> None:
+    without_figures(monkeypatch)
 
 
 def texts_of(view: Any) -> Iterator[str]:

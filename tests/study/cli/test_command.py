@@ -1,6 +1,7 @@
 """Bad input: one sentence, an exit status that says so, and nothing lost."""
 
 import re
+import shutil
 
 import pytest
 
@@ -90,17 +91,19 @@ def fail():
 
 
 @pytest.mark.slow
-def test_a_corrupt_checkpoint_fails_its_run_alone_and_says_what_to_do(project, undisturbed, command, befall):
+def test_a_corrupt_checkpoint_fails_its_run_alone_and_says_what_to_do(finished, undisturbed, command, befall):
+    folder = finished.store.folder(finished.arm("tiny", "nu-1")["runs"][0]["digest"])
+    shutil.rmtree(folder)
     befall(fail, nu=1)
     assert ablate.main(["--study", "tiny"]) == 1
-    (path,) = project.folder.glob("store/runs/*/checkpoint-*/model.safetensors")
+    (path,) = folder.glob("checkpoint-*/model.safetensors")
     good = path.read_bytes()
     path.write_bytes(good[:-1])
     status, output, errors = command(ablate.main, "--study", "tiny")
     assert (status, errors) == (1, "") and re.search(r"failed \(.*model.safetensors is corrupt.*delete .*\)", output)
     path.write_bytes(good)  # nothing was lost
     assert ablate.main(["--study", "tiny"]) == 0
-    assert project.results("tiny") == undisturbed.results("tiny")
+    assert finished.results("tiny") == undisturbed.results("tiny")
 
 
 @pytest.mark.parametrize(

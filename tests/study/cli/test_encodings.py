@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,8 +36,7 @@ def test_a_greek_letter_is_printed_in_any_encoding(monkeypatch, encoding):
 @pytest.mark.parametrize(
     ("setting", "argv", "status", "said"),
     [
-        ({"PYTHONIOENCODING": "ascii"}, ["study.ablate", "--study", "ν"], 2, "there is no study"),
-        ({"PYTHONIOENCODING": "latin-1"}, ["study.report", "--results", "λ", "--out", "ν"], 2, "results of a study"),
+        ({"PYTHONIOENCODING": "ascii"}, ["study.report", "--results", "λ", "--out", "ν"], 2, "results of a study"),
         ({"LC_ALL": "C", "PYTHONUTF8": "0"}, ["study.cli.main", "λ"], 2, "there is no command"),
     ],
 )
@@ -48,11 +48,13 @@ def test_commands_say_greek_letters_whatever_the_locale(setting, argv, status, s
 
 
 @pytest.mark.slow
-def test_a_study_is_run_to_its_end_where_standard_output_is_ascii(project, monkeypatch):
+def test_a_study_is_run_to_its_end_where_standard_output_is_ascii(finished, monkeypatch):
     """Labels and answers have Greek letters; the last of them is printed after hours of work."""
+    shutil.rmtree(finished.store.folder(finished.arm("tiny", "nu-2")["runs"][0]["digest"]))  # one run is left to do
+    shutil.rmtree(finished.folder / "results/ablate/tiny")
     output = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     monkeypatch.setattr(sys, "stdout", output)
     with pytest.raises(SystemExit) as ended:
         run_command(lambda: ablate.main(["--study", "tiny"]))
-    assert ended.value.code == 0 and (project.folder / "results/ablate/tiny/study.json").exists()
+    assert ended.value.code == 0 and (finished.folder / "results/ablate/tiny/study.json").exists()
     assert b"\\u03bd" in output.buffer.getvalue()

@@ -2,7 +2,10 @@
 
 import pytest
 
+from study.config.load import load_config
 from study.config.methods import full_key, is_same_setting, keys_of, study_keys, symbols, with_short_keys
+from tests.study.config.refused import PARAMS
+from vicreg.errors import InputError
 from vicreg.methods import method_names
 
 
@@ -51,3 +54,23 @@ def test_a_study_may_set_every_method_by_either_spelling():
 def test_values_are_shown_by_short_keys_of_the_chosen_method_alone():
     values = {"pretrain": {"method": "vicreg", "epochs": 2, **{name: {} for name in method_names()}, "vicreg": {"nu": 3}}}
     assert with_short_keys(values) == {"pretrain.method": "vicreg", "pretrain.epochs": 2, "pretrain.nu": 3}
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("no", r"^pretrain\.wmse\.epsilon must be a number, but got 'no'\.$"),
+        (2, r"epsilon must be in \[0, 1\), but got 2\.0"),
+        ({}, r"^pretrain\.wmse\.epsilon must be a number, but got \{\}\.$"),
+    ],
+)
+def test_a_value_that_no_run_can_have_is_refused_of_methods_that_are_not_chosen_too(edited, tiny_config, value, sentence):
+    key = "pretrain.wmse.epsilon"
+    for refused in (
+        lambda: load_config(path=PARAMS, settings={key: value}),
+        lambda: load_config(path=edited(lambda params: params["baseline"]["pretrain"]["wmse"].update(epsilon=value))),
+        lambda: tiny_config({key: value}),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            refused()
+    assert tiny_config({key: 0.5}).pretrain.method == "vicreg"

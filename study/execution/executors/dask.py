@@ -55,7 +55,7 @@ class DaskEngine:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._futures: dict[str, Future] = {}  # a job whose future is forgotten is cancelled
-        self._sent = 0
+        self._sent, self._ended = 0, 0
 
     def _connect(self, stack: ExitStack) -> Client:
         raise NotImplementedError
@@ -86,6 +86,7 @@ class DaskEngine:
         def end(one: Future) -> None:
             answer(_answer(one))
             self._futures.pop(key, None)
+            self._ended += 1
 
         future.add_done_callback(end)
 
@@ -111,7 +112,7 @@ class LocalWorkers(DaskEngine):
         """
         super().__init__()
         self._number, self._log, self._environments = number, log.absolute(), environments
-        self._started, self._lost = 0, 0
+        self._started, self._lost, self._ended_before = 0, 0, 0
 
     @property
     def size(self) -> int:
@@ -120,9 +121,11 @@ class LocalWorkers(DaskEngine):
         Raises:
             InputError: where they end again and again before they have begun.
         """
+        if self._ended != self._ended_before:  # a worker that its first job kills at once counts as one that did not start
+            self._ended_before, self._lost = self._ended, 0
         lost = self._cluster.replace_lost()
         self._lost += lost
-        if self._lost > RESENT * self._number:
+        if self._lost > 2 * (RESENT + 1) * self._number:
             raise InputError(f"no worker process could be started; {self._log} says why.")
         if lost:
             self._cluster.scale(self._started)

@@ -1,5 +1,6 @@
 """Dask's cluster on this host: its workers listen on loopback alone, are silent here and have environments of their own."""
 
+import asyncio
 import functools
 import logging
 import os
@@ -15,6 +16,7 @@ from typing import Any
 from distributed import LocalCluster, Nanny, Security, Status, Worker
 
 LOOPBACK = "127.0.0.1"
+CLOSES_WITHIN = 5.0  # seconds for one that has no process any more
 STARTS_WITHIN = 60.0  # seconds for a worker's process to be there, on a busy host
 
 
@@ -46,7 +48,7 @@ class LocalWorkersCluster(LocalCluster):
         return {name: {"cls": self._make_nanny, "options": options, "environment": place}}
 
     def _make_nanny(self, *arguments: Any, **options: Any) -> Nanny:
-        nanny = Nanny(*arguments, **options)
+        nanny = _Nanny(*arguments, **options)
         self._nannies[nanny.name] = nanny
         return nanny
 
@@ -67,6 +69,7 @@ class LocalWorkersCluster(LocalCluster):
             self._gone_since.pop(name, None)
             del self._nannies[name]
             self.worker_spec.pop(name, None)
+            self.workers.pop(name, None)
         return len(lost)
 
     def kill(self) -> None:
@@ -76,6 +79,16 @@ class LocalWorkersCluster(LocalCluster):
             if pid := nanny.pid:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+
+class _Nanny(Nanny):
+    """Starts a worker's process again when it dies."""
+
+    async def close(self, *arguments: Any, **options: Any) -> Any:
+        """Close it, in some seconds: one whose worker died while it started waits for ever, and all others with it."""
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(super().close(*arguments, **options), CLOSES_WITHIN)
+        return "OK"
 
 
 def _silent_worker(*arguments: Any, log: str, **options: Any) -> Worker:

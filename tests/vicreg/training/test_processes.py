@@ -2,23 +2,21 @@
 
 import dataclasses
 import json
-import multiprocessing
 import os
 import select
 import signal
-from multiprocessing.connection import Connection
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from study.runs.identity import training_code
-from tests.vicreg.training.runs import IDENTITY, Stopped, same_weights, stop_after, timeless
-from vicreg.data.dataset import Dataset
+from tests.vicreg.training.runs import Stopped, same_weights, stop_after, timeless
 from vicreg.errors import InputError
 from vicreg.methods import method_class, method_names
 from vicreg.training.checkpoint import latest_checkpoint
-from vicreg.training.loop import pretrain
 from vicreg.training.processes import devices_of
 from vicreg.training.settings import PretrainSettings, decisive_settings
 from vicreg.training.setup import check_fit
@@ -173,29 +171,17 @@ def test_a_run_of_two_processes_is_that_of_one_to_rounding_and_stopped_or_its_ch
     assert not torch.distributed.is_initialized() and "GLOO_SOCKET_IFNAME" not in os.environ
 
 
-def train_without_end(settings: PretrainSettings, dataset: Dataset, folder: Path, said: Connection) -> None:
-    """Train in `folder`, and say after each epoch what children there are."""
-    pretrain(
-        dataclasses.replace(settings, epochs=LONG), dataset, device=torch.device("cpu"), folder=folder, identity=IDENTITY,
-        on_epoch=lambda record: said.send(children()),
-    )  # fmt: skip
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 def test_a_killed_parent_takes_its_child_with_it_and_leaves_its_checkpoint(settings, digits, tmp_path, temporary):
-    folder, copies = tmp_path / "run", multiprocessing.get_context("fork")
-    heard, said = copies.Pipe(duplex=False)
-    parent = copies.Process(target=train_without_end, args=(settings, digits, folder, said))
-    parent.start()
-    try:
-        said.close()  # so that a parent that fails ends the wait
-        (child,) = heard.recv()
-        watched = os.pidfd_open(child)
-    finally:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "tests.vicreg.training.shared_run", str(folder), str(LONG)]
+    place = {"cwd": Path(__file__).parents[3], "env": {**os.environ, "TMPDIR": str(temporary)}}
+    with subprocess.Popen(command, **place, stdout=subprocess.PIPE, text=True) as parent:
+        _, child = parent.stdout.readline().split()  # after its first epoch
+        watched = os.pidfd_open(int(child))
         parent.kill()
-        parent.join()
     assert select.select([watched], [], [], CHILD_LEFT)[0]
     os.close(watched)
     assert list(temporary.iterdir()) == []

@@ -6,6 +6,7 @@ Epochs are not sent through the engine. The store has them, in the log of each c
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -127,8 +128,7 @@ class EngineExecutor:
         _ = self._engine.size  # raises where nothing can be executed any more
         for digest, run in list(self._busy.items()):
             if self._saved_epochs(digest) > self._epochs[digest]:
-                checkpoint = latest_checkpoint(self._store.folder(digest))  # there may be none any more
-                yield from self._new_epochs(run, [] if checkpoint is None else read_log(checkpoint))
+                yield from self._new_epochs(run, self._saved_log(digest))
         ended = time.monotonic()
         self._next_look = ended + max(self._look_every, (ended - started) * (1 / LOOK_SHARE - 1))
 
@@ -147,8 +147,8 @@ class EngineExecutor:
         folder = self._store.folder(run.digest)
         if self._store.ending(run.digest)[0] in OUTCOMES:
             yield from self._new_epochs(run, read_log(folder))
-        elif (checkpoint := latest_checkpoint(folder)) is not None:  # the log of an earlier try may lie beside it
-            yield from self._new_epochs(run, read_log(checkpoint))
+        else:  # the log of an earlier try may lie beside its checkpoint
+            yield from self._new_epochs(run, self._saved_log(run.digest))
         del self._busy[run.digest], self._epochs[run.digest]
         yield Event(run=run, kind="end", status=status, reason=reason)
 
@@ -161,6 +161,13 @@ class EngineExecutor:
         self._epochs[run.digest] = max(told, len(history))
         for record in history[told:]:
             yield Event(run=run, kind="epoch", record=record)
+
+    def _saved_log(self, digest: str) -> Sequence[Mapping[str, Any]]:
+        """Return the log of the newest checkpoint of a run; none where its worker removes it at this moment."""
+        checkpoint = latest_checkpoint(self._store.folder(digest))
+        with suppress(InputError):
+            return [] if checkpoint is None else read_log(checkpoint)
+        return []
 
     def _saved_epochs(self, digest: str) -> int:
         """Return how many epochs the newest checkpoint of a run has, by its name; 0 without one."""

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from study.execution.executors import engine as engines
 from study.execution.executors.engine import EngineExecutor
 from study.execution.job import run_job
 from study.runs.execute import execute
@@ -128,3 +129,10 @@ def test_a_lost_connection_ends_the_command_and_says_nothing_of_the_run(told, ru
     with pytest.raises(InputError, match="the connection was lost"):
         told(Inline(lambda job: lost), run)
     assert store.status(run) == ("missing", None)
+
+
+def test_a_checkpoint_that_its_worker_removes_while_it_is_read_ends_nothing(told, run, store, monkeypatch):
+    gone = store.folder(run.digest) / "checkpoint-00002"
+    monkeypatch.setattr(engines, "latest_checkpoint", lambda folder: gone)
+    killed = {"status": "killed", "reason": "its process died."}
+    assert told(Inline(lambda job: killed), run) == [("killed", "its process died.")]

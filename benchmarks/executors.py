@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.torture import ROOT, Place, compare, is_alive, make_place
+from benchmarks.torture import ROOT, Place, compare, conclude, is_alive, make_place
 from study.cli.arguments import Parser, positive
 from study.cli.command import run_command
 from vicreg.errors import InputError
@@ -207,13 +207,9 @@ def main() -> int:
     parser.add_argument("--kills", type=positive, default=10, help="workers that are killed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="executors-") as folder:
-        say = lambda line: print(line, flush=True)  # noqa: E731
         over = {"pretrain": {"epochs": 2, "warmup_epochs": 1}, "ablate": {"seeds": arguments.seeds}}  # the profile `digits`
-        wrong = check(Path(folder), arguments.study, arguments.kills, over, say)
-    for line in wrong:
-        print(f"WRONG: {line}")
-    print("all came to the same results, weights and trials" if not wrong else f"{len(wrong)} things are wrong")
-    return 1 if wrong else 0
+        wrong = check(Path(folder), arguments.study, arguments.kills, over, lambda line: print(line, flush=True))
+    return conclude(wrong, "all came to the same results, weights and trials")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.torture import Place, compare, make_place
+from benchmarks.torture import Place, compare, conclude, make_place
 from study.cli.arguments import Parser, path
 from study.cli.command import run_command
 from vicreg.errors import InputError
@@ -248,10 +248,7 @@ def main() -> int:
     finally:
         if not arguments.keep:
             shutil.rmtree(folder, ignore_errors=True)
-    for line in wrong:
-        print(f"WRONG: {line}")
-    print("the same results, weights and trials as here" if not wrong else f"{len(wrong)} things are wrong")
-    return 1 if wrong else 0
+    return conclude(wrong, "the same results, weights and trials as here")
 
 
 if __name__ == "__main__":

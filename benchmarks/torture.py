@@ -191,6 +191,14 @@ def is_alive(process: int) -> bool:
     return state != "Z"
 
 
+def conclude(wrong: list[str], otherwise: str) -> int:
+    """Print what came out wrong, or what is so otherwise, and return the exit status."""
+    for line in wrong:
+        print(f"WRONG: {line}")
+    print(f"{len(wrong)} things are wrong" if wrong else otherwise)
+    return 1 if wrong else 0
+
+
 def main() -> int:
     parser = Parser("benchmarks.torture", __doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=10)
@@ -203,10 +211,7 @@ def main() -> int:
             kills=arguments.kills, study=arguments.study, workers=arguments.workers, seed=arguments.seed,
             folder=Path(folder), settings=TINY, say=lambda line: print(line, flush=True),
         )  # fmt: skip
-    for line in wrong:
-        print(f"WRONG: {line}")
-    print("the same results, weights and trials as undisturbed" if not wrong else f"{len(wrong)} things are wrong")
-    return 1 if wrong else 0
+    return conclude(wrong, "the same results, weights and trials as undisturbed")
 
 
 if __name__ == "__main__":

@@ -61,9 +61,9 @@ class LocalWorkersCluster(LocalCluster):
         for name, nanny in list(self._nannies.items()):
             if nanny.is_alive():
                 self._gone_since.pop(name, None)
-            elif now - self._gone_since.setdefault(name, now) > STARTS_WITHIN:
-                lost.append(name)
-            elif nanny.status in (Status.closed, Status.failed):
+                continue
+            waited = now - self._gone_since.setdefault(name, now)
+            if nanny.status in (Status.closed, Status.failed) or waited > STARTS_WITHIN:
                 lost.append(name)
         for name in lost:
             self._gone_since.pop(name, None)

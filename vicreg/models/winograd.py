@@ -11,12 +11,15 @@ channels, and 3e-7 to 5e-7 on 2 x 2 maps; that of a direct convolution is 1e-7 t
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from vicreg.kernels.filtering import Layout, Terms, multiply_along, terms_of
 
 POINTS = (
     0.0,
@@ -31,14 +34,18 @@ CHUNK = 2 * 2**20  # bytes of sums of pixels at a time, which stay in the cache:
 class Filtering(NamedTuple):
     """Minimal filtering of maps of one size, with K products: those of the rows' algorithm times those of the columns'.
 
-    Axes longer than 4 are cut into tiles that use the same algorithm. The tiles of the rows are further rows of the K
-    matrices; for the tiles of the columns the sums of taps are repeated.
+    Axes longer than 4 are cut into tiles that use the same algorithm, so the K products are of all tiles of all images. Sums
+    along an axis of `side` pixels are products with the matrices of `Axis`, one for the rows and one for the columns.
     """
 
-    of_taps: Tensor  # (K, 9): the sums of a kernel's taps
-    of_pixels: tuple[Tensor, Tensor]  # (tiles * P, height) and (tiles * P, width): the sums of pixels along each axis
-    to_outputs: tuple[Tensor, Tensor]  # (height, tiles * P) and (width, tiles * P): sums of products
-    tiles: int  # of the rows
+    of_taps: tuple[Terms, Terms]  # (P, 3): the sums of a kernel's taps
+    from_taps: tuple[Terms, Terms]  # (3, P), its transpose
+    of_pixels: tuple[Terms, Terms]  # (tiles * P, side): the sums of pixels
+    from_pixels: tuple[Terms, Terms]  # (side, tiles * P), its transpose
+    to_outputs: tuple[Terms, Terms]  # (side, tiles * P): sums of products
+    from_outputs: tuple[Terms, Terms]  # (tiles * P, side), its transpose
+    tiles: tuple[int, int]  # along the rows' axis and along the columns'
+    products: tuple[int, int]  # P of each axis
 
 
 def is_faster(layer: nn.Conv2d, images: Tensor) -> bool:
@@ -64,9 +71,33 @@ def is_faster(layer: nn.Conv2d, images: Tensor) -> bool:
 
 def sums_of_taps(weight: Tensor, size: tuple[int, ...]) -> Tensor:
     """Return the kernels (O, C, 3, 3) as `convolve` takes them for maps of `size` (height, width): (K, O, C)."""
-    out, channels = weight.shape[:2]
-    of_taps = filtering(*size, weight.dtype).of_taps
-    return (of_taps @ weight.permute(2, 3, 0, 1).reshape(9, out * channels)).view(-1, out, channels)
+    return _SumsOfTaps.apply(weight.permute(0, 2, 3, 1), size)  # type: ignore[no-any-return]
+
+
+class _SumsOfTaps(torch.autograd.Function):
+    """Sum the taps (O, 3, 3, C) to kernels (K, O, C)."""
+
+    @staticmethod
+    def forward(ctx: Any, taps: Tensor, size: tuple[int, ...]) -> Tensor:
+        ctx.size = size
+        use, (out, _, _, channels) = filtering(*size, taps.dtype), taps.shape
+        kernels = taps.new_empty(math.prod(use.products), out, channels)
+        multiply_along(
+            *use.of_taps, taps.contiguous(), _of_maps(3, 3, channels), out=kernels, count=out, channels=channels,
+            to=_places_of_tiles((1, 1), use.products, channels, out * channels),
+        )  # fmt: skip
+        return kernels
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        use, (_, out, channels) = filtering(*ctx.size, gradient.dtype), gradient.shape
+        of_taps = gradient.new_empty(out, 3, 3, channels)
+        multiply_along(
+            *use.from_taps, gradient.contiguous(), _places_of_tiles((1, 1), use.products, channels, out * channels),
+            out=of_taps, to=_of_maps(3, 3, channels), count=out, channels=channels,
+        )  # fmt: skip
+        return of_taps, None
 
 
 def convolve(images: Tensor, kernels: Tensor) -> Tensor:
@@ -91,8 +122,8 @@ class _Convolution(torch.autograd.Function):
         use, work = filtering(*maps.shape[1:3], maps.dtype), _Workspace(maps)
         outputs = maps.new_empty(*maps.shape[:3], kernels.shape[1])
         for part in chunks(maps, kernels):
-            pixels = work.spread("pixels", use.of_pixels, maps[part], tiles=use.tiles)  # (K, n, C)
-            work.gather(use.to_outputs, work.product(pixels, kernels.mT), out=outputs[part])
+            pixels = work.spread("pixels", use.of_pixels, maps[part], use)  # (K, n, C)
+            work.gather(use.to_outputs, work.product(pixels, kernels.mT), use, out=outputs[part])
         return outputs
 
     @staticmethod
@@ -100,12 +131,11 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         maps, kernels = ctx.saved_tensors
         use, work = filtering(*maps.shape[1:3], maps.dtype), _Workspace(maps)
-        of_pixels, to_outputs = ((rows.T, columns.T) for rows, columns in (use.of_pixels, use.to_outputs))
         gradient, of_maps, of_kernels = gradient.contiguous(), torch.empty_like(maps), torch.empty_like(kernels)
         for number, part in enumerate(chunks(maps, kernels)):
-            products = work.spread("products", to_outputs, gradient[part], tiles=use.tiles)  # (K, n, O)
-            work.gather(of_pixels, work.product(products, kernels), out=of_maps[part])
-            pixels = work.spread("pixels", use.of_pixels, maps[part], tiles=use.tiles)
+            products = work.spread("products", use.from_outputs, gradient[part], use)  # (K, n, O)
+            work.gather(use.from_pixels, work.product(products, kernels), use, out=of_maps[part])
+            pixels = work.spread("pixels", use.of_pixels, maps[part], use)
             of_kernels.baddbmm_(products.mT, pixels, beta=min(1, number))
         return of_maps, of_kernels
 
@@ -127,34 +157,45 @@ class _Workspace:
         """Return the batched product of (K, a, b) and (K, b, c)."""
         return torch.bmm(one, other, out=self._take("product", len(one), one.shape[1], other.shape[2]))
 
-    def spread(self, name: str, along: tuple[Tensor, Tensor], maps: Tensor, *, tiles: int) -> Tensor:
-        """Multiply maps (N, H, W, C) by a matrix along each axis, and return them by product: (K, N * tiles, C)."""
-        n, channels = len(maps), maps.shape[-1]
-        spread = self._take(name, n, len(along[0]), len(along[1]), channels)  # (N, tiles * P, tiles * P, C)
-        self._along_both(along, maps, out=spread)
-        return spread.view(n * tiles, -1, channels).transpose(0, 1)
+    def spread(self, name: str, along: tuple[Terms, Terms], maps: Tensor, use: "Filtering") -> Tensor:
+        """Multiply maps (n, H, W, C) by a matrix along each axis, and return them by product: (K, n * tiles, C)."""
+        n, channels, (down, across), (p, q) = len(maps), maps.shape[-1], use.tiles, use.products
+        sums = self._take(name, n * down * across, p * q, channels)
+        multiply_along(
+            *along, maps, _of_maps(*maps.shape[1:]), out=sums, count=n, channels=channels,
+            to=_of_tiles(use, tile=p * q * channels, product=channels),
+        )  # fmt: skip
+        return sums.transpose(0, 1)
 
-    def gather(self, along: tuple[Tensor, Tensor], products: Tensor, *, out: Tensor) -> None:
-        """Multiply products (K, N * tiles, C) by a matrix along each axis, into the maps `out` (N, H, W, C)."""
-        ordered = self._take("ordered", products.shape[1], products.shape[0], products.shape[2])
-        ordered.copy_(products.transpose(0, 1))
-        self._along_both(along, ordered.view(len(out), along[0].shape[1], along[1].shape[1], -1), out=out)
-
-    def _along_both(self, along: tuple[Tensor, Tensor], maps: Tensor, *, out: Tensor) -> None:
-        """Multiply maps (N, h, w, C) by matrices (p, h) and (q, w) along their axes, into `out` (N, p, q, C)."""
-        rows, columns = along
-        n, height, width, channels = maps.shape
-        if max(height * width, len(rows) * len(columns)) <= 36:  # both at once: 1.2 to 2 times as fast there, 0.4 beyond
-            _along(torch.kron(rows, columns), maps.view(n, height * width, channels), out=out.view(n, -1, channels))
-            return
-        half = self._take("half", n, len(rows), width * channels)
-        _along(rows, maps.view(n, height, width * channels), out=half)
-        _along(columns, half.view(-1, width, channels), out=out.view(n * len(rows), -1, channels))
+    def gather(self, along: tuple[Terms, Terms], products: Tensor, use: "Filtering", *, out: Tensor) -> None:
+        """Multiply products (K, n * tiles, C) by a matrix along each axis, into the maps `out` (n, H, W, C)."""
+        channels = out.shape[-1]
+        multiply_along(
+            *along, products, _of_tiles(use, tile=channels, product=products.stride(0)), out=out,
+            to=_of_maps(*out.shape[1:]), count=len(out), channels=channels,
+        )  # fmt: skip
 
 
-def _along(matrix: Tensor, maps: Tensor, *, out: Tensor) -> None:
-    """Multiply maps (N, q, d) by a matrix (p, q), into `out` (N, p, d)."""
-    torch.bmm(matrix.expand(len(maps), *matrix.shape), maps, out=out)
+@functools.cache
+def _of_maps(height: int, width: int, channels: int) -> Layout:
+    """Return where contiguous maps lie."""
+    rows, columns = np.arange(height, dtype=np.uint64), np.arange(width, dtype=np.uint64)
+    return Layout(height * width * channels, rows * np.uint64(width * channels), columns * np.uint64(channels), width)
+
+
+@functools.cache
+def _places_of_tiles(tiles: tuple[int, int], products: tuple[int, int], tile: int, product: int) -> Layout:
+    """Return where products lie: those of the next tile `tile` numbers apart, and of the next product `product` apart."""
+    (down, across), (p, q) = tiles, products
+    rows = np.add.outer(np.arange(down) * across * tile, np.arange(p) * q * product)
+    columns = np.add.outer(np.arange(across) * tile, np.arange(q) * product)
+    run = q if tile == p * q * product else 1  # a tile's products of a row follow each other, or each lies by itself
+    return Layout(down * across * tile, rows.ravel().astype(np.uint64), columns.ravel().astype(np.uint64), run)
+
+
+def _of_tiles(use: "Filtering", *, tile: int, product: int) -> Layout:
+    """Return where the products of all tiles lie, those of the next tile `tile` and of the next product `product` apart."""
+    return _places_of_tiles(use.tiles, use.products, tile, product)
 
 
 def chunks(maps: Tensor, kernels: Tensor) -> list[slice]:
@@ -180,12 +221,20 @@ def filtering(height: int, width: int, dtype: torch.dtype) -> Filtering:
 
 def _both(rows: "Axis", columns: "Axis", dtype: torch.dtype) -> Filtering:
     """Return the algorithm in two dimensions that the algorithms of both axes make."""
-    tiles = [len(axis.of_pixels) // len(axis.of_taps) for axis in (rows, columns)]
+    axes = (rows, columns)
+
+    def terms(matrices: Sequence[Tensor]) -> tuple[Terms, Terms]:
+        return terms_of(matrices[0].to(dtype)), terms_of(matrices[1].to(dtype))
+
     return Filtering(
-        of_taps=torch.kron(rows.of_taps, columns.of_taps.repeat(tiles[1], 1)).to(dtype),
-        of_pixels=(rows.of_pixels.to(dtype), columns.of_pixels.to(dtype)),
-        to_outputs=(rows.to_outputs.to(dtype), columns.to_outputs.to(dtype)),
-        tiles=tiles[0],
+        of_taps=terms([axis.of_taps for axis in axes]),
+        from_taps=terms([axis.of_taps.T for axis in axes]),
+        of_pixels=terms([axis.of_pixels for axis in axes]),
+        from_pixels=terms([axis.of_pixels.T for axis in axes]),
+        to_outputs=terms([axis.to_outputs for axis in axes]),
+        from_outputs=terms([axis.to_outputs.T for axis in axes]),
+        tiles=(len(rows.of_pixels) // len(rows.of_taps), len(columns.of_pixels) // len(columns.of_taps)),
+        products=(len(rows.of_taps), len(columns.of_taps)),
     )
 
 

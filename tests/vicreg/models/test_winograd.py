@@ -79,13 +79,12 @@ def test_two_pixels_worked_by_hand():
     assert torch.equal(axis.of_pixels, torch.tensor([[1, 1], [0, 1], [1, 0]], dtype=torch.float64))
 
 
-def test_the_kernels_have_36_sums_for_one_tile_repeated_for_those_beside_it():
-    assert filtering(4, 4, torch.float64).of_taps.shape == (36, 9)
-    two = filtering(8, 8, torch.float64)
-    assert two.of_taps.shape == (72, 9) and two.tiles == 2
-    by_column = two.of_taps.view(6, 2, 6, 9)
-    assert torch.equal(by_column[:, 0], by_column[:, 1])
-    assert torch.equal(by_column[:, 0].reshape(36, 9), filtering(4, 4, torch.float64).of_taps)
+@pytest.mark.parametrize(("size", "tiles", "sums"), [((2, 2), (1, 1), 9), ((4, 4), (1, 1), 36), ((8, 4), (2, 1), 36)])
+def test_all_tiles_share_the_sums_of_taps_of_one(size, tiles, sums):
+    use, weight = filtering(*size, torch.float64), noise(5, 3, 3, 3)
+    assert use.tiles == tiles and winograd.sums_of_taps(weight, size).shape == (sums, 5, 3)
+    one = (2, 2) if sums == 9 else (4, 4)
+    assert torch.equal(winograd.sums_of_taps(weight, size), winograd.sums_of_taps(weight, one))
 
 
 # ---- Both axes

@@ -1,6 +1,7 @@
 """Where a training step's time goes, beside the least it could take, in a table and a picture.
 
     python -m benchmarks.step [--out FILE] [--picture FILE] [--threads 2] [--only NAME]
+    python -m benchmarks.step --waits      # two threads beside busy processes (waits.py)
 
 Each network is timed part by part (medians), and the network's own time is divided among kinds of operation by torch's
 profiler. A floor is the floating-point operations over what this machine reaches on a large matrix product, or the bytes
@@ -31,6 +32,7 @@ from benchmarks.measure import (
     table,
     write,
 )
+from benchmarks.waits import compare_waits
 from study.cli.command import run_command
 from study.config.device import choose_device
 from study.config.load import load_config
@@ -84,8 +86,11 @@ COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#999999", "#009e73", "#cc79a7", "#f
 def main() -> int:
     parser = arguments_of("step", __doc__)
     parser.add_argument("--picture", type=Path, default=RESULTS / "step.svg")
+    parser.add_argument("--waits", action="store_true", help="instead: two threads beside busy processes")
     parser.add_argument("--only", action="append", choices=[one.name for one in NETWORKS])
     arguments = parser.parse_args()
+    if arguments.waits:
+        return compare_waits(rounds=arguments.rounds, out=arguments.out)
     device = choose_device(arguments.device)
     before = processor_time()
     measured = {

@@ -7,10 +7,28 @@ from torch import Tensor, nn
 
 from vicreg.errors import InputError
 from vicreg.models.live_taps import LiveTapConv2d
-from vicreg.models.view_batchnorm import ViewBatchNorm2d
+from vicreg.models.view_batchnorm import ViewBatchNorm2d, activated
 from vicreg.torchvision_compat import torchvision
 
-BasicBlock, Bottleneck = torchvision.models.resnet.BasicBlock, torchvision.models.resnet.Bottleneck
+
+class BasicBlock(torchvision.models.resnet.BasicBlock):  # type: ignore[misc]  # torchvision does not type it
+    """torchvision's block of two convolutions, with BatchNorm, the sum and ReLU in one operation where that can be."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = activated(self.bn1, self.conv1(x))
+        identity = x if self.downsample is None else self.downsample(x)
+        return activated(self.bn2, self.conv2(out), identity)
+
+
+class Bottleneck(torchvision.models.resnet.Bottleneck):  # type: ignore[misc]  # torchvision does not type it
+    """torchvision's block of three convolutions, with BatchNorm, the sum and ReLU in one operation where that can be."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = activated(self.bn1, self.conv1(x))
+        out = activated(self.bn2, self.conv2(out))
+        identity = x if self.downsample is None else self.downsample(x)
+        return activated(self.bn3, self.conv3(out), identity)
+
 
 # Name -> block, whose class torchvision does not type, and number of blocks in each stage (arXiv 1512.03385, Table 1).
 ARCHITECTURES: dict[str, tuple[type[Any], tuple[int, int, int, int]]] = {

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vicreg.models.normalise import COMPILED_TYPES, Running, normalise
+
 
 class _PerView:
     """A mixin for torch's BatchNorm: `views` equal parts of a training batch have separate statistics."""
@@ -19,10 +21,38 @@ class _PerView:
     passes: int | None = None  # in `counted_at_once`: training passes since it began
 
     def forward(self, input: Tensor) -> Tensor:
+        if self._is_compiled(input):
+            return self._compiled(input)
         if not self.training or self.views == 1:  # type: ignore[attr-defined]
             return self._normalise(input)
         # One view after the other, so that the running statistics are those of one forward pass for each view.
         return torch.cat([self._normalise(view) for view in input.chunk(self.views)])
+
+    def _is_compiled(self, input: Tensor) -> bool:
+        """Return whether loops of ours normalise the input: those of a training batch on a CPU."""
+        return (
+            type(input) is Tensor  # not one without content, of which operations are counted
+            and input.device.type == "cpu"
+            and self.training  # type: ignore[attr-defined]
+            and input.dtype in COMPILED_TYPES
+            and self.affine and self.track_running_stats and self.momentum is not None  # type: ignore[attr-defined]
+            and self.weight.dtype == torch.float32  # type: ignore[attr-defined]
+            and len(input) % self.views == 0 and input.numel() > self.views * input.shape[1]  # more than a row a view
+            and type(self)._normalise is _PerView._normalise
+            and not torch.compiler.is_compiling()
+        )  # fmt: skip
+
+    def _compiled(self, input: Tensor, *, relu: bool = False, residual: Tensor | None = None) -> Tensor:
+        self._check_input_dim(input)  # type: ignore[attr-defined]
+        if self.passes is None:
+            self.num_batches_tracked.add_(self.views)  # type: ignore[attr-defined]
+        else:
+            self.passes += self.views
+        running = Running(self.running_mean, self.running_var, self.momentum)  # type: ignore[attr-defined]
+        return normalise(
+            input, self.weight, self.bias, running, views=self.views, epsilon=self.eps,  # type: ignore[attr-defined]
+            relu=relu, residual=residual,
+        )  # fmt: skip
 
     def _normalise(self, input: Tensor) -> Tensor:
         if self.passes is None or not self.training or self.momentum is None:  # type: ignore[attr-defined]
@@ -33,6 +63,16 @@ class _PerView:
             input, self.running_mean, self.running_var, self.weight, self.bias,  # type: ignore[attr-defined]
             training=True, momentum=self.momentum, eps=self.eps,  # type: ignore[attr-defined]
         )  # fmt: skip
+
+
+def activated(layer: nn.Module, input: Tensor, residual: Tensor | None = None) -> Tensor:
+    """Return ReLU of what a BatchNorm layer makes of an input, to which `residual` is added first if there is one."""
+    if isinstance(layer, _PerView) and layer._is_compiled(input) and (residual is None or residual.dtype == input.dtype):
+        return layer._compiled(input, relu=True, residual=residual)
+    output: Tensor = layer(input)
+    if residual is not None:
+        output += residual
+    return functional.relu(output, inplace=True)
 
 
 class ViewBatchNorm1d(_PerView, nn.BatchNorm1d):

@@ -1,0 +1,79 @@
+"""Rows of float32 or bfloat16 numbers, in loops that compute in float32.
+
+numba knows no bfloat16: such numbers are handed on as the 16 bits that they are, the upper half of a float32.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numba.extending import overload
+from torch import Tensor
+
+
+def numbers_of(tensor: Tensor) -> np.ndarray:
+    """Return the memory of a dense tensor as a flat array: float32, or the bits of bfloat16."""
+    flat = tensor.detach().permute(*_in_memory(tensor)).reshape(-1)
+    found: np.ndarray = (flat.view(torch.uint16) if tensor.dtype == torch.bfloat16 else flat).numpy()
+    return found
+
+
+def _in_memory(tensor: Tensor) -> tuple[int, ...]:
+    """Return the axes in the order in which they lie in memory, the farthest apart first."""
+    if tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        return (0, 2, 3, 1)
+    return tuple(range(tensor.ndim))
+
+
+def widen(source: np.ndarray, start: Any, out: np.ndarray, count: Any) -> None:
+    """Write `count` numbers of a source, float32 or the bits of bfloat16, from `start` on, into `out`, float32."""
+    raise NotImplementedError("it is compiled")
+
+
+def narrow(source: np.ndarray, out: np.ndarray, start: Any, count: Any) -> None:
+    """Write `count` numbers of a source, float32, to `out`, from `start` on, rounded to nearest even for bfloat16.
+
+    A number that is not finite stays so.
+    """
+    raise NotImplementedError("it is compiled")
+
+
+@overload(widen)
+def _widen(source, start, out, count):  # type: ignore[no-untyped-def]
+    if source.dtype == numba.types.uint16:
+
+        def of_bits(source, start, out, count):  # type: ignore[no-untyped-def]
+            bits = out.view(np.uint32)
+            for c in range(count):
+                bits[c] = np.uint32(source[start + c]) << np.uint32(16)
+
+        return of_bits
+
+    def of_numbers(source, start, out, count):  # type: ignore[no-untyped-def]
+        for c in range(count):
+            out[c] = source[start + c]
+
+    return of_numbers
+
+
+@overload(narrow)
+def _narrow(source, out, start, count):  # type: ignore[no-untyped-def]
+    if out.dtype == numba.types.uint16:
+
+        def to_bits(source, out, start, count):  # type: ignore[no-untyped-def]
+            bits = source.view(np.uint32)
+            for c in range(count):
+                upper = bits[c] >> np.uint32(16)
+                rounded = (bits[c] + np.uint32(0x7FFF) + (upper & np.uint32(1))) >> np.uint32(16)
+                is_finite = (bits[c] & np.uint32(0x7F800000)) != np.uint32(0x7F800000)
+                quiet = upper | np.uint32((bits[c] & np.uint32(0x007FFFFF)) != np.uint32(0)) << np.uint32(6)
+                out[start + c] = np.uint16(rounded if is_finite else quiet)
+
+        return to_bits
+
+    def to_numbers(source, out, start, count):  # type: ignore[no-untyped-def]
+        for c in range(count):
+            out[start + c] = source[c]
+
+    return to_numbers

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numba
 import torch
 
 from study.config.config import Config
@@ -177,7 +178,7 @@ def machinery(device: torch.device, *, precision: str) -> dict[str, str]:
     """Return the versions and the hardware that a result's last bits depend on, by name.
 
     On a CPU torch chooses kernels by its CPU capability, and oneDNN by the instruction set: for bfloat16 it has others with
-    AMX or AVX512-BF16. ONEDNN_MAX_CPU_ISA limits oneDNN's choice, and counts where it is set.
+    AMX or AVX512-BF16. ONEDNN_MAX_CPU_ISA limits oneDNN's choice, and counts where it is set. numba compiles our own loops.
     """
     found = {"torch": torch.__version__, "torchvision": torchvision.__version__}
     if device.type == "cuda":
@@ -185,6 +186,7 @@ def machinery(device: torch.device, *, precision: str) -> dict[str, str]:
     found["device"] = f"{device.type} ({torch.backends.cpu.get_cpu_capability()})"
     if limit := os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA"):
         found["onednn"] = f"at most {limit}"
+    found["numba"] = numba.__version__
     if precision == "bfloat16":
         found["bfloat16"] = bfloat16_kernels()
     return found

@@ -3,13 +3,12 @@
 numba knows no bfloat16: such numbers are handed on as the 16 bits that they are, the upper half of a float32.
 """
 
-from typing import Any
-
 import numba
 import numpy as np
 import torch
-from numba.extending import overload
 from torch import Tensor
+
+from vicreg.kernels.compiled import by_type
 
 
 def numbers_of(tensor: Tensor) -> np.ndarray:
@@ -26,21 +25,9 @@ def _in_memory(tensor: Tensor) -> tuple[int, ...]:
     return tuple(range(tensor.ndim))
 
 
-def widen(source: np.ndarray, start: Any, out: np.ndarray, count: Any) -> None:
+@by_type
+def widen(source, start, out, count):  # type: ignore[no-untyped-def]
     """Write `count` numbers of a source, float32 or the bits of bfloat16, from `start` on, into `out`, float32."""
-    raise NotImplementedError("it is compiled")
-
-
-def narrow(source: np.ndarray, out: np.ndarray, start: Any, count: Any) -> None:
-    """Write `count` numbers of a source, float32, to `out`, from `start` on, rounded to nearest even for bfloat16.
-
-    A number that is not finite stays so.
-    """
-    raise NotImplementedError("it is compiled")
-
-
-@overload(widen)
-def _widen(source, start, out, count):  # type: ignore[no-untyped-def]
     if source.dtype == numba.types.uint16:
 
         def of_bits(source, start, out, count):  # type: ignore[no-untyped-def]
@@ -57,8 +44,12 @@ def _widen(source, start, out, count):  # type: ignore[no-untyped-def]
     return of_numbers
 
 
-@overload(narrow)
-def _narrow(source, out, start, count):  # type: ignore[no-untyped-def]
+@by_type
+def narrow(source, out, start, count):  # type: ignore[no-untyped-def]
+    """Write `count` numbers of a source, float32, to `out`, from `start` on, rounded to nearest even for bfloat16.
+
+    A number that is not finite stays so.
+    """
     if out.dtype == numba.types.uint16:
 
         def to_bits(source, out, start, count):  # type: ignore[no-untyped-def]

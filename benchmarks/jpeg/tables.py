@@ -1,0 +1,54 @@
+"""Tables of what was measured, and the sentence's numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_PROBE, _CONTRAST = "linear_cached", "train and test"
+
+
+def statement(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a sentence on each part: how far coding of train and test moved linear accuracy, as shares."""
+    return {name: _entry(part) for name, part in parts.items()}
+
+
+def _entry(part: Mapping[str, Any]) -> dict[str, Any]:
+    trained = part["trained"]
+    found = trained["differences"][_PROBE][_CONTRAST]
+    return {
+        "what": part["what"], "probe": _PROBE, "coded": _CONTRAST, "n": trained["n"], "images": trained["test_images"],
+        "psnr": part["coding"]["psnr"]["mean"], "baseline": trained["accuracy"][_PROBE]["plain/plain"],
+        **{key: found[key] for key in ("mean", "low", "high")},
+    }  # fmt: skip
+
+
+def rows_of(parts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return a row a part, kind of network, probe and contrast for `benchmarks.measure.table`; accuracies in points."""
+    return [
+        {"": name, "coded": contrast, "probe": probe, **_figures(one)}
+        for name, found in _found(parts).items()
+        for probe, contrasts in found["differences"].items()
+        for contrast, one in contrasts.items()
+    ]
+
+
+def movement_rows(parts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return a row a part and kind of network: how far features of coded test images lie from those of plain ones."""
+    return [
+        {"": name, "trained on": trained_on, **{key: f"{value:.3f}" for key, value in one.items()}}
+        for name, found in _found(parts).items()
+        for trained_on, one in found["movement"].items()
+    ]
+
+
+def _found(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the summaries of all parts, by part and kind of network."""
+    kinds = ("trained", "untrained", "held_out")
+    return {f"{name}, {kind}": part[kind] for name, part in parts.items() for kind in kinds if part.get(kind)}
+
+
+def _figures(one: Mapping[str, Any]) -> dict[str, str]:
+    """Return a difference, its interval and the answers that changed, in points and percent."""
+    low, high = one["low"], one["high"]
+    interval = "none" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
+    changed = f"{one['answers_changed']:.1%}"
+    return {"points": f"{100 * one['mean']:+.2f}", "interval": interval, "answers changed": changed}

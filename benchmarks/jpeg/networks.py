@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from study.config.config import Config
+from study.runs.weights import fitting_weights
 from vicreg.data.dataset import Dataset
 from vicreg.evaluation.linear_probe import LinearClassifier, choose_linear_cached
 from vicreg.methods.base import Method
@@ -48,11 +49,19 @@ class Network:
 def train(config: Config, dataset: Dataset, *, seed: int) -> Network:
     """Return a network pretrained by the harness's own loop on the CPU, and its probes.
 
-    The linear probe's weight decay is chosen on validation. With `pretrain.epochs` 0 the network is as the seed draws it.
+    The linear probe's weight decay is chosen on validation. With `pretrain.epochs` 0 the network is as the seed draws it,
+    or that of `pretrain.weights`.
+
+    Raises:
+        InputError: for weights that cannot be read, or are of another network than the settings name.
     """
     config = config.with_settings({"pretrain.seed": seed})
+    encoder = fitting_weights(config.pretrain, dataset)
+    start = None if encoder is None else encoder.tensors
     with TemporaryDirectory() as folder:
-        model = pretrain(config.pretrain, dataset, device=CPU, folder=Path(folder), identity="jpeg").model
+        model = pretrain(
+            config.pretrain, dataset, device=CPU, folder=Path(folder), identity="jpeg", start=start
+        ).model  # fmt: skip
     bank, validation = (_features(model, dataset, config, part.images) for part in (dataset.train, dataset.validation))
     linear, _ = choose_linear_cached(
         (bank, dataset.train.labels), (validation, dataset.validation.labels),

@@ -23,6 +23,7 @@ from benchmarks.jpeg.images import (
 from benchmarks.jpeg.networks import Network, Run, compare, train
 from study.config.config import UNTRAINED, Config
 from study.config.load import load_config
+from study.runs.weights import load_once
 from vicreg.data.dataset import Dataset, load_dataset
 
 TARGET = 30.5  # dB, the mean of the JPEG copy of CIFAR-10
@@ -30,8 +31,8 @@ FOLDS = 4  # parts of the lossless images, of which a run is tested on one
 COPY_QUALITY = 75  # its files have libjpeg's quantisation tables of this quality, and chroma at 4:2:0
 SHIFT = 4  # pixels: the grid of a second coding is as far from the first as it can be
 # Of each class of the copy: the lossless images, the first 4,000 of training, are among the first; on the later ones
-# networks are trained.
-FIRST, LATER = 500, 600
+# networks are trained. The probes of networks that were trained elsewhere take more.
+FIRST, LATER, LATER_OF_ENCODERS = 500, 600, 2000
 # Epochs of 21 steps of a fold and of 42 of a part of the copy: 210 and 252 steps, so that all takes half an hour on a core.
 FOLD_EPOCHS, COPY_EPOCHS = 10, 6
 WIDE = {"pretrain.width": 64, **UNTRAINED}  # a ResNet-18 of the paper's width, as its seed draws it
@@ -61,13 +62,15 @@ def measure_digits(*, seeds: int, profile: str = "digits", settings: dict[str, A
     }
 
 
-def read_images_of(copy: Path, lossless: Path | None) -> tuple[Copy, Pair | None]:
+def read_images_of(copy: Path, lossless: Path | None, *, later: int) -> tuple[Copy, Pair | None]:
     """Return the parts of the copy that are measured, and the lossless images beside its files of them.
+
+    `later` is the number of images a class on which networks, or their probes alone, are fitted.
 
     Raises:
         InputError: for folders that do not hold what is asked for, and images that are not in the copy.
     """
-    copied = read_copy(copy, first=FIRST, later=LATER)
+    copied = read_copy(copy, first=FIRST, later=later)
     if lossless is None:
         return copied, None
     images = read_lossless(lossless)
@@ -104,8 +107,7 @@ def measure_again(copied: Copy, pair: Pair | None, *, seeds: int) -> dict[str, A
         networks = {"plain": train(config, plain, seed=seed), "coded": train(config, again, seed=seed)}
         runs.append(_compared(networks, (plain, again)))
         if pair is not None:
-            tests = {"plain": pair.plain.images, "coded": pair.coded.images}
-            of_held_out.append(compare({"coded": networks["plain"]}, tests, pair.plain.labels))
+            of_held_out.append(_of_lossless(networks["plain"], pair))
     return {
         "what": "a part of the JPEG copy of CIFAR-10, coded once more",
         "coding": {**coded.to_dict(), "unchanged_at_same_places": unchanged(plain.test.images)},
@@ -113,6 +115,38 @@ def measure_again(copied: Copy, pair: Pair | None, *, seeds: int) -> dict[str, A
         "trained": summary(runs),
         "held_out": summary(of_held_out) if of_held_out else None,
     }
+
+
+def measure_encoder(weights: str, copied: Copy, pair: Pair | None) -> dict[str, Any]:
+    """Return what coding of test images alone changes for a network that was trained on the copy elsewhere.
+
+    Its probes are fitted on `copied.later`. `held_out` is of the lossless images and the copy's files of them: its training
+    may have seen those files, and its probes have not. `again` is of the copy's test images, coded once more.
+
+    Raises:
+        InputError: for weights that cannot be read.
+    """
+    encoder = load_once(weights)
+    holds = {name: getattr(encoder, name) for name in ("backbone", "stem", "width")}
+    settings = {**UNTRAINED, **{f"pretrain.{name}": value for name, value in holds.items()}, "pretrain.weights": weights}
+    plain = whole_of(copied.later, copied.test, classes=copied.classes)
+    network = train(_cifar_config(epochs=COPY_EPOCHS).with_settings(settings), plain, seed=0)
+    coded = code_at(plain.test.images, target=TARGET, shift=SHIFT)
+    again = compare({"plain": network}, {"plain": plain.test.images, "coded": coded.images}, plain.test.labels)
+    return {
+        "what": f"{encoder.backbone} with weights {encoder.digest[:19]}, on the JPEG copy of CIFAR-10",
+        "encoder": {**holds, "digest": encoder.digest},
+        "coding": coded.to_dict(),
+        "train_images": len(plain.train.labels),
+        "again": summary([again]),
+        "held_out": None if pair is None else summary([_of_lossless(network, pair)]),
+    }
+
+
+def _of_lossless(network: Network, pair: Pair) -> Run:
+    """Return what a network from images of the copy makes of the lossless images and of the copy's files of them."""
+    tests = {"plain": pair.plain.images, "coded": pair.coded.images}
+    return compare({"coded": network}, tests, pair.plain.labels)
 
 
 def unchanged(images: Tensor) -> float:

@@ -3,21 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-_PROBE, _CONTRAST = "linear_cached", "train and test"
+_PROBE, _CONTRAST, _TEST_ALONE = "linear_cached", "train and test", "test alone"
 
 
 def statement(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of a sentence on each part: how far coding of train and test moved linear accuracy, as shares."""
-    return {name: _entry(part) for name, part in parts.items()}
+    """Return the numbers of a sentence on each part, as shares: how far coding of train and test moved linear accuracy.
+
+    `test_alone` is the same of coding the test images alone, for a network and a probe from plain images.
+    """
+    return {name: _entry(part) for name, part in parts.items() if "trained" in part}
 
 
 def _entry(part: Mapping[str, Any]) -> dict[str, Any]:
     trained = part["trained"]
-    found = trained["differences"][_PROBE][_CONTRAST]
+    of_probe = trained["differences"][_PROBE]
+    interval, alone = ({key: of_probe[one][key] for key in ("mean", "low", "high")} for one in (_CONTRAST, _TEST_ALONE))
     return {
         "what": part["what"], "probe": _PROBE, "coded": _CONTRAST, "n": trained["n"], "images": trained["test_images"],
-        "psnr": part["coding"]["psnr"]["mean"], "baseline": trained["accuracy"][_PROBE]["plain/plain"],
-        **{key: found[key] for key in ("mean", "low", "high")},
+        "psnr": part["coding"]["psnr"]["mean"], "baseline": trained["accuracy"][_PROBE]["plain/plain"], **interval,
+        "test_alone": alone,
     }  # fmt: skip
 
 
@@ -42,13 +46,16 @@ def movement_rows(parts: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _found(parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the summaries of all parts, by part and kind of network."""
-    kinds = ("trained", "untrained", "held_out")
+    kinds = ("trained", "untrained", "held_out", "again")
     return {f"{name}, {kind}": part[kind] for name, part in parts.items() for kind in kinds if part.get(kind)}
 
 
 def _figures(one: Mapping[str, Any]) -> dict[str, str]:
     """Return a difference, its interval and the answers that changed, in points and percent."""
     low, high = one["low"], one["high"]
-    interval = "none" if low is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
+    if low is None:
+        interval = "none" if one["images"] is None else f"-+ {100 * one['images']:.1f}, of images alone"
+    else:
+        interval = f"{100 * low:+.1f} to {100 * high:+.1f}"
     changed = f"{one['answers_changed']:.1%}"
     return {"points": f"{100 * one['mean']:+.2f}", "interval": interval, "answers changed": changed}

@@ -8,13 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.jpeg import __main__ as command
 from benchmarks.jpeg import parts
 from benchmarks.jpeg.__main__ import main
 from benchmarks.jpeg.coding import code_at, code_images, nearest_quality, psnr
 from benchmarks.jpeg.differences import difference, summary
 from benchmarks.jpeg.images import CopiedImages, all_images, find_files_of, fold_of, read_copy, read_lossless, with_images
-from benchmarks.jpeg.networks import Run, movement
+from benchmarks.jpeg.networks import Run, movement, train
+from study.config.config import UNTRAINED
 from vicreg.errors import InputError
+from vicreg.training.checkpoint import save_weights
 
 
 def smooth_images(count: int, *, channels: int = 3, side: int = 32, seed: int = 0) -> torch.Tensor:
@@ -144,31 +147,52 @@ def test_replaced_pixels_keep_their_labels_and_bring_their_statistics():
 
 @pytest.fixture
 def folders(tmp_path):
-    """Return a copy of two classes, 22 training images and 2 test images each, and lossless files of the first 8 of each."""
-    images = smooth_images(48)
-    labels = torch.arange(48) % 2
+    """Return a copy of two classes, 26 training images and 2 test images each, and lossless files of 12 of each."""
+    images = smooth_images(56)
+    labels = torch.arange(56) % 2
     for label in (0, 1):
         for number, image in enumerate(images[labels == label]):
-            part = "train" if number < 22 else "test"
+            part = "train" if number < 26 else "test"
             path = tmp_path / "copy" / part / f"class-{label}" / f"{number:04}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(path, quality=75)
     lossless = tmp_path / "lossless"
     lossless.mkdir()
     for file in (0, 1):
-        rows = images[8 * file : 8 * file + 8].permute(0, 2, 3, 1).reshape(8, 1024, 3).numpy()
+        rows = images[12 * file : 12 * file + 12].permute(0, 2, 3, 1).reshape(12, 1024, 3).numpy()
         Image.fromarray(rows).save(lossless / f"batch_{file}.png")
     return tmp_path / "copy", lossless
 
 
 def test_a_copy_is_cut_into_parts_without_common_images(folders):
-    copied = read_copy(folders[0], first=8, later=14)
-    assert [len(one.labels) for one in (copied.first, copied.later, copied.test)] == [16, 28, 4]
-    assert read_lossless(folders[1]).shape == (16, 3, 32, 32)
+    copied = read_copy(folders[0], first=12, later=14)
+    assert [len(one.labels) for one in (copied.first, copied.later, copied.test)] == [24, 28, 4]
+    assert read_lossless(folders[1]).shape == (24, 3, 32, 32)
     everything = torch.cat([one.images for one in (copied.first, copied.later, copied.test)]).flatten(1)
-    assert len(everything.unique(dim=0)) == 48
-    with pytest.raises(InputError, match="at least 23 training images, but one has 22"):
-        read_copy(folders[0], first=8, later=15)
+    assert len(everything.unique(dim=0)) == 56
+    with pytest.raises(InputError, match="at least 27 training images, but one has 26"):
+        read_copy(folders[0], first=12, later=15)
+
+
+def test_a_network_trained_elsewhere_is_measured_on_coded_test_images(folders, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(parts, "FIRST", 12)
+    copied, pair = parts.read_images_of(*folders, later=14)
+    dataset = parts.whole_of(copied.later, copied.test, classes=copied.classes)
+    small = parts.load_config(profile="cifar10-cpu", settings={**UNTRAINED, "pretrain.width": 4}, own=False)
+    trained = train(small, dataset, seed=3)
+    weights = tmp_path / "model.safetensors"
+    save_weights(weights, trained.model)
+    found = parts.measure_encoder(str(weights), copied, pair)
+    assert found["encoder"].items() >= {"backbone": "resnet18", "stem": "imagenet", "width": 4}.items()
+    right = trained.predictions(trained.features(dataset.test.images))["linear_cached"] == dataset.test.labels
+    assert found["again"]["accuracy"]["linear_cached"]["plain/plain"] == right.double().mean().item()
+    assert found["held_out"]["test_images"] == 24 and found["held_out"]["movement"]["coded"]["distance"] > 0
+    out = tmp_path / "jpeg.json"
+    monkeypatch.setattr(command, "LATER_OF_ENCODERS", 14)
+    assert main(["--encoder", str(weights), "--copy", str(folders[0]), "--out", str(out)]) == 0
+    results = json.loads(out.read_text())
+    assert results["parts"]["encoder 1"]["again"] == found["again"] and results["statement"] == {}
+    assert "of images alone" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -178,24 +202,36 @@ def test_the_command_measures_every_part(folders, tmp_path, monkeypatch, capsys)
     load_config = parts.load_config
 
     def load_small(*, profile, settings, own):
-        few = {"pretrain.batch_size": 4} if profile == "cifar10-cpu" else {"prepare.per_class": 20}
+        few = {"pretrain.batch_size": 4} if profile == "cifar10-cpu" else {"prepare.per_class": 12}
         return load_config(profile=profile, settings={**(settings or {}), **small, **few}, own=own)
 
     monkeypatch.setattr(parts, "load_config", load_small)
-    for name, value in {"FIRST": 8, "LATER": 14, "WIDE": {**parts.WIDE, "pretrain.width": 4}}.items():
+    wide = {**parts.WIDE, "pretrain.width": 4}
+    for name, value in {"FIRST": 12, "FOLDS": 2, "WIDE": wide, "WIDE_RUNS": 2}.items():
         monkeypatch.setattr(parts, name, value)
+    for name, value in {"FOLDS": 2, "LATER": 14}.items():
+        monkeypatch.setattr(command, name, value)
     out = tmp_path / "jpeg.json"
-    assert main(["--copy", str(copy), "--lossless", str(lossless), "--seeds", "4", "--out", str(out)]) == 0
+    assert main(["--copy", str(copy), "--lossless", str(lossless), "--seeds", "2", "--out", str(out)]) == 0
     results = json.loads(out.read_text())
     assert set(results["statement"]) == set(results["parts"]) == {"digits", "cifar10", "copy"}
     for one in results["statement"].values():
         assert (one["probe"], one["coded"]) == ("linear_cached", "train and test") and -1 <= one["mean"] <= 1
+        assert one["test_alone"].keys() == {"mean", "low", "high"}
     assert results["statement"]["digits"]["psnr"] == pytest.approx(30.5, abs=0.3)
-    assert results["parts"]["copy"]["held_out"]["test_images"] == 16
+    assert results["parts"]["copy"]["held_out"]["test_images"] == 24
     assert "| copy, held_out" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("given", "said"), [(["--seeds", "6"], "multiple of 4"), (["--lossless", "x"], "needs --copy")])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--seeds", "6"], "multiple of 4"),
+        (["--lossless", "x"], "needs --copy"),
+        (["--encoder", "x"], "needs --copy"),
+        (["--encoder", "x", "--copy", "y", "--seeds", "4"], "no effect"),
+    ],
+)
 def test_options_that_do_not_fit_are_refused(given, said):
     with pytest.raises(InputError, match=said):
         main(given)

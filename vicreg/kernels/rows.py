@@ -12,17 +12,11 @@ from vicreg.kernels.compiled import by_type
 
 
 def numbers_of(tensor: Tensor) -> np.ndarray:
-    """Return the memory of a dense tensor as a flat array: float32, or the bits of bfloat16."""
-    flat = tensor.detach().permute(*_in_memory(tensor)).reshape(-1)
-    found: np.ndarray = (flat.view(torch.uint16) if tensor.dtype == torch.bfloat16 else flat).numpy()
+    """Return the memory of a tensor without gaps as a flat array: float32, or the bits of bfloat16."""
+    with torch.no_grad():
+        flat = tensor.as_strided((tensor.numel(),), (1,))
+        found: np.ndarray = (flat.view(torch.uint16) if tensor.dtype == torch.bfloat16 else flat).detach().numpy()
     return found
-
-
-def _in_memory(tensor: Tensor) -> tuple[int, ...]:
-    """Return the axes in the order in which they lie in memory, the farthest apart first."""
-    if tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
-        return (0, 2, 3, 1)
-    return tuple(range(tensor.ndim))
 
 
 @by_type

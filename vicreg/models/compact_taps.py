@@ -54,7 +54,7 @@ class CompactConv2d(LiveTapConv2d):
     @torch.no_grad()
     def begin_with(self, kernels: Tensor) -> None:
         """Take live and dead taps from whole kernels (O, C, k, k), of which the later dead taps will be multiples."""
-        start = torch.empty_like(kernels, memory_format=torch.channels_last).copy_(kernels)
+        start = torch.empty_like(kernels, dtype=self.weight.dtype, memory_format=torch.channels_last).copy_(kernels)
         self.weight.copy_(start[:, :, self._live[0], self._live[1]])
         start[:, :, self._live[0], self._live[1]] = 0
         self._start, self._start_norm = start, torch.linalg.vector_norm(start, dtype=torch.float64).item()

@@ -110,7 +110,7 @@ class LiveTapConv2d(nn.Conv2d):
         if not compiling and winograd.is_faster(self, input):
             size = input.shape[2:]
             return winograd.convolve(input, self._once(size, lambda: winograd.sums_of_taps(self.weight, size)))
-        find = _axes.__wrapped__ if compiling else _axes  # compilers cannot trace a cached function
+        find = axes_of.__wrapped__ if compiling else axes_of  # compilers cannot trace a cached function
         axes = find(*input.shape[2:], self.kernel_size, self.stride, self.padding)
         if axes is None:
             strided_pixel = self.kernel_size == (1, 1) and self.padding == (0, 0) and max(self.stride) > 1
@@ -118,7 +118,10 @@ class LiveTapConv2d(nn.Conv2d):
                 return super().forward(input)
             pixels = input[:, :, :: self.stride[0], :: self.stride[1]].permute(0, 2, 3, 1)  # (N, H', W', C)
             return functional.linear(pixels, self.weight.flatten(1)).permute(0, 3, 1, 2)
-        rows, columns = axes
+        return self._product(input, *axes)
+
+    def _product(self, input: Tensor, rows: tuple[Live, ...], columns: tuple[Live, ...]) -> Tensor:
+        """Return outputs (N, O, H', W') that all read the same pixels, from one product."""
         n, out = len(input), len(self.weight)
         x = input[:, :, rows[0].pixels, columns[0].pixels].permute(0, 2, 3, 1).reshape(n, -1)  # (N, h w C), no copy
         y = functional.linear(x, self._once(input.shape[2:], lambda: live_matrix(self.weight, rows, columns)))
@@ -150,7 +153,7 @@ def shared_live_taps(module: nn.Module) -> Iterator[None]:
 
 
 @functools.cache
-def _axes(
+def axes_of(
     height: int, width: int, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
 ) -> tuple[tuple[Live, ...], ...] | None:
     """Return what outputs read along both axes, or None where they do not all read the same pixels."""

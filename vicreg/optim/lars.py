@@ -1,15 +1,15 @@
 """LARS, layer-wise adaptive rate scaling, as in the VICReg authors' code."""
 
 import math
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from vicreg.errors import InputError
-
-_EPSILON = 1e-8  # in the divisor of the clipped ratio; solo/utils/lars.py
+from vicreg.kernels.lars import Squares, flat, sum_squares, update
+from vicreg.optim.at_once import EPSILON, step_at_once, step_at_once_with_options
 
 
 class LARS(torch.optim.Optimizer):
@@ -33,11 +33,18 @@ class LARS(torch.optim.Optimizer):
     With `nesterov` the last line is p = p - lr * (u + momentum * m), as in torch's SGD.
 
     On a GPU a step runs over all tensors of a group at once and never waits for the device. On a CPU it runs tensor by
-    tensor, each of which stays in the cache meanwhile, which is 2 to 3 times as fast.
+    tensor; in float32 it passes twice over each (`vicreg/kernels/lars.py`).
 
     Args:
         params: parameters or groups of them; those of a group are on one device.
         lr: a float, or a 0-d tensor on the parameters' device that a captured loop fills in place.
+        joined: weight -> another parameter, of one number, both on a CPU. They are parts of one tensor: the norms are of
+            both, and the second has a gradient of 0. See `compact_taps.py`.
+
+    Attributes:
+        rounded: weight -> a bfloat16 tensor of its shape and layout, empty at first. After a step on a CPU it holds the new
+            weights, rounded. Where the weight has no gradient, the tensor's own is taken.
+        gradient_norm: the L2 norm of all gradients of the last step, a scalar tensor; None where no step has found it.
 
     Raises:
         InputError: for a negative lr, weight decay or eta, for a momentum outside [0, 1), and for `nesterov` without one.
@@ -59,6 +66,7 @@ class LARS(torch.optim.Optimizer):
         *,
         lars_clip: bool = False,
         nesterov: bool = False,
+        joined: Mapping[Tensor, Tensor] | None = None,
     ) -> None:
         for name, value in (("lr", lr), ("weight_decay", weight_decay), ("eta", eta)):
             if not value >= 0:
@@ -78,6 +86,10 @@ class LARS(torch.optim.Optimizer):
             "nesterov": nesterov,
         }
         super().__init__(params, defaults)
+        self._joined = dict(joined or {})
+        self._parts = set(self._joined.values())
+        self.rounded: dict[Tensor, Tensor] = {}
+        self.gradient_norm: Tensor | None = None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:  # type: ignore[override]  # loss: a tensor
@@ -86,37 +98,81 @@ class LARS(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        squares: list[float | None] = []
         for group in self.param_groups:
-            if group["lars_clip"]:
-                step_with_options(group, self.state)
-                continue
-            if group["nesterov"]:
-                step_with_options(group, self.state)
-                continue
-            matrices = [p for p in group["params"] if p.grad is not None and p.ndim > 1]
-            vectors = [p for p in group["params"] if p.grad is not None and p.ndim <= 1]
-            self._update(matrices, group, decay=True, adapt=True)
-            self._update(vectors, group, decay=group["decay_bias_and_norm"], adapt=group["adapt_bias_and_norm"])
+            given = [p for p in group["params"] if p not in self._parts and self._gradient(p) is not None]
+            matrices, vectors = [p for p in given if p.ndim > 1], [p for p in given if p.ndim <= 1]
+            squares += self._update(matrices, group, decay=True, adapt=True)
+            squares += self._update(
+                vectors, group, decay=group["decay_bias_and_norm"], adapt=group["adapt_bias_and_norm"]
+            )  # fmt: skip
+        found = [one for one in squares if one is not None]
+        self.gradient_norm = torch.tensor(math.sqrt(sum(found))) if squares and len(found) == len(squares) else None
         return loss
 
-    def _update(self, params: list[Tensor], group: dict[str, Any], *, decay: bool, adapt: bool) -> None:
-        """Update parameters of a group, all with a gradient, by weight decay and adaptation where these are asked for."""
-        weight_decay = group["weight_decay"] if decay else 0.0
-        if params and not params[0].is_cpu:
-            momenta = [self._momentum(parameter) for parameter in params]
-            eta = group["eta"] if adapt else None
-            step_at_once(
-                params, momenta, lr=group["lr"], momentum=group["momentum"], weight_decay=weight_decay, eta=eta
+    def _update(self, params: list[Tensor], group: dict[str, Any], *, decay: bool, adapt: bool) -> list[float | None]:
+        """Update parameters of a group, all with a gradient, by weight decay and adaptation where these are asked for.
+
+        Returns the sum of squares of each gradient, None where it was not needed.
+        """
+        weight_decay, eta = group["weight_decay"] if decay else 0.0, group["eta"] if adapt else None
+        if not params or params[0].is_cpu:
+            lr = float(group["lr"])
+            return [self._update_one(p, group, lr=lr, weight_decay=weight_decay, eta=eta) for p in params]
+        assert not self._joined, "parts of a tensor are joined on a CPU alone"
+        momenta = [self._momentum(p) for p in params]
+        options: dict[str, Any] = {"weight_decay": weight_decay, "eta": eta}
+        if group["lars_clip"]:
+            step_at_once_with_options(
+                params, momenta, lr=group["lr"], momentum=group["momentum"], clip=True, nesterov=group["nesterov"], **options
+            )
+            return [None] * len(params)
+        if group["nesterov"]:
+            step_at_once_with_options(
+                params, momenta, lr=group["lr"], momentum=group["momentum"], clip=False, nesterov=True, **options
+            )
+            return [None] * len(params)
+        step_at_once(params, momenta, lr=group["lr"], momentum=group["momentum"], **options)
+        return [None] * len(params)
+
+    def _update_one(
+        self, parameter: Tensor, group: dict[str, Any], *, lr: float, weight_decay: float, eta: float | None
+    ) -> float | None:
+        """Update a parameter on a CPU, and return the sum of squares of its gradient, None where it was not needed."""
+        gradient, buffer, rounded = self._gradient(parameter), self._momentum(parameter), self.rounded.get(parameter)
+        assert gradient is not None
+        part = self._joined.get(parameter)
+        arrays = flat(parameter, gradient, buffer, *([] if rounded is None else [rounded]))
+        squares = None
+        if arrays is not None:
+            squares = sum_squares(arrays[0], arrays[1], decay=weight_decay)
+        elif eta is not None:
+            squares = _squares(parameter, gradient, decay=weight_decay)
+        of_gradient, of_weight = 1.0, weight_decay
+        if eta is not None:
+            assert squares is not None
+            whole = squares if part is None else squares.with_part(float(part), decay=weight_decay)
+            of_gradient, of_weight = _factors(whole, group, lr=lr, weight_decay=weight_decay, eta=eta)
+        if arrays is not None:
+            update(
+                *arrays[:3], of_gradient=of_gradient, of_weight=of_weight, momentum=group["momentum"], lr=lr,
+                nesterov=group["nesterov"], rounded=arrays[3] if rounded is not None else None,
             )  # fmt: skip
-            return
-        lr = float(group["lr"])
-        for parameter in params:
-            update, momentum = parameter.grad, self._momentum(parameter)
-            if weight_decay != 0:
-                update = update.add(parameter, alpha=weight_decay)  # type: ignore[union-attr]  # all have a gradient
-            ratio = _trust_ratio(parameter, update, eta=group["eta"]) if adapt else 1.0  # type: ignore[arg-type]
-            momentum.mul_(group["momentum"]).add_(update, alpha=ratio)  # type: ignore[arg-type]
-            parameter.sub_(momentum, alpha=lr)
+        else:
+            own = gradient if of_gradient == 1 else gradient * of_gradient
+            step = own if of_weight == 0 else own.add(parameter, alpha=of_weight)
+            _move(parameter, buffer, step, group, lr=lr)
+            if rounded is not None:
+                rounded.copy_(parameter)
+        if part is not None:
+            _move(part, self._momentum(part), part * of_weight, group, lr=lr)
+        return None if squares is None else squares.gradient
+
+    def _gradient(self, parameter: Tensor) -> Tensor | None:
+        """Return the gradient of a parameter, or of its copy in bfloat16."""
+        if parameter.grad is None and parameter in self.rounded:
+            return self.rounded[parameter].grad
+        return parameter.grad
 
     def _momentum(self, parameter: Tensor) -> Tensor:
         """Return the momentum buffer of a parameter, zeros before its first step."""
@@ -126,161 +182,37 @@ class LARS(torch.optim.Optimizer):
         return state["momentum_buffer"]
 
 
-def step_at_once(
-    params: list[Tensor],
-    momenta: list[Tensor],
-    *,
-    lr: float | Tensor,
-    momentum: float,
-    weight_decay: float,
-    eta: float | None,
-) -> None:
-    """Take LARS's step on parameters with a gradient by operations over all of them, which suits a GPU.
-
-    No operation waits for the device. Gradients stay as they are.
-
-    Args:
-        params: changed in place, as are `momenta`, their buffers.
-        lr: a number, or a 0-d tensor on the parameters' device.
-        eta: of the trust ratio; None takes updates as they are.
-    """
-    updates: list[Tensor] | tuple[Tensor, ...] = [p.grad for p in params]  # type: ignore[misc]  # all have one
-    if weight_decay != 0:
-        updates = torch._foreach_add(updates, params, alpha=weight_decay)
-    torch._foreach_mul_(momenta, momentum)
-    if eta is None:
-        torch._foreach_add_(momenta, updates)  # type: ignore[arg-type]  # torch's stubs take numbers alone here
-    else:
-        # A launch for each tensor, since each has a factor of its own; it reads and writes a third less than two would.
-        torch._foreach_addcmul_(momenta, updates, _trust_ratios(params, updates, eta=eta))
-    # Not one call with alpha=-lr: alpha must be a number, and reading a learning rate on the device would wait for it.
-    torch._foreach_sub_(params, torch._foreach_mul(momenta, lr))  # type: ignore[arg-type]
+def _move(parameter: Tensor, buffer: Tensor, step: Tensor, group: dict[str, Any], *, lr: float) -> None:
+    """Add a step to the momentum buffer, and take the buffer's from a parameter, or the one that looks ahead."""
+    buffer.mul_(group["momentum"]).add_(step)
+    if group["nesterov"]:
+        buffer = step.add(buffer, alpha=group["momentum"])
+    parameter.sub_(buffer, alpha=lr)
 
 
-def step_with_options(group: dict[str, Any], state: MutableMapping[Tensor, dict[str, Tensor]]) -> None:
-    """Take LARS's step, clipped or of Nesterov, on the parameters of a group that have a gradient.
-
-    Args:
-        group: one of the optimiser's, with its options.
-        state: parameter -> its buffers; those that are missing are made.
-    """
-    given = [parameter for parameter in group["params"] if parameter.grad is not None]
-    matrices = [parameter for parameter in given if parameter.ndim > 1]
-    vectors = [parameter for parameter in given if parameter.ndim <= 1]
-    decays_vectors, adapts_vectors = group["decay_bias_and_norm"], group["adapt_bias_and_norm"]
-    for params, decay, adapt in ((matrices, True, True), (vectors, decays_vectors, adapts_vectors)):
-        if not params:
-            continue
-        for parameter in params:
-            if "momentum_buffer" not in state[parameter]:
-                state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        step = step_one_by_one if params[0].is_cpu else step_at_once_with_options
-        step(
-            params, [state[parameter]["momentum_buffer"] for parameter in params],
-            lr=group["lr"], momentum=group["momentum"], weight_decay=group["weight_decay"] if decay else 0.0,
-            eta=group["eta"] if adapt else None, clip=group["lars_clip"], nesterov=group["nesterov"],
-        )  # fmt: skip
+def _factors(squares: Squares, group: dict[str, Any], *, lr: float, weight_decay: float, eta: float) -> tuple[float, float]:
+    """Return the factors of the gradient and of the weight in an adapted update; infinity where float32 cannot hold one."""
+    if group["lars_clip"]:
+        norm, of_gradient = math.sqrt(squares.weight), math.sqrt(squares.gradient)
+        if not (norm > 0 and of_gradient > 0):
+            return 1.0, 0.0
+        adaptive = eta * norm / (of_gradient + weight_decay * norm + EPSILON)
+        # Compared before it is divided by: at a rate of 0, where a warm-up may start, the ratio is 1.
+        ratio = adaptive / lr if adaptive < lr else 1.0
+        return ratio, ratio * weight_decay
+    norm, of_update = math.sqrt(squares.weight), math.sqrt(squares.decayed)
+    ratio = eta * norm / of_update if norm > 0 and of_update > 0 else 1.0
+    ratio = math.inf if ratio > torch.finfo(torch.float32).max else ratio
+    return ratio, ratio * weight_decay
 
 
-def step_one_by_one(
-    params: list[Tensor],
-    momenta: list[Tensor],
-    *,
-    lr: float | Tensor,
-    momentum: float,
-    weight_decay: float,
-    eta: float | None,
-    clip: bool,
-    nesterov: bool,
-) -> None:
-    """Take the step of `step_at_once_with_options` tensor by tensor, which suits a CPU."""
-    rate = float(lr)
-    for parameter, buffer in zip(params, momenta, strict=True):
-        gradient: Tensor = parameter.grad  # type: ignore[assignment]  # all have one
-        decayed = gradient.add(parameter, alpha=weight_decay) if weight_decay != 0 else gradient
-        if eta is None:
-            update = decayed
-        elif clip:
-            norm, of_gradient = (float(torch.linalg.vector_norm(tensor)) for tensor in (parameter, gradient))
-            adaptive = eta * norm / (of_gradient + weight_decay * norm + _EPSILON)
-            is_adapted = norm > 0 and of_gradient > 0
-            update = (decayed if is_adapted else gradient) * (adaptive / rate if is_adapted and adaptive < rate else 1.0)
-        else:
-            update = decayed * _trust_ratio(parameter, decayed, eta=eta)
-        buffer.mul_(momentum).add_(update)
-        parameter.sub_(update.add(buffer, alpha=momentum) if nesterov else buffer, alpha=rate)
-
-
-def step_at_once_with_options(
-    params: list[Tensor],
-    momenta: list[Tensor],
-    *,
-    lr: float | Tensor,
-    momentum: float,
-    weight_decay: float,
-    eta: float | None,
-    clip: bool,
-    nesterov: bool,
-) -> None:
-    """Take LARS's step, clipped or of Nesterov, by operations over all parameters, which suits a GPU.
-
-    No operation waits for the device. Gradients stay as they are.
-
-    Args:
-        params: with a gradient; changed in place, as are `momenta`, their buffers.
-        lr: a number, or a 0-d tensor on the parameters' device.
-        eta: of the ratio; None takes updates as they are.
-        clip: whether the ratio is solo-learn's, of at most 1; else it is eta * ||p|| / ||g + weight_decay * p||.
-        nesterov: whether the step looks ahead by the momentum.
-    """
-    gradients: list[Tensor] = [p.grad for p in params]  # type: ignore[misc]  # all have one
-    updates: Sequence[Tensor]
-    if eta is not None and clip:
-        ratios, decays = _clipped_ratios(params, gradients, lr=lr, eta=eta, weight_decay=weight_decay)
-        updates = torch._foreach_mul(gradients, ratios)
-        if weight_decay != 0:
-            torch._foreach_addcmul_(updates, params, decays)  # type: ignore[arg-type]  # as in the stubs of step_at_once
-    else:
-        updates = torch._foreach_add(gradients, params, alpha=weight_decay) if weight_decay != 0 else gradients
-        if eta is not None:
-            updates = torch._foreach_mul(updates, _trust_ratios(params, updates, eta=eta))  # type: ignore[arg-type]
-    torch._foreach_mul_(momenta, momentum)
-    torch._foreach_add_(momenta, updates)  # type: ignore[arg-type]  # torch's stubs take numbers alone here
-    steps = torch._foreach_add(updates, momenta, alpha=momentum) if nesterov else momenta  # type: ignore[arg-type]
-    torch._foreach_sub_(params, torch._foreach_mul(steps, lr))  # type: ignore[arg-type]
-
-
-def _clipped_ratios(
-    params: list[Tensor], gradients: list[Tensor], *, lr: float | Tensor, eta: float, weight_decay: float
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the factors of each gradient and of each parameter in the clipped update, as 0-d tensors."""
-    norms = torch.stack(torch._foreach_norm(params))
-    of_gradients = torch.stack(torch._foreach_norm(gradients))
-    are_adapted = (norms > 0) & (of_gradients > 0)
-    adaptive = eta * norms / (of_gradients + weight_decay * norms + _EPSILON)
-    # Compared before it is divided by: at a rate of 0, where a warm-up may start, the ratio is 1.
-    ratios = torch.where(are_adapted & (adaptive < lr), adaptive / lr, 1.0)
-    return list(ratios.unbind()), list(torch.where(are_adapted, weight_decay * ratios, 0.0).unbind())
+def _squares(parameter: Tensor, gradient: Tensor, *, decay: float) -> Squares:
+    """Return the sums of squares that `sum_squares` returns, for any type and layout."""
+    decayed = gradient.add(parameter, alpha=decay) if decay != 0 else gradient
+    return Squares(*(float(torch.linalg.vector_norm(tensor)) ** 2 for tensor in (parameter, gradient, decayed)))
 
 
 def _check_nesterov(momentum: float) -> None:
     """Refuse Nesterov's momentum where there is none."""
     if momentum == 0:
         raise InputError("nesterov needs a momentum above 0, but got 0; the authors use 0.9.")
-
-
-def _trust_ratio(parameter: Tensor, update: Tensor, *, eta: float) -> float:
-    """Return eta * ||p|| / ||u||, and 1 where either norm is 0; infinity where float32 cannot hold it."""
-    norm, of_update = (float(torch.linalg.vector_norm(tensor)) for tensor in (parameter, update))
-    ratio = eta * norm / of_update if norm > 0 and of_update > 0 else 1.0
-    return math.inf if ratio > torch.finfo(torch.float32).max else ratio
-
-
-def _trust_ratios(
-    params: list[Tensor] | tuple[Tensor, ...], updates: list[Tensor] | tuple[Tensor, ...], *, eta: float
-) -> list[Tensor]:
-    """Return eta * ||p|| / ||u|| of each pair as 0-d tensors, and 1 where either norm is 0."""
-    param_norms = torch.stack(torch._foreach_norm(params))
-    update_norms = torch.stack(torch._foreach_norm(updates))
-    both_positive = (param_norms > 0) & (update_norms > 0)
-    return list(torch.where(both_positive, eta * param_norms / update_norms, 1.0).unbind())

@@ -1,8 +1,9 @@
 """Checkpoints: written atomically, checked when read, never unpickled.
 
-A checkpoint is a folder with the weights (`model.safetensors`), the optimiser's buffers (`state.safetensors`) and the log
-so far (`history.json`). Its manifest holds the SHA-256 of each file and the identity of the run. The folder is filled under
-another name, flushed to disk and renamed. A run killed at any moment leaves either the previous checkpoint or the new one.
+A checkpoint is a folder with the weights (`model.safetensors`), the optimiser's buffers and the norms of dead taps
+(`state.safetensors`), and the log so far (`history.json`). Its manifest holds the SHA-256 of each file and the identity of
+the run. The folder is filled under another name, flushed to disk and renamed. A run killed at any moment leaves either the
+previous checkpoint or the new one.
 """
 
 import hashlib
@@ -24,8 +25,10 @@ from torch import Tensor, nn
 
 from vicreg.errors import InputError, cause_of
 from vicreg.files import disk_error, flush_folder, to_json, write_atomically
+from vicreg.models.compact_taps import dead_norms
 
 _PREFIX = "checkpoint-"
+_OF_DEAD_TAPS = "dead taps of "  # begins the names of norms among the optimiser's buffers
 _FILES = ("model.safetensors", "state.safetensors", "history.json")
 
 
@@ -35,6 +38,7 @@ class Checkpoint(NamedTuple):
     epoch: int
     weights: dict[str, Tensor]
     optimizer: dict[str, Tensor]
+    dead_norms: dict[str, Tensor]
     history: list[dict[str, Any]]
 
 
@@ -101,9 +105,10 @@ def save_checkpoint(
     Raises:
         InputError: where the disk is full or may not be written; the previous checkpoint is then untouched.
     """
+    norms = {f"{_OF_DEAD_TAPS}{name}": norm for name, norm in dead_norms(model).items()}
     contents = {
         "model.safetensors": dump_tensors(_on_host(model.state_dict())),
-        "state.safetensors": dump_tensors(_on_host(_optimizer_tensors(optimizer))),
+        "state.safetensors": dump_tensors(_on_host(_optimizer_tensors(optimizer) | norms)),
         "history.json": to_json(history),
     }
     manifest = {
@@ -166,10 +171,13 @@ def load_checkpoint(path: Path, *, identity: str) -> Checkpoint:
         raise InputError(
             f"{path / 'manifest.json'} is corrupt: it names epoch {epoch}, but the log has {len(history)}; {remedy}."
         )
+    state = load_tensors(contents["state.safetensors"])
+    norms = {key.removeprefix(_OF_DEAD_TAPS): state.pop(key) for key in list(state) if key.startswith(_OF_DEAD_TAPS)}
     return Checkpoint(
         epoch=epoch,
         weights=load_tensors(contents["model.safetensors"]),
-        optimizer=load_tensors(contents["state.safetensors"]),
+        optimizer=state,
+        dead_norms=norms,
         history=history,
     )
 

@@ -21,6 +21,7 @@ from vicreg.metrics.accuracy import accuracy
 from vicreg.metrics.collapse import collapse_trace
 from vicreg.metrics.features import HELD_OUT_IMAGES, encode, encoded_at_once, evenly_spread, held_out
 from vicreg.metrics.knn import knn_scores
+from vicreg.models.compact_taps import expand, go_on
 from vicreg.training.batches import epoch_of_views
 from vicreg.training.checkpoint import (
     CheckpointInterval,
@@ -30,6 +31,7 @@ from vicreg.training.checkpoint import (
     save_checkpoint,
 )
 from vicreg.training.cuda_graph import GraphedStep
+from vicreg.training.dry_pass import compact_dead_taps
 from vicreg.training.labels import with_labels
 from vicreg.training.local_views import with_local_views
 from vicreg.training.memory import keep_freed_memory, place, place_network
@@ -108,6 +110,7 @@ def pretrain(
     steps = steps_per_epoch(settings, len(dataset.train.images))
     if settings.epochs == 0:
         return Pretrained(model, [])
+    compact_dead_taps(model, settings, dataset)
     if settings.distributed:
         share(model, settings)
     optimizer = make_optimizer(settings, model)
@@ -115,7 +118,7 @@ def pretrain(
     checkpoint_path = latest_checkpoint(folder)
     if checkpoint_path is not None:
         checkpoint = load_checkpoint(checkpoint_path, identity=identity)
-        model.load_state_dict(checkpoint.weights)
+        go_on(model, checkpoint.weights, checkpoint.dead_norms)
         restore_optimizer(optimizer, checkpoint.optimizer)
         history = checkpoint.history
     step: TrainStep | GraphedStep = TrainStep(settings, model, optimizer, device=device)
@@ -142,6 +145,7 @@ def pretrain(
             with interval.saving():
                 save_checkpoint(folder, identity=identity, model=model, optimizer=optimizer, history=history)
         on_epoch(record)
+    expand(model)
     return Pretrained(model, history)
 
 
@@ -211,7 +215,7 @@ def watch(settings: PretrainSettings, dataset: Dataset, model: Method, images: T
     size = view_size(settings, images)
     at_once = encoded_at_once(images.device, channels=images.shape[1], size=size)
     encoded = encode(model, images, size=size, mean=dataset.mean, std=dataset.std, batch_size=at_once)
-    if not all_finite((*encoded, *model.state_dict().values())):
+    if not all_finite((*encoded, *model.parameters(), *model.buffers())):
         raise Diverged(f"the network stopped being finite in epoch {epoch + 1} of {settings.epochs}")
     rank = rank_is_due(epoch, epochs=settings.trained_epochs, device=images.device)
     return {

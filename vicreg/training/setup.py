@@ -10,6 +10,7 @@ from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.methods import method_class
 from vicreg.methods.base import Method
+from vicreg.models.compact_taps import joined_parameters
 from vicreg.models.joint_embedding import build_model
 from vicreg.optim.lars import LARS
 from vicreg.optim.learning_rate import learning_rate, peak_learning_rate
@@ -99,13 +100,19 @@ def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.
     Parameters of one dimension (biases, BatchNorm) have no weight decay unless the settings say so. All three can read
     their learning rate from a tensor on the device, so a CUDA graph can hold them.
     """
+    optimizer = _one_rate_for_all(settings, list(model.parameters()), joined_parameters(model))
     if model.OWN_RATES:
-        optimizer = make_optimizer(settings, _Parameters(model.parameters()))
         split_by_rate(optimizer, model.parameter_groups())  # type: ignore[operator]  # a method's
-        return optimizer
+    return optimizer
+
+
+def _one_rate_for_all(
+    settings: PretrainSettings, parameters: list[Tensor], joined: dict[Tensor, Tensor]
+) -> torch.optim.Optimizer:
+    """Return the optimiser of parameters, of which some are `joined`: weight -> the parameter of its dead taps."""
     if settings.optimizer == "lars":
         return LARS(
-            model.parameters(),
+            parameters,
             lr=0.0,
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
@@ -114,20 +121,26 @@ def make_optimizer(settings: PretrainSettings, model: nn.Module) -> torch.optim.
             adapt_bias_and_norm=settings.adapt_bias_and_norm,
             lars_clip=settings.lars_clip,
             nesterov=settings.nesterov,
+            joined=joined,
         )
-    decayed = [p for p in model.parameters() if p.ndim > 1 or settings.decay_bias_and_norm]
-    others = [p for p in model.parameters() if not (p.ndim > 1 or settings.decay_bias_and_norm)]
+    decayed = [p for p in parameters if p.ndim > 1 or settings.decay_bias_and_norm]
+    others = [p for p in parameters if not (p.ndim > 1 or settings.decay_bias_and_norm)]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer: torch.optim.Optimizer
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, fused=True, nesterov=settings.nesterov)
-    on_gpu = any(parameter.is_cuda for parameter in model.parameters())
-    return torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), fused=True, capturable=on_gpu)
+        optimizer = torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, fused=True, nesterov=settings.nesterov)
+    else:
+        on_gpu = any(parameter.is_cuda for parameter in parameters)
+        optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(settings.momentum, 0.999), fused=True, capturable=on_gpu)
+    if joined:
+        optimizer.register_step_pre_hook(lambda *_: _set_gradients_of_0(joined))
+    return optimizer
 
 
-class _Parameters(nn.ParameterList):
-    """A method's parameters, with one learning rate for all."""
-
-    OWN_RATES = False
+def _set_gradients_of_0(joined: dict[Tensor, Tensor]) -> None:
+    """Give the parameters of dead taps, the values, a gradient of 0 where the live ones have a gradient."""
+    for weight, dead_norm in joined.items():
+        dead_norm.grad = None if weight.grad is None else torch.zeros_like(dead_norm)
 
 
 def set_deterministic(settings: PretrainSettings) -> None:

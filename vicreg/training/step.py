@@ -76,8 +76,9 @@ class TrainStep:
             loss = differentiate_over_processes(loss, self.model)
         else:
             loss.total.backward()
-        self.totals += step_metrics(loss, self.model, target_std=self.model.target_std)
         self.optimizer.step()
+        norm = getattr(self.optimizer, "gradient_norm", None)  # LARS may have found it on its way
+        self.totals += step_metrics(loss, self.model, target_std=self.model.target_std, gradient_norm=norm)
         self.model.after_step(progress=self._progress)
 
     def reset(self) -> None:
@@ -102,16 +103,19 @@ def differentiate_over_processes(loss: Loss, model: Method) -> Loss:
 
 
 @torch.no_grad()
-def step_metrics(loss: Loss, model: nn.Module, *, target_std: float | None) -> Tensor:
+def step_metrics(loss: Loss, model: nn.Module, *, target_std: float | None, gradient_norm: Tensor | None = None) -> Tensor:
     """Return the metrics of one step that `step_metric_names` names, float64, on the device.
 
     They are the total, the method's terms, unweighted, and the L2 norm of the whole gradient. Three more are of the standard
     deviations of the first view's embedding dimensions over the batch: mean, minimum, and share below `target_std`. Below
     it VICReg's variance term acts. The share is 0 where the method has no such target.
+
+    The gradient's norm is computed where it is not given.
     """
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    if gradient_norm is None:
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        gradient_norm = torch.stack(torch._foreach_norm(gradients)).norm()
     std = loss.embeddings.float().std(dim=0)  # (d,)
     below = (std < (target_std or 0.0)).float().mean()
-    values = (loss.total, *loss.terms.values(), norm, std.mean(), std.min(), below)
+    values = (loss.total, *loss.terms.values(), gradient_norm, std.mean(), std.min(), below)
     return torch.stack([value.float() for value in values]).double()

@@ -9,6 +9,7 @@ import torch
 
 from vicreg.data.dataset import Dataset
 from vicreg.training.cuda_graph import GraphedStep
+from vicreg.training.dry_pass import compact_dead_taps
 from vicreg.training.loop import Diverged, train_epoch
 from vicreg.training.memory import keep_freed_memory, place, place_network
 from vicreg.training.settings import PretrainSettings
@@ -38,6 +39,7 @@ def measure_throughput(
     set_deterministic(settings)
     keep_freed_memory()
     model = place_network(new_model(settings, dataset), device)
+    compact_dead_taps(model, settings, dataset)
     step: TrainStep | GraphedStep = TrainStep(settings, model, make_optimizer(settings, model), device=device)
     images = place(dataset.train.images, device)
     settings = _without_schedule(settings)

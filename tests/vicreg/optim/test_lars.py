@@ -7,7 +7,8 @@ import torch
 
 from tests.vicreg.operations import READS_A_VALUE, Operations
 from vicreg.errors import InputError
-from vicreg.optim.lars import LARS, step_at_once
+from vicreg.optim.at_once import step_at_once
+from vicreg.optim.lars import LARS
 
 SHAPES = [(4, 3), (3,), (2, 3, 2, 2), (1,), (3, 5), (5, 2), ()]
 ZERO_PARAMETER, ZERO_GRADIENT = 4, 5  # of SHAPES: one parameter starts at zero, one never has a gradient but zeros

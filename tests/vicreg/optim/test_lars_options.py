@@ -7,7 +7,8 @@ import torch
 import vicreg.torchvision_compat  # noqa: F401  # before lightly, which imports torchvision
 from tests.vicreg.operations import READS_A_VALUE, Operations
 from vicreg.errors import InputError
-from vicreg.optim.lars import LARS, step_at_once_with_options
+from vicreg.optim.at_once import step_at_once_with_options
+from vicreg.optim.lars import LARS
 from vicreg.optim.learning_rate import learning_rate
 
 SHAPES = [(4, 3), (3,), (2, 3, 2, 2), (1,), (3, 5), (5, 2), (4,)]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vicreg.models import winograd
+from vicreg.models import unfolded, winograd
 
 # Channels that oneDNN's AVX2 kernels take at a time. In a strided 1 x 1 convolution of 4 or 6 input channels, which fill no
 # block, oneDNN 3.12 writes the gradient of the weights beyond its buffer, and the process crashes later. Such convolutions
@@ -112,6 +112,8 @@ class LiveTapConv2d(nn.Conv2d):
             return winograd.convolve(input, self._once(size, lambda: winograd.sums_of_taps(self.weight, size)))
         find = axes_of.__wrapped__ if compiling else axes_of  # compilers cannot trace a cached function
         axes = find(*input.shape[2:], self.kernel_size, self.stride, self.padding)
+        if axes is None and not compiling and unfolded.is_faster(self, input):
+            return unfolded.convolve(input, self.weight)
         if axes is None:
             strided_pixel = self.kernel_size == (1, 1) and self.padding == (0, 0) and max(self.stride) > 1
             if not (strided_pixel and self.in_channels % ONEDNN_BLOCK):

@@ -72,7 +72,7 @@ class _LossOf(nn.Module):
         return self.model.loss(views, progress=progress)
 
 
-def _weights_of(loss: _LossOf) -> list[tuple[str, nn.Parameter]]:
+def _weights_of(loss: _LossOf) -> list[tuple[str, Tensor]]:
     """Return the weights that are rounded, by their names in `loss`."""
     networks = {"model.backbone": loss.model.backbone, "model.expander": loss.model.expander}
     return [

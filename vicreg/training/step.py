@@ -14,6 +14,7 @@ from vicreg.distributed.collectives import gather_rows, group_size, sum_gradient
 from vicreg.methods.base import Loss, Method
 from vicreg.optim.learning_rate import peak_learning_rate
 from vicreg.optim.rates import own_tensors, set_rates
+from vicreg.training.rounded_weights import RoundedWeights
 from vicreg.training.settings import PretrainSettings
 
 
@@ -43,6 +44,8 @@ class TrainStep:
         self.model, self.optimizer = model, optimizer
         self.totals = torch.zeros(len(step_metric_names(model)), dtype=torch.float64, device=device)
         self._precision, self._device = settings.precision, device
+        rounds = settings.precision == "bfloat16" and device.type == "cpu" and not (settings.compile or settings.distributed)
+        self._rounded = RoundedWeights(model, optimizer) if rounds else None
         if settings.compile:
             model.compile_networks()
         self._learning_rate = torch.zeros((), device=device)
@@ -69,14 +72,15 @@ class TrainStep:
 
     def run(self, views: Sequence[Tensor]) -> None:
         """Take a step at the learning rate last set. The host reads no value in it, so a CUDA graph can hold it."""
+        networks = self.model if self._rounded is None else self._rounded
         with self._autocast():
-            loss = self.model.loss(views, progress=self._progress)
+            loss = networks.loss(views, progress=self._progress)
         self.optimizer.zero_grad(set_to_none=True)
         if self.model.distributed:
             loss = differentiate_over_processes(loss, self.model)
         else:
             loss.total.backward()
-        self.optimizer.step()
+        (self.optimizer if self._rounded is None else self._rounded).step()
         norm = getattr(self.optimizer, "gradient_norm", None)  # LARS may have found it on its way
         self.totals += step_metrics(loss, self.model, target_std=self.model.target_std, gradient_norm=norm)
         self.model.after_step(progress=self._progress)

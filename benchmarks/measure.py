@@ -24,7 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from study.cli.arguments import Parser
 from study.runs.revision import current_commit
-from vicreg.data.dataset import Dataset, Split, channel_statistics
+from vicreg.data.dataset import Dataset, Split
+from vicreg.data.statistics import channel_statistics
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 from vicreg.randomness import make_generator

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from study.results.findings import Looks, Power
-from study.spec.plan import Cell, Plan
+from study.spec.plan import CHOSEN_BY, HELD_OUT, Cell, Plan
 
 
 def command_of(command: str, plan: Plan, cells: Sequence[Cell], *, alone: bool = False) -> str:
@@ -21,11 +21,13 @@ def command_of(command: str, plan: Plan, cells: Sequence[Cell], *, alone: bool =
         alone: the cell's seed alone is run.
     """
     first = cells[0]
-    own_seed = alone or first.role in ("trial", "tuning")
+    own_seed = alone or first.role in CHOSEN_BY
     start = f"{without_seeds(command)} --first-seed {first.seed} --seeds 1" if own_seed else command
     if first.is_control or first.arm in [arm.name for arm in plan.study.arms]:
         return f"{start} --arm {shlex.quote(first.arm)} --again"
-    settings = ",".join(f"{key}={json.dumps(value)}" for key, value in first.settings.items())
+    held_out = plan.config.with_settings(first.settings).pretrain.trains_on_all and first.role in CHOSEN_BY
+    spelled_out = {**first.settings, **(HELD_OUT if held_out else {})}
+    settings = ",".join(f"{key}={json.dumps(value)}" for key, value in spelled_out.items())
     return f"{_without(start, '--trials')} --arm {shlex.quote(settings)} --again"
 
 

@@ -13,7 +13,7 @@ from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.training.cost import training_operations
 from vicreg.training.method_cost import run_operations
-from vicreg.training.setup import steps_per_epoch
+from vicreg.training.setup import steps_per_epoch, training_count
 
 
 def cost_of(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset) -> Cost:
@@ -68,5 +68,6 @@ def _step_seconds(cell: Cell, paces: Sequence[float]) -> float | None:
 
 def images_an_epoch(cell: Cell, dataset: Dataset) -> int:
     """Return how many images a cell's run sees in an epoch; none where it does not train."""
-    settings, images = cell.run.config.pretrain, len(dataset.train.images)
+    settings = cell.run.config.pretrain
+    images = training_count(settings, dataset)
     return min(steps_per_epoch(settings, images) * settings.batch_size, images) if settings.epochs else 0

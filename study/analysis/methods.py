@@ -24,7 +24,7 @@ from vicreg.methods import method_class
 from vicreg.methods.base import describe_terms
 from vicreg.training.method_cost import state_bytes, whole_step_operations
 from vicreg.training.settings import PretrainSettings
-from vicreg.training.setup import new_model, steps_per_epoch
+from vicreg.training.setup import new_model, steps_per_epoch, training_count
 
 
 def compares_methods(plan: Plan) -> bool:
@@ -78,7 +78,7 @@ def _compared(arm: str, settings: PretrainSettings, dataset: Dataset, *, tuning_
         of_step: int | None = whole_step_operations(settings, dataset, model=model)
     except (RuntimeError, InputError):  # a loss that reads a value or refuses its views, or an operation without a rule
         of_step = None
-    steps = settings.trained_epochs * steps_per_epoch(settings, len(dataset.train.images)) if settings.epochs else 0
+    steps = settings.trained_epochs * steps_per_epoch(settings, training_count(settings, dataset)) if settings.epochs else 0
     return ComparedMethod(
         arm=arm,
         method=settings.method,

@@ -8,6 +8,7 @@ from study.analysis.looks import undecided_note
 from study.analysis.vicreg_terms import hinge_note, vicreg_arms
 from study.analysis.wording import agree, count_of, first_of, listed, name_of, signed
 from study.results.schema import ArmResults, StudyResults
+from study.results.training_images import saw_validation, trained_on, training_of
 
 VIEW_PASSES = "pretrain.view_passes"
 MOST_NAMED = 2  # arms in a sentence
@@ -25,6 +26,7 @@ def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
         *_looks_notes(results),
         *_published_note(results),
         *_choice_notes(results),
+        *_training_note(results),
         *_joint_note(results),
         *scale_notes(results),
         *network,
@@ -87,6 +89,24 @@ def _choice_notes(results: StudyResults) -> list[str]:
             f"In every arm alike, {', '.join(keys)} {were} tuned on validation, at a seed that is none of the study's."
         )
     return [*found, *_own_tuning_note(results)]
+
+
+def _training_note(results: StudyResults) -> list[str]:
+    """Return what validation says where validation images were trained on."""
+    if not saw_validation(results):
+        return []
+    images = f"{results.data.validation:,} validation images"
+    found = [
+        f"Runs are {training_of(results)}, and what is measured on test is fitted on all of them."
+        if len({trained_on(results, arm) for arm in results.arms if arm.role in ("arm", "step")}) == 1
+        else f"Which images arms are trained on differs: {training_of(results)}.",
+        f"Validation accuracies are of probes fitted without the {images}; these were trained on, without labels unless the "
+        "method takes them.",
+        "Collapse is measured on them too, unaugmented, as everywhere.",
+    ]
+    if any(arm.role in ("trial", "tuning") for arm in results.arms):
+        found.append("Trials and tuning held them out of training, for something was chosen by them.")
+    return found
 
 
 def _own_tuning_note(results: StudyResults) -> list[str]:

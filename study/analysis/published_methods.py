@@ -103,7 +103,8 @@ def follows(config: Config, protocol: MethodProtocol) -> bool:
     """
     own = protocol.methods.get(config.pretrain.method)
     data = config.prepare
-    if own is None or data.per_class is not None or data.image_size is not None or data.validation > MOST_HELD_OUT:
+    held_out = 0.0 if config.pretrain.trains_on_all else data.validation
+    if own is None or data.per_class is not None or data.image_size is not None or held_out > MOST_HELD_OUT:
         return False
     wanted = config.with_settings({**protocol.settings, **own})
     return wanted.pretrain == config.pretrain

@@ -7,12 +7,13 @@ import torch
 from study.analysis.wording import count_of
 from study.config.config import Config
 from study.execution.progress import format_duration
+from study.results.training_images import training_text
 from study.runs.outcomes import REPEATABLE, is_out_of_memory
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
 from vicreg.training.settings import COST_FIELDS
-from vicreg.training.setup import steps_per_epoch
+from vicreg.training.setup import steps_per_epoch, training_count
 from vicreg.training.throughput import measure_throughput
 
 # Steps that are timed after two to warm up; what a run does besides training (its look at held-out images, checkpoints,
@@ -35,7 +36,9 @@ class Costs:
         if key not in self._measured:
             self._measured[key] = self._measure(config)
         step = self._measured[key]
-        steps = config.pretrain.trained_epochs * steps_per_epoch(config.pretrain, len(self._dataset.train.images))
+        steps = config.pretrain.trained_epochs * steps_per_epoch(
+            config.pretrain, training_count(config.pretrain, self._dataset)
+        )  # fmt: skip
         return None if step is None else step * steps * _OVERHEAD
 
     def _measure(self, config: Config) -> float | None:
@@ -48,8 +51,9 @@ class Costs:
 
 
 def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.device, *, workers: int) -> None:
-    """Print every arm with how many of its runs are missing, then the time these would take."""
+    """Print which images are trained on, every arm with how many of its runs are missing, then the time these would take."""
     costs = Costs(dataset, device)
+    print(f"{dataset.name}: {_training_images(plan, dataset)}")
     total, later = 0.0, 0.0
     for line, cells in _lines(plan).items():
         missing = [cell for cell in cells if store.status(cell.run)[0] not in REPEATABLE]
@@ -71,6 +75,13 @@ def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.devi
         print(f"in all about {now} for what is known, at most {worst} with what follows, {each}")
     else:
         print(f"in all about {format_duration(total / workers)} {each}")
+
+
+def _training_images(plan: Plan, dataset: Dataset) -> str:
+    """Return which training images runs are trained on, for each of the two choices that a run of the plan makes."""
+    counts = {"train": len(dataset.train.labels), "validation": len(dataset.validation.labels)}
+    asked = sorted({cell.run.config.pretrain.train_on for cell in plan.cells if not cell.is_control})
+    return "; ".join(training_text(**counts, train_on=one) for one in asked) or "nothing is trained"
 
 
 def _sum(seconds: Iterable[float | None]) -> tuple[float, str]:

@@ -183,6 +183,7 @@ def open_session(request: Request) -> Session:
         raise InputError("--set data.root has no effect on digits, which scikit-learn brings; set prepare.dataset too.")
     _check_seeds(study, config, request)
     _check_search(study, config)
+    _check_path(study, config)
     device, machinery = _choose_machine(request, config)
     dataset, folder = obtain_dataset(config, store=request.store)
     _check_search(study, config, dataset)
@@ -249,6 +250,16 @@ def _check_search(study: Study, config: Config, dataset: Dataset | None = None) 
             raise InputError(f"search.parameters of study {study.name!r}: {error}") from None
         if dataset is not None:
             _check_fit(f"search.parameters of study {study.name!r}", corner, dataset)
+
+
+def _check_path(study: Study, config: Config) -> None:
+    """Refuse a path whose runs are trained on the images that its steps are chosen by."""
+    for arm in study.arms if study.path is not None else ():
+        if fixed_config(study, config).with_settings(arm.settings).pretrain.trains_on_all:
+            raise InputError(
+                f"pretrain.train_on must be train in study {study.name!r}, whose path is chosen on validation, but arm "
+                f"{arm.name!r} has all; set it so."
+            )
 
 
 def _check_fit(where: str, config: Config, dataset: Dataset) -> None:

@@ -11,17 +11,17 @@ from study.paper.wording import setting_text
 from study.reporting.format import plain, without_paths
 from study.reporting.names import key_name, measure_name
 from study.results.schema import ArmResults, StudyResults
+from study.results.training_images import ALL, TRAIN, TRAIN_ON, training_text
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000  # of both CIFARs (Krizhevsky 2009); validation is taken from the former,
-LEAST_TRAINED = 45_000  # and at most a tenth of them: the paper is silent about a split
+TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000  # of both CIFARs (Krizhevsky 2009); validation is taken from the former
 SIDE = 32  # pixels, of both
 DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 SIZES = ("prepare.image_size", "pretrain.image_size")  # settings of the images' side
 # What results of earlier versions do not record, and what it was.
 EARLIER = {
     "pretrain.method": "vicreg", "pretrain.lars_clip": False, "pretrain.nesterov": False, "pretrain.processes": 1,
-    "pretrain.batchnorm_over": "all",
+    "pretrain.batchnorm_over": "all", TRAIN_ON: TRAIN,
 }  # fmt: skip
 VIEWS = "pretrain.augmentation."  # before the settings of the views
 
@@ -86,7 +86,7 @@ def deviations(
     """
     own, instead = {**EARLIER, **own}, instead or {}
     wanted = {**paper.settings, **instead} if trained else paper.given_settings
-    found = _of_data(data) + _unlike(own, wanted, free)
+    found = _of_data(data, train_on=own[TRAIN_ON]) + _unlike(own, wanted, free)
     found += [_apart(key, own.get(key), SIDE) for key in SIZES if own.get(key) not in (None, SIDE) and key not in free]
     if trained:
         found += ["both views through one BatchNorm"] if own.get("pretrain.view_passes") == "joint" else []
@@ -109,16 +109,16 @@ def _unlike(
     ]
 
 
-def _of_data(data: Images) -> list[str]:
-    """Return what sets the images apart from the whole of a canonical CIFAR."""
+def _of_data(data: Images, *, train_on: str) -> list[str]:
+    """Return what sets the images apart from the whole of a canonical CIFAR, which the paper trains on."""
     if dataset_of(data) is None:
         return [f"{data.dataset} in place of CIFAR"]
     train = data.train + data.validation
     found = [f"{data_of(data)} in place of the canonical images"] if is_copy(data) else []
     if train != TRAIN_IMAGES:
         found.append(f"{train:,} training images in place of {TRAIN_IMAGES:,}")
-    elif data.train < LEAST_TRAINED:
-        found.append(f"{data.validation:,} of {TRAIN_IMAGES:,} training images held out for validation")
+    elif train_on != ALL and data.validation:
+        found.append(training_text(train=data.train, validation=data.validation, train_on=train_on))
     return found + ([f"{data.test:,} test images in place of {TEST_IMAGES:,}"] if data.test != TEST_IMAGES else [])
 
 

@@ -87,7 +87,10 @@ def execute(
 
 
 def measure(run: Run, model: Method, dataset: Dataset, device: torch.device) -> dict[str, Any]:
-    """Return what `run` asks to be measured, of `model`; its control is the network as the run's seed draws it."""
+    """Return what `run` asks to be measured, of `model`; its control is the network as the run's seed draws it.
+
+    Where a run trains on train and validation, what is measured of it on test is fitted on both as well.
+    """
     settings = run.config.pretrain
     set_deterministic(settings)
     dataset = normalised(settings, dataset)
@@ -103,6 +106,7 @@ def measure(run: Run, model: Method, dataset: Dataset, device: torch.device) -> 
         size=view_size(settings, dataset.train.images),
         seed=settings.seed,
         device=device,
+        on_all=settings.trains_on_all,
     )
 
 

@@ -15,10 +15,14 @@ from study.spec.study_file import Arm, Study
 from vicreg.errors import InputError
 from vicreg.training.settings import NETWORK_FIELDS, NETWORK_SWITCHES, own_network_settings
 
+# What runs of which something is chosen have over their arm's settings: validation, where it is chosen, is not trained on.
+HELD_OUT: Mapping[str, Any] = {"pretrain.train_on": "train"}
+
 # What a cell is for: one of the study's arms, or what a search confirms; a step of a path; a trial of a search; a value of
 # nuisance parameters tried for an arm; an untrained control. Arms are shown in this order.
 Role = Literal["arm", "step", "trial", "tuning", "control"]
 ROLES: tuple[Role, ...] = get_args(Role)
+CHOSEN_BY: tuple[Role, ...] = ("trial", "tuning")  # what is only run for something to be chosen by it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +150,8 @@ def make_plan(
         device: where the runs are to run.
         seeds: in place of those up to the look that the config names, of the study's looks or else of the config's.
         arms: in place of the study's, where its design made them.
-        role: what the cells are for. Trials and tuning run at seeds of their own, where no control is.
+        role: what the cells are for. Trials and tuning run at seeds of their own, where no control is, and hold validation
+            out of training whatever the config says.
         tuned: arm -> what was chosen of the nuisance parameters, which lies over its settings.
         below: the machinery of the hosts that run them; None for this one's.
 
@@ -157,10 +162,10 @@ def make_plan(
     # Diagnosis and alignment compare two views: the baseline's for every arm, or arms would differ by what they are asked.
     views = config.with_settings(next(arm for arm in study.arms if arm.name == study.baseline).settings).pretrain.views
     seeds = tuple(seeds) if seeds else first_seeds(study, config)
-    controlled = role not in ("trial", "tuning")
+    controlled = role not in CHOSEN_BY
 
     def run_at(own: Config, seed: int) -> Run:
-        seeded = own.with_settings({"pretrain.seed": seed})
+        seeded = own.with_settings({"pretrain.seed": seed, **({} if controlled else HELD_OUT)})
         return make_run(seeded, data=data, device=device, probes=own.ablate.probes, views=views, below=below)
 
     cells: list[Cell] = []

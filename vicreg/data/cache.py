@@ -6,7 +6,8 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 
-from vicreg.data.dataset import PARTS, Dataset, Split, channel_statistics
+from vicreg.data.dataset import PARTS, Dataset, Split
+from vicreg.data.statistics import channel_statistics
 from vicreg.errors import InputError, cause_of
 from vicreg.files import to_json, write_atomically
 

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 from vicreg.data.duplicates import find_duplicates
 from vicreg.data.sources import read_source, require_known_dataset
 from vicreg.data.splits import draw_per_class, draw_share
+from vicreg.data.statistics import channel_statistics
 from vicreg.errors import InputError
 from vicreg.files import user_path
 
@@ -160,17 +160,3 @@ def check_settings(
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             alternative = " or null" if optional else ""
             raise InputError(f"prepare.{name} must be an integer of at least {least}{alternative}, but got {value!r}.")
-
-
-def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and population standard deviation of each channel of uint8 `(N, C, H, W)`, scaled to [0, 1].
-
-    They are S1 / (255 n) and sqrt(n S2 - S1^2) / (255 n), with the exact integers S1 = sum x and S2 = sum x^2 over n pixels.
-    """
-    mean, std = [], []
-    for channel in images.unbind(1):
-        counts = torch.bincount(channel.flatten(), minlength=256).tolist()
-        n, first, second = (sum(count * value**power for value, count in enumerate(counts)) for power in range(3))
-        mean.append(first / (255 * n))
-        std.append(math.sqrt(n * second - first**2) / (255 * n))
-    return tuple(mean), tuple(std)

@@ -1,6 +1,7 @@
 """Evaluate a trained model: probes, collapse metrics and their diagnosis."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ from vicreg.errors import InputError
 from vicreg.evaluation.collapse_criteria import Untrained
 from vicreg.evaluation.collapse_diagnosis import CollapseDiagnosis, diagnose_collapse
 from vicreg.evaluation.held_out_views import encode_held_out_views, measure_collapse
-from vicreg.evaluation.linear_evaluation import fit_linear
-from vicreg.evaluation.linear_probe import LinearClassifier, choose_linear_cached
+from vicreg.evaluation.linear_evaluation import LinearLayers, fit_linear
+from vicreg.evaluation.linear_probe import LinearClassifier, choose_linear_cached, fit_linear_cached
 from vicreg.evaluation.settings import PROBES, EvaluateSettings
 from vicreg.metrics.accuracy import accuracy, top1_accuracy
 from vicreg.metrics.collapse import view_discrepancy
@@ -21,6 +22,9 @@ from vicreg.metrics.features import Encoded, encode, held_out
 from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.views.settings import ViewSettings
+
+Scorer = Callable[[Tensor], Tensor]  # features (N, d) -> class scores (N, C)
+_MEASURED = ("validation", "test")  # the splits that probes are measured on; in the order of `LinearLayers`
 
 
 def evaluate(
@@ -35,6 +39,7 @@ def evaluate(
     size: int,
     seed: int,
     device: torch.device,
+    on_all: bool = False,
 ) -> dict[str, Any]:
     """Measure a model on validation and on test. Nothing that is measured on test decides anything.
 
@@ -48,6 +53,8 @@ def evaluate(
         size: side of an image in pixels, as in training.
         seed: of the linear evaluation.
         device: where the models are.
+        on_all: whether what is measured on test is fitted on `train` and `validation` together, at the settings chosen
+            before. What is measured on validation is always fitted on `train` alone.
 
     Returns:
         `validation` and `test` have the accuracy by probe. On test it is per class, per image and with the confusion too;
@@ -68,10 +75,10 @@ def evaluate(
         for name, split in splits.items()
     }
     results: dict[str, Any] = {"validation": {}, "test": {}}
-    scorers, chosen, curves = _fit_probes(model, dataset, encoded, labels, settings, probes, size, seed, device)
+    scorers, chosen, curves = _fit_probes(model, dataset, encoded, labels, settings, probes, size, seed, device, on_all)
     for name, scorer in scorers.items():
-        for split in ("validation", "test"):
-            measured = dataclasses.asdict(accuracy(scorer(encoded[split]), labels[split]))
+        for split in _MEASURED:
+            measured = dataclasses.asdict(accuracy(scorer[split](encoded[split]), labels[split]))
             results[split][name] = measured | ({"curve": curves[split]} if name == "linear" else {})
     for name, measured in results["validation"].items():
         del measured["per_class"], measured["confusion"], measured["correct"]
@@ -175,42 +182,57 @@ def _fit_probes(
     size: int,
     seed: int,
     device: torch.device,
-) -> tuple[dict[str, Callable[[Tensor], Tensor]], dict[str, dict[str, float]], dict[str, list[float]]]:
-    """Fit the probes on train.
+    on_all: bool,
+) -> tuple[dict[str, dict[str, Scorer]], dict[str, dict[str, float]], dict[str, list[float]]]:
+    """Fit the probes on train, and with `on_all` those for test on train and validation.
 
     Returns:
-        By probe, its function from features (N, d) to class scores (N, C), and the settings chosen on validation. By
-        split, the accuracy of the linear evaluation after each epoch.
+        By probe and the split that it is for, its function from features (N, d) to class scores (N, C). By probe, the
+        settings chosen on validation. By split, the accuracy of the linear evaluation after each epoch.
     """
     unknown = set(probes) - set(PROBES)
     if unknown:
         raise InputError(f"probes must be among {', '.join(PROBES)}, but got {', '.join(sorted(unknown))}.")
     classes = len(dataset.classes)
-    scorers: dict[str, Callable[[Tensor], Tensor]] = {}
+    train = encoded["train"], labels["train"]
+    every = train
+    if on_all:
+        every = torch.cat([train[0], encoded["validation"]]), torch.cat([train[1], labels["validation"]])
+    fitted_on = {"validation": train, "test": every}
+    scorers: dict[str, dict[str, Scorer]] = {}
     chosen: dict[str, dict[str, float]] = {}
     curves: dict[str, list[float]] = {}
     if "knn" in probes:
         for k in settings.knn:
-            scorers[f"knn_{k}"] = lambda queries, k=k: knn_scores(  # type: ignore[misc]  # the default binds k
-                encoded["train"], labels["train"], queries, classes=classes, k=k, temperature=settings.knn_temperature
-            )
+            scorers[f"knn_{k}"] = {
+                split: functools.partial(_vote, *bank, classes=classes, k=k, temperature=settings.knn_temperature)
+                for split, bank in fitted_on.items()
+            }
     if "linear" in probes:
         seen: list[dict[str, dict[float, float]]] = []  # for each epoch: split -> learning rate -> top-1
 
-        def watch(layers: Mapping[float, LinearClassifier]) -> None:
-            splits = ("validation", "test")
-            seen.append({s: {lr: top1_accuracy(one(encoded[s]), labels[s]) for lr, one in layers.items()} for s in splits})
+        def watch(layers: LinearLayers) -> None:
+            seen.append({
+                split: {lr: top1_accuracy(one(encoded[split]), labels[split]) for lr, one in own.items()}
+                for split, own in zip(_MEASURED, layers, strict=True)
+            })  # fmt: skip
 
-        layers = fit_linear(model, dataset, settings=settings.linear, size=size, seed=seed, device=device, on_epoch=watch)
-        lr = best_on_validation(layers, encoded["validation"], labels["validation"])
-        curves = {split: [epoch[split][lr] for epoch in seen] for split in ("validation", "test")}
-        scorers["linear"], chosen["linear"] = layers[lr], {"lr": lr}
-    if "linear_cached" in probes:
-        scorers["linear_cached"], weight_decay = choose_linear_cached(
-            (encoded["train"], labels["train"]),
-            (encoded["validation"], labels["validation"]),
-            classes=classes,
-            weight_decays=settings.linear_cached_weight_decay,
+        layers = fit_linear(
+            model, dataset, settings=settings.linear, size=size, seed=seed, device=device, on_all=on_all, on_epoch=watch
         )
+        lr = best_on_validation(layers.on_train, encoded["validation"], labels["validation"])
+        curves = {split: [epoch[split][lr] for epoch in seen] for split in _MEASURED}
+        scorers["linear"], chosen["linear"] = {"validation": layers.on_train[lr], "test": layers.reported[lr]}, {"lr": lr}
+    if "linear_cached" in probes:
+        probe, weight_decay = choose_linear_cached(
+            train, (encoded["validation"], labels["validation"]),
+            classes=classes, weight_decays=settings.linear_cached_weight_decay,
+        )  # fmt: skip
+        reported = fit_linear_cached(*every, classes=classes, weight_decay=weight_decay) if on_all else probe
+        scorers["linear_cached"] = {"validation": probe, "test": reported}
         chosen["linear_cached"] = {"weight_decay": weight_decay}
     return scorers, chosen, curves
+
+
+def _vote(bank: Tensor, labels: Tensor, queries: Tensor, *, classes: int, k: int, temperature: float) -> Tensor:
+    return knn_scores(bank, labels, queries, classes=classes, k=k, temperature=temperature)

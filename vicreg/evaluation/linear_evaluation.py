@@ -4,8 +4,9 @@ Images are augmented anew in each epoch. The encoder is in eval mode, so the fea
 images. Therefore many batches are encoded at once, and several learning rates are trained on the same features.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -60,6 +61,16 @@ class LinearSettings:
         ViewSettings(crop_scale=self.crop_scale, flip=self.flip)  # raises now rather than after pretraining
 
 
+class LinearLayers(NamedTuple):
+    """Linear layers by learning rate: those fitted on the train split, and those that are reported on test.
+
+    The two are the same, unless what is reported is fitted on train and validation together.
+    """
+
+    on_train: dict[float, LinearClassifier]
+    reported: dict[float, LinearClassifier]
+
+
 @torch.no_grad()
 def fit_linear(
     model: JointEmbedding,
@@ -69,25 +80,33 @@ def fit_linear(
     size: int,
     seed: int,
     device: torch.device,
-    on_epoch: Callable[[Mapping[float, LinearClassifier]], None] = lambda layers: None,
-) -> dict[float, LinearClassifier]:
+    on_all: bool = False,
+    on_epoch: Callable[[LinearLayers], None] = lambda layers: None,
+) -> LinearLayers:
     """Train a linear layer on `dataset.train` for each learning rate; return the layers after the last epoch by it.
 
     Neither validation nor test is used, since no epoch is chosen. Loss and updates are torch's `cross_entropy` and
     `optim.SGD` with momentum, with the gradient in closed form. All L layers start from the same weights and take their
     steps together.
 
+    With `on_all` the epochs are of train and validation together, and there are as many layers again, for images are
+    encoded once. The first see all images of a batch, and are those that are reported. The others see its train images
+    alone, so that a learning rate can be chosen on validation.
+
     Args:
         size: side of an image in pixels.
         seed: of the first weights, the order of images and their augmentation.
-        on_epoch: is called with the layers after each epoch, by learning rate.
+        on_all: whether what is reported is fitted on train and validation.
+        on_epoch: is called with the layers after each epoch.
     """
-    images, labels = place(dataset.train.images, device), dataset.train.labels.to(device)
+    splits = [dataset.train, dataset.validation] if on_all else [dataset.train]
+    images = place(torch.cat([split.images for split in splits]) if on_all else dataset.train.images, device)
+    labels = torch.cat([split.labels for split in splits]).to(device)
     rates = torch.tensor(settings.lr, device=device)[:, None, None]  # (L, 1, 1)
     shape = (len(dataset.classes), model.backbone.dimension)
     start = torch.empty(shape).normal_(std=0.01, generator=make_generator(seed, "linear")).to(device)
     # The bias is the last column, the weight of a feature that is always 1.
-    weight = functional.pad(start, (0, 1)).repeat(len(settings.lr), 1, 1)  # (L, C, d + 1)
+    weight = functional.pad(start, (0, 1)).repeat(len(splits), len(settings.lr), 1, 1)  # (1 or 2, L, C, d + 1)
     momentum = torch.zeros_like(weight)
     steps = -(-len(images) // settings.batch_size)
     model.eval()
@@ -98,11 +117,14 @@ def fit_linear(
                 epoch * steps + step, steps_per_epoch=steps, epochs=settings.epochs, warmup_epochs=0,
                 peak_lr=1.0, start_lr=1.0, end_lr=0.0,
             )  # fmt: skip
-            gradient = cross_entropy_gradient(weight, features, labels[indices]).add_(weight, alpha=settings.weight_decay)
+            gradient = torch.stack([
+                cross_entropy_gradient(own, features, labels[indices], among=among)
+                for own, among in zip(weight, (None, indices < len(dataset.train.labels)))
+            ]).add_(weight, alpha=settings.weight_decay)  # fmt: skip
             momentum.mul_(settings.momentum).add_(gradient)
             weight -= rates * share * momentum
-        on_epoch(_layers(settings.lr, weight))
-    return _layers(settings.lr, weight)
+        on_epoch(LinearLayers(on_train=_layers(settings.lr, weight[-1]), reported=_layers(settings.lr, weight[0])))
+    return LinearLayers(on_train=_layers(settings.lr, weight[-1]), reported=_layers(settings.lr, weight[0]))
 
 
 def _layers(rates: tuple[float, ...], weight: Tensor) -> dict[float, LinearClassifier]:
@@ -114,14 +136,17 @@ def _layers(rates: tuple[float, ...], weight: Tensor) -> dict[float, LinearClass
     }
 
 
-def cross_entropy_gradient(weight: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+def cross_entropy_gradient(weight: Tensor, features: Tensor, labels: Tensor, *, among: Tensor | None = None) -> Tensor:
     """Return the gradient (L, C, d) of the mean cross-entropy of L linear layers (L, C, d).
 
-    On features X (n, d) with labels (n,) it is (softmax(X W^T) - one-hot labels)^T X / n.
+    On features X (n, d) with labels (n,) it is (softmax(X W^T) - one-hot labels)^T X / n. Where `among` (n,) is given, it is
+    that of the images for which it is true, and 0 where it is true for none.
     """
     error = (features @ weight.mT).softmax(dim=2)  # (L, n, C)
     error[:, torch.arange(len(labels), device=labels.device), labels] -= 1.0
-    return error.mT @ features / len(labels)
+    if among is None:
+        return error.mT @ features / len(labels)
+    return (error * among[:, None]).mT @ features / among.sum().clamp(min=1)
 
 
 def epoch_of_features(

@@ -63,7 +63,7 @@ def fit_linear_cached(features: Tensor, labels: Tensor, *, classes: int, weight_
 def choose_linear_cached(
     train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor], *, classes: int, weight_decays: Sequence[float]
 ) -> tuple[LinearClassifier, float]:
-    """Return the probe with the best validation accuracy and its weight decay, the largest of equally good ones.
+    """Return the probe, fitted on train, with the best validation accuracy, and its weight decay, the largest of equals.
 
     Args:
         train, validation: features (N, d) and labels (N,) of each split.

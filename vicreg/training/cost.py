@@ -13,7 +13,7 @@ from vicreg.methods import method_class
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.models.resnet import ResNet
 from vicreg.training.settings import PretrainSettings
-from vicreg.training.setup import steps_per_epoch, view_size
+from vicreg.training.setup import steps_per_epoch, training_count, view_size
 
 # A gradient takes two products for each of the forward pass: one by the weights, one by the inputs (arXiv 2001.08361,
 # Section 2.1, and the usual rule of 6 operations a parameter and sample for both passes).
@@ -34,11 +34,10 @@ def training_operations(settings: PretrainSettings, dataset: Dataset) -> int:
 
 def images_seen(settings: PretrainSettings, dataset: Dataset) -> int:
     """Return how many images a whole run sees, each as often as it does."""
-    images = dataset.train.images
-    epochs = settings.trained_epochs
-    steps = epochs * steps_per_epoch(settings, len(images)) if epochs else 0
+    images, epochs = training_count(settings, dataset), settings.trained_epochs
+    steps = epochs * steps_per_epoch(settings, images) if epochs else 0
     # A short last batch, where `drop_last` is false, counts as what it holds.
-    return steps * settings.batch_size if settings.drop_last else min(steps * settings.batch_size, epochs * len(images))
+    return steps * settings.batch_size if settings.drop_last else min(steps * settings.batch_size, epochs * images)
 
 
 def step_operations(settings: PretrainSettings, dataset: Dataset) -> int:

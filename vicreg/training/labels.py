@@ -8,6 +8,7 @@ from torch import Tensor
 from vicreg.data.dataset import Dataset
 from vicreg.randomness import make_generator
 from vicreg.training.settings import PretrainSettings
+from vicreg.training.setup import training_labels
 
 
 def with_labels(
@@ -18,8 +19,9 @@ def with_labels(
     Views may be of this process's part of a batch. Labels are of the whole batch, as its gathered embeddings are.
     The order of images is that of `epoch_of_views`, whose permutation depends on the seed and the epoch alone.
     """
-    order = torch.randperm(len(dataset.train.labels), generator=make_generator(settings.seed, "order", epoch))
-    labels = dataset.train.labels[order].to(device)  # once an epoch; a batch then waits for nothing
+    labels = training_labels(settings, dataset)
+    order = torch.randperm(len(labels), generator=make_generator(settings.seed, "order", epoch))
+    labels = labels[order].to(device)  # once an epoch; a batch then waits for nothing
     start = 0
     for views in batches:
         count = len(views[0]) * settings.processes if settings.distributed else len(views[0])

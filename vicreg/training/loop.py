@@ -44,6 +44,8 @@ from vicreg.training.setup import (
     normalised,
     set_deterministic,
     steps_per_epoch,
+    training_count,
+    training_images,
     view_size,
 )
 from vicreg.training.step import TrainStep, step_metric_names
@@ -84,7 +86,8 @@ def pretrain(
 
     Args:
         settings: of the run.
-        dataset: its `train` split is trained on; its `validation` split is only measured.
+        dataset: its `train` split is trained on, and its `validation` split is only measured; with `train_on: all` both are
+            trained on, and validation is measured as well.
         device: where data, views and model live.
         folder: for checkpoints.
         identity: digest of the run; a checkpoint of another run is refused.
@@ -107,7 +110,7 @@ def pretrain(
     keep_freed_memory()
     dataset = normalised(settings, dataset)
     model = place_network(new_model(settings, dataset, start=start), device)
-    steps = steps_per_epoch(settings, len(dataset.train.images))
+    steps = steps_per_epoch(settings, training_count(settings, dataset))
     if settings.epochs == 0:
         return Pretrained(model, [])
     compact_dead_taps(model, settings, dataset)
@@ -122,7 +125,7 @@ def pretrain(
         restore_optimizer(optimizer, checkpoint.optimizer)
         history = checkpoint.history
     step: TrainStep | GraphedStep = TrainStep(settings, model, optimizer, device=device)
-    images = place(dataset.train.images, device)
+    images = place(training_images(settings, dataset), device)
     watched = held_out(dataset).to(device)
     interval = CheckpointInterval(
         every=settings.checkpoint_every, share=settings.checkpoint_share, last=settings.trained_epochs
@@ -248,8 +251,9 @@ def all_finite(tensors: Iterable[Tensor]) -> bool:
 def probe(settings: PretrainSettings, dataset: Dataset, model: Method, *, device: torch.device) -> float:
     """Return the top-1 accuracy of a weighted k-NN of representations on validation images, in [0, 1].
 
-    Its neighbours are a fixed part of the training images, so it takes a fraction of an epoch's time. Test images are not
-    used.
+    Its neighbours are a fixed part of the train split, so it takes a fraction of an epoch's time, and no query is its own
+    neighbour. With `train_on: all` the queries were trained on: without their labels, unless the method takes them. Test
+    images are not used.
     """
     bank = evenly_spread(len(dataset.train.images), HELD_OUT_IMAGES)
     queries = evenly_spread(len(dataset.validation.images), HELD_OUT_IMAGES)

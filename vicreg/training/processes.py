@@ -28,7 +28,7 @@ from vicreg.methods.base import Method
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.models.shared_batchnorm import share_batchnorm
 from vicreg.training.settings import PretrainSettings
-from vicreg.training.setup import check_last_batch
+from vicreg.training.setup import check_last_batch, training_count
 
 JOB, RENDEZVOUS, ERROR = "job.pt", "rendezvous", "error-{}.json"  # files of the folder that the processes share
 # Longer than anything that number 0 does alone between two epochs: metrics, a k-NN, a checkpoint on a slow disk.
@@ -71,7 +71,7 @@ def started_processes(
         InputError: for a short last batch or GPUs that do not suffice, and where one of the others ended before the run.
         MemoryError: where one of the others had too little memory.
     """
-    check_last_batch(settings, len(dataset.train.images))
+    check_last_batch(settings, training_count(settings, dataset))
     devices = devices_of(device, settings.processes)
     job = {
         "settings": settings, "dataset": _without_test_images(dataset), "devices": devices, "folder": folder,

@@ -21,7 +21,8 @@ from vicreg.views.settings import ViewSettings
 OPTIMIZERS = ("lars", "sgd", "adamw")
 PRECISIONS = ("float32", "bfloat16")
 BATCHNORM_OVER = ("all", "process")  # whose rows BatchNorm takes statistics of, where several processes share a batch
-NORMALISATIONS = ("data", "imagenet")  # channel statistics that normalise pixels: of the train split, or of ImageNet
+NORMALISATIONS = ("data", "imagenet")  # channel statistics that normalise pixels: of the images trained on, or of ImageNet
+TRAIN_ON = ("train", "all")  # the train split, or that and validation, where nothing is left to choose
 
 _LARGEST = 2**20  # of widths and sides: a network is counted in 64-bit numbers before it is built
 
@@ -108,6 +109,7 @@ class PretrainSettings:
     nesterov: bool = setting(before=False)
     processes: int = setting(cost=True, within="distributed")
     batchnorm_over: str = setting(within="distributed")
+    train_on: str = setting(network=True, before="train")  # by the channel statistics, as `normalisation` does
     views: tuple[ViewSettings, ViewSettings]
 
     def __post_init__(self) -> None:
@@ -121,6 +123,7 @@ class PretrainSettings:
         _one_of("pretrain.view_passes", self.view_passes, VIEW_PASSES)
         _one_of("pretrain.normalisation", self.normalisation, NORMALISATIONS)
         _one_of("pretrain.batchnorm_over", self.batchnorm_over, BATCHNORM_OVER)
+        _one_of("pretrain.train_on", self.train_on, TRAIN_ON)
         for name in ("width", "threads", "checkpoint_every", "processes"):
             _at_least(f"pretrain.{name}", getattr(self, name), 1)
         for size in self.expander:
@@ -180,6 +183,11 @@ class PretrainSettings:
     def distributed(self) -> bool:
         """Whether several processes train it, each on its part of every batch. An untrained network needs one alone."""
         return self.processes > 1 and self.epochs > 0
+
+    @property
+    def trains_on_all(self) -> bool:
+        """Whether it is trained on validation too; what is reported on test is then fitted on both as well."""
+        return self.train_on == "all"
 
     @property
     def embedding_dimension(self) -> int:

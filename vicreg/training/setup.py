@@ -1,12 +1,14 @@
 """What a run starts with: normalisation, model, optimiser, schedule, arithmetic."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from vicreg.data.dataset import Dataset
+from vicreg.data.statistics import channel_statistics
 from vicreg.errors import InputError
 from vicreg.methods import method_class
 from vicreg.methods.base import Method
@@ -26,11 +28,16 @@ _IMAGENET_STATISTICS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def normalised(settings: PretrainSettings, dataset: Dataset) -> Dataset:
     """Return the data set with the channel statistics that the settings normalise pixels by; images are unchanged.
 
+    For `data` they are those of the images that are trained on.
+
     Raises:
         InputError: for `imagenet`, where images do not have three channels.
     """
     if settings.normalisation == "data":
-        return dataset
+        if not settings.trains_on_all:
+            return dataset
+        mean, std = _statistics_of_all(dataset)
+        return dataclasses.replace(dataset, mean=mean, std=std)
     if (channels := dataset.train.images.shape[1]) != 3:
         raise InputError(
             f"pretrain.normalisation imagenet is for images of 3 channels, but {dataset.name} has {channels}; "
@@ -40,6 +47,31 @@ def normalised(settings: PretrainSettings, dataset: Dataset) -> Dataset:
     return dataclasses.replace(dataset, mean=mean, std=std)
 
 
+@functools.lru_cache(maxsize=2)
+def _statistics_of_all(dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel of train and validation together, once for a data set."""
+    return channel_statistics(torch.cat([dataset.train.images, dataset.validation.images]))
+
+
+def training_images(settings: PretrainSettings, dataset: Dataset) -> Tensor:
+    """Return the images that are trained on, uint8 (N, C, H, W): the train split, with validation behind it for `all`."""
+    if settings.trains_on_all:
+        return torch.cat([dataset.train.images, dataset.validation.images])
+    return dataset.train.images
+
+
+def training_labels(settings: PretrainSettings, dataset: Dataset) -> Tensor:
+    """Return the labels (N,), int64, of `training_images`."""
+    if settings.trains_on_all:
+        return torch.cat([dataset.train.labels, dataset.validation.labels])
+    return dataset.train.labels
+
+
+def training_count(settings: PretrainSettings, dataset: Dataset) -> int:
+    """Return the number of images that are trained on."""
+    return len(dataset.train.labels) + (len(dataset.validation.labels) if settings.trains_on_all else 0)
+
+
 def check_fit(settings: PretrainSettings, dataset: Dataset) -> None:
     """Refuse settings that no run on this data set can have. Nothing is built, so it takes no time.
 
@@ -47,9 +79,9 @@ def check_fit(settings: PretrainSettings, dataset: Dataset) -> None:
         InputError: for a normalisation or a batch size that does not suit the images.
     """
     normalised(settings, dataset)
-    steps_per_epoch(settings, len(dataset.train.images))
+    steps_per_epoch(settings, training_count(settings, dataset))
     if settings.distributed:
-        check_last_batch(settings, len(dataset.train.images))
+        check_last_batch(settings, training_count(settings, dataset))
 
 
 def check_last_batch(settings: PretrainSettings, images: int) -> None:

@@ -13,7 +13,7 @@ from vicreg.training.dry_pass import compact_dead_taps
 from vicreg.training.loop import Diverged, train_epoch
 from vicreg.training.memory import keep_freed_memory, place, place_network
 from vicreg.training.settings import PretrainSettings
-from vicreg.training.setup import make_optimizer, new_model, set_deterministic, steps_per_epoch
+from vicreg.training.setup import make_optimizer, new_model, set_deterministic, steps_per_epoch, training_images
 from vicreg.training.step import TrainStep
 
 
@@ -41,7 +41,7 @@ def measure_throughput(
     model = place_network(new_model(settings, dataset), device)
     compact_dead_taps(model, settings, dataset)
     step: TrainStep | GraphedStep = TrainStep(settings, model, make_optimizer(settings, model), device=device)
-    images = place(dataset.train.images, device)
+    images = place(training_images(settings, dataset), device)
     settings = _without_schedule(settings)
     most = steps_per_epoch(settings, len(images))
     steps, seen = min(steps, most), 0

@@ -20,6 +20,7 @@ from study.reporting.panels.lines import (
 from study.reporting.panels.panel import Panel, make_panel
 from study.reporting.terms import TOTAL, terms_of, titled
 from study.results.schema import ArmResults, StudyResults
+from study.results.training_images import saw_validation
 
 SPACES = {"representations": "representations Y", "embeddings": "embeddings Z"}
 TRACES = {  # path in an epoch's record -> title, whether the axis is logarithmic
@@ -50,7 +51,8 @@ def loss_panels(study: StudyResults, trained: Sequence[ArmResults]) -> list[Pane
             drawn.append(epoch_panel(f"loss-{key}", titled(term), trained, lines, log=term.log_axis, ends=ends))
     knn = [in_percent(trace(arm, "knn")) for arm in trained]
     if any(x for x, _ in knn):
-        drawn.append(epoch_panel("epochs-knn", "k-NN accuracy on validation while training, %", trained, knn,
+        images = "validation images, trained on too," if saw_validation(study) else "validation"
+        drawn.append(epoch_panel("epochs-knn", f"k-NN accuracy on {images} while training, %", trained, knn,
                                   ends=[run_ends(arm, "knn", scale=100) for arm in trained],
                                  most_named=MANY_METHODS if study.methods else MANY_ARMS))  # fmt: skip
     linear = [in_percent(probe_curve(arm)) for arm in trained]

@@ -6,6 +6,7 @@ from study.reporting.inputs import Timing
 from study.reporting.names import key_name
 from study.reporting.selection import seeds_of
 from study.results.schema import StudyResults
+from study.results.training_images import training_of
 
 
 def warnings_of(study: StudyResults) -> list[str]:
@@ -21,7 +22,7 @@ def warnings_of(study: StudyResults) -> list[str]:
 
 
 def scale_text(study: StudyResults) -> str:
-    """Return how many images, classes, arms, trials and seeds there are, in two sentences."""
+    """Return how many images, classes, arms, trials and seeds there are, and which were trained on, in two sentences."""
     data = study.data
     arms = [arm for arm in study.arms if arm.role in ("arm", "step", "control")]
     seeds, controls = seeds_of(arms), sum(arm.is_control for arm in arms)
@@ -31,7 +32,7 @@ def scale_text(study: StudyResults) -> str:
     parts += [count_of(controls, "untrained control")] if controls else []
     parts += [count_of(trials, "search trial")] if trials else []
     return (f"{data.dataset}: {data.train} training, {data.validation} validation and {count_of(data.test, 'test image')}"
-            f"{size}, {count_of(len(data.classes), 'class')}. {capitalised(listed(parts))}; "
+            f"{size}, {count_of(len(data.classes), 'class')}; {training_of(study)}. {capitalised(listed(parts))}; "
             f"{noun(len(seeds), 'seed')} {', '.join(map(str, seeds))}.")  # fmt: skip
 
 

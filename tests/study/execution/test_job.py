@@ -13,7 +13,7 @@ from study.runs import identity
 from study.runs.run import make_run
 from study.runs.store import Store
 from vicreg.data.cache import save_dataset
-from vicreg.data.dataset import channel_statistics
+from vicreg.data.statistics import channel_statistics
 from vicreg.errors import InputError
 
 CPU = torch.device("cpu")

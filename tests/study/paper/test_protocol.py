@@ -78,7 +78,7 @@ def test_what_is_named_covers_every_setting_of_the_recipe_but_those_that_change_
     """A setting added to params.yaml has to be named here or in published.yaml."""
     rounding = {"precision", "view_passes", "compile", "graph", "threads", "probe_every"}
     rounding |= {"checkpoint_every", "checkpoint_share", "processes"}
-    named = {*PAPER.settings, *PAPER.filled, "pretrain.image_size"}
+    named = {*PAPER.settings, *PAPER.filled, "pretrain.image_size", "pretrain.train_on"}
     recipe = {key for key in recipe_of() if key.startswith("pretrain.") and ".augmentation." not in key}
     assert recipe - named == {f"pretrain.{key}" for key in rounding} | {"pretrain.seed"}
 
@@ -164,7 +164,6 @@ def test_a_network_that_starts_from_weights_of_others_is_not_trained_by_the_pape
     ("data", "text"),
     [
         ({"train": 4_500, "validation": 500}, "5,000 training images in place of 50,000"),
-        ({"train": 25_000, "validation": 25_000}, "25,000 of 50,000 training images held out for validation"),
         ({"test": 1_000}, "1,000 test images in place of 10,000"),
         ({"dataset": "digits", "classes": ["0", "1"]}, "digits in place of CIFAR"),
         ({"dataset": "imagefolder"}, "a copy of CIFAR-10 (bytes not the canonical ones) in place of the canonical images"),
@@ -174,8 +173,17 @@ def test_fewer_images_others_and_copies_are_named(data, text):
     assert apart(data={**WHOLE, **data}) == [text]
 
 
-def test_all_training_images_with_no_validation_are_the_papers_as_well():
-    assert apart(data={**WHOLE, "train": 50_000, "validation": 0}) == []
+def test_images_held_out_of_training_are_a_difference_whatever_their_number_and_none_or_trained_on_they_are_none():
+    held_out = {"pretrain.train_on": "train"}
+    assert apart(held_out) == ["5,000 of 50,000 training images held out for choices"]
+    half = {**WHOLE, "train": 25_000, "validation": 25_000}
+    assert apart(held_out, data=half) == ["25,000 of 50,000 training images held out for choices"]
+    assert apart(data=half) == apart(held_out, data={**WHOLE, "train": 50_000, "validation": 0}) == []
+
+
+def test_results_of_earlier_versions_name_no_images_and_held_validation_out():
+    earlier = {key: value for key, value in recipe_of().items() if key != "pretrain.train_on"}
+    assert deviations(earlier, images(WHOLE), PAPER) == ["5,000 of 50,000 training images held out for choices"]
 
 
 def test_a_folder_with_cifar_10s_names_of_classes_is_a_copy_of_it_and_says_so():

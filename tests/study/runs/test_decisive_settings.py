@@ -50,6 +50,7 @@ OTHER = {
     "pretrain.nesterov": True,
     "pretrain.processes": 2,
     "pretrain.threads": 2,
+    "pretrain.train_on": "all",
     "pretrain.augmentation.preset": "official",
     "pretrain.augmentation.crop_scale": [0.3, 1.0],
     "pretrain.augmentation.crop_ratio": [1.0, 1.0],
@@ -135,7 +136,7 @@ def test_whose_rows_batchnorm_normalises_makes_another_run_of_several_processes(
 
 NETWORK = (
     "seed", "backbone", "stem", "width", "zero_init_residual", "weights", "normalisation", "expander", "expander_batchnorm",
-    "image_size", "precision", "threads",
+    "image_size", "precision", "threads", "train_on",
 )  # fmt: skip
 SCHEDULE = ("epochs", "warmup_epochs", "stop_after")  # of which an untrained network has none
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.vicreg.data.loading import load, splits
-from vicreg.data.dataset import PARTS, Dataset, Split, channel_statistics
+from vicreg.data.dataset import PARTS, Dataset, Split
+from vicreg.data.statistics import channel_statistics
 from vicreg.errors import InputError
 
 

@@ -58,7 +58,7 @@ def model() -> JointEmbedding:
 
 
 def fit(model: JointEmbedding, dataset: Dataset, *, seed: int = 0, **changes) -> LinearClassifier:
-    (layer,) = fit_linear(model, dataset, settings=settings(**changes), size=8, seed=seed, device=CPU).values()
+    (layer,) = fit_linear(model, dataset, settings=settings(**changes), size=8, seed=seed, device=CPU).reported.values()
     return layer
 
 
@@ -158,7 +158,7 @@ def test_a_layer_is_trained_as_torchs_own_sgd_and_cross_entropy_train_it_along_a
     given = settings(epochs=4, batch_size=20, weight_decay=weight_decay)
     start = fit(model, toy, lr=(0.0,)).weight
     expected = reference(model, toy, given, start, monkeypatch)
-    found = fit_linear(model, toy, settings=given, size=8, seed=0, device=CPU)[0.1]
+    found = fit_linear(model, toy, settings=given, size=8, seed=0, device=CPU).reported[0.1]
     torch.testing.assert_close(found.weight, expected.weight.detach(), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(found.bias, expected.bias.detach(), rtol=1e-4, atol=1e-6)
     assert not torch.allclose(found.weight, start, atol=1e-2)
@@ -167,15 +167,15 @@ def test_a_layer_is_trained_as_torchs_own_sgd_and_cross_entropy_train_it_along_a
 def test_the_layers_of_every_epoch_are_shown_and_stay_as_they_were(model, toy):
     seen = []
     layers = fit_linear(model, toy, settings=settings(epochs=3), size=8, seed=0, device=CPU, on_epoch=seen.append)
-    assert len(seen) == 3 and [*seen[0]] == [*layers]
-    (first,), (last,), (end,) = (list(one.values()) for one in (seen[0], seen[-1], layers))
+    assert len(seen) == 3 and [*seen[0].reported] == [*layers.reported]
+    (first,), (last,), (end,) = (list(one.reported.values()) for one in (seen[0], seen[-1], layers))
     assert torch.equal(last.weight, end.weight) and torch.equal(last.bias, end.bias)
     assert not torch.equal(first.weight, end.weight)
 
 
 def test_several_learning_rates_are_trained_as_each_is_by_itself(model, toy):
     rates = (0.01, 0.1, 1.0)
-    together = fit_linear(model, toy, settings=settings(lr=rates), size=8, seed=0, device=CPU)
+    together = fit_linear(model, toy, settings=settings(lr=rates), size=8, seed=0, device=CPU).reported
     assert tuple(together) == rates
     for lr, layer in together.items():
         torch.testing.assert_close(layer.weight, fit(model, toy, lr=(lr,)).weight, rtol=1e-4, atol=1e-6)

@@ -276,7 +276,7 @@ def _check_roles(where: str, study: Study) -> None:
         raise InputError(f"{where}: a search has no nuisance; put {', '.join(study.nuisance)} among search.parameters.")
     if study.roles.get("pretrain.train_on") == "tunes" or (study.search and "pretrain.train_on" in study.search.parameters):
         raise InputError(
-            f"{where}: pretrain.train_on is not to be tuned or searched, which is done on validation; list arms."
+            f"{where}: pretrain.train_on is neither tuned nor searched, which is done on validation; list arms."
         )
     for arm in study.arms:
         _check_own_nuisance(where, study, arm)

@@ -55,6 +55,7 @@ def measured(config, model, digits, joined):
         return run(digits), run(digits, on_all=True), run(joined)
 
 
+@pytest.mark.slow
 def test_what_is_measured_of_validation_without_augmentation_and_of_collapse_is_the_same(measured):
     held_out, on_all, _ = measured
     for probe in ("knn_5", "knn_20", "linear_cached"):
@@ -62,12 +63,14 @@ def test_what_is_measured_of_validation_without_augmentation_and_of_collapse_is_
     assert on_all["collapse"] == held_out["collapse"] and on_all["verdict"] == held_out["verdict"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probe", ["knn_5", "knn_20"])
 def test_neighbours_of_test_images_are_of_both_splits(measured, probe):
     held_out, on_all, joined = measured
     assert on_all["test"][probe] == joined["test"][probe] != held_out["test"][probe]
 
 
+@pytest.mark.slow
 def test_the_cached_probes_strength_is_chosen_on_validation_and_the_reported_one_fitted_on_both(measured):
     held_out, on_all, joined = measured
     chosen = on_all["validation"]["linear_cached"]["weight_decay"]

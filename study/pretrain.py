@@ -8,12 +8,19 @@ from study.cli.arguments import parse_no_arguments
 from study.cli.command import run_command
 from study.runs.baseline import open_baseline
 from study.runs.stages import pretrain_baseline
+from study.spec.early_stops import early_stops, stops_within
 
 
 def main(argv: Sequence[str] = ()) -> None:
     """Train the baseline and print a line an epoch."""
     parse_no_arguments("pretrain", "The baseline, trained once.", argv)
-    pretrain_baseline(open_baseline(), on_epoch=lambda record: print(describe(record), flush=True))
+    baseline = open_baseline()
+    config = baseline.run.config
+    pretrain_baseline(
+        baseline,
+        on_epoch=lambda record: print(describe(record), flush=True),
+        keep=stops_within(config.pretrain, early_stops(config)),
+    )
 
 
 def describe(record: Mapping[str, Any]) -> str:

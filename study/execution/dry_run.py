@@ -8,6 +8,7 @@ from study.analysis.wording import count_of
 from study.config.config import Config
 from study.execution.progress import format_duration
 from study.results.training_images import training_text
+from study.runs.beginnings import has_last_epoch, shared_trainings
 from study.runs.outcomes import REPEATABLE, is_out_of_memory
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
@@ -55,11 +56,18 @@ def print_dry_run(plan: Plan, store: Store, dataset: Dataset, device: torch.devi
     costs = Costs(dataset, device)
     print(f"{dataset.name}: {_training_images(plan, dataset)}")
     total, later = 0.0, 0.0
+    left = {cell.run.digest: cell for cell in plan.cells if store.status(cell.run)[0] not in REPEATABLE}
+    shared = shared_trainings([cell.run for cell in left.values()], store)
     for line, cells in _lines(plan).items():
-        missing = [cell for cell in cells if store.status(cell.run)[0] not in REPEATABLE]
-        seconds, said = _sum(costs.seconds(cell.run.config) for cell in missing)
+        missing = [cell for cell in cells if cell.run.digest in left]
+        trained = [cell for cell in missing if cell.run.digest not in shared and not has_last_epoch(cell.run, store)]
+        seconds, said = _sum(costs.seconds(cell.run.config) for cell in trained)
         total += seconds
-        print(f"{line}: {count_of(len(cells), 'run')}, {len(missing)} to run" + (f", {said}" if said else ""))
+        within = list(
+            dict.fromkeys(left[shared[cell.run.digest].digest].arm for cell in missing if cell.run.digest in shared)
+        )
+        words = [f"{len(missing)} to run", *([said] if said else []), *(f"trained with {arm}" for arm in within)]
+        print(f"{line}: {count_of(len(cells), 'run')}, {', '.join(words)}")
     for one in plan.pending:
         each_takes = costs.seconds(one.like)
         seconds, said = _sum(each_takes for _ in range(one.runs))

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,9 @@ from vicreg.views.settings import ViewSettings
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def make_job(run: Run, *, store: Store, data: Path, device: str, prune_after: int | None = None) -> dict[str, Any]:
+def make_job(
+    run: Run, *, store: Store, data: Path, device: str, prune_after: int | None = None, keep: Sequence[int] = ()
+) -> dict[str, Any]:
     """Return the job of a run, of JSON values alone.
 
     Args:
@@ -43,6 +45,7 @@ def make_job(run: Run, *, store: Store, data: Path, device: str, prune_after: in
         data: the folder of the prepared data set.
         device: where it runs, in torch's words.
         prune_after: end it after so many collapsed epochs in a row; None for never.
+        keep: epochs at which other runs stop that are the beginning of this one, and are given its checkpoint.
     """
     job = {
         "digest": run.digest,
@@ -55,6 +58,7 @@ def make_job(run: Run, *, store: Store, data: Path, device: str, prune_after: in
         "probes": run.probes,
         "views": [dataclasses.asdict(view) for view in run.views],
         "prune_after": prune_after,
+        "keep": list(keep),
     }
     values: dict[str, Any] = json.loads(json.dumps(job))
     return values
@@ -82,7 +86,10 @@ def _run(job: Mapping[str, Any]) -> tuple[str, str | None]:
         dataset = _dataset_of(job, store)
         run = run_of(job, dataset, device)
         with noted_energy(run, store, device):
-            return execute(run, store=store, dataset=dataset, device=device, prune_after=job["prune_after"]), None
+            ended = execute(
+                run, store=store, dataset=dataset, device=device, prune_after=job["prune_after"], keep=job["keep"]
+            )
+            return ended, None
     except InputError as error:
         return FAILED, str(error)
     except Exception as error:

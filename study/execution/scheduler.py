@@ -10,6 +10,7 @@ import optuna
 from study.execution.executors.base import Executor
 from study.execution.executors.opening import open_local, open_remote
 from study.execution.executors.queued import QUEUES, open_queued
+from study.execution.order import Order
 from study.execution.progress import Progress
 from study.execution.session import Session
 from study.execution.trial_database import TrialDatabase
@@ -41,14 +42,21 @@ class Lookup:
 class Runner:
     """Brings cells to their outcomes, on one executor for as long as it lasts. Use it as a context manager."""
 
-    def __init__(self, session: Session, *, open_executor: Callable[[Session], Executor] | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        open_executor: Callable[[Session], Executor] | None = None,
+        shares_training: bool = True,
+    ) -> None:
         """Open nothing yet.
 
         Args:
             session: what is run, on which device and into which store.
             open_executor: makes the executor when the first run needs it; None for the request's.
+            shares_training: whether a run that is the beginning of another one takes its training from that.
         """
-        self._session = session
+        self._session, self._shares_training = session, shares_training
         self._open_executor = open_executor or _open_executor
         self._executor: Executor | None = None
         self._stack = ExitStack()
@@ -142,19 +150,18 @@ class Runner:
         """Keep the executor busy until all cells have been run, whatever becomes of each."""
         if not cells:
             return
-        session, started = self._session, 0
+        session = self._session
+        order = Order(cells, session.store, next_cell=next_cell, early=session.early_stops, is_shared=self._shares_training)
         executor, by_digest = self._opened(), {cell.run.digest: cell for cell in cells}
-        epochs = sum(cell.run.config.pretrain.trained_epochs for cell in cells)
+        epochs = sum(order.epochs_of(cell) for cell in cells)
         workers = min(session.workers, len(cells))
         with Progress(name=session.study.name, total=total, done=done, epochs=epochs, workers=workers) as progress:
 
             def fill() -> None:
-                nonlocal started
-                while started < len(cells) and executor.free:
-                    cell = next_cell()
+                while executor.free and order.is_ready():
+                    cell = order.take()
                     progress.started(cell)
-                    executor.submit(cell.run, prune_after=prune_after)
-                    started += 1
+                    executor.submit(cell.run, prune_after=prune_after, keep=order.keep.get(cell.run.digest, ()))
 
             fill()
             for event in executor.events():
@@ -166,6 +173,7 @@ class Runner:
                 result = session.store.result(cell.run)
                 tell(cell, result)
                 progress.ended(cell, result["status"], result["reason"])
+                order.end(cell)
                 fill()
 
     def _opened(self) -> Executor:

@@ -29,11 +29,13 @@ from study.runs.identity import Machinery
 from study.runs.prepared_data import obtain_dataset
 from study.runs.store import Store
 from study.runs.weights import fitting_weights
+from study.spec.early_stops import early_stops
 from study.spec.looks import look_of, seeds_of
 from study.spec.plan import Plan, Role, fixed_config, make_plan
 from study.spec.study_file import Arm, Study, load_study
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
+from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import check_fit
 
 
@@ -98,6 +100,11 @@ class Session:
         for arm, cells in plan.by_arm().items():  # seeds differ in nothing that data could be too few for
             _check_fit(f"arm {arm!r} of study {self.study.name!r}", cells[0].run.config, self.dataset)
         return plan
+
+    @functools.cached_property
+    def early_stops(self) -> tuple[PretrainSettings, ...]:
+        """The settings of runs of the source paper's studies that stop early, which longer runs of any study train."""
+        return early_stops(self.config)
 
     @property
     def own_device(self) -> torch.device:

@@ -1,12 +1,13 @@
 """Trains and measures one run, as far as it is not done."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from study.runs.beginnings import beginning_of, keeper
 from study.runs.identity import evaluation_code
 from study.runs.models import trained_model
 from study.runs.outcomes import DIVERGED, FINISHED, OUT_OF_MEMORY, PRUNED, is_out_of_memory
@@ -22,7 +23,7 @@ from vicreg.evaluation.evaluate import evaluate
 from vicreg.files import temporary_path, to_json, write_atomically
 from vicreg.methods.base import Method
 from vicreg.training.checkpoint import latest_checkpoint, save_weights
-from vicreg.training.loop import Diverged, pretrain
+from vicreg.training.loop import Diverged, Keep, pretrain
 from vicreg.training.memory import place_network
 from vicreg.training.setup import new_model, normalised, set_deterministic, view_size
 
@@ -42,6 +43,7 @@ def execute(
     on_epoch: OnEpoch = lambda record: None,
     prune_after: int | None = None,
     keep_weights: bool = False,
+    keep: Sequence[int] = (),
 ) -> str:
     """Train and measure a run, as far as that has not been done, and return how it ended.
 
@@ -57,6 +59,7 @@ def execute(
         prune_after: end the run as `pruned` once its embeddings have been collapsed completely for this many epochs in
             a row; None trains to the end.
         keep_weights: whether its weights are needed though everything was measured.
+        keep: epochs at which other runs stop that are the beginning of this one; each is given its checkpoint.
 
     Raises:
         InputError: for input that cannot be worked with; what was computed before is kept.
@@ -69,7 +72,7 @@ def execute(
         try:
             measured = store.is_measured(run)
             if status != FINISHED:
-                _train(run, store, dataset, device, on_epoch, prune_after, is_locked)
+                _train(run, store, dataset, device, on_epoch, prune_after, is_locked, keep)
             elif (keep_weights or not measured) and not store.are_weights_whole(run.digest):
                 _train(run, store, dataset, device, on_epoch, None, is_locked)  # it was not pruned before
             if not measured:
@@ -118,6 +121,7 @@ def _train(
     on_epoch: OnEpoch,
     prune_after: int | None,
     is_locked: bool,
+    keep: Sequence[int] = (),
 ) -> None:
     folder, had_finished = store.folder(run.digest), _has_finished(run, store)
     if not had_finished:  # where it has, its weights alone are lost
@@ -142,7 +146,7 @@ def _train(
         prune()
         trained = pretrain(
             run.config.pretrain, dataset, device=device, folder=workspace, identity=run.digest, on_epoch=watch_epoch,
-            start=None if encoder is None else encoder.tensors,
+            start=None if encoder is None else encoder.tensors, keep=_keepers(run, store, device, keep),
         )  # fmt: skip
     except InputError:
         if had_finished or not _has_finished(run, store):
@@ -157,6 +161,12 @@ def _train(
     save_weights(weights, trained.model)
     store.publish(run, weights=weights, history=trained.history)
     clear_workspaces(folder)  # the ending is on disk
+
+
+def _keepers(run: Run, store: Store, device: torch.device, keep: Sequence[int]) -> dict[int, Keep]:
+    """Return epoch -> what gives its checkpoint to the run that stops there."""
+    stops = [epochs for epochs in keep if epochs < run.config.pretrain.trained_epochs]
+    return {epochs: keeper(beginning_of(run, stop_after=epochs, device=device), store) for epochs in stops}
 
 
 def _has_finished(run: Run, store: Store) -> bool:

@@ -12,14 +12,21 @@ from vicreg.errors import InputError
 from vicreg.files import to_csv, to_json, write_atomically
 
 
-def pretrain_baseline(baseline: Baseline, *, on_epoch: OnEpoch = lambda record: None) -> None:
+def pretrain_baseline(baseline: Baseline, *, on_epoch: OnEpoch = lambda record: None, keep: Sequence[int] = ()) -> None:
     """Train the baseline; leave its weights under `models/baseline` and its log under `results/pretrain`.
+
+    Args:
+        baseline: the run, opened.
+        on_epoch: called with the log record of each epoch.
+        keep: epochs at which runs of studies stop that are its beginning, and are given its checkpoint.
 
     Raises:
         InputError: if it does not train to its end.
     """
     run, store = baseline.run, baseline.store
-    execute(run, store=store, dataset=baseline.dataset, device=baseline.device, on_epoch=on_epoch, keep_weights=True)
+    execute(
+        run, store=store, dataset=baseline.dataset, device=baseline.device, on_epoch=on_epoch, keep_weights=True, keep=keep
+    )
     result = store.result(run)
     if result["status"] != FINISHED:
         raise InputError(f"the baseline must train to its end, but ended as {result['status']} ({result['reason']}).")

@@ -71,6 +71,8 @@ class Store:
         checkpoint = furthest_checkpoint(self.folder(run.digest))
         if checkpoint is not None:
             done = int(checkpoint.name.split("-")[1])
+            if done >= run.config.pretrain.trained_epochs:
+                return PARTIAL, "trained, but not yet measured"
             return PARTIAL, f"stopped after {done} of {run.config.pretrain.trained_epochs} epochs"
         return MISSING, None
 
@@ -202,12 +204,14 @@ class Store:
         return self.folder(run.digest) / f"unmeasured-{run.evaluation}.json"
 
     @contextmanager
-    def lock(self, digest: str, *, lease_s: float | None = None) -> Iterator[bool]:
+    def lock(self, digest: str, *, lease_s: float | None = None, timeout: float = -1) -> Iterator[bool]:
         """Keep two commands from training one run at the same time; the system releases it if the process dies.
 
         It yields whether the system's lock is held, and takes a lease beside it where `lease_s` is given (`locking.py`).
+        `timeout` are the seconds to wait for another command; below 0 without an end.
 
         Raises:
+            filelock.Timeout: where another command holds it for longer.
             InputError: if the store cannot be written.
         """
         folder = self.folder(digest)
@@ -215,7 +219,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"the store {self.root} cannot be written ({error.strerror}); choose another.") from None
-        with hold(folder / "lock", lease_s=lease_s) as is_locked:
+        with hold(folder / "lock", lease_s=lease_s, timeout=timeout) as is_locked:
             yield is_locked
 
 

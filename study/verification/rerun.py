@@ -63,7 +63,7 @@ def run_afresh(cells: Sequence[Cell], session: Session, *, pruned: Sequence[Cell
     beside = None if session.request.executor is None else session.store.root.absolute()
     with tempfile.TemporaryDirectory(prefix="again-", dir=beside) as folder:
         fresh = replace(session, store=Store(Path(folder)))
-        with Runner(fresh) as runner:
+        with Runner(fresh, shares_training=False) as runner:  # each by itself: what was shared is checked too
             runner.finish_batch([cell for cell in cells if cell not in pruned], total=len(cells))
             if pruned:
                 assert session.study.search is not None, "a search alone prunes"

@@ -44,7 +44,7 @@ class MadeUp:
     def active(self) -> list[Run]:
         return list(self._waiting)
 
-    def submit(self, run: Run, *, prune_after: int | None = None) -> None:
+    def submit(self, run: Run, *, prune_after: int | None = None, keep: Sequence[int] = ()) -> None:
         self._waiting.append(run)
 
     def events(self) -> Iterator[Event]:

@@ -5,10 +5,12 @@ for each epoch:  a permutation of the images, cut into batches, views of each (b
     a record of the log, with collapse metrics of held-out images; a checkpoint
 """
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -57,6 +59,8 @@ _PROBE_NEIGHBOURS, _PROBE_TEMPERATURE = 20, 0.07
 # two decompositions in float64, of 0.1 to 0.2 s, are then 1 to 2 % of the run.
 _RANKS_ON_A_GPU = 10
 
+Keep = Callable[[Method, torch.optim.Optimizer, list[dict[str, Any]]], None]  # takes the state in which a run ends
+
 
 class Diverged(RuntimeError):
     """The loss, a gradient or the network stopped being finite; the message names the epoch."""
@@ -78,6 +82,7 @@ def pretrain(
     identity: str,
     on_epoch: Callable[[dict[str, Any]], None] = lambda record: None,
     start: Mapping[str, Tensor] | None = None,
+    keep: Mapping[int, Keep] = MappingProxyType({}),
 ) -> Pretrained:
     """Train a model, or go on where `folder` holds a checkpoint of the same run.
 
@@ -94,6 +99,8 @@ def pretrain(
         on_epoch: called with each epoch's record. Where the epoch has a checkpoint (`CheckpointInterval`), that is on disk
             before. An exception that it raises ends the run.
         start: the backbone's state dict to start from, where the settings name `weights`; None where they are drawn.
+        keep: for runs that are the same but for an earlier `stop_after`: that epoch -> what is called with the model, the
+            optimiser and the log with which such a run ends.
 
     Raises:
         InputError: for settings that do not fit the data, an unreadable checkpoint, or a full disk.
@@ -104,7 +111,8 @@ def pretrain(
         if not has_joined():
             with started_processes(settings, dataset, device=device, folder=folder, identity=identity, start=start):
                 return pretrain(
-                    settings, dataset, device=device, folder=folder, identity=identity, on_epoch=on_epoch, start=start
+                    settings, dataset, device=device, folder=folder, identity=identity, on_epoch=on_epoch, start=start,
+                    keep=keep,
                 )  # fmt: skip
     set_deterministic(settings)
     keep_freed_memory()
@@ -139,11 +147,12 @@ def pretrain(
                 continue
         seen = min(steps * settings.batch_size, len(images))
         record["images_per_second"] = seen / (time.perf_counter() - started)
-        record.update(watch(settings, dataset, model, watched, epoch=epoch))
-        if settings.probe_every is not None:
-            due = (epoch + 1) % settings.probe_every == 0 or epoch + 1 == settings.trained_epochs
-            record["knn"] = probe(settings, dataset, model, device=device) if due else None
+        record.update(measure_epoch(settings, dataset, model, watched, device=device, epoch=epoch))
         history.append(record)
+        if epoch + 1 in keep:  # before this run's own checkpoint, after which it is not asked for again
+            ended = dataclasses.replace(settings, stop_after=epoch + 1)
+            last = measure_epoch(ended, dataset, model, watched, device=device, epoch=epoch)
+            keep[epoch + 1](model, optimizer, [*history[:-1], record | last])
         if interval.due(epoch + 1):
             with interval.saving():
                 save_checkpoint(folder, identity=identity, model=model, optimizer=optimizer, history=history)
@@ -205,6 +214,17 @@ def train_epoch(
     return {"epoch": epoch + 1, "learning_rate": lr, **means, **weighted}, step
 
 
+def measure_epoch(
+    settings: PretrainSettings, dataset: Dataset, model: Method, images: Tensor, *, device: torch.device, epoch: int
+) -> dict[str, Any]:
+    """Return what is logged of the model after an epoch, counted from 0: `watch`, and the k-NN accuracy where it is due."""
+    measured = watch(settings, dataset, model, images, epoch=epoch)
+    if settings.probe_every is not None:
+        due = (epoch + 1) % settings.probe_every == 0 or epoch + 1 == settings.trained_epochs
+        measured["knn"] = probe(settings, dataset, model, device=device) if due else None
+    return measured
+
+
 def watch(settings: PretrainSettings, dataset: Dataset, model: Method, images: Tensor, *, epoch: int) -> dict[str, Any]:
     """Return the quick collapse metrics of held-out images, for representations and embeddings.
 
@@ -220,7 +240,8 @@ def watch(settings: PretrainSettings, dataset: Dataset, model: Method, images: T
     encoded = encode(model, images, size=size, mean=dataset.mean, std=dataset.std, batch_size=at_once)
     if not all_finite((*encoded, *model.parameters(), *model.buffers())):
         raise Diverged(f"the network stopped being finite in epoch {epoch + 1} of {settings.epochs}")
-    rank = rank_is_due(epoch, epochs=settings.trained_epochs, device=images.device)
+    last = epoch + 1 == settings.trained_epochs
+    rank = last or rank_is_due(epoch, epochs=settings.epochs, device=images.device)
     return {
         "representations": collapse_trace(encoded.representations, rank=rank),
         "embeddings": collapse_trace(encoded.embeddings, rank=rank),

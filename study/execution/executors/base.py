@@ -34,12 +34,13 @@ class Executor(Protocol):
     def active(self) -> Sequence[Run]:
         """The runs that were submitted and have not ended."""
 
-    def submit(self, run: Run, *, prune_after: int | None = None) -> None:
+    def submit(self, run: Run, *, prune_after: int | None = None, keep: Sequence[int] = ()) -> None:
         """Begin a run; call it only while `free` is positive.
 
         Args:
             run: what is trained and measured.
             prune_after: end it once it has been collapsed completely for so many epochs in a row; None for never.
+            keep: epochs at which other runs stop that are the beginning of this one, and are given its checkpoint.
         """
 
     def events(self) -> Iterator[Event]:

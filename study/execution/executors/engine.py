@@ -96,14 +96,14 @@ class EngineExecutor:
         """The runs that were submitted and have not ended."""
         return list(self._busy.values())
 
-    def submit(self, run: Run, *, prune_after: int | None = None) -> None:
+    def submit(self, run: Run, *, prune_after: int | None = None, keep: Sequence[int] = ()) -> None:
         """Begin a run; call it only while `free` is positive."""
         assert self.free > 0, "submit needs room for a run"
         digest = run.digest
         self._busy[digest] = run
         trained = self._store.ending(digest)[0] == FINISHED  # and not measured: no epoch follows
         self._epochs[digest] = run.config.pretrain.trained_epochs if trained else self._saved_epochs(digest)
-        job = make_job(run, store=self._store, data=self._data, device=self._device, prune_after=prune_after)
+        job = make_job(run, store=self._store, data=self._data, device=self._device, prune_after=prune_after, keep=keep)
         self._engine.send(job, lambda answer: self._answers.put((digest, answer, time.monotonic())))
 
     def events(self) -> Iterator[Event]:

@@ -34,13 +34,13 @@ class Inline:
     def active(self):
         return list(dict.fromkeys(event.run.digest for event in self.waiting))
 
-    def submit(self, run, *, prune_after=None):
+    def submit(self, run, *, prune_after=None, keep=()):
         assert self.free > 0
         self.ran.append((run.digest, prune_after))
         heard = []
         status = execute(
             run, store=self.session.store, dataset=self.session.dataset, device=CPU, on_epoch=heard.append,
-            prune_after=prune_after,
+            prune_after=prune_after, keep=keep,
         )  # fmt: skip
         self.waiting.extend(Event(run=run, kind="epoch", record=record) for record in heard)
         self.waiting.append(Event(run=run, kind="end", status=status))

@@ -165,7 +165,8 @@ def test_a_dry_run_prints_what_would_be_run_and_its_cost(project, trained, comma
     status, output, _ = command(ablate.main, "--study", "tiny", "--dry-run")
     lines = output.splitlines()
     assert status == 0 and trained() == [] and not (project.folder / "store" / "runs").exists()
-    assert re.fullmatch(r"nu-1: 1 run, 1 to run, \d+ s", lines[0]) and lines[2] == "untrained: 1 run, 1 to run"
+    assert lines[0] == "digits: 40 of 200 training images held out for choices"
+    assert re.fullmatch(r"nu-1: 1 run, 1 to run, \d+ s", lines[1]) and lines[3] == "untrained: 1 run, 1 to run"
     assert re.match(r"in all about \d+ s with 1 at a time on cpu", lines[-1])
 
 

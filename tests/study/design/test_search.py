@@ -188,9 +188,15 @@ def test_a_search_by_gaussian_processes_takes_the_same_path_twice(searched, comm
 # ---- what is known of it
 
 
-def test_a_search_half_done_says_how_much_of_it_is_left(designed, trained, command):
-    _, output, _ = command(ablate.main, "--study", "front", "--trials", "8", "--dry-run")
-    assert "trials: 8 runs, 2 to run" in output and "confirmation: 2 runs at most, after the trials" in output
+def test_a_search_half_done_says_how_much_of_it_is_left(designed, trained, command, plan_of):
+    # The sampler may propose again what has run; which it does depends on the runs' digests, by which results are drawn.
+    for count in range(7, 30):
+        trials = of_role(plan_of("--study", "front", "--trials", str(count)), "trial")
+        if left := [cell for cell in trials if designed.store.status(cell.run)[0] == "missing"]:
+            break
+    _, output, _ = command(ablate.main, "--study", "front", "--trials", str(count), "--dry-run")
+    assert left and f"trials: {count} runs, {len(left)} to run" in output
+    assert "confirmation: 2 runs at most, after the trials" in output
     _, output, _ = command(ablate.main, "--study", "front", "--dry-run")
     assert "trials: 6 runs, 0 to run" in output and "nothing is left to train" in output
     _, output, _ = command(ablate.main, "--study", "front", "--status")

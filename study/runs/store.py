@@ -113,7 +113,7 @@ class Store:
             "reason": reason,
             "commit": provenance.get("commit"),
             # Of this run and not of the one that was first: an untrained control is shared by runs of other coefficients.
-            "effective_coefficients": run.config.pretrain.effective if provenance else None,
+            "effective_coefficients": run.config.pretrain.effective if provenance or status != MISSING else None,
             "images_per_second": [record["images_per_second"] for record in history],  # of each epoch, where it was run
             "joules": stored_object(folder / "energy.json").get("joules"),
             "history": [{key: record[key] for key in record if key != "images_per_second"} for record in history],

@@ -370,9 +370,7 @@ def test_a_measurement_that_is_damaged_is_made_again_and_nothing_is_trained(copi
 def test_what_a_run_says_beside_its_results_may_be_damaged(copied, undisturbed, name):
     store, run = copied
     (store.folder(run.digest) / name).write_bytes(b"{")
-    before = result_of(undisturbed[0], run)
-    lost = {"effective_coefficients"} if name == "provenance.json" else set()
-    assert {key for key, value in result_of(store, run).items() if value != before[key]} == lost
+    assert result_of(store, run) == result_of(undisturbed[0], run)
     assert len(list(store.identities())) == (name != "identity.json")
     store.add_energy(run, 2.0)
     assert store.result(run)["joules"] == 2.0

@@ -86,9 +86,11 @@ VARIANTS = {
     "a short last batch": {"batch_size": 64, "drop_last": False},
     "a queue and a teacher": {"method": "mocov2", "mocov2.queue_length": 80, "warmup_epochs": 0},
     "all images": {"train_on": "all"},
+    "bfloat16": {"precision": "bfloat16", "optimizer": "lars", "base_lr": 1.0},
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_a_run_is_left_to_the_bit_what_its_own_training_leaves_it(run_of, store, digits, trained, alone, changes):
     longer, shorter = run_of(**changes), run_of(**changes, stop_after=2)
@@ -112,6 +114,7 @@ def test_the_last_epoch_of_the_shorter_run_has_a_knn_accuracy_and_of_the_longer_
     assert logged(longer) == [False, False, True, True] and logged(shorter) == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped", [1, 2, 3])
 def test_a_longer_run_that_was_interrupted_trains_the_shorter_one_all_the_same(
     run_of, store, digits, trained, alone, stopped

@@ -108,6 +108,7 @@ def describe_data(dataset: Dataset) -> DataDescription:
         test=len(dataset.test.images),
         shape=tuple(dataset.train.images.shape[1:]),
         note=dataset.note,
+        files=dataset.files,
         chance=chance_accuracy(dataset),
     )
 

@@ -47,7 +47,8 @@ def project_baseline(baseline: Baseline) -> int:
 def describe(dataset: Dataset) -> dict[str, Any]:
     """Return which images a network was trained on, and how many, for those who compare maps."""
     sizes = {part: len(getattr(dataset, part).images) for part in PARTS}
-    return {"dataset": dataset.name, "classes": list(dataset.classes), **sizes}
+    files = {} if dataset.files is None else {"files": dataset.files}
+    return {"dataset": dataset.name, "classes": list(dataset.classes), **sizes, **files}
 
 
 def choose_images(dataset: Dataset, settings: ProjectSettings) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

@@ -14,13 +14,17 @@ REMEDY = "run python -m study.project again"
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectedData:
-    """The images that a network was trained on: how many of each split, and the names of their classes."""
+    """The images that a network was trained on: how many of each split, and the names of their classes.
+
+    `files` is the format of the image files that they were decoded from; None where there were none, or it was not recorded.
+    """
 
     dataset: str
     classes: tuple[str, ...]
     train: int
     validation: int
     test: int
+    files: str | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,10 @@ class ArmResults:
 
 @dataclass(frozen=True, kw_only=True)
 class DataDescription:
-    """A data set: number of images of each split, `shape` (C, H, W), and `chance`, the accuracy of the largest class."""
+    """A data set: number of images of each split, `shape` (C, H, W), and `chance`, the accuracy of the largest class.
+
+    `files` is the format of the image files that it was decoded from; None where there were none, or it was not recorded.
+    """
 
     dataset: str
     digest: str
@@ -92,6 +95,7 @@ class DataDescription:
     shape: tuple[int, ...] = ()
     note: str | None = None
     chance: float | None = None
+    files: str | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     description = {
         "classes": dataset.classes,
         "digest": dataset.digest,
+        "files": dataset.files,
         "images": {part: len(split.labels) for part, split in splits.items()},
         "mean": dataset.mean,
         "name": dataset.name,
@@ -60,6 +61,7 @@ def read_dataset(folder: Path) -> Dataset:
             mean=mean,
             std=std,
             note=description["note"],
+            files=description["files"],
             **splits,
         )
         recorded = (description["digest"], description["mean"], description["std"])

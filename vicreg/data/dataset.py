@@ -44,7 +44,8 @@ class Dataset:
     """Three disjoint splits of one shape.
 
     `mean` and `std` are one number a channel, of the train split, with pixels on the scale [0, 1]. `note` says what a
-    reader of results must know about the data, or is None.
+    reader of results must know about the data, or is None. `files` is the format of the image files that it was decoded
+    from, `JPEG` say; None where there were none.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     note: str | None
+    files: str | None = None
 
     @functools.cached_property
     def digest(self) -> str:
@@ -120,7 +122,7 @@ def load_dataset(
             f"check the files under {root}."
         )
     note = _note_duplicates(splits, raw.note, root) if dataset == "imagefolder" else raw.note
-    return Dataset(name=dataset, classes=raw.classes, mean=mean, std=std, note=note, **splits)
+    return Dataset(name=dataset, classes=raw.classes, mean=mean, std=std, note=note, files=raw.files, **splits)
 
 
 def _note_duplicates(splits: Mapping[str, Split], note: str | None, root: Path) -> str | None:

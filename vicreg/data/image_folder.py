@@ -4,7 +4,7 @@ import functools
 import os
 import unicodedata
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,6 +86,12 @@ def class_images(folder: Path) -> dict[str, list[Path]]:
     return _list_part(folder).images
 
 
+def format_of(paths: Iterable[Path]) -> str:
+    """Return the format of image files by their suffixes: `JPEG`, or `JPEG and PNG` where there are several."""
+    names = _formats_by_suffix()
+    return " and ".join(sorted({names[suffix] for suffix in {path.suffix.lower() for path in paths}}))
+
+
 def _list_part(folder: Path) -> _Part:
     """Return what lies in `train` or `test`; nothing where there is no such folder."""
     part = _Part(images={}, left_out={reason: [] for reason in _REASONS})
@@ -120,14 +126,15 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_image_name(path: Path) -> bool:
-    return path.suffix.lower() in _readable_suffixes()
+    return path.suffix.lower() in _formats_by_suffix()
 
 
 @functools.cache
-def _readable_suffixes() -> frozenset[str]:
+def _formats_by_suffix() -> Mapping[str, str]:
+    """Return suffix -> format of the image files that can be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about optional plugins
-        return frozenset(suffix for suffix, format_ in Image.registered_extensions().items() if format_ in Image.OPEN)
+        return {suffix: format_ for suffix, format_ in Image.registered_extensions().items() if format_ in Image.OPEN}
 
 
 def _what_is_there(root: Path, part: str, listed: _Part) -> str:

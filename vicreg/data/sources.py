@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from vicreg.data.cifar_and_fashion_mnist import PUBLISHED, read_published
 from vicreg.data.image_files import fit, read_images
-from vicreg.data.image_folder import find_images
+from vicreg.data.image_folder import find_images, format_of
 from vicreg.errors import InputError
 
 DATASETS = ("digits", *PUBLISHED, "imagefolder")
@@ -28,6 +28,7 @@ class RawImages(NamedTuple):
     train_size: int  # N if the data set has no test set
     read: Callable[[np.ndarray], np.ndarray]  # indexes (n,) -> uint8 (n, C, H, W)
     note: str | None = None
+    files: str | None = None  # format of the image files, `JPEG` say; None where there are none
 
 
 def read_source(dataset: str, root: Path, image_size: int | None) -> RawImages:
@@ -46,6 +47,7 @@ def read_source(dataset: str, root: Path, image_size: int | None) -> RawImages:
             train_size=folder.train_size,
             read=lambda indexes: read_images([folder.paths[index] for index in indexes], image_size=image_size),
             note=FOLDER_NOTE,
+            files=format_of(folder.paths),
         )
     if dataset == "digits":
         images, labels = read_digits()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from study.config.load import load_config
-from study.projection.baseline import choose_images
+from study.projection.baseline import choose_images, describe
 from study.projection.maps import confused_pairs, project_features, purity
 from study.projection.results import read_projection
 from vicreg.data.dataset import Dataset, Split
@@ -124,3 +124,7 @@ def test_confused_pairs_are_those_whose_points_are_neighbours_the_most_confused_
     ]
     assert len(confused_pairs(near, labels, most=1)) == 1
     assert confused_pairs(np.array([[1], [0], [3], [2]]), np.array([0, 0, 1, 1])) == []
+
+
+def test_of_images_from_files_the_format_is_recorded(hundred):
+    assert "files" not in describe(hundred) and describe(replace(hundred, files="JPEG"))["files"] == "JPEG"

@@ -1,5 +1,6 @@
 """Prepared data are read back as they were stored, and damaged files are refused."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -18,11 +19,11 @@ def digits(per_class: int = 5) -> Dataset:
 
 
 def test_a_stored_dataset_reads_back_as_it_was(tmp_path):
-    original = digits()
+    original = dataclasses.replace(digits(), files="JPEG")
     save_dataset(original, tmp_path / "new" / "folder")
     copy = read_dataset(tmp_path / "new" / "folder")
     assert copy.digest == original.digest
-    for field in ("name", "classes", "mean", "std", "note"):
+    for field in ("name", "classes", "mean", "std", "note", "files"):
         assert getattr(copy, field) == getattr(original, field)
     for part in PARTS:
         one, other = getattr(copy, part), getattr(original, part)

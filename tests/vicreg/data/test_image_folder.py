@@ -36,6 +36,16 @@ def test_a_folder_is_read_in_sorted_order_with_its_class_names(tmp_path):
     assert load("imagefolder", tmp_path, validation=0.2).digest == dataset.digest
 
 
+def test_the_format_of_the_files_is_that_of_their_suffixes(tmp_path):
+    assert load("imagefolder", write_folder(tmp_path)).files == "PNG"
+    path = tmp_path / "train" / "cat" / "000.png"
+    with Image.open(path) as image:
+        image.save(path.with_suffix(".JPG"), format="JPEG")
+    path.unlink()
+    assert load("imagefolder", tmp_path).files == "JPEG and PNG"
+    assert load("digits", tmp_path).files is None
+
+
 def test_files_that_are_no_images_and_hidden_folders_are_skipped(tmp_path):
     before = load("imagefolder", write_folder(tmp_path)).digest
     fingerprint = source_fingerprint(dataset="imagefolder", root=tmp_path)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from study.analysis.intervals import paired_difference
-from study.paper.protocol import dataset_of, deviations, settings_of
+from study.analysis.moments import LEAST_SEEDS
+from study.paper.protocol import Deviation, Kind, barring, dataset_of, deviations, is_copy, settings_of
 from study.paper.published import PublishedProtocol
 from study.projection.results import ProjectedData, Projection
 from study.results.comparisons import Interval
@@ -16,14 +17,17 @@ def nearest(
 ) -> StudyResults | None:
     """Return of the results on a data set those whose baseline is nearest to the paper's protocol.
 
-    Of equals they are those of most runs, and of these the first. None where there are none.
+    Of equals they are those with enough seeds for a verdict, of canonical images, with fewest other differences, and of most
+    runs; of these the first. None where there are none.
     """
     known = [one for one in candidates if dataset_of(one.data) == dataset and arms_of(one)]
 
-    def distance(one: StudyResults) -> tuple[int, int]:
+    def distance(one: StudyResults) -> tuple[int, bool, bool, int, int]:
         own = settings_of(one, baseline_of(one))
         found = deviations(own, one.data, paper, probe=probe_of(one), trained=trained)
-        return len(found), -sum(len(digests(arm)) for arm in arms_of(one))
+        few = len(digests(baseline_of(one))) < LEAST_SEEDS
+        runs = sum(len(digests(arm)) for arm in arms_of(one))
+        return len(barring(found)), few, is_copy(one.data), len(found), -runs
 
     return min(known, key=distance, default=None)
 
@@ -31,7 +35,12 @@ def nearest(
 def nearest_map(maps: Iterable[Projection], paper: PublishedProtocol, *, dataset: str) -> Projection | None:
     """Return of the maps on a data set the one whose run is nearest to the paper's recipe; of equals the first."""
     known = [one for one in maps if dataset_of(described(one)[0]) == dataset and one.quality]
-    return min(known, key=lambda one: len(deviations_of_map(one, paper)), default=None)
+
+    def distance(one: Projection) -> tuple[int, int]:
+        found = deviations_of_map(one, paper)
+        return len(barring(found)), len(found)
+
+    return min(known, key=distance, default=None)
 
 
 def described(shown: Projection) -> tuple[ProjectedData, Mapping[str, Any]]:
@@ -45,14 +54,15 @@ def described(shown: Projection) -> tuple[ProjectedData, Mapping[str, Any]]:
     return shown.data, shown.recipe
 
 
-def deviations_of_map(shown: Projection, paper: PublishedProtocol) -> list[str]:
+def deviations_of_map(shown: Projection, paper: PublishedProtocol) -> list[Deviation]:
     """Return in what the network of a map, and what is mapped of it, differ from the paper's."""
     data, recipe = described(shown)
     found = deviations(recipe, data, paper, probe=None)
     if shown.features != "embeddings":
-        found.append(f"t-SNE of the {shown.features} in place of the embeddings")
+        found.append(Deviation(text=f"t-SNE of the {shown.features} in place of the embeddings"))
     if len(shown.classes) < len(data.classes):
-        found.append(f"{len(shown.classes)} of {len(data.classes)} classes on the map")
+        text = f"{len(shown.classes)} of {len(data.classes)} classes on the map"
+        found.append(Deviation(text=text, kind=Kind.SMALLER))
     return found
 
 
@@ -96,14 +106,14 @@ def digests(*arms: ArmResults | None) -> tuple[str, ...]:
 
 def deviations_of_arms(
     results: StudyResults, arms: Mapping[str, Mapping[str, Any]], paper: PublishedProtocol, *, probe: str | None
-) -> tuple[str, ...]:
+) -> tuple[Deviation, ...]:
     """Return in what some arms differ from the paper's protocol.
 
     `arms` says of each what the claim has in place of the recipe.
     """
     found = [
-        text for name, instead in arms.items() if (arm := by_name(results, name)) is not None and arm.runs
-        for text in deviations(settings_of(results, arm), results.data, paper, probe=probe, instead=instead)
+        one for name, instead in arms.items() if (arm := by_name(results, name)) is not None and arm.runs
+        for one in deviations(settings_of(results, arm), results.data, paper, probe=probe, instead=instead)
     ]  # fmt: skip
     return tuple(dict.fromkeys(found))
 

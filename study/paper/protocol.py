@@ -1,9 +1,12 @@
 """How a measurement differs from a published protocol, in words.
 
-A measurement without a difference may be compared with the published number.
+Some bar a verdict: a smaller or larger scale, another setting than the paper's, other images. The others are said beside it:
+a copy of the images, training images held out, arithmetic, and what the paper is silent about.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 from study.paper.published import PublishedProtocol
@@ -11,10 +14,11 @@ from study.paper.wording import setting_text
 from study.reporting.format import plain, without_paths
 from study.reporting.names import key_name, measure_name
 from study.results.schema import ArmResults, StudyResults
-from study.results.training_images import ALL, TRAIN, TRAIN_ON, training_text
+from study.results.training_images import ALL, TRAIN, TRAIN_ON
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000  # of both CIFARs (Krizhevsky 2009); validation is taken from the former
+TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000  # of both CIFARs (Krizhevsky 2009); validation is taken from the former,
+MOST_HELD_OUT = 0.1  # and at most this share of them: the paper is silent about a split
 SIDE = 32  # pixels, of both
 DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 SIZES = ("prepare.image_size", "pretrain.image_size")  # settings of the images' side
@@ -24,10 +28,40 @@ EARLIER = {
     "pretrain.batchnorm_over": "all", TRAIN_ON: TRAIN,
 }  # fmt: skip
 VIEWS = "pretrain.augmentation."  # before the settings of the views
+PRECISION, USUAL_PRECISION = "pretrain.precision", "float32"
+# Settings that make an experiment small or large, each with what its value counts as.
+_SCALE: Mapping[str, Callable[[Any], int]] = {
+    "pretrain.backbone": lambda name: int(name.removeprefix("resnet")),
+    "pretrain.expander": sum,
+    **dict.fromkeys(("pretrain.width", "pretrain.epochs", "pretrain.stop_after", "evaluate.linear.epochs", *SIZES), int),
+}
+
+
+class Kind(Enum):
+    """What a difference means for a verdict."""
+
+    SMALLER = "smaller"  # fewer images or epochs, a narrower or shallower network
+    LARGER = "larger"
+    OTHER = "other"  # another value of a setting that the paper gives, or other images
+    COPY = "copy"  # the same images, of other bytes
+    HELD_OUT = "held out"  # at most a tenth of the training images, for choices
+    ARITHMETIC = "arithmetic"
+    SILENT = "silent"  # another value than is usual here, where the paper gives none
+
+
+BARRING = (Kind.SMALLER, Kind.LARGER, Kind.OTHER)  # a verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """One difference from a published protocol, in a few words."""
+
+    text: str
+    kind: Kind = Kind.OTHER
 
 
 class Images(Protocol):
-    """What a data set is called, the names of its classes, and how many images each split has."""
+    """A data set: its name and its classes', the size of each split, the format of its files."""
 
     @property
     def dataset(self) -> str: ...
@@ -39,6 +73,8 @@ class Images(Protocol):
     def validation(self) -> int: ...
     @property
     def test(self) -> int: ...
+    @property
+    def files(self) -> str | None: ...
 
 
 def dataset_of(data: Images) -> str | None:
@@ -56,10 +92,24 @@ def is_copy(data: Images) -> bool:
     return dataset_of(data) is not None and data.dataset not in DATASETS
 
 
+def copy_name(data: Images) -> str:
+    """Return what a copy is called: `JPEG copy`, or `copy` where its format was not recorded; empty for no copy."""
+    return f"{data.files or ''} copy".strip() if is_copy(data) else ""
+
+
 def data_of(data: Images) -> str:
-    """Return the images in words: `CIFAR-10` or `a copy of CIFAR-10 (bytes not the canonical ones)`."""
+    """Return the images in words: `CIFAR-10` or `a JPEG copy of CIFAR-10 (bytes not the canonical ones)`."""
     name = DATASETS.get(dataset_of(data) or "", data.dataset)
-    return f"a copy of {name} (bytes not the canonical ones)" if is_copy(data) else name
+    return f"a {copy_name(data)} of {name} (bytes not the canonical ones)" if is_copy(data) else name
+
+
+def trained_on(data: Images, found: Iterable[Deviation]) -> str:
+    """Return how many images were trained on and how many held out, given the differences from the paper's protocol."""
+    held_out = data.validation if any(one.kind is Kind.HELD_OUT for one in found) else 0
+    whole = data.train + data.validation
+    if not held_out:
+        return f"trained on all {whole:,} training images"
+    return f"trained on {whole - held_out:,} of {whole:,} training images, {held_out:,} held out for validation"
 
 
 def settings_of(results: StudyResults, arm: ArmResults) -> dict[str, Any]:
@@ -67,11 +117,16 @@ def settings_of(results: StudyResults, arm: ArmResults) -> dict[str, Any]:
     return {**results.recipe, **arm.settings}
 
 
+def barring(found: Iterable[Deviation]) -> tuple[Deviation, ...]:
+    """Return the differences with which nothing is held against the paper's number."""
+    return tuple(one for one in found if one.kind in BARRING)
+
+
 def deviations(
     own: Mapping[str, Any], data: Images, paper: PublishedProtocol, *, probe: str | None = "linear",
     free: Sequence[str] = (), instead: Mapping[str, Any] | None = None, trained: bool = True,
-) -> list[str]:  # fmt: skip
-    """Return what sets runs apart from a published protocol, a few words each; nothing where they follow it.
+) -> list[Deviation]:  # fmt: skip
+    """Return what sets runs apart from a published protocol; nothing where they follow it to the letter.
 
     Where the paper is silent it is taken for the baseline of params.yaml (`paper.filled`), and other values say so.
 
@@ -86,21 +141,22 @@ def deviations(
     """
     own, instead = {**EARLIER, **own}, instead or {}
     wanted = {**paper.settings, **instead} if trained else paper.given_settings
-    found = _of_data(data, train_on=own[TRAIN_ON]) + _unlike(own, wanted, free)
-    found += [_apart(key, own.get(key), SIDE) for key in SIZES if own.get(key) not in (None, SIDE) and key not in free]
+    found = _of_data(data, holds_out=own[TRAIN_ON] != ALL) + _unlike(own, wanted, free)
+    found += [_apart(key, own[key], SIDE) for key in SIZES if own.get(key) not in (None, SIDE) and key not in free]
     if trained:
-        found += ["both views through one BatchNorm"] if own.get("pretrain.view_passes") == "joint" else []
-        found += _of_views(own, paper) + _unlike(own, paper.filled, (*free, *instead), silent=True)
+        joint = own.get("pretrain.view_passes") == "joint"
+        found += [Deviation(text="both views through one BatchNorm")] if joint else []
+        found += _of_views(own, paper) + _unlike(own, paper.filled, (*free, *instead), silent=True) + _of_arithmetic(own)
     if probe == "linear":
         found += _unlike(own, paper.probe_settings) + _unlike(own, paper.filled_probe, silent=True)
     elif probe is not None:
-        found.append(f"{measure_name(probe)} in place of the paper's linear evaluation")
+        found.append(Deviation(text=f"{measure_name(probe)} in place of the paper's linear evaluation"))
     return found
 
 
 def _unlike(
     own: Mapping[str, Any], wanted: Mapping[str, Any], free: Sequence[str] = (), *, silent: bool = False
-) -> list[str]:
+) -> list[Deviation]:
     """Return the settings that have another value than is `wanted`, those in `free` left aside."""
     return [
         _apart(key, own.get(key), value, silent=silent)
@@ -109,20 +165,28 @@ def _unlike(
     ]
 
 
-def _of_data(data: Images, *, train_on: str) -> list[str]:
-    """Return what sets the images apart from the whole of a canonical CIFAR, which the paper trains on."""
+def _of_data(data: Images, *, holds_out: bool) -> list[Deviation]:
+    """Return what sets the images apart from the whole of a canonical CIFAR, of which validation may be held out."""
     if dataset_of(data) is None:
-        return [f"{data.dataset} in place of CIFAR"]
-    train = data.train + data.validation
-    found = [f"{data_of(data)} in place of the canonical images"] if is_copy(data) else []
+        return [Deviation(text=f"{data.dataset} in place of CIFAR")]
+    train, found = data.train + data.validation, []
+    if is_copy(data):
+        found.append(Deviation(text=f"{data_of(data)} in place of the canonical images", kind=Kind.COPY))
     if train != TRAIN_IMAGES:
-        found.append(f"{train:,} training images in place of {TRAIN_IMAGES:,}")
-    elif train_on != ALL and data.validation:
-        found.append(training_text(train=data.train, validation=data.validation, train_on=train_on))
-    return found + ([f"{data.test:,} test images in place of {TEST_IMAGES:,}"] if data.test != TEST_IMAGES else [])
+        text = f"{train:,} training images in place of {TRAIN_IMAGES:,}"
+        found.append(Deviation(text=text, kind=_scale(train, TRAIN_IMAGES)))
+    if data.validation and holds_out:
+        text = f"{data.validation:,} of {train:,} training images held out for validation"
+        found.append(Deviation(text=text, kind=Kind.HELD_OUT))
+        if data.validation > MOST_HELD_OUT * train:
+            found.append(Deviation(text=f"trained on {data.train:,} of {train:,} training images", kind=Kind.SMALLER))
+    if data.test != TEST_IMAGES:
+        text = f"{data.test:,} test images in place of {TEST_IMAGES:,}"
+        found.append(Deviation(text=text, kind=_scale(data.test, TEST_IMAGES)))
+    return found
 
 
-def _of_views(own: Mapping[str, Any], paper: PublishedProtocol) -> list[str]:
+def _of_views(own: Mapping[str, Any], paper: PublishedProtocol) -> list[Deviation]:
     """Return what sets the views apart: those of the preset `source` are the paper's, unless something lies over it."""
     changed = [
         f"{key_name(key)} {plain(value)}"
@@ -132,7 +196,15 @@ def _of_views(own: Mapping[str, Any], paper: PublishedProtocol) -> list[str]:
     ]  # fmt: skip
     if own.get(f"{VIEWS}preset") != "source":
         changed.insert(0, f"preset {own.get(f'{VIEWS}preset')}")
-    return [f"views: {', '.join(changed)}"] if changed else []
+    return [Deviation(text=f"views: {', '.join(changed)}")] if changed else []
+
+
+def _of_arithmetic(own: Mapping[str, Any]) -> list[Deviation]:
+    """Return the arithmetic of training where it is not float32; the paper does not say which its own was."""
+    precision = own.get(PRECISION, USUAL_PRECISION)
+    if precision == USUAL_PRECISION:
+        return []
+    return [Deviation(text=f"trained in {precision}, where the paper is silent", kind=Kind.ARITHMETIC)]
 
 
 def _same(own: Any, paper: Any) -> bool:
@@ -141,8 +213,28 @@ def _same(own: Any, paper: Any) -> bool:
     return bool(own == paper)
 
 
-def _apart(key: str, own: Any, paper: Any, *, silent: bool = False) -> str:
+def _apart(key: str, own: Any, paper: Any, *, silent: bool = False) -> Deviation:
     """Return a setting's value here, and that of the paper or, where it is `silent`, the one usual here."""
     theirs = setting_text(key, paper)
     rule = f"where the paper is silent and {theirs} is usual here" if silent else f"in place of {theirs}"
-    return f"{key_name(key)} {without_paths(setting_text(key, own))}{',' if silent else ''} {rule}"
+    text = f"{key_name(key)} {without_paths(setting_text(key, own))}{',' if silent else ''} {rule}"
+    return Deviation(text=text, kind=Kind.SILENT if silent else _kind(key, own, paper))
+
+
+def _kind(key: str, own: Any, paper: Any) -> Kind:
+    """Return whether another value than the paper's makes the experiment smaller, larger or another."""
+    measure = _SCALE.get(key)
+    if measure is None or own is None:
+        return Kind.OTHER
+    if paper is None:  # an end before that of the schedule
+        return Kind.SMALLER
+    try:
+        return _scale(measure(own), measure(paper))
+    except (TypeError, ValueError, AttributeError):  # a value that this version does not know
+        return Kind.OTHER
+
+
+def _scale(own: int, paper: int) -> Kind:
+    if own == paper:
+        return Kind.OTHER
+    return Kind.SMALLER if own < paper else Kind.LARGER

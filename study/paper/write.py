@@ -7,6 +7,7 @@ from typing import Any
 
 from study.config.places import PAPER_PAGE
 from study.paper.claims.judge import judge
+from study.paper.copy_cost import read_copy_cost
 from study.paper.kept_results import every_map, every_result, own_answers, read_failures, report_folder, write_own_report
 from study.paper.page.build import build_view
 from study.paper.page.measurements import Source, by_study
@@ -44,7 +45,9 @@ def write_page(page: Path = PAPER_PAGE, *, kept_only: bool = False) -> None:
     ]
     maps, published = every_map(kept_only=kept_only), read_published()
     rows = judge(by_study(sources), maps, published.source_paper)
-    view = build_view(rows, sources, maps, published, read_failures(), in_git=kept_only)
+    view = build_view(
+        rows, sources, maps, published, read_failures(), cost=read_copy_cost(), in_git=kept_only
+    )  # fmt: skip
     write_twins("source_paper", view, html=page, markdown=page.with_suffix(".md"))
     _write_figures(view, page.with_suffix(""))
 

@@ -14,6 +14,7 @@ from study.analysis import summary as summary_module
 from study.analysis.summary import summarise
 from study.config.config import Config
 from study.config.load import load_config
+from study.paper.judged import Judged
 from study.paper.published import read_published
 from study.projection.results import ProjectedData, Projection
 from study.results.files import results_bytes
@@ -31,6 +32,8 @@ PUBLISHED = read_published()
 PAPER = PUBLISHED.source_paper
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 WHOLE = {"dataset": "cifar10", "classes": list(CLASSES), "train": 45_000, "validation": 5_000, "test": 10_000}
+JPEG = {**WHOLE, "dataset": "imagefolder", "files": "JPEG"}  # a copy of it
+FEW = {"train": 4500, "validation": 500, "test": 1000}  # of either
 FINE = {**WHOLE, "dataset": "cifar100", "classes": [f"class {number}" for number in range(100)]}
 SPREAD = (-0.002, 0.0, 0.002, -0.001, 0.001)  # of accuracies over seeds: one more of three lies within a point
 
@@ -105,6 +108,11 @@ class Paper:
         """The study of the authors' network, which no epoch is trained of."""
         outcome = outcome or around(0.8)
         return self.results("generalisation", lambda arm, seed: {**outcome(arm, seed), "history": []}, **named)
+
+
+def barred(row: Judged) -> list[str]:
+    """What bars a verdict on a row, in words."""
+    return [one.text for one in row.barring]
 
 
 def _with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,17 +10,16 @@ from pathlib import Path
 import pytest
 
 from study.ablate import parse_arguments
-from study.paper.page.claims import STATUSES
+from study.paper.page.status import in_order, mark_of
 from study.source_page import main
 from study.spec.study_file import available
 from tests.study.made_up import unfinished
-from tests.study.made_up_paper import SPREAD, WHOLE, Paper, around, map_of, measured, write_results
+from tests.study.made_up_paper import FEW, JPEG, SPREAD, Paper, around, map_of, measured, write_results
 from tests.study.made_up_reports import without_figures
 from tests.study.reading import clean, parse, read_html, read_markdown
 
 PAGE, TEXT = Path("reports/source-paper.html"), Path("reports/source-paper.md")
-FEW = {**WHOLE, "dataset": "imagefolder", "train": 4500, "validation": 500, "test": 1000}
-CPU = {"profile": "cifar10-cpu", "data": FEW}
+CPU = {"profile": "cifar10-cpu", "data": {**JPEG, **FEW}}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def made(tmp_path_factory, studies):
             write_results(Path("results/source_paper") / name, content)
         failures = {"generalisation": "it must be at /home/me/.cache/file.pth, but is not."}
         write_results(Path("results/source_paper"), failures, "failures.json")
-        write_results(Path("results/project"), map_of(data=FEW, profile="cifar10-cpu"), "tsne.json")
+        write_results(Path("results/project"), map_of(data=CPU["data"], profile="cifar10-cpu"), "tsne.json")
         elsewhere = [str(write_results(Path("elsewhere") / name, content)) for name, content in studies["kept"].items()]
         elsewhere.append(str(write_results(Path("elsewhere/map"), map_of(purity=0.8), "tsne.json")))
         assert main(["--keep", *elsewhere]) == 0
@@ -79,10 +78,10 @@ def test_nothing_measured_makes_a_page_of_what_is_missing(place, capsys):
     assert main([]) == 0
     page, text = PAGE.read_text(encoding="utf-8"), TEXT.read_text(encoding="utf-8")
     for one in (read_html(page), read_markdown(text)):
-        assert "None of the paper's 13 claims has been measured yet." in one.blocks and "None yet." in one.blocks
+        assert "None of the paper's 13 claims has been run yet." in one.blocks and "None yet." in one.blocks
         assert "dvc exp run -S profile=cifar10, then dvc exp run -S profile=cifar100" in " ".join(one.blocks)
         assert one.tables == []
-    assert [(len(own), {card.status for card in own}) for own in claims(page).values()] == [(1, {"not measured"})] * 13
+    assert [(len(own), {card.status for card in own}) for own in claims(page).values()] == [(1, {"not run"})] * 13
     assert not list(Path("reports/source-paper").glob("*.svg"))
     assert "What others report" not in page + text
 
@@ -183,34 +182,34 @@ def test_a_card_says_what_was_measured_on_what_and_the_verdict_that_follows(made
         "7x7 stem, as in torchvision's ResNet, trained from scratch Ours: 76.67 % [76.17, 77.17], n = 3"
     )
     assert "Difference: +0.0 points [" in measured and "among them" in measured
-    assert "On: CIFAR-10, the paper's protocol" in measured and measured.endswith("Verdict: reproduced")
+    assert "On: CIFAR-10 Protocol: the paper's; trained on " in measured and measured.endswith("Verdict: reproduced")
     (batch,) = found[BATCH]
     assert batch.status == "reproduced" and batch.place == "where in the paper: not recorded"
     (epochs,) = found[EPOCHS]
     assert epochs.status == "undetermined" and len(epochs.measured) == 2
     for one in epochs.measured:
-        assert "n = 2, no interval" in one and one.endswith("it cannot be told yet; it takes three seeds")
+        assert "n = 2, no interval" in one and one.endswith("Verdict: undetermined; it takes three seeds")
 
 
 def test_a_reduced_recipe_on_a_copy_is_shown_as_what_it_is_and_decides_nothing(made):
     page = (made / PAGE).read_text()
     (card,) = claims(page)[SCALE]
-    assert (card.status, card.place) == ("undetermined", "Figure 3")
-    assert "Measured by another protocol than the paper's." in card.text
+    assert (card.status, card.place) == ("tried at a smaller scale", "Figure 3")
+    assert "Nothing here is held against the paper: it was not measured by the paper's protocol." in card.text
     for one in card.measured:
-        assert "a copy of CIFAR-10 (bytes not the canonical ones), protocol " in one and "Difference" not in one
-        assert one.endswith("by this protocol")
+        assert "On: a JPEG copy of CIFAR-10 (bytes not the canonical ones) Protocol: A, which is not the paper's; " in one
+        assert "Difference" not in one and "Verdict" not in one and "hold" not in one.replace("held out", "")
     blocks = read_html(page).blocks
     (protocol,) = [block for block in blocks if block.startswith("Protocol A: ")]
     assert "5,000 training images in place of 50,000" in protocol and "epochs 20 in place of 100" in protocol
-    assert any(block.startswith("Some measurements are of a copy of CIFAR-10") for block in blocks)
+    assert any(block.startswith("Some measurements are of a JPEG copy of CIFAR-10") for block in blocks)
 
 
-def test_a_claim_that_was_not_measured_has_no_number_of_ours_and_the_command_that_measures_it(made):
+def test_a_claim_that_was_not_run_has_no_number_of_ours_and_the_command_that_measures_it(made):
     page = (made / PAGE).read_text()
-    left = [card for own in claims(page).values() for card in own if card.status == "not measured"]
+    left = [card for own in claims(page).values() for card in own if card.status == "not run"]
     assert left and all(card.measured == [] and "Ours" not in card.text for card in left)
-    assert page.count("How to measure it") == len(left)
+    assert page.count("How to run it") == len(left)
 
 
 def test_the_bar_and_its_counts_are_those_of_the_cards(made):
@@ -218,12 +217,11 @@ def test_the_bar_and_its_counts_are_those_of_the_cards(made):
     shown = Counter(card.status for own in claims(page).values() for card in own)
     (listed,) = re.findall(r'<ul class="counts">(.*?)</ul>', page, flags=re.S)
     counts = {status: int(count) for count, status in re.findall(r"(\d+) ([a-z ]+)<", listed)}
-    assert list(counts) == list(STATUSES) and sum(counts.values()) == 13
-    assert {status: count for status, count in counts.items() if count} == shown
-    segments = dict(re.findall(r'<span class="([\w-]+)" style="flex-grow: (\d+)">', page))
-    assert {name.replace("-", " "): int(count) for name, count in segments.items()} == shown
+    assert list(counts) == in_order(shown) and sum(counts.values()) == 13 and counts == shown
+    segments = re.findall(r'<span class="([\w -]+)" style="flex-grow: (\d+)">', page)
+    assert segments == [(mark_of(status)[1], str(count)) for status, count in counts.items()]
     titles = [text for level, text in read_html(page).headings if level == 2 and text.endswith("of 13")]
-    assert titles == [f"{status.capitalize()}: {shown[status]} of 13" for status in STATUSES if shown[status]]
+    assert titles == [f"{status.capitalize()}: {count} of 13" for status, count in counts.items()]
 
 
 def test_a_claim_has_one_card_and_no_table_is_wider_than_a_phone(made):

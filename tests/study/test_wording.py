@@ -9,6 +9,7 @@ import pytest
 from study.analysis.wording import word_count
 from study.overview.view import build_view as overview_of
 from study.paper.claims.judge import judge
+from study.paper.copy_cost import CodingCost, CopyCost
 from study.paper.page.build import build_view as paper_view_of
 from study.paper.page.measurements import Source
 from study.reporting.glossary import TYPE_GLOSSARY, glossary_of
@@ -18,7 +19,7 @@ from study.results.files import results_from_values
 from study.verification.freshness import Freshness
 from tests.study.analysis.sentences import PLURAL, RIDDLES, SINGULAR, sentences
 from tests.study.made_up import Plans
-from tests.study.made_up_paper import PUBLISHED, Paper, around, projection
+from tests.study.made_up_paper import FEW, JPEG, PUBLISHED, Paper, around, projection
 from tests.study.made_up_reports import every_mode, without_figures
 
 NO_PROSE = ("svg", "figure", "figures", "command", "commands", "recipe", "html", "links")  # keys of a view
@@ -75,6 +76,19 @@ def test_the_page_on_the_source_paper_is_written_in_plain_words(digits, seeds):
     maps = [projection()]
     view = paper_view_of(judge(found, maps, PUBLISHED.source_paper), sources, maps, PUBLISHED, failures={})
     assert_plain(view, at_least=150)
+
+
+@pytest.mark.slow
+def test_the_page_on_a_copy_and_on_a_smaller_scale_is_written_in_plain_words(digits):
+    paper, few = Paper(digits), {**JPEG, **FEW}
+    found = {name: [paper.results(name, around(0.7), data=JPEG)] for name in ("stem", "epochs", "batch-size", "base-lr")}
+    found["lambda-mu-nu"] = [paper.results("lambda-mu-nu", around(0.5), data=few, profile="cifar10-cpu")]
+    sources = [Source(results=one) for studies in found.values() for one in studies]
+    maps = [projection(data=few)]
+    moved = CodingCost(probe="linear_cached", coded="train and test", n=8, mean=-0.003, low=-0.009, high=0.002, psnr=30.5)
+    rows = judge(found, maps, PUBLISHED.source_paper)
+    for cost in (CopyCost(), CopyCost(digits=moved, copy=moved)):
+        assert_plain(paper_view_of(rows, sources, maps, PUBLISHED, failures={}, cost=cost), at_least=100)
 
 
 def test_the_page_on_the_source_paper_is_plain_without_any_measurement():

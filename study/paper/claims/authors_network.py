@@ -7,7 +7,7 @@ from study.analysis.spread import spread_ratio
 from study.paper.claims.batch_size import weigh_ratio
 from study.paper.evidence import accuracies, arms_of, baseline_of, digests, nearest, probe_of
 from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
-from study.paper.protocol import SIZES, deviations, settings_of
+from study.paper.protocol import SIZES, barring, deviations, settings_of
 from study.paper.published import SourcePaper
 from study.paper.wording import arm_name
 from study.results.comparisons import Interval
@@ -75,7 +75,7 @@ def judge_imagenet_stability(
     ratio = spread_ratio(values, reference)
     at_fault = deviations(settings_of(given, theirs), given.data, paper, free=SIZES, trained=False)
     found = [*at_fault, *deviations(settings_of(ours, baseline), ours.data, paper, free=("pretrain.stem",))]
-    first = bool(at_fault) or not (found or len(reference) < len(values))
+    first = bool(barring(at_fault)) or not (barring(found) or len(reference) < len(values))
     row = Judged(
         claim=name, says=says, study="generalisation" if first else "stem", dataset="cifar10", kind="ratio",
         arm="spread of accuracy over seeds, theirs over ours", ours=ratio, deviations=tuple(dict.fromkeys(found)),

@@ -42,10 +42,10 @@ def weigh_improvement(difference: Interval | None) -> Finding:
     if difference is None or difference.low is None or difference.high is None:
         return without_interval(difference)
     if difference.high < MARGIN:
-        return Finding(outcome=HOLDS, reason="an improvement of a point is ruled out")
+        return Finding(outcome=HOLDS, against="an improvement of a point is ruled out")
     if difference.low > MARGIN:
-        return Finding(outcome=FAILS, reason="an improvement of more than a point is found")
-    return Finding(outcome=OPEN, reason="an improvement of a point is neither found nor ruled out", missing="more seeds")
+        return Finding(outcome=FAILS, against="an improvement of more than a point is found")
+    return Finding(outcome=OPEN, against="an improvement of a point is neither found nor ruled out", missing="more seeds")
 
 
 def judge_batch_stability(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
@@ -79,10 +79,10 @@ def weigh_ratio(ratio: Interval | None) -> Finding:
     if ratio is None or ratio.low is None or ratio.high is None:
         return without_interval(ratio)
     if ratio.high < 1:
-        return Finding(outcome=HOLDS, reason="the interval lies below 1")
+        return Finding(outcome=HOLDS, against="the interval lies below 1")
     if ratio.low > 1:
-        return Finding(outcome=FAILS, reason="the interval lies above 1")
-    return Finding(outcome=OPEN, reason="the interval takes in 1", missing="more seeds")
+        return Finding(outcome=FAILS, against="the interval lies above 1")
+    return Finding(outcome=OPEN, against="the interval takes in 1", missing="more seeds")
 
 
 def wander_ratio(arm: ArmResults | None, reference: ArmResults | None, key: str) -> Interval | None:

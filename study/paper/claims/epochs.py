@@ -51,7 +51,7 @@ def weigh_gain(gain: Interval | None) -> Finding:
     reach = (gain.high - gain.mean) * math.sqrt(gain.n + 1)
     said = f"one more pair of runs would gain {100 * (gain.mean - reach):.1f} to {100 * (gain.mean + reach):.1f} points"
     if abs(GAIN - gain.mean) > reach:
-        return Finding(outcome=FAILS, reason=f"{said}; two are not among them")
+        return Finding(outcome=FAILS, reason=said, against="two are not among them")
     if gain.low > 0 and reach <= GAIN:
-        return Finding(outcome=HOLDS, reason=f"{said}; two are among them, and the mean gain is above none")
-    return Finding(outcome=OPEN, reason=f"{said}, which is too wide to tell two from none", missing="more seeds")
+        return Finding(outcome=HOLDS, reason=said, against="two are among them, and the mean gain is above none")
+    return Finding(outcome=OPEN, reason=said, against="that is too wide to tell two from none", missing="more seeds")

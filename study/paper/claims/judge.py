@@ -1,9 +1,10 @@
 """Judge every number and claim of the source paper.
 
 A number is one run of the paper's. It is reproduced where it lies in the 95 % prediction interval over our seeds, which is
-where one more run would lie, and not reproduced outside. It is undetermined where the protocol differs or seeds are too few.
-A claim about two arms is judged by the 95 % interval of their paired difference; "+2 points", which is one pair of runs, by
-that of one more pair. A reduced recipe decides nothing about the paper's: what it measured is shown with all deviations.
+where one more run would lie, and not reproduced outside. It is undetermined where seeds are too few. A claim about two arms
+is judged by the 95 % interval of their paired difference; "+2 points", which is one pair of runs, by that of one more pair.
+On a copy of the images the verdict names the copy. What was tried at a smaller scale, or by another protocol, has none: its
+value is shown with all differences from the paper's protocol. What has no measurement is not run.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -39,8 +39,8 @@ def weigh_scale(ratio: Interval) -> Finding:
         return without_interval(ratio)
     inside = 1 / SAME_SCALE <= ratio.low and ratio.high <= SAME_SCALE
     outside = ratio.low > SAME_SCALE or ratio.high < 1 / SAME_SCALE
-    reason = f"“the same scale” read as within a factor of {SAME_SCALE:.1f}"
-    return Finding(outcome=HOLDS if inside else FAILS if outside else OPEN, reason=reason, missing="more seeds")
+    against = f"“the same scale” read as within a factor of {SAME_SCALE:.1f}"
+    return Finding(outcome=HOLDS if inside else FAILS if outside else OPEN, against=against, missing="more seeds")
 
 
 def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
@@ -68,7 +68,7 @@ def weigh_collapses(claim: ScaleClaim, collapsed: int, n: int) -> Finding:
     ratios = [ratio.mean for ratio in (claim.ratio, claim.weighted) if ratio is not None]
     if not any(1 / SAME_SCALE <= ratio <= SAME_SCALE for ratio in ratios):
         missing = "a baseline whose terms are of one scale"
-        return Finding(outcome=OPEN, reason=f"the baseline's terms are not; {said}", missing=missing)
+        return Finding(outcome=OPEN, reason=said, against="the baseline's own terms are not", missing=missing)
     if n < LEAST_SEEDS or 0 < collapsed < n:
         return Finding(outcome=OPEN, reason=said, missing="three seeds" if n < LEAST_SEEDS else "more seeds")
     return Finding(outcome=HOLDS if collapsed else FAILS, reason=said)

@@ -52,10 +52,10 @@ def weigh_number(values: Sequence[float], paper: float) -> Finding:
     said = f"one more run would lie in {100 * low:.1f} to {100 * high:.1f} %"
     if not low <= paper <= high:
         side = "above" if paper > high else "below"
-        return Finding(outcome=FAILS, reason=f"{said}; the paper's number lies {side}")
+        return Finding(outcome=FAILS, reason=said, against=f"the paper's number lies {side}")
     if (high - low) / 2 > WIDEST:
-        return Finding(outcome=OPEN, reason=f"{said}, which is too wide to agree with a number", missing="more seeds")
-    return Finding(outcome=HOLDS, reason=f"{said}; the paper's number is among them")
+        return Finding(outcome=OPEN, reason=said, against="that is too wide to agree with a number", missing="more seeds")
+    return Finding(outcome=HOLDS, reason=said, against="the paper's number is among them")
 
 
 def difference_from(values: Sequence[float], paper: float) -> Interval | None:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from study.paper.copy_cost import CopyCost
 from study.paper.judged import Judged
 from study.paper.page.claims import groups_of, protocols_of
 from study.paper.page.commands import missing_commands
 from study.paper.page.figures import longer_section, losses_section, map_section
-from study.paper.page.measurements import Source, by_study, measurement_view, used_sources, warnings_of
+from study.paper.page.measurements import Source, by_study, copies_of, measurement_view, used_sources, warnings_of
 from study.paper.page.published_results import field_view
-from study.paper.page.standing import counts_of, next_commands, smaller_text, standing_text
+from study.paper.page.standing import counts_of, next_commands, standing_text, tried_text
 from study.paper.page.unstated import silent_rows
 from study.paper.published import Published
 from study.projection.results import Projection
@@ -18,7 +19,7 @@ from study.reporting.format import without_paths
 
 def build_view(
     rows: Sequence[Judged], sources: Sequence[Source], maps: Sequence[Projection], published: Published,
-    failures: Mapping[str, str], *, in_git: bool = False,
+    failures: Mapping[str, str], *, cost: CopyCost | None = None, in_git: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Return everything both pages print: strings, lists and dicts.
 
@@ -28,9 +29,10 @@ def build_view(
         maps: t-SNE projections with the data and the recipe of their run.
         published: the published numbers.
         failures: study -> why it could not be run this time, in a sentence.
+        cost: what a copy of the images may cost; None where it is not measured.
         in_git: whether git keeps the Markdown of the page alone, so that it has no twin and no index to link to.
     """
-    paper = published.source_paper
+    paper, cost = published.source_paper, cost or CopyCost()
     protocols = protocols_of(rows)
     used, found = used_sources(rows, sources), by_study(sources)
     return {
@@ -38,12 +40,13 @@ def build_view(
         "in_git": in_git,
         "answer": standing_text(rows),
         "next": next_commands(rows),
-        "smaller": smaller_text(rows),
+        "tried": tried_text(rows),
         "counts": counts_of(rows),
         "warnings": warnings_of(used),
+        "copies": copies_of(used, cost),
         "failures": [f"{study}: {without_paths(why)}" for study, why in sorted(failures.items())],
-        "groups": groups_of(rows, paper, protocols),
-        "protocols": [(letter, list(deviations)) for deviations, letter in protocols.items()],
+        "groups": groups_of(rows, paper, protocols, found, cost),
+        "protocols": [(letter, [one.text for one in deviations]) for deviations, letter in protocols.items()],
         "missing": missing_commands(rows),
         "silent": silent_rows(paper, found),
         "losses": losses_section(found, paper),

@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, REPRODUCED, UNDETERMINED, Judged
+from study.paper.copy_cost import CopyCost
+from study.paper.evidence import ResultsByStudy
+from study.paper.judged import TRIED, UNDETERMINED, Judged, is_settled
+from study.paper.page.accounts import Account, accounts_of, apart_text
 from study.paper.page.commands import made_by, missing_text, next_command
+from study.paper.page.copies import cost_text
+from study.paper.page.status import in_order, is_measured, mark_of, note_of, status_of
 from study.paper.page.values import bounds_text, value_text
-from study.paper.protocol import DATASETS, data_of
+from study.paper.protocol import Deviation, Kind, data_of, trained_on
 from study.paper.published import SourcePaper
 from study.reporting.format import short, signed
 
-NOT_MEASURED = "not measured"
-STATUSES = {  # -> its sign, and its class of style
-    REPRODUCED: ("●", "reproduced"), NOT_REPRODUCED: ("✖", "not-reproduced"), UNDETERMINED: ("◆", "undetermined"),
-    NOT_MEASURED: ("○", "not-measured"),
-}  # fmt: skip
 NOT_RECORDED = "where in the paper: not recorded"
 
-Protocols = Mapping[tuple[str, ...], str]  # deviations from the paper's -> the letter for them
+Protocols = Mapping[tuple[Deviation, ...], str]  # differences from the paper's -> the letter for them
 
 
 class Fact(TypedDict):
@@ -43,7 +43,7 @@ class Missing(TypedDict):
 
 
 class ClaimCard(TypedDict):
-    """A claim with all that was measured of it, as text."""
+    """A claim with all that was measured of it, as text. `accounts` could explain why a number does not come out."""
 
     says: str
     place: str
@@ -52,15 +52,19 @@ class ClaimCard(TypedDict):
     sign: str
     style: str
     note: str
+    copies: list[str]
     measurements: list[Measurement]
+    apart: str
+    accounts: list[Account]
     made: list[str]
     missing: list[Missing]
 
 
 class Group(TypedDict):
-    """The claims of one status; `title` says it with their number."""
+    """The claims of one status; `title` says it with their number, `anchor` is its address on the page."""
 
     status: str
+    anchor: str
     title: str
     cards: list[ClaimCard]
 
@@ -73,79 +77,77 @@ def claims_of(rows: Sequence[Judged]) -> list[list[Judged]]:
     return list(found.values())
 
 
-def is_measured(row: Judged) -> bool:
-    """Return whether there is anything of ours beside the claim."""
-    return row.ours is not None or row.outcome in (HOLDS, FAILS)
-
-
-def status_of(rows: Sequence[Judged]) -> str:
-    """Return the status of a claim: the verdict that all its measurements share, and undetermined where they differ."""
-    if not any(map(is_measured, rows)):
-        return NOT_MEASURED
-    verdicts = {row.verdict for row in rows}
-    return verdicts.pop() if len(verdicts) == 1 else UNDETERMINED
-
-
-def protocols_of(rows: Sequence[Judged]) -> dict[tuple[str, ...], str]:
-    """Return the letter that stands on the cards for each protocol other than the paper's."""
-    different = dict.fromkeys(row.deviations for row in rows if row.deviations and is_measured(row))
+def protocols_of(rows: Sequence[Judged]) -> dict[tuple[Deviation, ...], str]:
+    """Return the letter that stands on the cards for each protocol with which nothing is held against the paper."""
+    different = dict.fromkeys(row.deviations for row in rows if row.barring and is_measured(row))
     return {deviations: chr(ord("A") + number) for number, deviations in enumerate(different)}
 
 
-def groups_of(rows: Sequence[Judged], paper: SourcePaper, protocols: Protocols) -> list[Group]:
-    """Return the claims by status: those that are decided first, those not measured last."""
-    cards = [claim_card(claim, paper, protocols) for claim in claims_of(rows)]
-    grouped = {status: [card for card in cards if card["status"] == status] for status in STATUSES}
+def groups_of(
+    rows: Sequence[Judged], paper: SourcePaper, protocols: Protocols, found: ResultsByStudy, cost: CopyCost
+) -> list[Group]:  # fmt: skip
+    """Return the claims by status: those that are decided first, those not run last."""
+    cards = [claim_card(claim, paper, protocols, found, cost) for claim in claims_of(rows)]
+    statuses = in_order(card["status"] for card in cards)
+    grouped = {status: [card for card in cards if card["status"] == status] for status in statuses}
     return [
-        {"status": status, "title": f"{status[0].upper()}{status[1:]}: {len(own)} of {len(cards)}", "cards": own}
-        for status, own in grouped.items() if own
+        {
+            "status": status, "anchor": anchor_of(status), "cards": own,
+            "title": f"{status[0].upper()}{status[1:]}: {len(own)} of {len(cards)}",
+        }
+        for status, own in grouped.items()
     ]  # fmt: skip
 
 
-def claim_card(rows: Sequence[Judged], paper: SourcePaper, protocols: Protocols) -> ClaimCard:
-    """Return the card of a claim from its rows, one a measurement."""
+def anchor_of(status: str) -> str:
+    """Return the address on the page of the claims of a status."""
+    return status.lower().replace(" ", "-")
+
+
+def claim_card(
+    rows: Sequence[Judged], paper: SourcePaper, protocols: Protocols, found: ResultsByStudy, cost: CopyCost
+) -> ClaimCard:  # fmt: skip
+    """Return the card of a claim from its rows, one a measurement.
+
+    Args:
+        rows: of one claim.
+        paper: what it says, and is silent about.
+        protocols: the letter of each protocol that is not the paper's.
+        found: all results, for what the paper's silences move.
+        cost: what a copy of the images may cost.
+    """
     first, status = rows[0], status_of(rows)
-    sign, style = STATUSES[status]
+    sign, style = mark_of(status)
     made = dict.fromkeys(command for row in rows for command in made_by(row))
     missing = {next_command(row): missing_text(row) for row in rows if next_command(row)}
     return {
         "says": first.says, "place": paper.places.get(first.claim, NOT_RECORDED), "paper": _paper(first),
-        "status": status, "sign": sign, "style": style, "note": _note(rows, status),
-        "measurements": [_measurement(row, protocols) for row in rows if is_measured(row) or row.reason],
+        "status": status, "sign": sign, "style": style, "note": note_of(rows), "copies": _copies(rows, cost),
+        "measurements": [_measurement(row, status, protocols) for row in rows if is_measured(row) or row.reason],
+        "apart": apart_text(rows), "accounts": accounts_of(rows, paper, found),
         "made": list(made), "missing": [{"text": text, "command": command} for command, text in missing.items()],
     }  # fmt: skip
 
 
-def _note(rows: Sequence[Judged], status: str) -> str:
-    """Return why a claim is undetermined, in a sentence; empty for any other."""
-    if status != UNDETERMINED:
-        return ""
-    measured = [row for row in rows if is_measured(row)]
-    lacking = [DATASETS.get(row.dataset, row.dataset) for row in rows if not is_measured(row)]
-    if all(row.deviations for row in measured):
-        return "Measured by another protocol than the paper's."
-    if len({row.verdict for row in measured}) > 1:
-        return "Its measurements disagree, and the paper does not say which of them it means."
-    if lacking:
-        return f"Not measured on {' and '.join(dict.fromkeys(lacking))}."
-    return "Too few seeds, or too wide an interval, to decide."
-
-
-def _measurement(row: Judged, protocols: Protocols) -> Measurement:
+def _measurement(row: Judged, status: str, protocols: Protocols) -> Measurement:
     ours = " ".join(text for text in (value_text(row.ours, row.kind), bounds_text(row.ours, row.kind)) if text)
-    facts = [("Ours", ours), ("Difference", _difference(row)), ("How sure", row.reason), ("On", _basis(row, protocols)),
-             ("Verdict", _verdict(row))]  # fmt: skip
+    facts = [
+        ("Ours", ours), ("Difference", _difference(row)), ("How sure", row.reason), ("On", _images(row)),
+        ("Protocol", _protocol(row, protocols)), _verdict(row, status),
+    ]  # fmt: skip
     return {
         "arm": row.arm, "facts": [{"name": name, "text": text} for name, text in facts if text],
         "runs": ", ".join(short(digest) for digest in row.runs),
     }  # fmt: skip
 
 
-def _verdict(row: Judged) -> str:
-    """Return the verdict of one measurement; where the protocol is another, what it says there."""
-    if row.verdict != UNDETERMINED or not row.outcome:
-        return row.verdict
-    return f"{row.outcome} by this protocol" if row.deviations else f"{row.outcome} yet; it takes {missing_text(row)}"
+def _verdict(row: Judged, status: str) -> tuple[str, str]:
+    """Return the verdict of one measurement; of one that has none its status, where the card has another."""
+    if is_settled(row.verdict):
+        return "Verdict", row.verdict
+    if row.verdict == UNDETERMINED:
+        return "Verdict", f"{UNDETERMINED}; it takes {missing_text(row)}"
+    return "Status", "" if row.verdict == status else row.verdict
 
 
 def _paper(row: Judged) -> str:
@@ -155,17 +157,28 @@ def _paper(row: Judged) -> str:
     return signed(100 * row.paper, ".0f") + " points" if row.kind == "points" else f"{100 * row.paper:.2f} %"
 
 
-def _basis(row: Judged, protocols: Protocols) -> str:
-    """Return on what a measurement stands: images, and whether the protocol is the paper's."""
-    data = row.results.data if row.results is not None else None
-    if data is None:
+def _images(row: Judged) -> str:
+    return data_of(row.data) if row.data is not None and is_measured(row) else ""
+
+
+def _protocol(row: Judged, protocols: Protocols) -> str:
+    """Return whether the protocol is the paper's, and what else has to be known of how a measurement was made."""
+    if row.data is None or not is_measured(row):
         return ""
-    protocol = f"protocol {protocols[row.deviations]}" if row.deviations in protocols else "the paper's protocol"
-    return f"{data_of(data)}, {protocol}"
+    named = "the paper's" if row.deviations not in protocols else f"{protocols[row.deviations]}, which is not the paper's"
+    kinds = (Kind.ARITHMETIC,) if row.barring else (Kind.ARITHMETIC, Kind.SILENT)  # others stand under the letter
+    beside = [one.text for one in row.deviations if one.kind in kinds]
+    return "; ".join([named, trained_on(row.data, row.deviations), *beside])
+
+
+def _copies(rows: Sequence[Judged], cost: CopyCost) -> list[str]:
+    """Return what each copy may cost of which a measurement is held against the paper's."""
+    held = [row.copy for row in rows if row.copy and is_measured(row) and row.verdict not in TRIED]
+    return [cost_text(copy, cost) for copy in dict.fromkeys(held)]
 
 
 def _difference(row: Judged) -> str:
     """Return ours less the paper's where the protocol is the paper's: nothing is subtracted across protocols."""
-    if row.difference is None or row.ours is None or row.deviations:
+    if row.difference is None or row.ours is None or row.barring:
         return ""
     return f"{value_text(row.difference, 'points')} {bounds_text(row.difference, 'points')}"

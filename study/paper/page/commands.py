@@ -1,10 +1,11 @@
 """The commands that made a measurement or would decide a claim."""
 
+import json
 import shlex
 from collections.abc import Sequence
 
 from study.analysis.commands import next_look, without_seeds
-from study.paper.judged import UNDETERMINED, Judged
+from study.paper.judged import NOT_RUN, TRIED, Judged, is_settled
 from study.paper.protocol import DATASETS
 from study.projection.results import Projection
 from study.reporting.format import without_paths
@@ -32,23 +33,32 @@ def ablate(study: str, profile: str) -> str:
     return shlex.join(["python", "-m", "study.ablate", "--study", study, "--profile", profile])
 
 
+def ablate_alike(study: str, results: StudyResults) -> str:
+    """Return the command of a study on the images and with the settings of other results, with no folder of one machine."""
+    given = [f"--set={key}={json.dumps(value)}" for key, value in sorted(results.overrides.items())]
+    parts = [part for one in given for part in one.split("=", 1)]
+    return without_paths(shlex.join([*shlex.split(ablate(study, results.profile)), *parts]))
+
+
 def missing_text(row: Judged) -> str:
     """Return what it would take for a verdict; nothing where there is one."""
-    if row.verdict != UNDETERMINED:
+    if is_settled(row.verdict):
         return ""
-    if row.deviations:
+    if row.verdict in TRIED:
         return "the paper's protocol"
+    if row.verdict == NOT_RUN and row.arm:
+        return f"runs of “{row.arm}”"
     return row.missing or "more seeds"
 
 
 def next_command(row: Judged) -> str:
     """Return the command that measures the paper's protocol; nothing where there is a verdict."""
-    if row.verdict != UNDETERMINED:
+    if is_settled(row.verdict):
         return ""
     profile = row.dataset if row.dataset in DATASETS else "cifar10"
     if row.study == "project":
         return _project(profile)
-    if isinstance(row.results, StudyResults) and row.ours is not None and not row.deviations:
+    if isinstance(row.results, StudyResults) and row.ours is not None and not row.barring:
         return more_seeds(command_of(row.results), row.results.looks)
     return ablate(row.study, profile)
 
@@ -66,5 +76,5 @@ def more_seeds(command: str, looks: Looks | None = None) -> str:
 
 
 def missing_commands(rows: Sequence[Judged]) -> list[str]:
-    """Return every command that would turn undetermined rows into verdicts, once."""
+    """Return every command that would turn open rows into verdicts, once."""
     return list(dict.fromkeys(command for row in rows if (command := next_command(row))))

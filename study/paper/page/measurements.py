@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from study.analysis.wording import count_of
+from study.paper.copy_cost import CopyCost
 from study.paper.evidence import digests
 from study.paper.judged import Judged
 from study.paper.page.commands import command_of
-from study.paper.protocol import data_of, dataset_of, is_copy
+from study.paper.page.copies import cost_text
+from study.paper.protocol import copy_name, data_of, dataset_of, is_copy
 from study.reporting.format import short
 from study.results.schema import StudyResults
 
@@ -58,12 +60,18 @@ def used_sources(rows: Sequence[Judged], sources: Sequence[Source]) -> list[Sour
     return list(dict.fromkeys([*judged, *sorted(others, key=lambda source: studies.index(source.results.study))]))
 
 
+def copies_of(used: Sequence[Source], cost: CopyCost) -> list[tuple[str, str]]:
+    """Return what each copy of the images is called that measurements are of, and what it may cost."""
+    names = dict.fromkeys(copy_name(source.results.data) for source in used if is_copy(source.results.data))
+    return [(name, cost_text(name, cost)) for name in names]
+
+
 def warnings_of(used: Sequence[Source]) -> list[str]:
-    """Return what a reader must know of the measurements, a sentence each."""
+    """Return what a reader must know of the measurements, a few sentences each."""
     warnings = []
-    if any(is_copy(source.results.data) for source in used):
-        warnings.append("Some measurements are of a copy of CIFAR-10, read from a folder of image files, whose bytes are "
-                        "not the canonical ones; each says so.")  # fmt: skip
+    for copy in dict.fromkeys(copy_name(source.results.data) for source in used if is_copy(source.results.data)):
+        warnings.append(f"Some measurements are of a {copy} of CIFAR-10, a folder of image files whose bytes are not the "
+                        "canonical ones. Their results name the copy.")  # fmt: skip
     if any(source.changed for source in used):
         warnings.append("Some measurements were made by earlier training code, as the list of measurements says of each: "
                         "run again today they would be new runs.")  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from study.paper.evidence import ResultsByStudy, arms_of
-from study.paper.protocol import data_of, dataset_of, deviations, settings_of
+from study.paper.protocol import barring, data_of, dataset_of, deviations, settings_of
 from study.paper.published import PublishedProtocol, Series
 from study.paper.wording import arm_name
 from study.reporting.format import figure_of
@@ -50,7 +50,7 @@ def _beside(series: Series, results: StudyResults, arm: ArmResults) -> FieldRow 
         settings=series.settings or {}, filled={}, given_settings={}, probe_settings={}, filled_probe={},
         crop_scale=own.get("pretrain.augmentation.crop_scale"),
     )  # fmt: skip
-    others = [text for text in deviations(own, results.data, protocol) if not text.startswith("views:")]
+    others = [one for one in barring(deviations(own, results.data, protocol)) if not one.text.startswith("views:")]
     if column is None or value is None or others:
         return None
     return {

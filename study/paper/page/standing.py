@@ -1,71 +1,80 @@
 """Where things stand: a sentence, what to do, and counts by status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from study.analysis.wording import agree, count_of
-from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, REPRODUCED, UNDETERMINED, Judged
-from study.paper.page.claims import NOT_MEASURED, STATUSES, claims_of, is_measured, status_of
+from study.analysis.wording import agree, capitalised, count_of, in_words, listed
+from study.paper.judged import NOT_REPRODUCED, NOT_RUN, REPRODUCED, TRIED, UNDETERMINED, Judged, is_settled, on_copy
+from study.paper.page.claims import anchor_of, claims_of
+from study.paper.page.status import DEPENDS, in_order, mark_of, status_of
 
 
 class Count(TypedDict):
-    """How many claims have a status."""
+    """How many claims have a status; `anchor` is the address of these on the page."""
 
     status: str
+    anchor: str
     sign: str
     style: str
     count: int
 
 
 def counts_of(rows: Sequence[Judged]) -> list[Count]:
-    """Return how many claims have each status, those with none too."""
+    """Return how many claims have each status that there is, decided ones first."""
     found = [status_of(claim) for claim in claims_of(rows)]
     return [
-        {"status": status, "sign": sign, "style": style, "count": found.count(status)}
-        for status, (sign, style) in STATUSES.items()
-    ]
+        {"status": status, "anchor": anchor_of(status), "sign": sign, "style": style, "count": found.count(status)}
+        for status, (sign, style) in ((status, mark_of(status)) for status in in_order(found))
+    ]  # fmt: skip
 
 
 def standing_text(rows: Sequence[Judged]) -> str:
-    """Return where the paper's claims stand, in a sentence."""
+    """Return where the paper's claims stand, in at most three sentences: verdicts, what is open, what has no verdict."""
     counts = {one["status"]: one["count"] for one in counts_of(rows)}
     total = sum(counts.values())
-    open_ = f"{counts[UNDETERMINED]} {agree(counts[UNDETERMINED], 'is', 'are')} undetermined"
-    absent = f"{counts[NOT_MEASURED]} {agree(counts[NOT_MEASURED], 'was', 'were')} not measured"
-    if counts[NOT_MEASURED] == total:
-        return f"None of the paper's {total} claims has been measured yet."
-    rest = " and ".join(text for text, n in ((open_, counts[UNDETERMINED]), (absent, counts[NOT_MEASURED])) if n)
-    if not counts[REPRODUCED] and not counts[NOT_REPRODUCED]:
-        return f"None of the paper's {total} claims is settled: {rest}."
-    yes, no = counts[REPRODUCED], counts[NOT_REPRODUCED]
-    decided = f"{yes} {agree(yes, 'is', 'are')} reproduced and {no} {agree(no, 'is', 'are')} not"
-    return f"Of the paper's {total} claims {decided}" + (f"; {rest}." if rest else ".")
+    if counts.get(NOT_RUN) == total:
+        return f"None of the paper's {total} claims has been run yet."
+    settled = _settled(counts)
+    first = f"Of the paper's {total} claims {settled}" if settled else f"None of the paper's {total} claims is settled"
+    undecided = [_part(status, counts[status]) for status in (DEPENDS, UNDETERMINED) if status in counts]
+    rest = [_part(status, counts[status]) for status in (*TRIED, NOT_RUN) if status in counts]
+    return " ".join(f"{capitalised(text)}." for text in (first, listed(undecided), listed(rest)) if text)
+
+
+def _settled(counts: Mapping[str, int]) -> str:
+    """Return how many claims are reproduced and how many are not, those on a copy after those on canonical images."""
+    copies = dict.fromkeys(status.partition(" on the ")[2] for status in counts if is_settled(status))
+    return "; ".join(_pair(counts, copy) + (f", on the {copy}" if copy else "") for copy in sorted(copies))
+
+
+def _pair(counts: Mapping[str, int], copy: str) -> str:
+    yes, no = (counts.get(on_copy(verdict, copy), 0) for verdict in (REPRODUCED, NOT_REPRODUCED))
+    if not yes:
+        return f"{in_words(no)} {agree(no, 'is', 'are')} {NOT_REPRODUCED}"
+    return f"{in_words(yes)} {agree(yes, 'is', 'are')} {REPRODUCED}" + (
+        f" and {in_words(no)} {agree(no, 'is', 'are')} not" if no else ""
+    )
+
+
+def _part(status: str, count: int) -> str:
+    """Return how many claims have a status, with its verb: `two are undetermined`, `three were not run`."""
+    if status == DEPENDS:
+        return f"{in_words(count)} {agree(count, 'depends', 'depend')} on the reading"
+    past = status in (*TRIED, NOT_RUN)
+    return f"{in_words(count)} {agree(count, 'was', 'were') if past else agree(count, 'is', 'are')} {status}"
 
 
 def next_commands(rows: Sequence[Judged]) -> list[str]:
     """Return the commands that run the paper's whole recipe on the images of those claims that are open."""
-    left = [claim for claim in claims_of(rows) if status_of(claim) in (UNDETERMINED, NOT_MEASURED)]
-    datasets = sorted({row.dataset for claim in left for row in claim if row.verdict == UNDETERMINED})
+    left = [claim for claim in claims_of(rows) if not (is_settled(status_of(claim)) or status_of(claim) == DEPENDS)]
+    datasets = sorted({row.dataset for claim in left for row in claim if not is_settled(row.verdict)})
     return [f"dvc exp run -S profile={name}" for name in datasets]
 
 
-def smaller_text(rows: Sequence[Judged]) -> str:
-    """Return what other protocols than the paper's say of its claims; empty where there is none."""
-    outcomes = [outcome for claim in claims_of(rows) if (outcome := _by_other_protocols(claim))]
-    if not outcomes:
+def tried_text(rows: Sequence[Judged]) -> str:
+    """Return what becomes of claims that were tried, but not by the paper's protocol; empty where there are none."""
+    n = [status_of(claim) in TRIED for claim in claims_of(rows)].count(True)
+    if not n:
         return ""
-    holds, fails = outcomes.count(HOLDS), outcomes.count(FAILS)
-    rest, n = len(outcomes) - holds - fails, len(outcomes)
-    measured = f"{count_of(n, 'claim')} {agree(n, 'was', 'were')} measured"
-    said = f"{measured} by another protocol, which decides nothing about the paper's."
-    tally = f"By it {holds} {agree(holds, 'holds', 'hold')}, {fails} {agree(fails, 'does', 'do')} not hold"
-    return f"{said} {tally}, and {rest} cannot be told."
-
-
-def _by_other_protocols(claim: Sequence[Judged]) -> str:
-    """Return what the measurements by other protocols say of a claim; empty where there are none, or one by the paper's."""
-    measured = [row for row in claim if is_measured(row)]
-    if not measured or not all(row.deviations for row in measured):
-        return ""
-    outcomes = {row.outcome or "" for row in measured}
-    return outcomes.pop() if len(outcomes) == 1 else "they differ"
+    return (f"{count_of(n, 'claim')} {agree(n, 'was', 'were')} tried, but not by the paper's protocol. Values are shown "
+            "with their protocol, and nothing is held against the paper.")  # fmt: skip

@@ -1,13 +1,13 @@
 """Measured numbers in their own units, as text."""
 
-from study.paper.judged import Kind
+from study.paper.judged import Measure
 from study.paper.protocol import data_of
 from study.reporting.format import figure_of, signed
 from study.results.comparisons import Interval
 from study.results.schema import StudyResults
 
 
-def value_text(value: Interval | None, kind: Kind) -> str:
+def value_text(value: Interval | None, kind: Measure) -> str:
     """Return a measured number in its own unit; a dash where nothing was measured."""
     if value is None:
         return "–"
@@ -18,7 +18,7 @@ def value_text(value: Interval | None, kind: Kind) -> str:
     return f"{figure_of(value.mean)} times" if kind == "ratio" else f"{figure_of(value.mean, '.0f', 100)} %"
 
 
-def bounds_text(value: Interval | None, kind: Kind) -> str:
+def bounds_text(value: Interval | None, kind: Measure) -> str:
     """Return the interval of a measured number, and how many seeds it is from; empty where nothing was measured."""
     if value is None:
         return ""
@@ -28,7 +28,7 @@ def bounds_text(value: Interval | None, kind: Kind) -> str:
     return f"[{low}, {high}], n = {value.n}"
 
 
-def _bound(bound: float, kind: Kind) -> str:
+def _bound(bound: float, kind: Measure) -> str:
     if kind == "points":
         return signed(100 * bound)
     if kind == "ratio":

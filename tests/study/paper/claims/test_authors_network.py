@@ -4,9 +4,9 @@ import pytest
 
 from study.paper.claims.authors_network import judge_generalises, judge_imagenet_stability
 from study.paper.claims.numbers import judge_number
-from study.paper.judged import HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
+from study.paper.judged import HOLDS, NOT_REPRODUCED, NOT_RUN, OPEN, REPRODUCED, SMALLER, UNDETERMINED
 from tests.study.made_up import unfinished
-from tests.study.made_up_paper import PAPER, SPREAD, WHOLE, Paper, around, measured
+from tests.study.made_up_paper import PAPER, SPREAD, WHOLE, Paper, around, barred, measured
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +22,13 @@ def test_the_authors_network_is_judged_at_each_input_size(paper):
         "image size 32": NOT_REPRODUCED, "image size 64": NOT_REPRODUCED, "image size 128": REPRODUCED,
         "image size 224": NOT_REPRODUCED,
     }  # fmt: skip
-    assert all(row.deviations == () and len(row.runs) == 3 for row in rows)
+    assert all(barred(row) == [] and len(row.runs) == 3 for row in rows)
 
 
 def test_features_generalise_where_they_beat_the_same_network_before_training(paper):
     row, other = judge_generalises("generalises", "says", [paper.given(by_gain(0.3))], PAPER)
     assert (row.verdict, row.ours.mean) == (REPRODUCED, pytest.approx(0.3))
-    assert (other.dataset, other.verdict) == ("cifar100", UNDETERMINED)
+    assert (other.dataset, other.verdict) == ("cifar100", NOT_RUN)
     assert other.missing == "the study generalisation on cifar100"
     assert judge_generalises("generalises", "says", [paper.given(by_gain(-0.1))], PAPER)[0].verdict == NOT_REPRODUCED
     row = judge_generalises("generalises", "says", [paper.given(by_gain(0.0))], PAPER)[0]
@@ -54,14 +54,14 @@ def test_the_input_size_is_chosen_on_validation_and_not_on_test(paper):
 def test_features_judged_by_another_probe_or_on_fewer_images_decide_nothing(paper):
     few = {**WHOLE, "train": 4500, "validation": 500, "test": 1000}
     row = judge_generalises("generalises", "says", [paper.given(by_gain(0.3), data=few)], PAPER)[0]
-    assert (row.verdict, row.outcome, len(row.deviations)) == (UNDETERMINED, HOLDS, 2)
+    assert (row.verdict, row.outcome, len(barred(row))) == (SMALLER, HOLDS, 2)
 
 
 def test_without_a_measured_control_no_gain_is_known(paper):
     outcome = around(0.8)
     lost = lambda arm, seed: unfinished("failed") if arm.startswith("untrained") else outcome(arm, seed)  # noqa: E731
     row = judge_generalises("generalises", "says", [paper.given(lost)], PAPER)[0]
-    assert (row.verdict, row.ours, row.missing) == (UNDETERMINED, None, "three seeds")
+    assert (row.verdict, row.ours, row.missing) == (NOT_RUN, None, "three seeds")
 
 
 def stability(paper, theirs, ours, *, seeds=(0, 1, 2), settings=None):
@@ -83,7 +83,7 @@ def test_the_authors_network_is_more_stable_where_its_spread_over_seeds_is_told_
 
 def test_what_is_missing_for_two_studies_is_that_which_lacks(paper):
     row = stability(paper, 1, 2, settings={"pretrain.epochs": 20})
-    assert (row.study, row.verdict, row.deviations) == ("stem", UNDETERMINED, ("epochs 20 in place of 100",))
+    assert (row.study, row.verdict, barred(row)) == ("stem", SMALLER, ["epochs 20 in place of 100"])
     row = stability(paper, 1, 2, seeds=(0, 1))
     assert (row.study, row.ours, row.missing) == ("stem", None, "three seeds")
     (row,) = judge_imagenet_stability("imagenet-stability", "says", [paper.given()], [], PAPER)

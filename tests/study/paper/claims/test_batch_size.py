@@ -3,10 +3,10 @@
 import pytest
 
 from study.paper.claims.batch_size import judge_batch_accuracy, judge_batch_stability, wander_ratio, weigh_ratio
-from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
+from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, SMALLER, UNDETERMINED
 from study.results.comparisons import Interval
 from tests.study.made_up import unfinished
-from tests.study.made_up_paper import PAPER, SPREAD, Paper, measured
+from tests.study.made_up_paper import PAPER, SPREAD, Paper, barred, measured
 from tests.study.made_up_reports import arm_with
 
 
@@ -31,7 +31,7 @@ def accuracy(paper, outcome, **named):
 
 def test_a_larger_batch_does_not_improve_where_a_point_more_is_ruled_out(paper):
     row = accuracy(paper, levels(size_128=0.70, size_256=0.695))
-    assert (row.verdict, row.deviations, row.arm) == (REPRODUCED, (), "batch 256 over batch 128")
+    assert (row.verdict, barred(row), row.arm) == (REPRODUCED, [], "batch 256 over batch 128")
     assert row.ours.mean == pytest.approx(-0.005, abs=1e-4)
 
 
@@ -47,7 +47,8 @@ def test_an_improvement_of_about_a_point_is_neither(paper):
 
 def test_resnet_18_and_its_batches_are_no_difference_and_a_narrow_one_is(paper):
     row = accuracy(paper, levels(size_256=0.695), settings={"pretrain.width": 16})
-    assert (row.verdict, row.outcome, row.deviations) == (UNDETERMINED, HOLDS, ("width 16 in place of 64",))
+    assert (row.verdict, row.outcome, barred(row)) == (SMALLER, HOLDS, ["width 16 in place of 64"])
+    assert row.reason == ""  # which would say what follows for the claim
 
 
 def calm(arm, seed, *, large, small):

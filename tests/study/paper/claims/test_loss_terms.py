@@ -3,7 +3,7 @@
 import pytest
 
 from study.paper.claims.loss_terms import judge_collapse, judge_scale
-from study.paper.judged import NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
+from study.paper.judged import NOT_REPRODUCED, NOT_RUN, OPEN, REPRODUCED, UNDETERMINED
 from tests.study.made_up import unfinished
 from tests.study.made_up_paper import PAPER, SPREAD, Paper, measured
 
@@ -86,4 +86,4 @@ def test_a_run_without_a_verdict_is_not_counted_among_those_that_have_one(paper)
 @pytest.mark.parametrize("judge", [judge_scale, judge_collapse])
 def test_a_study_whose_baseline_has_not_finished_has_no_curves_to_judge(paper, judge):
     (row,) = judge("scale", "says", [paper.results("lambda-mu-nu", lost=("25-25-1",))], PAPER)
-    assert (row.verdict, row.ours, row.missing) == (UNDETERMINED, None, "the study lambda-mu-nu")
+    assert (row.verdict, row.ours, row.missing) == (NOT_RUN, None, "the study lambda-mu-nu")

@@ -3,8 +3,8 @@
 import pytest
 
 from study.paper.claims.maps import judge_classes, judge_trucks
-from study.paper.judged import HOLDS, NOT_REPRODUCED, REPRODUCED, UNDETERMINED
-from tests.study.made_up_paper import CLASSES, FINE, PAPER, WHOLE, projection
+from study.paper.judged import HOLDS, NOT_REPRODUCED, OTHER_PROTOCOL, REPRODUCED, SMALLER
+from tests.study.made_up_paper import CLASSES, FINE, JPEG, PAPER, WHOLE, barred, projection
 
 
 def mapped(*, of_classes, **changes):
@@ -29,17 +29,21 @@ def test_trucks_lie_close_to_automobiles_where_they_are_among_the_pairs_mixed_mo
 
 
 @pytest.mark.parametrize(
-    ("changes", "text"),
+    ("changes", "text", "verdict"),
     [
-        ({"features": "representations"}, "t-SNE of the representations in place of the embeddings"),
-        ({"classes": list(CLASSES[:5])}, "5 of 10 classes on the map"),
-        ({"data": {**WHOLE, "test": 1000}}, "1,000 test images in place of 10,000"),
-        ({"recipe": {**projection().recipe, "pretrain.epochs": 20}}, "epochs 20 in place of 100"),
+        ({"features": "representations"}, "t-SNE of the representations in place of the embeddings", OTHER_PROTOCOL),
+        ({"classes": list(CLASSES[:5])}, "5 of 10 classes on the map", SMALLER),
+        ({"data": {**WHOLE, "test": 1000}}, "1,000 test images in place of 10,000", SMALLER),
+        ({"recipe": {**projection().recipe, "pretrain.epochs": 20}}, "epochs 20 in place of 100", SMALLER),
     ],
 )
-def test_a_map_of_something_else_decides_nothing(changes, text):
+def test_a_map_of_something_else_decides_nothing(changes, text, verdict):
     row = mapped(of_classes=True, **changes)
-    assert (row.verdict, row.outcome, row.deviations) == (UNDETERMINED, HOLDS, (text,))
+    assert (row.verdict, row.outcome, barred(row)) == (verdict, HOLDS, [text])
+
+
+def test_a_map_of_a_network_trained_on_the_copy_is_judged_and_names_it():
+    assert mapped(of_classes=True, data=JPEG, purity=0.7).verdict == "reproduced on the JPEG copy"
 
 
 def test_the_map_nearest_to_the_paper_is_judged_and_one_of_other_images_is_not():

@@ -4,9 +4,22 @@ import pytest
 
 from study.paper.claims.numbers import judge_number, weigh_number
 from study.paper.evidence import nearest
-from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, REPRODUCED, UNDETERMINED
+from study.paper.judged import (
+    FAILS,
+    HOLDS,
+    NOT_REPRODUCED,
+    NOT_RUN,
+    OPEN,
+    OTHER_PROTOCOL,
+    REPRODUCED,
+    SMALLER,
+    UNDETERMINED,
+    is_not_reproduced,
+    is_reproduced,
+    is_settled,
+)
 from tests.study.made_up import unfinished
-from tests.study.made_up_paper import FINE, PAPER, SPREAD, WHOLE, Paper, around, measured
+from tests.study.made_up_paper import FEW, FINE, JPEG, PAPER, SPREAD, WHOLE, Paper, around, barred, measured
 
 CIFAR10, CIFAR100, GIVEN10, GIVEN100 = PAPER.numbers
 AT_THE_NUMBER, BELOW_IT = 0.7667, 0.70
@@ -32,7 +45,7 @@ def test_a_number_among_those_of_one_more_run_is_reproduced_arm_by_arm(paper):
     assert [(row.arm, row.verdict, row.outcome) for row in rows] == [
         (STEM_7, REPRODUCED, HOLDS), (STEM_3, REPRODUCED, HOLDS)
     ]  # fmt: skip
-    assert all(row.deviations == () and row.ours.n == 3 and len(row.runs) == 3 for row in rows)
+    assert all(barred(row) == [] and row.ours.n == 3 and len(row.runs) == 3 for row in rows)
     assert rows[0].reason == "one more run would lie in 75.7 to 77.7 %; the paper's number is among them"
     assert rows[0].ours.mean == pytest.approx(AT_THE_NUMBER) and rows[0].paper == 0.7667
 
@@ -53,7 +66,7 @@ def test_the_stems_may_disagree_for_the_paper_says_of_neither_that_it_was_its_ow
 def test_an_interval_that_would_take_in_any_number_agrees_with_none_and_yet_excludes_what_lies_outside():
     wide = [0.70, 0.76, 0.82]  # one more run: 46 to 106 %
     assert weigh_number(wide, 0.7667).outcome == OPEN
-    assert weigh_number(wide, 0.7667).missing == "more seeds" and "too wide" in weigh_number(wide, 0.7667).reason
+    assert weigh_number(wide, 0.7667).missing == "more seeds" and "too wide" in weigh_number(wide, 0.7667).against
     assert weigh_number(wide, 0.3).outcome == FAILS
 
 
@@ -71,17 +84,54 @@ def test_a_study_of_one_seed_is_measured_and_undetermined(paper):
     assert row.reason.startswith("one seed says nothing")
 
 
-def test_another_protocol_decides_nothing_whatever_it_comes_to(paper):
+def test_a_smaller_scale_decides_nothing_whatever_it_comes_to(paper):
     for outcome, told in ((around(AT_THE_NUMBER), HOLDS), (around(BELOW_IT), FAILS)):
         row = number(paper, outcome, settings={"pretrain.epochs": 20, "pretrain.warmup_epochs": 2})[0]
-        assert (row.verdict, row.outcome) == (UNDETERMINED, told)
-        assert row.deviations == ("epochs 20 in place of 100", "warmup_epochs 2 in place of 10")
+        assert (row.verdict, row.outcome) == (SMALLER, told)
+        assert barred(row) == ["epochs 20 in place of 100", "warmup_epochs 2 in place of 10"]
+        assert row.reason.startswith("one more run would lie in ") and "the paper's number" not in row.reason
 
 
-def test_the_profile_of_two_cores_decides_nothing(paper):
-    few = {**WHOLE, "train": 4500, "validation": 500}
-    row = number(paper, around(AT_THE_NUMBER), profile="cifar10-cpu", data=few)[0]
-    assert row.verdict == UNDETERMINED and "5,000 training images in place of 50,000" in row.deviations
+@pytest.mark.parametrize(
+    ("settings", "verdict"),
+    [
+        ({"pretrain.epochs": 400, "pretrain.warmup_epochs": 10}, OTHER_PROTOCOL),
+        ({"pretrain.optimizer": "adamw"}, OTHER_PROTOCOL),
+        ({"pretrain.backbone": "resnet18", "pretrain.epochs": 400}, OTHER_PROTOCOL),  # smaller and larger at once
+        ({"pretrain.backbone": "resnet18", "pretrain.base_lr": 0.8}, SMALLER),
+        ({"pretrain.convention": "equation"}, REPRODUCED),  # about which the paper is silent
+        ({"pretrain.precision": "bfloat16"}, REPRODUCED),
+    ],
+)
+def test_more_epochs_or_another_optimiser_are_another_protocol_and_silences_and_arithmetic_bar_no_verdict(
+    paper, settings, verdict
+):
+    assert number(paper, around(AT_THE_NUMBER), settings=settings)[0].verdict == verdict
+
+
+def test_the_profile_of_two_cores_is_a_smaller_scale(paper):
+    row = number(paper, around(AT_THE_NUMBER), profile="cifar10-cpu", data={**WHOLE, **FEW})[0]
+    assert row.verdict == SMALLER and "5,000 training images in place of 50,000" in barred(row)
+
+
+@pytest.mark.parametrize(
+    ("files", "linear", "verdict"),
+    [
+        ("JPEG", AT_THE_NUMBER, "reproduced on the JPEG copy"),
+        ("JPEG", BELOW_IT, "not reproduced on the JPEG copy"),
+        (None, BELOW_IT, "not reproduced on the copy"),
+    ],
+)
+def test_a_verdict_from_a_copy_names_the_copy_and_has_its_difference(paper, files, linear, verdict):
+    row = number(paper, around(linear), data={**JPEG, "files": files})[0]
+    assert row.verdict == verdict and barred(row) == [] and is_settled(row.verdict)
+    assert row.difference.mean == pytest.approx(linear - 0.7667)
+    assert is_reproduced(verdict) != is_not_reproduced(verdict)
+
+
+def test_a_copy_with_too_few_seeds_is_undetermined_and_one_at_a_smaller_scale_is_that(paper):
+    assert number(paper, around(AT_THE_NUMBER), data=JPEG, seeds=(0, 1))[0].verdict == UNDETERMINED
+    assert number(paper, around(AT_THE_NUMBER), data={**JPEG, **FEW})[0].verdict == SMALLER
 
 
 def test_a_number_is_measured_by_the_papers_own_probe_or_not_at_all(paper):
@@ -90,7 +140,7 @@ def test_a_number_is_measured_by_the_papers_own_probe_or_not_at_all(paper):
         return {**run, "test": {name: probe for name, probe in run["test"].items() if name != "linear"}}
 
     row = number(paper, without_linear)[0]
-    assert (row.verdict, row.ours, row.difference) == (UNDETERMINED, None, None)
+    assert (row.verdict, row.ours, row.difference) == (NOT_RUN, None, None)
     assert row.missing == "the linear evaluation"
 
 
@@ -105,7 +155,7 @@ def test_runs_that_came_to_no_number_count_as_none(paper, status):
 def test_an_arm_of_which_nothing_was_measured_has_no_row_and_a_study_without_any_is_missing(paper):
     assert [row.arm for row in number(paper, around(AT_THE_NUMBER), lost=("cifar",))] == [STEM_7]
     (row,) = number(paper, around(AT_THE_NUMBER), lost=("cifar", "imagenet"))
-    assert (row.verdict, row.ours, row.missing) == (UNDETERMINED, None, "the study stem on cifar10")
+    assert (row.verdict, row.ours, row.missing) == (NOT_RUN, None, "the study stem on cifar10")
 
 
 def test_the_same_study_on_other_images_is_not_taken_for_it(paper):
@@ -122,3 +172,14 @@ def test_of_several_results_the_nearest_protocol_is_taken_and_of_equals_that_of_
     assert nearest([few, reduced], PAPER, dataset="cifar10") is few
     assert nearest([reduced], PAPER, dataset="cifar10") is reduced
     assert nearest([reduced], PAPER, dataset="cifar100") is None
+
+
+def test_a_copy_is_taken_where_the_canonical_images_have_too_few_seeds_or_another_protocol_and_else_they_are(paper):
+    canonical, two_seeds, reduced = (
+        paper.results("stem", around(AT_THE_NUMBER), **named)
+        for named in ({}, {"seeds": (0, 1)}, {"settings": {"pretrain.epochs": 20}})
+    )
+    copy = paper.results("stem", around(AT_THE_NUMBER), data=JPEG, seeds=(0, 1, 2, 3, 4))
+    assert nearest([copy, canonical], PAPER, dataset="cifar10") is canonical
+    for other in (two_seeds, reduced):
+        assert nearest([other, copy], PAPER, dataset="cifar10") is copy

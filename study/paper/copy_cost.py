@@ -1,0 +1,55 @@
+"""What JPEG coding moves: read from the file that `python -m benchmarks.jpeg` writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.config.places import KEPT_RESULTS
+from study.results.json_values import from_values, parse_json, readable
+
+FILE = KEPT_RESULTS / "jpeg.json"
+COMMAND = "python -m benchmarks.jpeg"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodingCost:
+    """Accuracy of runs on coded images less that of runs on the same images uncoded, paired by seed; shares.
+
+    `low` and `high` bound the mean at 95 %; None where there are too few seeds. `psnr` is in dB, of coded against uncoded.
+    `coded` says what was coded: `train and test`, say.
+    """
+
+    probe: str
+    coded: str
+    n: int
+    mean: float
+    psnr: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyCost:
+    """What coding cost on handwritten digits, and on a part of the JPEG copy that was coded once more."""
+
+    digits: CodingCost | None = None
+    copy: CodingCost | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """The part of the file that a page reads."""
+
+    statement: CopyCost
+
+
+def read_copy_cost(path: Path = FILE) -> CopyCost:
+    """Return what JPEG coding was measured to cost; without a measurement where there is no such file.
+
+    Raises:
+        InputError: for a file that is damaged.
+    """
+    if not path.is_file():
+        return CopyCost()
+    remedy = f"run {COMMAND} again"
+    content = parse_json(readable(path, remedy=remedy), where=str(path), remedy=remedy)
+    return from_values(_File, content, where=str(path), remedy=remedy).statement

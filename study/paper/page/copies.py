@@ -1,0 +1,23 @@
+"""What is said of a copy of the images, and of what it may cost."""
+
+from study.paper.copy_cost import COMMAND, CodingCost, CopyCost
+from study.paper.page.values import bounds_text, value_text
+from study.reporting.names import measure_name
+from study.results.comparisons import Interval
+
+JPEG = "JPEG copy"  # the one that `copy_cost` is about
+
+
+def cost_text(copy: str, cost: CopyCost) -> str:
+    """Return what a copy of this name may cost, a sentence a measurement; `not measured` without one."""
+    if copy != JPEG:
+        return "not measured."
+    known = ((cost.digits, "digits"), (cost.copy, "the copy"))
+    said = " ".join(_sentence(one, on) for one, on in known if one is not None)
+    return said or f"not measured ({COMMAND})."
+
+
+def _sentence(cost: CodingCost, on: str) -> str:
+    moved = Interval(n=cost.n, mean=cost.mean, low=cost.low, high=cost.high, p=None)
+    return (f"JPEG coding of {cost.coded} at {cost.psnr:.1f} dB moved “{measure_name(cost.probe)}” by "
+            f"{value_text(moved, 'points')} {bounds_text(moved, 'points')}, on {on}.")  # fmt: skip

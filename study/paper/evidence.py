@@ -5,7 +5,7 @@ from typing import Any
 
 from study.analysis.intervals import paired_difference
 from study.analysis.moments import LEAST_SEEDS
-from study.paper.protocol import Deviation, Kind, barring, dataset_of, deviations, is_copy, settings_of
+from study.paper.protocol import SIZES, Deviation, Kind, barring, dataset_of, deviations, is_copy, settings_of
 from study.paper.published import PublishedProtocol
 from study.projection.results import ProjectedData, Projection
 from study.results.comparisons import Interval
@@ -30,6 +30,15 @@ def nearest(
         return len(barring(found)), few, is_copy(one.data), len(found), -runs
 
     return min(known, key=distance, default=None)
+
+
+def deviations_of_study(results: StudyResults, paper: PublishedProtocol, *, trained: bool) -> list[Deviation]:
+    """Return in what the baseline of a study differs from the paper's protocol, by the paper's linear evaluation.
+
+    Of weights that the paper did not train (`trained` false) the input size is free.
+    """
+    own = settings_of(results, baseline_of(results))
+    return deviations(own, results.data, paper, free=() if trained else SIZES, trained=trained)
 
 
 def nearest_map(maps: Iterable[Projection], paper: PublishedProtocol, *, dataset: str) -> Projection | None:

@@ -87,7 +87,7 @@ def test_the_page_on_a_copy_and_on_a_smaller_scale_is_written_in_plain_words(dig
     maps = [projection(data=few)]
     moved = CodingCost(probe="linear_cached", coded="train and test", n=8, mean=-0.003, low=-0.009, high=0.002, psnr=30.5)
     rows = judge(found, maps, PUBLISHED.source_paper)
-    for cost in (CopyCost(), CopyCost(digits=moved, copy=moved)):
+    for cost in (CopyCost(), CopyCost(cifar10=moved, digits=moved, copy=moved)):
         assert_plain(paper_view_of(rows, sources, maps, PUBLISHED, failures={}, cost=cost), at_least=100)
 
 

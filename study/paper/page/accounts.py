@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
-from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, nearest, paired
+from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, deviations_of_study, nearest, paired
 from study.paper.judged import NOT_RUN, Judged, is_not_reproduced, tried_as
 from study.paper.page.commands import ablate_alike
 from study.paper.page.values import bounds_text, value_text
-from study.paper.protocol import SIZES, barring, data_of, deviations, settings_of
+from study.paper.protocol import barring, data_of
 from study.paper.published import Silence, SourcePaper
 from study.paper.wording import arm_in_full, arm_name
 from study.results.comparisons import Interval
@@ -83,8 +83,7 @@ def _status(
     """Return whether what a silence moves is as much as the number is off, and where that was measured."""
     if results is None or not moves or row.difference is None:
         return NOT_RUN
-    own = settings_of(results, baseline_of(results))
-    if barred := barring(deviations(own, results.data, paper, free=() if trained else SIZES, trained=trained)):
+    if barred := barring(deviations_of_study(results, paper, trained=trained)):
         return f"{tried_as(barred)}, on {data_of(results.data)}"
     bounds = [bound for move in moves for bound in (move.low, move.high) if bound is not None]
     needed = -row.difference.mean

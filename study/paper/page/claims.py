@@ -99,6 +99,12 @@ def groups_of(
     ]  # fmt: skip
 
 
+def copies_of(rows: Sequence[Judged], cost: CopyCost) -> list[tuple[str, str]]:
+    """Return the name of each copy of which a measurement is held against the paper's, and what it may cost."""
+    held = [row.copy for row in rows if row.copy and is_measured(row) and row.verdict not in TRIED]
+    return [(copy, cost_text(copy, cost)) for copy in dict.fromkeys(held)]
+
+
 def anchor_of(status: str) -> str:
     """Return the address on the page of the claims of a status."""
     return status.lower().replace(" ", "-")
@@ -122,7 +128,8 @@ def claim_card(
     missing = {next_command(row): missing_text(row) for row in rows if next_command(row)}
     return {
         "says": first.says, "place": paper.places.get(first.claim, NOT_RECORDED), "paper": _paper(first),
-        "status": status, "sign": sign, "style": style, "note": note_of(rows), "copies": _copies(rows, cost),
+        "status": status, "sign": sign, "style": style, "note": note_of(rows),
+        "copies": [text for _, text in copies_of(rows, cost)],
         "measurements": [_measurement(row, status, protocols) for row in rows if is_measured(row) or row.reason],
         "apart": apart_text(rows), "accounts": accounts_of(rows, paper, found),
         "made": list(made), "missing": [{"text": text, "command": command} for command, text in missing.items()],
@@ -169,12 +176,6 @@ def _protocol(row: Judged, protocols: Protocols) -> str:
     kinds = (Kind.ARITHMETIC,) if row.barring else (Kind.ARITHMETIC, Kind.SILENT)  # others stand under the letter
     beside = [one.text for one in row.deviations if one.kind in kinds]
     return "; ".join([named, trained_on(row.data, row.deviations), *beside])
-
-
-def _copies(rows: Sequence[Judged], cost: CopyCost) -> list[str]:
-    """Return what each copy may cost of which a measurement is held against the paper's."""
-    held = [row.copy for row in rows if row.copy and is_measured(row) and row.verdict not in TRIED]
-    return [cost_text(copy, cost) for copy in dict.fromkeys(held)]
 
 
 def _difference(row: Judged) -> str:

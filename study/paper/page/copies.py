@@ -12,12 +12,16 @@ def cost_text(copy: str, cost: CopyCost) -> str:
     """Return what a copy of this name may cost, a sentence a measurement; `not measured` without one."""
     if copy != JPEG:
         return "not measured."
-    known = ((cost.digits, "digits"), (cost.copy, "the copy"))
+    known = (
+        (cost.cifar10, "lossless images of CIFAR-10"),
+        (cost.digits, "digits"),
+        (cost.copy, "the copy, coded once more"),
+    )
     said = " ".join(_sentence(one, on) for one, on in known if one is not None)
     return said or f"not measured ({COMMAND})."
 
 
 def _sentence(cost: CodingCost, on: str) -> str:
     moved = Interval(n=cost.n, mean=cost.mean, low=cost.low, high=cost.high, p=None)
-    return (f"JPEG coding of {cost.coded} at {cost.psnr:.1f} dB moved “{measure_name(cost.probe)}” by "
-            f"{value_text(moved, 'points')} {bounds_text(moved, 'points')}, on {on}.")  # fmt: skip
+    return (f"On {on}: {value_text(moved, 'points')} {bounds_text(moved, 'points')}, by “{measure_name(cost.probe)}”, "
+            f"with {cost.coded} coded at {cost.psnr:.1f} dB.")  # fmt: skip

@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from study.analysis.wording import count_of
-from study.paper.copy_cost import CopyCost
 from study.paper.evidence import digests
 from study.paper.judged import Judged
 from study.paper.page.commands import command_of
-from study.paper.page.copies import cost_text
 from study.paper.protocol import copy_name, data_of, dataset_of, is_copy
 from study.reporting.format import short
 from study.results.schema import StudyResults
@@ -58,12 +56,6 @@ def used_sources(rows: Sequence[Judged], sources: Sequence[Source]) -> list[Sour
     judged = [source for row in rows for source in sources if source.results is row.results]
     others = [source for source in sources if dataset_of(source.results.data) is not None]
     return list(dict.fromkeys([*judged, *sorted(others, key=lambda source: studies.index(source.results.study))]))
-
-
-def copies_of(used: Sequence[Source], cost: CopyCost) -> list[tuple[str, str]]:
-    """Return what each copy of the images is called that measurements are of, and what it may cost."""
-    names = dict.fromkeys(copy_name(source.results.data) for source in used if is_copy(source.results.data))
-    return [(name, cost_text(name, cost)) for name in names]
 
 
 def warnings_of(used: Sequence[Source]) -> list[str]:

@@ -2,9 +2,11 @@
 
 from typing import TypedDict
 
-from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, nearest, paired, probe_of
+from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, deviations_of_study, nearest, paired, probe_of
+from study.paper.judged import tried_as
 from study.paper.page.commands import ablate
 from study.paper.page.values import basis_text, bounds_text, value_text
+from study.paper.protocol import barring
 from study.paper.published import Silence, SourcePaper
 from study.paper.wording import arm_name
 from study.reporting.format import figure_of
@@ -41,10 +43,12 @@ def silent_rows(paper: SourcePaper, found: ResultsByStudy) -> list[SilentRow]:
 def _silent(silence: Silence, paper: SourcePaper, found: ResultsByStudy) -> SilentRow:
     trained = silence.study != "generalisation"
     results = nearest(found.get(silence.study, ()), paper, dataset="cifar10", trained=trained)
+    barred = () if results is None else barring(deviations_of_study(results, paper, trained=trained))
+    tried = f", {tried_as(barred)}" if barred else ""
     arms = [] if results is None else [(results, arm) for arm in arms_of(results) if not arm.is_baseline]
     return {
         "about": silence.about, "study": silence.study, "measured": [row for of, arm in arms for row in _effects(of, arm)],
-        "note": _note(results), "basis": basis_text(results), "command": ablate(silence.study, "cifar10"),
+        "note": _note(results), "basis": basis_text(results) + tried, "command": ablate(silence.study, "cifar10"),
     }  # fmt: skip
 
 

@@ -17,11 +17,15 @@ def written(path, content):
 
 
 def test_without_a_file_nothing_is_measured(tmp_path):
-    assert read_copy_cost(tmp_path / "jpeg.json") == CopyCost(digits=None, copy=None)
+    assert read_copy_cost(tmp_path / "jpeg.json") == CopyCost(cifar10=None, digits=None, copy=None)
 
 
 def test_the_statement_of_the_file_is_read_and_all_else_in_it_is_left_aside(tmp_path):
-    content = {"psnr": 30.5, "statement": {"digits": {**DIGITS, "images": 360}, "copy": None}, "digits": {"rows": [1]}}
+    content = {
+        "psnr": 30.5,
+        "statement": {"digits": {**DIGITS, "images": 360}, "copy": None, "what": "more"},
+        "digits": {"rows": [1]},
+    }
     found = read_copy_cost(written(tmp_path / "jpeg.json", content))
     assert found == CopyCost(digits=CodingCost(**DIGITS), copy=None)
 

@@ -199,14 +199,16 @@ DIGITS = CodingCost(probe="linear_cached", coded="train and test", n=8, mean=-0.
 
 def test_a_verdict_on_the_copy_stands_with_what_coding_was_measured_to_move(paper):
     found = {"stem": [paper.results("stem", data=JPEG)]}
-    said = ("JPEG coding of train and test at 30.5 dB moved “Linear, cached features” by −0.3 points "
-            "[−0.9, +0.2], n = 8, on digits.")  # fmt: skip
+    said = ("On digits: −0.3 points [−0.9, +0.2], n = 8, by “Linear, cached features”, with train and test coded at "
+            "30.5 dB.")  # fmt: skip
     view = view_of(found, cost=CopyCost(digits=DIGITS))
     assert card_of(view, NUMBER)["copies"] == [said]
     assert view["copies"] == [("JPEG copy", said)]
-    twice = CopyCost(digits=DIGITS, copy=replace(DIGITS, n=2, low=None, high=None))
-    (text,) = card_of(view_of(found, cost=twice), NUMBER)["copies"]
-    assert text.startswith(said) and text.endswith("by −0.3 points n = 2, no interval, on the copy.")
+    all_three = CopyCost(digits=DIGITS, copy=replace(DIGITS, n=2, low=None, high=None), cifar10=replace(DIGITS, mean=0.01))
+    (text,) = card_of(view_of(found, cost=all_three), NUMBER)["copies"]
+    first, second, third = text.split("dB. ")
+    assert first.startswith("On lossless images of CIFAR-10: +1.0 points") and second in said
+    assert third.startswith("On the copy, coded once more: −0.3 points n = 2, no interval, by ")
 
 
 def test_what_a_copy_may_cost_is_not_measured_without_a_measurement_of_its_format(paper):

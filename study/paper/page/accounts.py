@@ -1,13 +1,13 @@
 """Why a number may not come out: what the paper is silent about, with what each silence moves."""
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, deviations_of_study, nearest, paired
 from study.paper.judged import NOT_RUN, Judged, is_not_reproduced, tried_as
 from study.paper.page.commands import ablate_alike
 from study.paper.page.values import bounds_text, value_text
-from study.paper.protocol import barring, data_of
+from study.paper.protocol import EARLIER, barring, data_of, settings_of
 from study.paper.published import Silence, SourcePaper
 from study.paper.wording import arm_in_full, arm_name
 from study.results.comparisons import Interval
@@ -54,10 +54,18 @@ def _is_baseline(row: Judged) -> bool:
     return isinstance(row.results, StudyResults) and row.arm == arm_in_full(baseline_of(row.results))
 
 
+def _settings_of(row: Judged) -> dict[str, Any]:
+    """Return the settings that a row's runs were made with."""
+    if not isinstance(row.results, StudyResults):
+        return {}
+    arm = next((arm for arm in arms_of(row.results) if arm_in_full(arm) == row.arm), baseline_of(row.results))
+    return {**EARLIER, **settings_of(row.results, arm)}
+
+
 def _account(silence: Silence, row: Judged, paper: SourcePaper, found: ResultsByStudy) -> Account:
     trained = silence.study != AUTHORS
     results = nearest(found.get(silence.study, ()), paper, dataset=row.dataset, trained=trained)
-    moves = [] if results is None else _moves(results)
+    moves = [] if results is None else _moves(results, _settings_of(row))
     return {
         "about": silence.about, "moved": [_moved(*move) for move in moves],
         "status": _status(results, [move for _, move in moves], row, paper, trained=trained),
@@ -65,11 +73,16 @@ def _account(silence: Silence, row: Judged, paper: SourcePaper, found: ResultsBy
     }  # fmt: skip
 
 
-def _moves(results: StudyResults) -> list[tuple[str, Interval]]:
-    """Return what each arm comes to against the baseline by the paper's linear evaluation, with both names."""
-    baseline = baseline_of(results)
-    others = [arm for arm in arms_of(results) if arm is not baseline]
-    found = [(f"{arm_name(arm)} over {arm_name(baseline)}", paired(arm, baseline, "linear")) for arm in others]
+def _moves(results: StudyResults, own: Mapping[str, Any]) -> list[tuple[str, Interval]]:
+    """Return what each arm comes to by the paper's linear evaluation against the one that is like the number's runs.
+
+    That is the baseline, unless another arm has the settings `own` of these runs and it has not.
+    """
+    baseline, arms = baseline_of(results), arms_of(results)
+    alike = [arm for arm in (baseline, *arms) if all(own.get(key) == value for key, value in arm.settings.items())]
+    reference = next(iter(alike), baseline)
+    others = [arm for arm in arms if arm is not reference]
+    found = [(f"{arm_name(arm)} over {arm_name(reference)}", paired(arm, reference, "linear")) for arm in others]
     return [(names, move) for names, move in found if move is not None]
 
 

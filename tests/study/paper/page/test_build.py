@@ -285,3 +285,13 @@ def test_of_the_authors_network_the_input_size_is_the_silence_and_of_what_comes_
     assert len(card["accounts"][0]["moved"]) == 3
     card = card_of(view_of({"stem": [paper.results("stem", around(0.7667))]}), NUMBER)
     assert (card["status"], card["apart"], card["accounts"]) == ("reproduced", "", [])
+
+
+def test_where_one_stem_comes_out_and_the_other_does_not_the_stem_accounts_for_it(paper):
+    found = {"stem": [paper.results("stem", lambda arm, seed: measured(
+        arm, seed, (0.7667 if arm == "cifar" else 0.72) + SPREAD[seed] * (1 + (arm == "cifar"))
+    ))]}  # fmt: skip
+    card = card_of(view_of(found), NUMBER)
+    assert card["status"] == "depends on the reading"
+    (stem,) = [one for one in card["accounts"] if one["about"] == STEM]
+    assert stem["status"] == "it could account for the difference" and "3x3 stem over 7x7 stem" in stem["moved"][0]

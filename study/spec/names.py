@@ -6,7 +6,10 @@ from typing import Any
 from study.config.methods import symbols
 
 # Values that name data sets, though nothing was trained on these: a label names the first convolution.
-VALUE_NAMES = {"pretrain.stem": {"imagenet": "7x7", "cifar": "3x3", "cifar-padded": "3x3, padding 2"}}
+VALUE_NAMES = {
+    "pretrain.stem": {"imagenet": "7x7", "cifar": "3x3", "cifar-padded": "3x3, padding 2"},
+    "pretrain.train_on": {"train": "all but those held out", "all": "all images"},  # which are named `train` themselves
+}
 
 
 def grid_name(one: Mapping[str, Any]) -> str:

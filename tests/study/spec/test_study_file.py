@@ -75,8 +75,9 @@ def weights_at_hand(monkeypatch):
 def test_the_studies_that_were_asked_for_are_shipped():
     asked = {"lambda-mu-nu", "backbone", "batch-size", "batch-size-tuned", "epochs", "expander", "convention"}
     asked |= {"augmentation", "augmentation-parts", "stem", "base-lr", "weight-decay", "lars", "generalisation", "encoders"}
+    asked |= {"split"}
     assert asked < set(available())
-    assert [load_study(name).mode for name in asked] == ["arms"] * 15
+    assert [load_study(name).mode for name in asked] == ["arms"] * 16
     assert "search" in [load_study(name).mode for name in available()]
 
 

@@ -287,6 +287,18 @@ def test_of_the_authors_network_the_input_size_is_the_silence_and_of_what_comes_
     assert (card["status"], card["apart"], card["accounts"]) == ("reproduced", "", [])
 
 
+def test_what_a_silence_moves_is_told_from_the_choice_of_the_numbers_own_runs(paper):
+    def outcome(arm, seed):
+        return measured(arm, seed, 0.72 + SPREAD[seed] * (1 + (arm == "all")) + 0.05 * (arm == "all"))
+
+    split = paper.results("split", outcome, data=JPEG)
+    for train_on, moved in (("all", "−5.0 points"), ("train", "+5.0 points")):
+        stem = paper.results("stem", around(0.72), data=JPEG, lost=("cifar",), settings={"pretrain.train_on": train_on})
+        accounts = card_of(view_of({"stem": [stem], "split": [split]}), NUMBER)["accounts"]
+        (one,) = [one for one in accounts if one["about"] == "whether training images were held out"]
+        assert moved in one["moved"][0] and ("could account" in one["status"]) == (train_on == "train")
+
+
 def test_where_one_stem_comes_out_and_the_other_does_not_the_stem_accounts_for_it(paper):
     found = {"stem": [paper.results("stem", lambda arm, seed: measured(
         arm, seed, (0.7667 if arm == "cifar" else 0.72) + SPREAD[seed] * (1 + (arm == "cifar"))

@@ -101,6 +101,6 @@ def _status(
     bounds = [bound for move in moves for bound in (move.low, move.high) if bound is not None]
     needed = -row.difference.mean
     if not bounds:
-        return "measured with too few seeds for an interval"
+        return "measured, without an interval"
     reach = max(bounds) if needed > 0 else -min(bounds)
     return "it could account for the difference" if reach >= abs(needed) else "too small to account for it alone"

@@ -44,16 +44,17 @@ def standing_text(rows: Sequence[Judged]) -> str:
 def _settled(counts: Mapping[str, int]) -> str:
     """Return how many claims are reproduced and how many are not, those on a copy after those on canonical images."""
     copies = dict.fromkeys(status.partition(" on the ")[2] for status in counts if is_settled(status))
-    return "; ".join(_pair(counts, copy) + (f", on the {copy}" if copy else "") for copy in sorted(copies))
+    return "; ".join(_pair(counts, copy) for copy in sorted(copies))
 
 
 def _pair(counts: Mapping[str, int], copy: str) -> str:
-    yes, no = (counts.get(on_copy(verdict, copy), 0) for verdict in (REPRODUCED, NOT_REPRODUCED))
-    if not yes:
-        return f"{in_words(no)} {agree(no, 'is', 'are')} {NOT_REPRODUCED}"
-    return f"{in_words(yes)} {agree(yes, 'is', 'are')} {REPRODUCED}" + (
-        f" and {in_words(no)} {agree(no, 'is', 'are')} not" if no else ""
-    )
+    """Return how many claims are reproduced and how many are not, on one copy of the images or on the canonical ones."""
+    verdicts = on_copy(REPRODUCED, copy), on_copy(NOT_REPRODUCED, copy)
+    yes, no = (counts.get(verdict, 0) for verdict in verdicts)
+    if yes and no:
+        told = f"{in_words(yes)} {agree(yes, 'is', 'are')} {REPRODUCED} and {in_words(no)} {agree(no, 'is', 'are')} not"
+        return f"{told}, on the {copy}" if copy else told
+    return _part(verdicts[0] if yes else verdicts[1], yes or no)
 
 
 def _part(status: str, count: int) -> str:

@@ -116,24 +116,27 @@ class LARS(torch.optim.Optimizer):
         Returns the sum of squares of each gradient, None where it was not needed.
         """
         weight_decay, eta = group["weight_decay"] if decay else 0.0, group["eta"] if adapt else None
-        if not params or params[0].is_cpu:
+        if not params:
+            return []
+        on_cpu = params[0].is_cpu
+        # Vectors are short: of those of a CPU, too, all are done at once where none needs a norm of its own.
+        is_plain = eta is None and all(p.ndim <= 1 and p.grad is not None and p not in self._joined for p in params)
+        if on_cpu and not is_plain:
             lr = float(group["lr"])
             return [self._update_one(p, group, lr=lr, weight_decay=weight_decay, eta=eta) for p in params]
-        assert not self._joined, "parts of a tensor are joined on a CPU alone"
+        assert on_cpu or not self._joined, "parts of a tensor are joined on a CPU alone"
         momenta = [self._momentum(p) for p in params]
-        options: dict[str, Any] = {"weight_decay": weight_decay, "eta": eta}
-        if group["lars_clip"]:
+        options: dict[str, Any] = {"momentum": group["momentum"], "weight_decay": weight_decay, "eta": eta}
+        if group["lars_clip"] or group["nesterov"]:
             step_at_once_with_options(
-                params, momenta, lr=group["lr"], momentum=group["momentum"], clip=True, nesterov=group["nesterov"], **options
+                params, momenta, lr=group["lr"], clip=group["lars_clip"], nesterov=group["nesterov"], **options
             )
+        else:
+            step_at_once(params, momenta, lr=group["lr"], **options)
+        if not on_cpu:
             return [None] * len(params)
-        if group["nesterov"]:
-            step_at_once_with_options(
-                params, momenta, lr=group["lr"], momentum=group["momentum"], clip=False, nesterov=True, **options
-            )
-            return [None] * len(params)
-        step_at_once(params, momenta, lr=group["lr"], momentum=group["momentum"], **options)
-        return [None] * len(params)
+        norms: list[float] = torch.stack(torch._foreach_norm([p.grad for p in params])).double().tolist()  # type: ignore[misc]
+        return [norm**2 for norm in norms]
 
     def _update_one(
         self, parameter: Tensor, group: dict[str, Any], *, lr: float, weight_decay: float, eta: float | None

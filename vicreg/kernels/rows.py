@@ -13,9 +13,8 @@ from vicreg.kernels.compiled import by_type
 
 def numbers_of(tensor: Tensor) -> np.ndarray:
     """Return the memory of a tensor without gaps as a flat array: float32, or the bits of bfloat16."""
-    with torch.no_grad():
-        flat = tensor.as_strided((tensor.numel(),), (1,))
-        found: np.ndarray = (flat.view(torch.uint16) if tensor.dtype == torch.bfloat16 else flat).detach().numpy()
+    flat = tensor.detach().as_strided((tensor.numel(),), (1,))
+    found: np.ndarray = (flat.view(torch.uint16) if tensor.dtype == torch.bfloat16 else flat).numpy()
     return found
 
 

@@ -50,6 +50,7 @@ from vicreg.methods.vicreg import VICRegSettings
 from vicreg.optim.learning_rate import peak_learning_rate
 from vicreg.torchvision_compat import torchvision
 from vicreg.training.cuda_graph import GraphedStep
+from vicreg.training.dry_pass import compact_dead_taps
 from vicreg.training.loop import train_epoch
 from vicreg.training.memory import keep_freed_memory, place
 from vicreg.training.settings import PretrainSettings
@@ -209,6 +210,7 @@ class OurLoop:
     def __init__(self, settings: PretrainSettings, dataset: Dataset, *, device: torch.device) -> None:
         keep_freed_memory()  # as `pretrain` does
         self.model = on_device(new_model(settings, dataset), device)
+        compact_dead_taps(self.model, settings, dataset)
         self.step: TrainStep | GraphedStep = TrainStep(
             settings, self.model, make_optimizer(settings, self.model), device=device
         )

@@ -41,6 +41,7 @@ from vicreg.methods.base import Loss
 from vicreg.methods.vicreg import VICRegSettings, vicreg_loss
 from vicreg.models.live_taps import LiveTapConv2d
 from vicreg.training.batches import epoch_of_views
+from vicreg.training.dry_pass import compact_dead_taps
 from vicreg.training.memory import keep_freed_memory, place
 from vicreg.training.settings import PretrainSettings
 from vicreg.training.setup import make_optimizer, new_model, set_deterministic
@@ -120,6 +121,7 @@ def measure(network: Network, *, threads: int, rounds: int, device: torch.device
     model = on_device(new_model(settings, dataset), device)
     if network.plain:
         with_plain_convolutions(model)
+    compact_dead_taps(model, settings, dataset)  # of `LiveTapConv2d`, which plain ones are not
     step = TrainStep(settings, model, make_optimizer(settings, model), device=device)
     functions = parts_of(settings, dataset, step, size=SIDE, device=device)
     whole = functions.pop("step")
@@ -169,7 +171,12 @@ def parts_of(
         "views": views,
         "network": network,
         "loss": loss,
-        "metrics": lambda: step_metrics(measured, step.model, target_std=step.model.target_std),
+        "metrics": lambda: step_metrics(
+            measured,
+            step.model,
+            target_std=step.model.target_std,
+            gradient_norm=getattr(step.optimizer, "gradient_norm", None),
+        ),
         "optimizer": step.optimizer.step,
         "step": lambda: step(view, view_prime, learning_rate=0.0),
     }

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from tests.vicreg.training.runs import IDENTITY, Stopped, same_weights, stop_after, timeless
-from tests.vicreg.training.steps import CPU
+from tests.vicreg.training.steps import CPU, take
 from vicreg.methods import method_names
 from vicreg.models.compact_taps import compact, compact_layers
 from vicreg.models.live_taps import LiveTapConv2d
@@ -127,6 +128,25 @@ def test_a_run_is_to_rounding_what_it_is_with_whole_kernels(settings, train_run,
     for record, other in zip(timeless(compacted.history), timeless(plain.history), strict=True):
         assert record["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
         assert record["total"] == pytest.approx(other["total"], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # torch's own import
+def test_a_compiled_step_is_the_eager_one_to_rounding(settings, digits):
+    found = []
+    for compile in (True, False):
+        given = settings(compile=compile, optimizer="sgd", expander=[16], view_passes="together")
+        model = place_network(new_model(given, digits), CPU)
+        compact_dead_taps(model, given, digits)
+        assert len(compact_layers(model)) == 4
+        step = TrainStep(given, model, make_optimizer(given, model), device=CPU)
+        step.reset()
+        take(step, range(2), rate=0.01)
+        found.append((model.state_dict(), step.totals))
+    assert found[0][1].tolist() == pytest.approx(found[1][1].tolist(), rel=1e-4)
+    for name, value in found[1][0].items():
+        torch.testing.assert_close(found[0][0][name], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("changes", [{"method": "byol"}, {"method": "mocov3", "optimizer": "adamw"},

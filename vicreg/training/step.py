@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vicreg.distributed.collectives import gather_rows, group_size, sum_gradients
 from vicreg.methods.base import Loss, Method
+from vicreg.methods.batch_statistics import centre, column_variances
 from vicreg.optim.learning_rate import peak_learning_rate
 from vicreg.optim.rates import own_tensors, set_rates
 from vicreg.training.rounded_weights import RoundedWeights
@@ -119,7 +120,7 @@ def step_metrics(loss: Loss, model: nn.Module, *, target_std: float | None, grad
     if gradient_norm is None:
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         gradient_norm = torch.stack(torch._foreach_norm(gradients)).norm()
-    std = loss.embeddings.float().std(dim=0)  # (d,)
+    std = column_variances(centre(loss.embeddings)).sqrt()  # (d,)
     below = (std < (target_std or 0.0)).float().mean()
     values = (loss.total, *loss.terms.values(), gradient_norm, std.mean(), std.min(), below)
     return torch.stack([value.float() for value in values]).double()

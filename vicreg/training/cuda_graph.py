@@ -91,3 +91,4 @@ def restore(step: TrainStep, before: dict[str, Any]) -> None:
             if isinstance(value, Tensor):
                 value.copy_(earlier[name]) if name in earlier else value.zero_()
     step.totals.copy_(before["totals"])
+    step.round_weights()

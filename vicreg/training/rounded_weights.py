@@ -56,9 +56,13 @@ class RoundedWeights:
             gradient = self.copies[name].grad
             weight.grad = None if gradient is None else gradient.float()
         self._optimizer.step()
-        with torch.no_grad():
-            for name, weight in self._weights.items():
-                self.copies[name].copy_(weight)
+        self.round()
+
+    @torch.no_grad()
+    def round(self) -> None:
+        """Round the weights as they are, where another hand than the optimiser's has changed them."""
+        for name, weight in self._weights.items():
+            self.copies[name].copy_(weight)
 
 
 class _LossOf(nn.Module):

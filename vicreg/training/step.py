@@ -91,6 +91,11 @@ class TrainStep:
         self.model.train()
         self.totals.zero_()
 
+    def round_weights(self) -> None:
+        """Make the step use weights that were changed from outside, where it has copies of them."""
+        if self._rounded is not None:
+            self._rounded.round()
+
     def _autocast(self) -> AbstractContextManager[object]:
         if self._precision == "float32":
             return nullcontext()

@@ -149,8 +149,18 @@ def test_a_compiled_step_is_the_eager_one_to_rounding(settings, digits):
         torch.testing.assert_close(found[0][0][name], value, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("changes", [{"method": "byol"}, {"method": "mocov3", "optimizer": "adamw"},
-                                     {"optimizer": "sgd", "nesterov": True}, {"lars_clip": True}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"method": "byol"}, marks=pytest.mark.slow),
+        pytest.param({"method": "mocov3", "optimizer": "adamw"}, marks=pytest.mark.slow),
+        {"optimizer": "sgd", "nesterov": True},
+        {"lars_clip": True},
+        {"precision": "bfloat16"},
+        pytest.param({"precision": "bfloat16", "optimizer": "sgd"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_a_stopped_run_ends_with_the_same_bits(settings, train_run, tmp_path, changes):
     given = settings(**{"epochs": 2, "base_lr": 0.01, "weight_decay": 0.1, **changes})
     with pytest.raises(Stopped):

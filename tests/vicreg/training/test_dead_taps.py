@@ -85,6 +85,27 @@ def test_a_thousand_steps_end_where_the_plain_optimiser_ends(recipe):
     assert bool((dead < 0.99).all()) == moves and bool((dead == 1).all()) != moves
 
 
+def test_an_average_that_follows_the_weights_has_the_dead_taps_of_an_average_of_whole_kernels():
+    found = []
+    for compacts in (True, False):
+        both = nn.ModuleDict({"online": Network(), "target": Network().requires_grad_(False)})
+        if compacts:
+            maps = {"first": frozenset([(2, 2)]), "second": frozenset([(1, 1)])}
+            compact(both, {f"{one}.{name}": sizes for one in both for name, sizes in maps.items()})
+            assert len(compact_layers(both)) == 4
+        for _ in range(5):
+            train(both["online"], {}, steps=20)
+            own, theirs = (list(both[one].parameters()) for one in ("target", "online"))
+            torch._foreach_mul_(own, 0.7)
+            torch._foreach_add_(own, torch._foreach_mul([one.detach() for one in theirs], 0.3))
+        found.append(both.state_dict())
+    assert list(found[0]) == list(found[1])
+    for name, one in found[1].items():
+        assert (found[0][name] - one).norm() <= 1e-12 * one.norm(), name
+    dead = {one: found[0][f"{one}.second.weight"][0, 0, 0, 0] for one in ("online", "target")}
+    assert dead["online"] != dead["target"]
+
+
 @pytest.mark.parametrize("optimizer", ["lars", "sgd", "adamw"])
 def test_a_weight_without_a_gradient_keeps_its_dead_taps_too(optimizer):
     network = Network()
@@ -188,6 +209,7 @@ def test_a_checkpoint_holds_whole_kernels_and_momenta_of_live_taps(settings, tra
     assert all(tensor.shape != kernel.shape for tensor in checkpoint.optimizer.values())
 
 
+@pytest.mark.slow
 def test_every_method_trains_its_live_taps_alone(settings, digits):
     compacted = {}
     for name in method_names():

@@ -1,6 +1,6 @@
 """How fast two threads train where other processes work beside them, by how idle threads wait.
 
-    python -m benchmarks.step --waits [--out FILE] [--rounds 5]
+    python -m benchmarks.step --waits [--out FILE] [--rounds 5]      # the same as python -m benchmarks.waits
 
 A parallel loop ends when its last thread does. Meanwhile the others spin, for GOMP_SPINCOUNT turns, or sleep. Where a core
 is taken from a thread, spinning ones hold the cores that it waits for. Settings are read when torch is loaded, so each has
@@ -19,8 +19,19 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import RESULTS, ROOT, foreign_share, machine, noise_images, processor_time, table, write
+from benchmarks.measure import (
+    RESULTS,
+    ROOT,
+    arguments_of,
+    foreign_share,
+    machine,
+    noise_images,
+    processor_time,
+    table,
+    write,
+)
 from benchmarks.peers import OurLoop
+from study.cli.command import run_command
 from study.config.load import load_config
 from vicreg.training.setup import set_deterministic
 
@@ -34,6 +45,16 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
 LOADS = (0, 1, 3, 4)  # busy processes beside it
 STEPS = 3
 BATCH = 128
+
+
+def main() -> int:
+    parser = arguments_of("waits", __doc__)
+    parser.add_argument("--told", action="store_true", help="train some steps for each line of standard input")
+    arguments = parser.parse_args()
+    if arguments.told:
+        _train_when_told()
+        return 0
+    return compare_waits(rounds=arguments.rounds, out=arguments.out)
 
 
 def compare_waits(*, rounds: int, out: Path | None) -> int:
@@ -81,8 +102,8 @@ def _turn(child: subprocess.Popen[str]) -> float:
 def _child(environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     clean = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-        env=clean | dict(environment),
+        [sys.executable, "-m", "benchmarks.waits", "--told"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT, env=clean | dict(environment),
     )  # fmt: skip
     try:
         yield process
@@ -118,4 +139,4 @@ def _train_when_told() -> None:
 
 
 if __name__ == "__main__":
-    _train_when_told()
+    run_command(main)

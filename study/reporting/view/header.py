@@ -22,7 +22,7 @@ def warnings_of(study: StudyResults) -> list[str]:
 
 
 def scale_text(study: StudyResults) -> str:
-    """Return how many images, classes, arms, trials and seeds there are, and which were trained on, in two sentences."""
+    """Return how many images, classes, arms, trials and seeds there are, and which were trained on, in three sentences."""
     data = study.data
     arms = [arm for arm in study.arms if arm.role in ("arm", "step", "control")]
     seeds, controls = seeds_of(arms), sum(arm.is_control for arm in arms)
@@ -32,7 +32,8 @@ def scale_text(study: StudyResults) -> str:
     parts += [count_of(controls, "untrained control")] if controls else []
     parts += [count_of(trials, "search trial")] if trials else []
     return (f"{data.dataset}: {data.train} training, {data.validation} validation and {count_of(data.test, 'test image')}"
-            f"{size}, {count_of(len(data.classes), 'class')}; {training_of(study)}. {capitalised(listed(parts))}; "
+            f"{size}, {count_of(len(data.classes), 'class')}. {capitalised(training_of(study))}. "
+            f"{capitalised(listed(parts))}; "
             f"{noun(len(seeds), 'seed')} {', '.join(map(str, seeds))}.")  # fmt: skip
 
 

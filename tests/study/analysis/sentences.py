@@ -368,6 +368,13 @@ def with_notes(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     yield "one arm tuned more", plans.results({}, asked=study(alone, nuisance=RATES))
     joint = (Arm(name="base", settings={}), Arm(name="both", settings={"pretrain.view_passes": "joint"}))
     yield "both views at once", plans.results({}, asked=study(joint, source=None))
+    everything = (
+        Arm(name="base", settings={"pretrain.train_on": "all"}),
+        Arm(name="more", settings={"pretrain.train_on": "all", "pretrain.nu": 2}),
+    )
+    yield "trained on all", plans.results({}, asked=study(everything, source=None))
+    some = (Arm(name="base", settings={}), Arm(name="all", settings={"pretrain.train_on": "all"}))
+    yield "some trained on all", plans.results({}, asked=study(some, source=None))
     settings = {"evaluate.knn": [5, 160, 5000]}
     yield "more neighbours than images", plans.results({}, of=plans.plan(study(), settings=settings))
     one_class = dataclasses.replace(plans.dataset, classes=("digit",))

@@ -1,8 +1,7 @@
 """BatchNorm with what follows it (a sum, ReLU), forward and backward, in two passes over memory each.
 
-Maps are rows of channels. Sums over rows are of float32 within blocks of 32 rows, and of float64 over blocks. A thread has
-channels of its own. Where one thread has them all and they are few, `fold` rows are taken for one of as many times the
-channels: loops are then long enough.
+Maps are rows of channels. Sums over rows are of float32 within blocks of 32 rows, and of float64 over blocks. Where channels
+are few, `fold` rows are taken for one of as many times the channels: loops are then long enough.
 """
 
 import numpy as np
@@ -14,24 +13,24 @@ _BLOCK = 32  # rows that are summed in float32
 _WIDE = 128  # numbers that make a loop long enough
 
 
-def foldable(channels: int, rows: int, *, threads: int) -> int:
-    """Return how many rows are taken for one: a divisor of `rows`; 1 where threads share the channels."""
+def foldable(channels: int, rows: int) -> int:
+    """Return how many rows are taken for one: a divisor of `rows`."""
     fold = 1
-    while threads == 1 and fold * channels < _WIDE and rows % (2 * fold) == 0:
+    while fold * channels < _WIDE and rows % (2 * fold) == 0:
         fold *= 2
     return fold
 
 
 @compiled
-def write_moments(x, begin, steps, stride, rows, fold, means, inverses, running_mean, running_variance, momentum, epsilon):  # type: ignore[no-untyped-def]
+def write_moments(x, begin, steps, rows, fold, means, inverses, running_mean, running_variance, momentum, epsilon):  # type: ignore[no-untyped-def]
     """Write the mean and 1 / std over the rows of a view, and update the running statistics, of the channels given.
 
     Sums are of differences from the first row, which lose nothing to a mean that is far from 0.
 
     Args:
         x: numbers, of which those of the view begin at `begin`.
-        steps, stride: rows taken at a time, and numbers from one to the next.
-        rows, fold: of the view, and those of a step.
+        steps, fold: how often rows are taken, and how many at a time.
+        rows: of the view.
         means, inverses, running_mean, running_variance: (C,), the channels' own.
         momentum, epsilon: BatchNorm's.
     """
@@ -47,7 +46,7 @@ def write_moments(x, begin, steps, stride, rows, fold, means, inverses, running_
         part[:] = 0
         part_squares[:] = 0
         for r in range(block, min(block + np.uint64(_BLOCK), steps)):
-            widen(x, begin + r * stride, row, width)
+            widen(x, begin + r * width, row, width)
             for c in range(width):
                 d = row[c] - shift[c]
                 part[c] += d
@@ -71,38 +70,35 @@ def write_moments(x, begin, steps, stride, rows, fold, means, inverses, running_
 @compiled
 def forward(  # type: ignore[no-untyped-def]
     x, residual, weight, bias, running_mean, running_variance, momentum, epsilon, views, rows, channels, fold, has_residual,
-    has_relu, y, means, inverses, first, last,
+    has_relu, y, means, inverses
 ):  # fmt: skip
-    """Write y = relu(weight * (x - mean) / std + bias + residual) of channels first to last, view after view.
+    """Write y = relu(weight * (x - mean) / std + bias + residual) of all views, one after the other.
 
     Args:
         x, residual, y: (views * rows * channels,), float32 or the bits of bfloat16.
         weight, bias: (channels,).
         running_mean, running_variance: (channels,), updated by each view in turn.
         momentum, epsilon: BatchNorm's.
-        fold: rows taken for one; above 1 the call is for all channels.
+        fold: rows taken for one.
         has_residual, has_relu: whether they are part of it.
         means, inverses: (views, channels), the mean and 1 / std of each view.
-        first, last: the channels of this call.
     """
-    channels, count, steps = np.uint64(channels), np.uint64(last - first), np.uint64(rows // fold)
-    start, width, stride = np.uint64(first), np.uint64((last - first) * fold), np.uint64(channels * fold)
+    count, steps, width = np.uint64(channels), np.uint64(rows // fold), np.uint64(channels * fold)
     row, other = np.empty(width, dtype=np.float32), np.zeros(width, dtype=np.float32)
     a, b = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32)
     for view in range(views):
-        begin = np.uint64(view * rows) * channels + start
+        begin = np.uint64(view * rows) * count
         write_moments(
-            x, begin, steps, stride, rows, fold, means[view, first:last], inverses[view, first:last],
-            running_mean[first:last], running_variance[first:last], momentum, epsilon,
+            x, begin, steps, rows, fold, means[view], inverses[view], running_mean, running_variance, momentum, epsilon
         )  # fmt: skip
         for c in range(count):
             for k in range(np.uint64(fold)):
-                a[k * count + c] = weight[start + c] * inverses[view, start + c]
-                b[k * count + c] = bias[start + c] - means[view, start + c] * a[k * count + c]
+                a[k * count + c] = weight[c] * inverses[view, c]
+                b[k * count + c] = bias[c] - means[view, c] * a[k * count + c]
         for r in range(steps):
-            widen(x, begin + r * stride, row, width)
+            widen(x, begin + r * width, row, width)
             if has_residual:
-                widen(residual, begin + r * stride, other, width)
+                widen(residual, begin + r * width, other, width)
             if has_relu:
                 for c in range(width):
                     value = row[c] * a[c] + b[c] + other[c]
@@ -110,15 +106,15 @@ def forward(  # type: ignore[no-untyped-def]
             else:
                 for c in range(width):
                     row[c] = row[c] * a[c] + b[c] + other[c]
-            narrow(row, y, begin + r * stride, width)
+            narrow(row, y, begin + r * width, width)
 
 
 @compiled
 def backward(  # type: ignore[no-untyped-def]
     gradient, x, y, weight, means, inverses, views, rows, channels, fold, has_residual, has_relu, of_x, of_residual,
-    of_weight, of_bias, first, last,
+    of_weight, of_bias
 ):  # fmt: skip
-    """Write the gradients of channels first to last, from that of y.
+    """Write the gradients from that of y.
 
     With g the gradient of what enters ReLU, m(.) the mean over a view's rows and x' the normalised input:
 
@@ -126,22 +122,21 @@ def backward(  # type: ignore[no-untyped-def]
 
     Arguments are those of `forward`; of_x and of_residual are as x, of_weight and of_bias (channels,) of 0.
     """
-    channels, count, steps = np.uint64(channels), np.uint64(last - first), np.uint64(rows // fold)
-    start, width, stride = np.uint64(first), np.uint64((last - first) * fold), np.uint64(channels * fold)
+    count, steps, width = np.uint64(channels), np.uint64(rows // fold), np.uint64(channels * fold)
     row, inputs = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32)
     outputs, centre = np.ones(width, dtype=np.float32), np.empty(width, dtype=np.float32)
     part, part_products = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32)
     a, b, k = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32)
     for view in range(views):
-        begin = np.uint64(view * rows) * channels + start
+        begin = np.uint64(view * rows) * count
         for c in range(width):
-            centre[c] = means[view, start + c % count]
+            centre[c] = means[view, c % count]
         sums, products = np.zeros(width, dtype=np.float64), np.zeros(width, dtype=np.float64)
         for block in range(np.uint64(0), steps, np.uint64(_BLOCK)):
             part[:] = 0
             part_products[:] = 0
             for r in range(block, min(block + np.uint64(_BLOCK), steps)):
-                place = begin + r * stride
+                place = begin + r * width
                 widen(gradient, place, row, width)
                 widen(x, place, inputs, width)
                 if has_relu:
@@ -157,20 +152,20 @@ def backward(  # type: ignore[no-untyped-def]
                 sums[c] += part[c]
                 products[c] += part_products[c]
         for c in range(count):
-            total, product, inverse = 0.0, 0.0, inverses[view, start + c]
+            total, product, inverse = 0.0, 0.0, inverses[view, c]
             for number in range(np.uint64(fold)):
                 total += sums[number * count + c]
                 product += products[number * count + c]
             product *= inverse
-            of_bias[start + c] += total
-            of_weight[start + c] += product
-            scale = weight[start + c] * inverse
+            of_bias[c] += total
+            of_weight[c] += product
+            scale = weight[c] * inverse
             slope = -scale * inverse * product / rows
             for number in range(np.uint64(fold)):
                 a[number * count + c], b[number * count + c] = scale, slope
-                k[number * count + c] = -scale * total / rows - slope * means[view, start + c]
+                k[number * count + c] = -scale * total / rows - slope * means[view, c]
         for r in range(steps):
-            place = begin + r * stride
+            place = begin + r * width
             widen(x, place, inputs, width)
             if has_residual:
                 widen(of_residual, place, row, width)

@@ -1,17 +1,18 @@
-"""How loops are compiled, and how they are divided among threads."""
+"""How loops are compiled.
+
+A loop runs on the thread that calls it. To wake another one took longer than it saved: a ResNet-34 on two threads (batch
+128, two cores of an AMD EPYC with AVX2) trained 190 images a second with loops divided among them, and 210 without.
+"""
 
 import functools
 import hashlib
-import math
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-import torch
 from numba.extending import overload
 
 Loop = TypeVar("Loop", bound=Callable[..., Any])
@@ -61,36 +62,3 @@ def _folder_of_code() -> str | None:
             if os.access(folder, os.W_OK):
                 return str(folder)
     return None
-
-
-def in_parts(loop: Callable[..., Any], count: int, *arguments: Any, multiple: int = 1) -> None:
-    """Call `loop(*arguments, first, last)` for equal parts of `range(count)`, one a thread of torch's.
-
-    A loop writes what belongs to its part alone, so results do not depend on the number of threads.
-
-    Args:
-        loop: compiled.
-        count: of images, rows or channels.
-        arguments: of every part.
-        multiple: of which the parts' bounds are multiples, but for the last.
-    """
-    threads = torch.get_num_threads()
-    size = multiple * math.ceil(count / (threads * multiple))
-    if threads == 1 or size >= count:
-        loop(*arguments, 0, count)
-        return
-    bounds = [(first, min(first + size, count)) for first in range(0, count, size)]
-    waiting = [_pool(threads).submit(loop, *arguments, first, last) for first, last in bounds[1:]]
-    loop(*arguments, *bounds[0])
-    for one in waiting:
-        one.result()
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return the threads that work beside the calling one."""
-    return ThreadPoolExecutor(threads - 1, thread_name_prefix="kernels")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a copy of this process has none of its threads

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from vicreg.kernels.compiled import compiled, in_parts
+from vicreg.kernels.compiled import compiled
 
 
 class Terms(NamedTuple):
@@ -51,8 +51,8 @@ def multiply_along(
         maps: contiguous, of `count` maps (h, w, channels), which lie `at` these places.
         out: contiguous, for as many maps (p, q, channels), which lie at `to`.
     """
-    in_parts(
-        _multiply, count, maps.view(-1).numpy(), np.uint64(at.image), at.rows, at.columns[columns.columns], columns.weights,
+    _multiply(
+        np.uint64(count), maps.view(-1).numpy(), np.uint64(at.image), at.rows, at.columns[columns.columns], columns.weights,
         out.view(-1).numpy(), np.uint64(to.image), to.rows, to.columns[:: to.run], np.uint64(to.run * channels),
         rows.columns, rows.weights, np.uint64(channels),
     )  # fmt: skip
@@ -60,14 +60,13 @@ def multiply_along(
 
 @compiled
 def _multiply(  # type: ignore[no-untyped-def]
-    maps, image_step, starts, columns, column_weights, out, out_step, places, runs, run, rows, row_weights, channels,
-    first, last,
+    count, maps, image_step, starts, columns, column_weights, out, out_step, places, runs, run, rows, row_weights, channels
 ):  # fmt: skip
-    """Write maps first to last: along the columns into a buffer, and from there along the rows, a run at a time."""
+    """Write `count` maps: along the columns into a buffer, and from there along the rows, a run at a time."""
     across = np.uint64(len(columns)) * channels
     half = np.empty(np.uint64(len(starts)) * across, dtype=maps.dtype)
-    one, zero = np.uint64(1), np.uint64(0)
-    for image in range(np.uint64(first), np.uint64(last)):
+    one = np.uint64(1)
+    for image in range(count):
         for row in range(np.uint64(len(starts))):
             start = image * image_step + starts[row]
             for column in range(np.uint64(len(columns))):
@@ -78,7 +77,7 @@ def _multiply(  # type: ignore[no-untyped-def]
         for row in range(np.uint64(len(rows))):
             place = image * out_step + places[row]
             for number in range(np.uint64(len(runs))):
-                _combine(half, number * run + zero, across, rows[row], row_weights[row], out, place + runs[number], run)
+                _combine(half, number * run, across, rows[row], row_weights[row], out, place + runs[number], run)
 
 
 @compiled

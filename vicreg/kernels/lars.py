@@ -1,6 +1,6 @@
 """LARS's step on one tensor in two passes over memory: one for its norms, and one that changes it.
 
-Sums are of blocks of one size, added in order, so results do not depend on the number of threads. Arguments are flat arrays
+Sums are of blocks of one size, added in order. Arguments are flat arrays
 of float32 that lie in memory in one order. A gradient or a copy of the weights in bfloat16 is an array of its bits, uint16.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vicreg.kernels.compiled import compiled, in_parts
+from vicreg.kernels.compiled import compiled
 
 _BLOCK, _LANES = 16384, 512  # numbers that are summed in float64 once, and sums in float32 that run beside each other
 _NONE = np.empty(0, dtype=np.uint16)
@@ -64,7 +64,7 @@ def sum_squares(weight: np.ndarray, gradient: np.ndarray, *, decay: float) -> Sq
     blocks = math.ceil(len(weight) / _BLOCK)
     sums = np.empty((blocks, 3))
     loop = _sum_of_bits if gradient.dtype == np.uint16 else _sum
-    in_parts(loop, blocks, weight, gradient, np.float32(decay), sums, multiple=8)
+    loop(weight, gradient, np.float32(decay), sums)
     return Squares(*(sums[0] if blocks == 1 else sums.sum(axis=0)).tolist())
 
 
@@ -88,25 +88,25 @@ def update(
         rounded: (n,), uint16; takes the bits of the new weights, rounded to the nearest bfloat16, ties to even.
     """
     loop = _update_by_bits if gradient.dtype == np.uint16 else _update
-    in_parts(
-        loop, math.ceil(len(weight) / _BLOCK), weight, gradient, buffer, np.float32(of_gradient), np.float32(of_weight),
-        np.float32(momentum), np.float32(lr), nesterov, _NONE if rounded is None else rounded, multiple=8,
+    loop(
+        weight, gradient, buffer, np.float32(of_gradient), np.float32(of_weight),
+        np.float32(momentum), np.float32(lr), nesterov, _NONE if rounded is None else rounded,
     )  # fmt: skip
 
 
 @compiled
-def _sum(weight, gradient, decay, sums, first, last):  # type: ignore[no-untyped-def]
+def _sum(weight, gradient, decay, sums):  # type: ignore[no-untyped-def]
     lanes = np.empty((3, _LANES), dtype=np.float32)
-    for block in range(first, last):
+    for block in range(len(sums)):
         start, end = block * _BLOCK, min((block + 1) * _BLOCK, len(weight))
         _sum_block(weight[start:end], gradient[start:end], decay, lanes, sums[block])
 
 
 @compiled
-def _sum_of_bits(weight, gradient, decay, sums, first, last):  # type: ignore[no-untyped-def]
+def _sum_of_bits(weight, gradient, decay, sums):  # type: ignore[no-untyped-def]
     lanes = np.empty((3, _LANES), dtype=np.float32)
     bits = np.empty(_BLOCK, dtype=np.uint32)
-    for block in range(first, last):
+    for block in range(len(sums)):
         start, end = block * _BLOCK, min((block + 1) * _BLOCK, len(weight))
         _widen(gradient[start:end], bits)
         _sum_block(weight[start:end], bits.view(np.float32)[: end - start], decay, lanes, sums[block])
@@ -132,10 +132,10 @@ def _sum_block(weight, gradient, decay, lanes, sums):  # type: ignore[no-untyped
 
 @compiled
 def _update(  # type: ignore[no-untyped-def]
-    weight, gradient, buffer, of_gradient, of_weight, momentum, lr, nesterov, rounded, first, last
+    weight, gradient, buffer, of_gradient, of_weight, momentum, lr, nesterov, rounded
 ):
-    for block in range(first, last):
-        start, end = block * _BLOCK, min((block + 1) * _BLOCK, len(weight))
+    for start in range(0, len(weight), _BLOCK):
+        end = min(start + _BLOCK, len(weight))
         _update_block(
             weight[start:end], gradient[start:end], buffer[start:end], of_gradient, of_weight, momentum, lr, nesterov
         )
@@ -145,11 +145,11 @@ def _update(  # type: ignore[no-untyped-def]
 
 @compiled
 def _update_by_bits(  # type: ignore[no-untyped-def]
-    weight, gradient, buffer, of_gradient, of_weight, momentum, lr, nesterov, rounded, first, last
+    weight, gradient, buffer, of_gradient, of_weight, momentum, lr, nesterov, rounded
 ):
     bits = np.empty(_BLOCK, dtype=np.uint32)
-    for block in range(first, last):
-        start, end = block * _BLOCK, min((block + 1) * _BLOCK, len(weight))
+    for start in range(0, len(weight), _BLOCK):
+        end = min(start + _BLOCK, len(weight))
         _widen(gradient[start:end], bits)
         _update_block(
             weight[start:end], bits.view(np.float32)[: end - start], buffer[start:end], of_gradient, of_weight, momentum, lr,

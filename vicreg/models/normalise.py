@@ -7,11 +7,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from vicreg.kernels import batchnorm
-from vicreg.kernels.compiled import in_parts
 from vicreg.kernels.rows import numbers_of
 
 COMPILED_TYPES = (torch.float32, torch.bfloat16)
-_CHANNELS = 16  # of which a thread's part is a multiple: a line of the cache holds as many
 
 
 class Running(NamedTuple):
@@ -55,14 +53,14 @@ class _Normalise(torch.autograd.Function):
         x, residual = _dense(x), None if residual is None else _dense(residual)
         y, channels = torch.empty_like(x), x.shape[1]
         rows = x.numel() // channels // views
-        fold = batchnorm.foldable(channels, rows, threads=torch.get_num_threads())
+        fold = batchnorm.foldable(channels, rows)
         means, inverses = torch.empty(views, channels), torch.empty(views, channels)
         numbers = numbers_of(x)
-        in_parts(
-            batchnorm.forward, channels, numbers, numbers if residual is None else numbers_of(residual),
+        batchnorm.forward(
+            numbers, numbers if residual is None else numbers_of(residual),
             weight.detach().numpy(), bias.detach().numpy(), running.mean.numpy(), running.variance.numpy(),
             running.momentum, epsilon, views, rows, channels, fold, residual is not None, relu, numbers_of(y),
-            means.numpy(), inverses.numpy(), multiple=_CHANNELS,
+            means.numpy(), inverses.numpy(),
         )  # fmt: skip
         ctx.save_for_backward(x, weight, means, inverses, *([y] if relu else []))
         ctx.views, ctx.relu, ctx.has_residual, ctx.fold = views, relu, residual is not None, fold
@@ -77,11 +75,11 @@ class _Normalise(torch.autograd.Function):
         of_x, of_residual = torch.empty_like(x), torch.empty_like(x) if ctx.has_residual else None
         of_weight, of_bias = torch.zeros(channels), torch.zeros(channels)
         numbers, out = numbers_of(x), numbers_of(of_x)
-        in_parts(
-            batchnorm.backward, channels, numbers_of(gradient), numbers, numbers_of(rest[0]) if ctx.relu else numbers,
+        batchnorm.backward(
+            numbers_of(gradient), numbers, numbers_of(rest[0]) if ctx.relu else numbers,
             weight.detach().numpy(), means.numpy(), inverses.numpy(), ctx.views, rows, channels, ctx.fold,
             ctx.has_residual, ctx.relu, out, out if of_residual is None else numbers_of(of_residual), of_weight.numpy(),
-            of_bias.numpy(), multiple=_CHANNELS,
+            of_bias.numpy(),
         )  # fmt: skip
         return of_x, of_weight, of_bias, of_residual, None, None, None, None
 

@@ -29,17 +29,20 @@ class _PerView:
         return torch.cat([self._normalise(view) for view in input.chunk(self.views)])
 
     def _is_compiled(self, input: Tensor) -> bool:
-        """Return whether loops of ours normalise the input: those of a training batch on a CPU."""
+        """Return whether loops of ours normalise the input: a training batch on one thread of a CPU.
+
+        On two threads torch's own are faster, which both work on: 217 images a second of a ResNet-34, and 210 with ours.
+        """
         return (
-            type(input) is Tensor  # not one without content, of which operations are counted
-            and input.device.type == "cpu"
+            not torch.compiler.is_compiling()
+            and type(input) is Tensor  # not one without content, of which operations are counted
+            and input.device.type == "cpu" and torch.get_num_threads() == 1
             and self.training  # type: ignore[attr-defined]
             and input.dtype in COMPILED_TYPES
             and self.affine and self.track_running_stats and self.momentum is not None  # type: ignore[attr-defined]
             and self.weight.dtype == torch.float32  # type: ignore[attr-defined]
             and len(input) % self.views == 0 and input.numel() > self.views * input.shape[1]  # more than a row a view
             and type(self)._normalise is _PerView._normalise
-            and not torch.compiler.is_compiling()
         )  # fmt: skip
 
     def _compiled(self, input: Tensor, *, relu: bool = False, residual: Tensor | None = None) -> Tensor:

@@ -128,9 +128,9 @@ def test_counts_are_said_in_words():
 def test_a_report_says_which_images_were_trained_on(tiny_config, digits):
     plans = Plans(tiny_config, digits)
     held_out = plans.results(lifelike_results(plans.plan(study())))
-    assert training_of(held_out) == HELD_OUT and f"; {HELD_OUT}." in scale_text(held_out)
+    assert training_of(held_out) == HELD_OUT and f" {HELD_OUT}. " in scale_text(held_out)
     on_all = dataclasses.replace(held_out, recipe={**held_out.recipe, **ON_ALL})
-    assert training_of(on_all) == ALL and f"; {ALL}." in scale_text(on_all)
+    assert training_of(on_all) == ALL and f" T{ALL[1:]}. " in scale_text(on_all)
     earlier = {key: value for key, value in held_out.recipe.items() if key != "pretrain.train_on"}
     assert training_of(dataclasses.replace(held_out, recipe=earlier)) == HELD_OUT
     *others, last = held_out.arms

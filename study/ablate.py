@@ -4,6 +4,8 @@
 
 It writes the projection of the finished runs that reports read.
 
+`--so-far` writes that of the runs that are measured already, also while another command is at the study.
+
 Exit status: 0 when every run ended as an outcome, 1 when some did not (diverged, out of memory, killed, failed; which
 and why is printed), 2 for bad input, 130 for Ctrl-C.
 """
@@ -15,7 +17,7 @@ from study.cli.arguments import Parser, path, positive, scheduler_address, whole
 from study.cli.command import run_command
 from study.config.places import STORE
 from study.config.values import parse_settings
-from study.design.run_study import run_study
+from study.design.run_study import report_so_far, run_study
 from study.design.unfold import unfold
 from study.execution.dry_run import print_dry_run
 from study.execution.request import Request
@@ -36,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.status:
         return print_status(unfold(session, Lookup(session)), session.store)
+    if arguments.so_far:
+        return report_so_far(session, out=arguments.out)
     if arguments.again:
         return rerun_plan(unfold(session, Lookup(session)), session)
     return run_study(session, out=arguments.out, allow_diverged=arguments.allow_diverged)
@@ -91,6 +95,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost")
     what.add_argument("--status", action="store_true", help="print how each run stands, and why any is stale")
+    what.add_argument("--so-far", action="store_true", help="run nothing; write the results of the runs that are measured")
     what.add_argument("--again", action="store_true", help="compute runs once more, elsewhere, and compare the numbers")
     arguments = parser.parse_args(argv)
     _refuse_without_effect(parser, arguments)
@@ -99,15 +104,16 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _refuse_without_effect(parser: Parser, arguments: argparse.Namespace) -> None:
     """Refuse an option that nothing of what is asked for uses."""
-    what = next((name for name in ("dry_run", "status", "again") if getattr(arguments, name)), None)
-    if arguments.out and (what or arguments.arm):
-        parser.error(
-            f"--out has no effect with --{(what or 'arm').replace('_', '-')}, which writes no results; leave it out"
-        )
+    what = next((name for name in ("dry_run", "status", "so_far", "again") if getattr(arguments, name)), None)
+    said = "" if what is None else f"--{what.replace('_', '-')}"
+    if arguments.out and (what not in (None, "so_far") or arguments.arm):
+        parser.error(f"--out has no effect with {said or '--arm'}, which writes no results; leave it out")
+    if arguments.so_far and arguments.arm:
+        parser.error("--so-far writes the results of all arms; leave --arm out")
     if arguments.allow_diverged and what:
-        parser.error(f"--allow-diverged has no effect with --{what.replace('_', '-')}; leave it out")
-    if arguments.workers and arguments.status:
-        parser.error("--workers has no effect with --status, which runs nothing; leave it out")
+        parser.error(f"--allow-diverged has no effect with {said}; leave it out")
+    if arguments.workers and (arguments.status or arguments.so_far):
+        parser.error(f"--workers has no effect with {said}, which runs nothing; leave it out")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 from study.analysis.methods import compares_methods
 from study.results.findings import Cost
-from study.results.runs import RunResults
+from study.results.runs import RunResults, looks_at_others
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
@@ -17,8 +17,9 @@ from vicreg.training.setup import steps_per_epoch, training_count
 
 
 def cost_of(plan: Plan, runs: Mapping[str, RunResults], dataset: Dataset) -> Cost:
-    """Return what the study's runs took, each counted once. `runs` are by digest."""
-    cells = {cell.run.digest: cell for cell in plan.cells if not cell.is_control}
+    """Return what the study's runs took, each counted once, and a look at a training as none. `runs` are by digest."""
+    looks = looks_at_others(runs.values())
+    cells = {cell.run.digest: cell for cell in plan.cells if not cell.is_control and cell.run.digest not in looks}
     trained = {digest: len(runs[digest].history) for digest in cells}
     operations = 0.0
     for digest, cell in cells.items():

@@ -13,29 +13,32 @@ from vicreg.errors import InputError
 CONFIDENCE = 0.95
 
 
-def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
-    """Return the mean of n values, one a seed, with Student's t interval of it; none below three seeds.
+def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE, least: int = LEAST_SEEDS) -> Interval:
+    """Return the mean of n values, one a seed, with Student's t interval of it; none below `least` seeds.
 
     `p` is None: a mean accuracy is tested against nothing.
     """
     centre, n = mean(values), len(values)
-    if (reach := _reach(values, confidence)) is None:
+    if (reach := _reach(values, confidence, least)) is None:
         return Interval(n=n, mean=centre, low=None, high=None, p=None)
     half = reach / math.sqrt(n)
     return Interval(n=n, mean=centre, low=centre - half, high=centre + half, p=None)
 
 
-def paired_difference(values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
+def paired_difference(
+    values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE, least: int = LEAST_SEEDS
+) -> Interval:  # fmt: skip
     """Return the mean of values - reference, paired by seed, with Student's t interval.
 
     With n = 3 seeds the interval is mean +- 4.30 sd / sqrt(3). That is wide, but it covers at its stated rate, where a
-    bootstrap over 3 values covers about three times in four. With n < 3 no interval is given: over two values its
-    half-width is 9 standard deviations. Nor is there one where all differences are equal. Accuracies on a few hundred
-    images come in steps, and three equal steps do not make a difference certain.
+    bootstrap over 3 values covers about three times in four. With n < 3 no interval is given unless `least` asks for it:
+    over two values its half-width is 9 standard deviations. Nor is there one where all differences are equal. Accuracies
+    on a few hundred images come in steps, and three equal steps do not make a difference certain.
 
     Args:
         values, reference: (n,) each, entry i of both from the same seed, hence the same initial weights and order.
         confidence: of the interval, two-sided.
+        least: seeds that an interval takes; below two there is none.
 
     Raises:
         InputError: if the two are not of one length of at least 1.
@@ -43,7 +46,7 @@ def paired_difference(values: Sequence[float], reference: Sequence[float], *, co
     differences = paired_differences(values, reference)
     centre, spread = mean(differences), standard_deviation(differences)
     n = len(differences)
-    if n < LEAST_SEEDS or spread is None or not vary(differences, values):
+    if n < least or spread is None or not vary(differences, values):
         return Interval(n=n, mean=centre, low=None, high=None, p=None)
     error = spread / math.sqrt(n)
     half = t_quantile((1 + confidence) / 2, n - 1) * error
@@ -51,7 +54,9 @@ def paired_difference(values: Sequence[float], reference: Sequence[float], *, co
     return Interval(n=n, mean=centre, low=centre - half, high=centre + half, p=p)
 
 
-def ratio_interval(values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval:
+def ratio_interval(
+    values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE, least: int = LEAST_SEEDS
+) -> Interval:  # fmt: skip
     """Return the geometric mean of values / reference, paired by seed, with Student's t interval of the log ratio.
 
     exp(mean +- t sd / sqrt(n)) of ln(values / reference), (n,) each. It is for what is compared by its ratio, as times and
@@ -63,18 +68,21 @@ def ratio_interval(values: Sequence[float], reference: Sequence[float], *, confi
     for number in (*values, *reference):
         if not number > 0:
             raise InputError(f"numbers of a ratio must be above 0, but got {number}; compare such numbers by difference.")
-    logs = paired_difference([math.log(x) for x in values], [math.log(x) for x in reference], confidence=confidence)
+    of, against = [math.log(x) for x in values], [math.log(x) for x in reference]
+    logs = paired_difference(of, against, confidence=confidence, least=least)
     low, high = (None if bound is None else math.exp(bound) for bound in (logs.low, logs.high))
     return Interval(n=logs.n, mean=math.exp(logs.mean), low=low, high=high, p=logs.p)
 
 
-def prediction_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
+def prediction_interval(
+    values: Sequence[float], *, confidence: float = CONFIDENCE, least: int = LEAST_SEEDS
+) -> tuple[float, float] | None:  # fmt: skip
     """Return where one more run at another seed would lie, from (n,) values.
 
     mean +- t_{n-1} s sqrt(1 + 1/n) (Geisser, Predictive Inference, 1993). A published single run is one more run, if it was
-    made in the same way. None below three seeds, or where all values are equal.
+    made in the same way. None below `least` seeds, or where all values are equal.
     """
-    if (reach := _reach(values, confidence)) is None:
+    if (reach := _reach(values, confidence, least)) is None:
         return None
     centre, half = mean(values), reach * math.sqrt(1 + 1 / len(values))
     return centre - half, centre + half
@@ -99,14 +107,13 @@ def wilson(successes: int, n: int, *, confidence: float = CONFIDENCE) -> tuple[f
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)  # exact there; rounding is not
 
 
-def _reach(values: Sequence[float], confidence: float) -> float | None:
+def _reach(values: Sequence[float], confidence: float, least: int) -> float | None:
     """Return t_{n-1} s of (n,) values; None where they are too few or all equal.
 
     Equality is tested on the values. The rounding of their mean would give equal ones a spread of 1e-17, and an interval of
     no width that excludes every other number.
     """
-    if len(values) < LEAST_SEEDS or min(values) == max(values):
-        return None
     spread = standard_deviation(values)
-    assert spread is not None, "three values have a spread"
+    if len(values) < least or spread is None or min(values) == max(values):
+        return None
     return float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * spread

@@ -9,9 +9,10 @@ from typing import Any
 
 from study.analysis.arms import COLLAPSES
 from study.analysis.intervals import ratio_interval
-from study.analysis.moments import mean
+from study.analysis.moments import LEAST_SEEDS, mean
 from study.analysis.predictors import different_runs
 from study.config.read_yaml import read_yaml
+from study.results.comparisons import Interval
 from study.results.findings import ScaleClaim
 from study.results.methods import VICREG
 from study.results.runs import EpochRecord, RunResults
@@ -43,19 +44,31 @@ def scale_claim(arms: Sequence[ArmResults]) -> ScaleClaim | None:
     are the ratio of the two terms at the end of the baseline's runs, unweighted and weighted. With them go the counts of
     collapsed runs among those whose terms are of one scale, and among the others. `arms` are VICReg's.
     """
-    ends = [_end(run) for arm in arms if arm.is_baseline for run in arm.runs if run.status == FINISHED and _has_terms(run)]
-    if not ends or not all(end.term(FIRST) > 0 and end.term(SECOND) > 0 for end in ends):
+    ratios = end_ratios([run for arm in arms if arm.is_baseline for run in arm.runs])
+    if ratios is None:
         return None
-    weighted = [(end.term(f"weighted_{FIRST}"), end.term(f"weighted_{SECOND}")) for end in ends]
-    positive = all(first > 0 and second > 0 for first, second in weighted)
     counted = [run for _, run in different_runs(arms) if run.status in (FINISHED, PRUNED) and _has_terms(run)]
     return ScaleClaim(
-        ratio=ratio_interval([end.term(FIRST) for end in ends], [end.term(SECOND) for end in ends]),
-        weighted=ratio_interval(*zip(*weighted, strict=True)) if positive else None,
+        ratio=ratios[0],
+        weighted=ratios[1],
         factor=SAME_SCALE,
         same=_collapsed([run for run in counted if _is_of_one_scale(_end(run))]),
         other=_collapsed([run for run in counted if not _is_of_one_scale(_end(run))]),
     )
+
+
+def end_ratios(runs: Sequence[RunResults], *, least: int = LEAST_SEEDS) -> tuple[Interval, Interval | None] | None:
+    """Return invariance over covariance at the end of finished runs, unweighted and weighted; None where there is no ratio.
+
+    The weighted one is None where a weight is zero. `least` are the seeds that an interval takes.
+    """
+    ends = [_end(run) for run in runs if run.status == FINISHED and _has_terms(run)]
+    if not ends or not all(end.term(FIRST) > 0 and end.term(SECOND) > 0 for end in ends):
+        return None
+    weighted = [(end.term(f"weighted_{FIRST}"), end.term(f"weighted_{SECOND}")) for end in ends]
+    positive = all(first > 0 and second > 0 for first, second in weighted)
+    ratio = ratio_interval([end.term(FIRST) for end in ends], [end.term(SECOND) for end in ends], least=least)
+    return ratio, ratio_interval(*zip(*weighted, strict=True), least=least) if positive else None
 
 
 def hinge_note(arms: Sequence[ArmResults]) -> list[str]:

@@ -11,7 +11,7 @@ from filelock import Timeout
 from study.analysis.cost import timing
 from study.analysis.looks import look_lines, undecided_note
 from study.analysis.summary import summarise
-from study.config.places import STUDY_RESULTS
+from study.config.places import CUSTOM_RESULTS, STUDY_RESULTS
 from study.design.unfold import unfold
 from study.execution.looks import note_look
 from study.execution.request import Request
@@ -60,6 +60,32 @@ def run_study(session: Session, *, out: Path | None = None, allow_diverged: bool
     for line in lines:
         say(line)
     return 1 if lines else 0
+
+
+def report_so_far(session: Session, *, out: Path | None = None, say: Say = print) -> int:
+    """Write the results of the runs that are measured, and run nothing; another command may be at the study.
+
+    They lie beside the study's own: `results/ablate/` holds whole studies alone.
+
+    Args:
+        session: the request, opened.
+        out: the folder of the results; None for one below `results/custom/`.
+        say: is told the answer, where the results lie, and how far the runs have come that are not measured.
+
+    Returns:
+        The exit status: 0, for it is a question.
+
+    Raises:
+        InputError: where no run is measured yet.
+    """
+    plan = unfold(session, Lookup(session))
+    left = unfinished(plan, session.store, allow_diverged=True)
+    if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
+        raise InputError(f"of study {session.study.name!r} no run is measured yet; `--status` tells how far each has come.")
+    write_study(plan, session, out or CUSTOM_RESULTS / f"{session.results_folder.name}-so-far", say)
+    for line in left:
+        say(line)
+    return 0
 
 
 def run_studies(names: Sequence[str], request: Request, *, out: Path, say: Say = print) -> tuple[int, dict[str, str]]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from study.analysis.intervals import paired_difference
 from study.analysis.moments import LEAST_SEEDS
-from study.paper.protocol import SIZES, Deviation, Kind, barring, dataset_of, deviations, is_copy, settings_of
+from study.paper.judged import ENOUGH_SEEDS
+from study.paper.protocol import SIZES, STOP, Deviation, Kind, barring, dataset_of, deviations, is_copy, settings_of
 from study.paper.published import PublishedProtocol
 from study.projection.results import ProjectedData, Projection
 from study.results.comparisons import Interval
@@ -15,17 +16,17 @@ from study.results.schema import ArmResults, StudyResults
 def nearest(
     candidates: Iterable[StudyResults], paper: PublishedProtocol, *, dataset: str, trained: bool = True
 ) -> StudyResults | None:
-    """Return of the results on a data set those whose baseline is nearest to the paper's protocol.
+    """Return of the results on a data set those whose recipe is nearest to the paper's protocol.
 
-    Of equals they are those with enough seeds for a verdict, of canonical images, with fewest other differences, and of most
-    runs; of these the first. None where there are none.
+    The recipe is that of `recipe_arm`. Of equals they are those with enough seeds for a verdict, of canonical images, with
+    fewest other differences, and of most runs; of these the first. None where there are none.
     """
     known = [one for one in candidates if dataset_of(one.data) == dataset and arms_of(one)]
 
     def distance(one: StudyResults) -> tuple[int, bool, bool, int, int]:
-        own = settings_of(one, baseline_of(one))
-        found = deviations(own, one.data, paper, probe=probe_of(one), trained=trained)
-        few = len(digests(baseline_of(one))) < LEAST_SEEDS
+        own = recipe_arm(one)
+        found = deviations(settings_of(one, own), one.data, paper, probe=probe_of(one), trained=trained)
+        few = len(digests(own)) < ENOUGH_SEEDS
         runs = sum(len(digests(arm)) for arm in arms_of(one))
         return len(barring(found)), few, is_copy(one.data), len(found), -runs
 
@@ -37,7 +38,7 @@ def deviations_of_study(results: StudyResults, paper: PublishedProtocol, *, trai
 
     Of weights that the paper did not train (`trained` false) the input size is free.
     """
-    own = settings_of(results, baseline_of(results))
+    own = settings_of(results, recipe_arm(results))
     return deviations(own, results.data, paper, free=() if trained else SIZES, trained=trained)
 
 
@@ -85,6 +86,18 @@ def baseline_of(results: StudyResults) -> ArmResults:
     return next((arm for arm in results.arms if arm.is_baseline), results.arms[0])
 
 
+def recipe_arm(results: StudyResults) -> ArmResults:
+    """Return the arm that the recipe of a study is judged by: its baseline, as far as that has been trained.
+
+    Where no run of it is measured, that is the look at its training which is furthest along it; without one the baseline.
+    """
+    baseline = baseline_of(results)
+    if baseline.summary:
+        return baseline
+    looks = [arm for arm in arms_of(results) if {**arm.settings, STOP: None} == {**baseline.settings, STOP: None}]
+    return max(looks, key=lambda arm: arm.settings.get(STOP) or 0, default=baseline)
+
+
 def by_name(results: StudyResults, name: str) -> ArmResults | None:
     """Return the arm of this name, None where there is none."""
     return next((arm for arm in results.arms if arm.name == name), None)
@@ -101,11 +114,17 @@ def accuracies(arm: ArmResults | None, probe: str) -> list[float]:
     return [top1 for _, top1 in sorted(_by_seed(arm, probe).items())]
 
 
-def paired(arm: ArmResults | None, reference: ArmResults | None, probe: str) -> Interval | None:
-    """Return the paired difference of two arms' accuracies; None where they share no seed."""
+def paired(
+    arm: ArmResults | None, reference: ArmResults | None, probe: str, *, least: int = LEAST_SEEDS
+) -> Interval | None:  # fmt: skip
+    """Return the paired difference of two arms' accuracies; None where they share no seed.
+
+    `least` are the seeds that an interval takes: a claim of the paper takes `ENOUGH_SEEDS`.
+    """
     own, others = _by_seed(arm, probe), _by_seed(reference, probe)
     seeds = sorted(set(own) & set(others))
-    return paired_difference([own[seed] for seed in seeds], [others[seed] for seed in seeds]) if seeds else None
+    values, references = [own[seed] for seed in seeds], [others[seed] for seed in seeds]
+    return paired_difference(values, references, least=least) if seeds else None
 
 
 def digests(*arms: ArmResults | None) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from study.analysis.moments import LEAST_SEEDS
+from study.analysis.wording import in_words
 from study.paper.protocol import Deviation, Kind, barring, copy_name
 from study.projection.results import ProjectedData, Projection
 from study.results.comparisons import Interval
@@ -14,6 +14,10 @@ REPRODUCED, NOT_REPRODUCED, UNDETERMINED = "reproduced", "not reproduced", "unde
 SMALLER, OTHER_PROTOCOL, NOT_RUN = "tried at a smaller scale", "tried by another protocol", "not run"
 TRIED = (SMALLER, OTHER_PROTOCOL)  # nothing of these is held against the paper
 HOLDS, FAILS, OPEN = "it holds", "it does not hold", "it cannot be told"
+
+# Seeds that a verdict takes. The interval of two covers at its stated rate, at nine standard deviations to either side: a
+# number far outside is refuted by it, and what it is too wide for is undetermined. One training may take a day.
+ENOUGH_SEEDS = 2
 
 Measure = Literal["accuracy", "points", "ratio", "share"]
 
@@ -116,6 +120,7 @@ def is_settled(verdict: str) -> bool:
     return is_reproduced(verdict) or is_not_reproduced(verdict)
 
 
-def without_interval(known: Interval | None) -> Finding:
-    """Return the finding of a measurement without an interval: seeds are too few, or none of them differ."""
-    return Finding(outcome=OPEN, missing="three seeds" if known is None or known.n < LEAST_SEEDS else "more seeds")
+def without_interval(known: Interval | None, *, least: int = ENOUGH_SEEDS) -> Finding:
+    """Return the finding of a measurement without an interval: seeds are fewer than `least`, or none of them differ."""
+    too_few = known is None or known.n < least
+    return Finding(outcome=OPEN, missing=f"{in_words(least)} seeds" if too_few else "more seeds")

@@ -27,6 +27,7 @@ EARLIER = {
     "pretrain.method": "vicreg", "pretrain.lars_clip": False, "pretrain.nesterov": False, "pretrain.processes": 1,
     "pretrain.batchnorm_over": "all", TRAIN_ON: TRAIN,
 }  # fmt: skip
+STOP = "pretrain.stop_after"  # the setting of a look at a training before its end
 VIEWS = "pretrain.augmentation."  # before the settings of the views
 PRECISION, USUAL_PRECISION = "pretrain.precision", "float32"
 # Settings that make an experiment small or large, each with what its value counts as.
@@ -215,6 +216,8 @@ def _same(own: Any, paper: Any) -> bool:
 
 def _apart(key: str, own: Any, paper: Any, *, silent: bool = False) -> Deviation:
     """Return a setting's value here, and that of the paper or, where it is `silent`, the one usual here."""
+    if key == STOP and paper is None:
+        return Deviation(text=f"stop_after {own}, before its schedule ends", kind=_kind(key, own, paper))
     theirs = setting_text(key, paper)
     rule = f"where the paper is silent and {theirs} is usual here" if silent else f"in place of {theirs}"
     text = f"{key_name(key)} {without_paths(setting_text(key, own))}{',' if silent else ''} {rule}"

@@ -29,13 +29,18 @@ class PublishedProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedNumber:
-    """A linear accuracy in percent, and the study that measures it here."""
+    """A linear accuracy in percent, and the studies that measure it here, the cheapest first."""
 
     id: str
     dataset: str
-    study: str
+    studies: tuple[str, ...]
     linear: float
     says: str
+
+    @property
+    def study(self) -> str:
+        """The cheapest study that measures it."""
+        return self.studies[0]
 
     @property
     def share(self) -> float:

@@ -1,6 +1,6 @@
 """What results say of one run: its log, accuracies and collapse metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +152,18 @@ class RunResults:
     def test_top1(self, probe: str) -> float | None:
         """Return the probe's test accuracy, or None where it was not measured."""
         return self.test[probe].top1 if probe in self.test else None
+
+
+def looks_at_others(runs: Iterable[RunResults]) -> frozenset[str]:
+    """Return the digests of runs whose log is the beginning of another's: looks at a training, which is trained once."""
+    by_first: dict[tuple[int, float], list[RunResults]] = {}
+    for run in runs:
+        if run.history:
+            by_first.setdefault((run.seed, run.history[0].total), []).append(run)
+    return frozenset(
+        run.digest for group in by_first.values() for run in group
+        if any(run.history == other.history[: len(run.history)] for other in group if len(other.history) > len(run.history))
+    )  # fmt: skip
 
 
 def run_results(stored: Mapping[str, Any]) -> RunResults:

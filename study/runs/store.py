@@ -100,11 +100,16 @@ class Store:
         return self.folder(run.digest) / f"evaluation-{run.evaluation}.json"
 
     def result(self, run: Run) -> dict[str, Any]:
-        """Return what a report shows of one run; empty measurements where there are none."""
+        """Return what a report shows of one run; empty measurements where there are none.
+
+        Of a run whose training goes on it is the log up to its last checkpoint.
+        """
         folder = self.folder(run.digest)
         status, reason = self.status(run)
         provenance = stored_object(folder / "provenance.json")
         history = read_log(folder)
+        if status == PARTIAL and not history and (checkpoint := furthest_checkpoint(folder)) is not None:
+            history = read_log(checkpoint)
         measured = stored_object(self.evaluation_path(run)) if status == FINISHED else {}
         return {
             "seed": run.config.pretrain.seed,

@@ -8,7 +8,7 @@ import sys
 import pytest
 from filelock import FileLock
 
-from study import ablate
+from study import ablate, report
 from study.execution import scheduler
 from study.execution.executors.opening import open_local
 
@@ -143,6 +143,36 @@ def test_one_arm_alone_is_run_and_leaves_the_results_alone(project, trained, com
     # and of a search, without searching
     assert command(ablate.main, "--study", "quest", "--arm", "published")[0] == 0
     assert len(trained()) == 2
+
+
+# ---- results so far
+
+
+def test_results_so_far_are_of_the_runs_that_are_measured_and_of_no_others(project, trained, command):
+    assert command(ablate.main, "--study", "tiny", "--arm", "nu-1")[0] == 0
+    with FileLock(project.folder / "store" / "locks" / "tiny.lock"):  # while another command is at it
+        status, output, _ = command(ablate.main, "--study", "tiny", "--so-far")
+    assert status == 0 and len(trained()) == 1 and not (project.folder / "results" / "ablate").exists()
+    assert "not finished: ν 2, seed 0: missing" in output
+    summary = json.loads(project.results("tiny-so-far", folder="results/custom"))
+    assert {arm["name"]: [run["status"] for run in arm["runs"]] for arm in summary["arms"]} == {
+        "nu-1": ["finished"], "nu-2": ["missing"], "untrained": ["missing"],
+    }  # fmt: skip
+    (path,) = (project.folder / "results" / "custom").iterdir()
+    assert report.main(["--results", f"{path}/study.json", "--out", "reports/tiny-so-far"]) == 0
+
+
+def test_of_a_study_of_which_nothing_is_measured_there_are_no_results_so_far(project, command):
+    status, _, errors = command(ablate.main, "--study", "tiny", "--so-far")
+    assert status == 2
+    assert errors == "error: of study 'tiny' no run is measured yet; `--status` tells how far each has come.\n"
+
+
+@pytest.mark.parametrize("beside", [["--arm", "nu-1"], ["--allow-diverged"], ["--workers", "2"], ["--dry-run"]])
+def test_what_has_no_effect_beside_so_far_is_refused(project, beside):
+    with pytest.raises(SystemExit) as ended:
+        ablate.main(["--study", "tiny", "--so-far", *beside])
+    assert ended.value.code == 2
 
 
 # ---- one at a time

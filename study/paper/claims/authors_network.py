@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from study.analysis.moments import LEAST_SEEDS
 from study.analysis.spread import spread_ratio
 from study.paper.claims.batch_size import weigh_ratio
-from study.paper.evidence import accuracies, arms_of, baseline_of, digests, nearest, probe_of
+from study.paper.evidence import accuracies, arms_of, baseline_of, digests, nearest, probe_of, recipe_arm
 from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.protocol import SIZES, barring, deviations, settings_of
 from study.paper.published import SourcePaper
@@ -48,7 +49,7 @@ def _best_on_validation(results: StudyResults, probe: str) -> ArmResults:
 def weigh_sign(gain: Interval | None) -> Finding:
     """Return whether a gain is above zero with its whole interval."""
     if gain is None or gain.low is None or gain.high is None:
-        return without_interval(gain)
+        return without_interval(gain, least=LEAST_SEEDS)
     decided = HOLDS if gain.low > 0 else FAILS if gain.high < 0 else OPEN
     return Finding(outcome=decided, reason="gain over the same network before training", missing="more seeds")
 
@@ -67,19 +68,19 @@ def judge_imagenet_stability(
     given = nearest(others, paper, dataset="cifar10", trained=False)
     ours = nearest(own, paper, dataset="cifar10")
     if given is None or ours is None:
-        lacking = [study for study, one in (("generalisation", given), ("stem", ours)) if one is None]
+        lacking = [study for study, one in (("generalisation", given), ("source-recipe", ours)) if one is None]
         missing = f"the {'study' if len(lacking) == 1 else 'studies'} {' and '.join(lacking)}"
         return [Judged(claim=name, says=says, study=lacking[0], dataset="cifar10", kind="ratio", missing=missing)]
-    theirs, baseline = baseline_of(given), baseline_of(ours)
+    theirs, baseline = baseline_of(given), recipe_arm(ours)
     values, reference = accuracies(theirs, "linear"), accuracies(baseline, "linear")
     ratio = spread_ratio(values, reference)
     at_fault = deviations(settings_of(given, theirs), given.data, paper, free=SIZES, trained=False)
     found = [*at_fault, *deviations(settings_of(ours, baseline), ours.data, paper, free=("pretrain.stem",))]
     first = bool(barring(at_fault)) or not (barring(found) or len(reference) < len(values))
     row = Judged(
-        claim=name, says=says, study="generalisation" if first else "stem", dataset="cifar10", kind="ratio",
+        claim=name, says=says, study="generalisation" if first else "source-recipe", dataset="cifar10", kind="ratio",
         arm="spread of accuracy over seeds, theirs over ours", ours=ratio, deviations=tuple(dict.fromkeys(found)),
         results=given if first else ours,  # whose runs a verdict would take first
         reference=ours if first else given, runs=digests(theirs, baseline),
     )  # fmt: skip
-    return [decide(row, weigh_ratio(ratio))]
+    return [decide(row, weigh_ratio(ratio, least=LEAST_SEEDS))]

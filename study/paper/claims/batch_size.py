@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from study.analysis.intervals import ratio_interval
+from study.analysis.moments import LEAST_SEEDS
 from study.analysis.spread import last_epochs, spread_ratio, wander
 from study.paper.evidence import accuracies, by_name, deviations_of_arms, digests, nearest, paired, probe_of
-from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
+from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.published import SourcePaper
 from study.reporting.panels.lines import logged_value
 from study.results.comparisons import Interval
@@ -29,7 +30,7 @@ def judge_batch_accuracy(name: str, says: str, candidates: Sequence[StudyResults
     if results is None:
         return [replace(row, missing=f"the study {STUDY}")]
     small, large, probe = by_name(results, SMALL), by_name(results, LARGE), probe_of(results)
-    difference = paired(large, small, probe)
+    difference = paired(large, small, probe, least=ENOUGH_SEEDS)
     row = replace(
         row, arm="batch 256 over batch 128", ours=difference, results=results, runs=digests(small, large),
         deviations=deviations_of_arms(results, SIZES, paper, probe=probe),
@@ -71,13 +72,13 @@ def judge_batch_stability(name: str, says: str, candidates: Sequence[StudyResult
         row, arm="spread of accuracy over seeds, 256 over 128", ours=spread,
         deviations=deviations_of_arms(results, SIZES, paper, probe=probe),
     )  # fmt: skip
-    return [*rows, decide(row, weigh_ratio(spread))]
+    return [*rows, decide(row, weigh_ratio(spread, least=LEAST_SEEDS))]
 
 
-def weigh_ratio(ratio: Interval | None) -> Finding:
-    """Return whether a ratio is below 1, which is more stable, with its whole interval."""
+def weigh_ratio(ratio: Interval | None, *, least: int = ENOUGH_SEEDS) -> Finding:
+    """Return whether a ratio is below 1, which is more stable, with its whole interval; `least` are the seeds it takes."""
     if ratio is None or ratio.low is None or ratio.high is None:
-        return without_interval(ratio)
+        return without_interval(ratio, least=least)
     if ratio.high < 1:
         return Finding(outcome=HOLDS, against="the interval lies below 1")
     if ratio.low > 1:
@@ -94,7 +95,7 @@ def wander_ratio(arm: ArmResults | None, reference: ArmResults | None, key: str)
     seeds = [seed for seed in sorted(set(own) & set(others)) if min(len(own[seed]), len(others[seed])) >= 2]
     pairs = [(wander(own[seed]), wander(others[seed])) for seed in seeds]
     pairs = [pair for pair in pairs if min(pair) > 0]
-    return ratio_interval([one for one, _ in pairs], [other for _, other in pairs]) if pairs else None
+    return ratio_interval(*zip(*pairs, strict=True), least=ENOUGH_SEEDS) if pairs else None
 
 
 def _at_the_end(arm: ArmResults | None, key: str) -> dict[int, list[float]]:

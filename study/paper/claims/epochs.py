@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from study.paper.evidence import by_name, deviations_of_arms, digests, nearest, paired, probe_of
-from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
+from study.paper.evidence import arms_of, by_name, deviations_of_arms, digests, nearest, paired, probe_of
+from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.published import SourcePaper
 from study.results.comparisons import Interval
 from study.results.schema import StudyResults
@@ -18,25 +18,31 @@ SHORT: dict[str, dict[str, Any]] = {
     "halfway": {"pretrain.stop_after": 50},
     "epochs-50": {"pretrain.epochs": 50, "pretrain.warmup_epochs": 5},
 }
+STUDIES = {"halfway": "source-recipe", "epochs-50": "epochs"}  # the cheapest study of each reading
 READINGS = {"halfway": "over 50 epochs of the same schedule", "epochs-50": "over a schedule of 50 epochs"}
 
 
 def judge_epochs(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
-    """Return 100 epochs against 50, a row for each reading of 50."""
-    row = Judged(claim=name, says=says, study="epochs", dataset="cifar10", kind="points", paper=GAIN)
-    results = nearest(candidates, paper, dataset="cifar10")
+    """Return 100 epochs against 50, a row for each reading of 50 that there is a measurement of."""
+    row = Judged(claim=name, says=says, study=STUDIES["halfway"], dataset="cifar10", kind="points", paper=GAIN)
+    rows = [_judge_reading(replace(row, study=STUDIES[short]), candidates, paper, short=short) for short in SHORT]
+    known = [one for one in rows if one.results is not None]
+    return known or [replace(row, missing=f"the study {row.study}")]
+
+
+def _judge_reading(row: Judged, candidates: Sequence[StudyResults], paper: SourcePaper, *, short: str) -> Judged:
+    """Return the row of one reading of 50 epochs, by the results that have both arms; as it is where there are none."""
+    both = [one for one in candidates if {LONG, short} <= {arm.name for arm in arms_of(one)}]
+    results = nearest(both, paper, dataset="cifar10")
     if results is None:
-        return [replace(row, missing="the study epochs")]
-    probe, rows = probe_of(results), []
-    for other, instead in SHORT.items():
-        long, short = by_name(results, LONG), by_name(results, other)
-        gain = paired(long, short, probe)
-        measured = replace(
-            row, arm=f"100 epochs {READINGS[other]}", ours=gain, results=results, runs=digests(long, short),
-            deviations=deviations_of_arms(results, {LONG: {}, other: instead}, paper, probe=probe),
-        )  # fmt: skip
-        rows.append(decide(measured, weigh_gain(gain)))
-    return rows
+        return row
+    probe, arms = probe_of(results), (by_name(results, LONG), by_name(results, short))
+    gain = paired(*arms, probe, least=ENOUGH_SEEDS)
+    measured = replace(
+        row, arm=f"100 epochs {READINGS[short]}", ours=gain, results=results, runs=digests(*arms),
+        deviations=deviations_of_arms(results, {LONG: {}, short: SHORT[short]}, paper, probe=probe),
+    )  # fmt: skip
+    return decide(measured, weigh_gain(gain))
 
 
 def weigh_gain(gain: Interval | None) -> Finding:

@@ -24,13 +24,14 @@ from study.results.schema import StudyResults
 OfStudy = Callable[[str, str, Sequence[StudyResults], SourcePaper], list[Judged]]
 OfMaps = Callable[[str, str, Sequence[Projection], SourcePaper], list[Judged]]
 
-BY_STUDY: Mapping[str, tuple[str, OfStudy]] = {  # claim -> the study that measures it, and how it is judged
-    "epochs": ("epochs", judge_epochs),
-    "batch-size-accuracy": ("batch-size", judge_batch_accuracy),
-    "batch-size-stability": ("batch-size", judge_batch_stability),
-    "scale": ("lambda-mu-nu", judge_scale),
-    "collapse": ("lambda-mu-nu", judge_collapse),
-    "generalises": ("generalisation", judge_generalises),
+RECIPE = "source-recipe"
+BY_STUDY: Mapping[str, tuple[tuple[str, ...], OfStudy]] = {  # claim -> the studies that measure it, and how it is judged
+    "epochs": ((RECIPE, "epochs"), judge_epochs),
+    "batch-size-accuracy": (("batch-size",), judge_batch_accuracy),
+    "batch-size-stability": (("batch-size",), judge_batch_stability),
+    "scale": ((RECIPE, "lambda-mu-nu"), judge_scale),
+    "collapse": ((RECIPE, "lambda-mu-nu"), judge_collapse),
+    "generalises": (("generalisation",), judge_generalises),
 }
 BY_MAP: Mapping[str, OfMaps] = {"tsne-classes": judge_classes, "tsne-trucks": judge_trucks}
 
@@ -43,13 +44,19 @@ def judge(found: ResultsByStudy, maps: Sequence[Projection], paper: SourcePaper)
         maps: t-SNE projections, each with the data and the recipe of its run.
         paper: what it says.
     """
-    rows = [row for number in paper.numbers for row in judge_number(number, found.get(number.study, ()), paper)]
+    rows = [row for number in paper.numbers for row in judge_number(number, _of(number.studies, found), paper)]
     for name, says in paper.claims.items():
         if name in BY_MAP:
             rows += BY_MAP[name](name, says, maps, paper)
         elif name in BY_STUDY:
-            study, judged = BY_STUDY[name]
-            rows += judged(name, says, found.get(study, ()), paper)
+            studies, judged = BY_STUDY[name]
+            rows += judged(name, says, _of(studies, found), paper)
         else:
-            rows += judge_imagenet_stability(name, says, found.get("generalisation", ()), found.get("stem", ()), paper)
+            own = _of((RECIPE, "stem"), found)
+            rows += judge_imagenet_stability(name, says, found.get("generalisation", ()), own, paper)
     return rows
+
+
+def _of(studies: Sequence[str], found: ResultsByStudy) -> list[StudyResults]:
+    """Return the results of some studies, in this order."""
+    return [results for study in studies for results in found.get(study, ())]

@@ -6,9 +6,9 @@ from dataclasses import replace
 from study.analysis.arms import COLLAPSES
 from study.analysis.intervals import wilson
 from study.analysis.moments import LEAST_SEEDS
-from study.analysis.vicreg_terms import SAME_SCALE
-from study.paper.evidence import baseline_of, digests, nearest
-from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
+from study.analysis.vicreg_terms import SAME_SCALE, end_ratios
+from study.paper.evidence import digests, nearest, recipe_arm
+from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.protocol import deviations, settings_of
 from study.paper.published import SourcePaper
 from study.results.comparisons import Interval
@@ -16,20 +16,20 @@ from study.results.findings import ScaleClaim
 from study.results.schema import StudyResults
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
-STUDY = "lambda-mu-nu"
+STUDY = "source-recipe"  # the cheapest that tells; lambda-mu-nu has other coefficients beside these
 
 
 def judge_scale(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
     """Judge whether the two terms end within half a power of ten of one another, unweighted and weighted."""
     row = Judged(claim=name, says=says, study=STUDY, dataset="cifar10", kind="ratio")
     results = nearest(candidates, paper, dataset="cifar10")
-    if results is None or results.scale is None:
+    ratios = None if results is None else end_ratios(recipe_arm(results).runs, least=ENOUGH_SEEDS)
+    if results is None or ratios is None:
         return [replace(row, missing=f"the study {STUDY}")]
-    row = _of_baseline(row, results, paper)
-    measured = (("unweighted", results.scale.ratio), ("weighted by λ and ν", results.scale.weighted))
+    row = _of_recipe(row, results, paper)
     return [
         decide(replace(row, arm=f"invariance over covariance, {kind}", ours=ratio), weigh_scale(ratio))
-        for kind, ratio in measured if ratio is not None
+        for kind, ratio in zip(("unweighted", "weighted by λ and ν"), ratios, strict=True) if ratio is not None
     ]  # fmt: skip
 
 
@@ -50,32 +50,42 @@ def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], pap
     """
     row = Judged(claim=name, says=says, study=STUDY, dataset="cifar10", kind="share")
     results = nearest(candidates, paper, dataset="cifar10")
-    if results is None or results.scale is None:
+    ratios = None if results is None else end_ratios(recipe_arm(results).runs, least=ENOUGH_SEEDS)
+    if results is None or ratios is None:
         return [replace(row, missing=f"the study {STUDY}")]
-    runs = baseline_of(results).runs
+    runs = recipe_arm(results).runs
     types = [run.collapse_type.name for run in runs if run.collapse_type and run.collapse_type.name != UNDETERMINED]
     collapsed, n = sum(one in COLLAPSES for one in types), len(types)
     low, high = wilson(collapsed, n) if n else (None, None)
     ours = Interval(n=n, mean=collapsed / n, low=low, high=high, p=None) if n else None
-    row = replace(_of_baseline(row, results, paper), arm="collapsed runs of the baseline", ours=ours)
-    return [decide(row, weigh_collapses(results.scale, collapsed, n))]
+    row = replace(_of_recipe(row, results, paper), arm="collapsed runs of the baseline", ours=ours)
+    return [decide(row, weigh_collapses(ratios, results.scale, collapsed, n))]
 
 
-def weigh_collapses(claim: ScaleClaim, collapsed: int, n: int) -> Finding:
-    """Return what `collapsed` of the baseline's `n` runs say, beside all runs of the study by the scale of their terms."""
-    said = (f"of runs whose unweighted terms are of one scale {claim.same[0]} of {claim.same[1]} collapsed, of the others "
-            f"{claim.other[0]} of {claim.other[1]}")  # fmt: skip
-    ratios = [ratio.mean for ratio in (claim.ratio, claim.weighted) if ratio is not None]
-    if not any(1 / SAME_SCALE <= ratio <= SAME_SCALE for ratio in ratios):
+def weigh_collapses(
+    ratios: tuple[Interval, Interval | None], claim: ScaleClaim | None, collapsed: int, n: int
+) -> Finding:  # fmt: skip
+    """Return what `collapsed` of the baseline's `n` runs say, beside all runs of the study by the scale of their terms.
+
+    Args:
+        ratios: of the baseline's two terms, unweighted and weighted.
+        claim: the counts of all runs; None where they were not counted.
+        collapsed, n: of the baseline's runs.
+    """
+    said = "" if claim is None else (
+        f"of runs whose unweighted terms are of one scale {claim.same[0]} of {claim.same[1]} collapsed, of the others "
+        f"{claim.other[0]} of {claim.other[1]}"
+    )  # fmt: skip
+    if not any(1 / SAME_SCALE <= ratio.mean <= SAME_SCALE for ratio in ratios if ratio is not None):
         missing = "a baseline whose terms are of one scale"
         return Finding(outcome=OPEN, reason=said, against="the baseline's own terms are not", missing=missing)
-    if n < LEAST_SEEDS or 0 < collapsed < n:
+    if n < LEAST_SEEDS or 0 < collapsed < n:  # none of two runs says little of how many collapse
         return Finding(outcome=OPEN, reason=said, missing="three seeds" if n < LEAST_SEEDS else "more seeds")
     return Finding(outcome=HOLDS if collapsed else FAILS, reason=said)
 
 
-def _of_baseline(row: Judged, results: StudyResults, paper: SourcePaper) -> Judged:
-    """Return a row that is judged by the baseline's loss, whatever its accuracy."""
-    arm = baseline_of(results)
+def _of_recipe(row: Judged, results: StudyResults, paper: SourcePaper) -> Judged:
+    """Return a row that is judged by the loss of a study's recipe, whatever its accuracy."""
+    arm = recipe_arm(results)
     found = deviations(settings_of(results, arm), results.data, paper, probe=None)
     return replace(row, results=results, runs=digests(arm), deviations=tuple(found))

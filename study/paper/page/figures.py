@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from study.analysis.wording import count_of
-from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, described, nearest, nearest_map
+from study.paper.evidence import ResultsByStudy, arms_of, described, nearest, nearest_map, recipe_arm
 from study.paper.page.commands import command_of
 from study.paper.protocol import data_of, dataset_of, settings_of
 from study.paper.published import SourcePaper
@@ -46,10 +46,11 @@ class Section(TypedDict):
 
 def losses_section(found: ResultsByStudy, paper: SourcePaper) -> Section | None:
     """Return the baseline's loss curves, term by term, with its collapse metrics; None where it was not measured."""
-    results = nearest(found.get("lambda-mu-nu", ()), paper, dataset="cifar10")
-    if results is None or not histories(baseline_of(results)):
+    candidates = [results for study in ("source-recipe", "lambda-mu-nu") for results in found.get(study, ())]
+    results = nearest(candidates, paper, dataset="cifar10")
+    if results is None or not histories(recipe_arm(results)):
         return None
-    baseline = baseline_of(results)
+    baseline = recipe_arm(results)
     shown = [baseline, *(arm for arm in results.arms if arm.name == baseline.control)]
     seeds = count_of(len(histories(baseline)), "seed")
     return {
@@ -59,8 +60,8 @@ def losses_section(found: ResultsByStudy, paper: SourcePaper) -> Section | None:
             ["Collapse type", *(arm.collapse_type.marked_name for arm in shown)],
             *([name, *(_metric(arm, key) for arm in shown)] for key, name in COLLAPSE.items()),
         ],
-        "caption": f"The baseline of lambda-mu-nu, profile {results.profile}, on {data_of(results.data)}: mean and "
-                   f"range over {seeds}. Collapse metrics are of held-out images, unaugmented, in eval mode.",
+        "caption": f"Arm {baseline.name} of {results.study}, profile {results.profile}, on {data_of(results.data)}: mean "
+                   f"and range over {seeds}. Collapse metrics are of held-out images, unaugmented, in eval mode.",
     }  # fmt: skip
 
 

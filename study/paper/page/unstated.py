@@ -2,7 +2,16 @@
 
 from typing import TypedDict
 
-from study.paper.evidence import ResultsByStudy, arms_of, baseline_of, deviations_of_study, nearest, paired, probe_of
+from study.paper.evidence import (
+    ResultsByStudy,
+    arms_of,
+    baseline_of,
+    deviations_of_study,
+    nearest,
+    paired,
+    probe_of,
+    recipe_arm,
+)
 from study.paper.judged import tried_as
 from study.paper.page.commands import ablate
 from study.paper.page.values import basis_text, bounds_text, value_text
@@ -79,18 +88,18 @@ def _note(results: StudyResults | None) -> str:
 
 def _seeds(found: ResultsByStudy, paper: SourcePaper) -> SilentRow:
     """Return how far the baseline's accuracy spreads over seeds, of which the paper has one."""
-    results = nearest(found.get("stem", ()), paper, dataset="cifar10")
-    results = results or nearest(found.get("lambda-mu-nu", ()), paper, dataset="cifar10")
+    candidates = [results for study in ("source-recipe", "stem", "lambda-mu-nu") for results in found.get(study, ())]
+    results = nearest([one for one in candidates if _spread(one)], paper, dataset="cifar10")
     return {
-        "about": "how many seeds there were", "study": results.study if results else "stem",
+        "about": "how many seeds there were", "study": results.study if results else "source-recipe",
         "measured": _spread(results) if results else [], "note": "", "basis": basis_text(results),
-        "command": ablate("stem", "cifar10"),
+        "command": ablate("source-recipe", "cifar10"),
     }  # fmt: skip
 
 
 def _spread(results: StudyResults) -> list[Effect]:
     """Return the standard deviation over seeds of the baseline's accuracy; nothing where there is one seed."""
-    baseline, probe = baseline_of(results), probe_of(results)
+    baseline, probe = recipe_arm(results), probe_of(results)
     column = baseline.summary.get(probe)
     if column is None or column.sd is None:
         return []

@@ -5,6 +5,7 @@ from study.reporting.format import duration, finite, plain, quantity, settings_l
 from study.reporting.inputs import Timing
 from study.reporting.names import key_name
 from study.reporting.selection import seeds_of
+from study.results.runs import looks_at_others
 from study.results.schema import StudyResults
 from study.results.training_images import training_of
 
@@ -42,10 +43,11 @@ def cost_text(study: StudyResults, timing: Timing) -> str:
     cost = study.cost
     if cost is None:
         return ""
-    runs = timing.runs.values()
+    looks = looks_at_others(run for arm in study.arms for run in arm.runs)
+    runs = [run for digest, run in timing.runs.items() if digest not in looks]
     seconds = finite(run.seconds for run in runs)
     took = f" Training took {duration(sum(seconds))}, all runs added up." if seconds else ""
-    joules = sum(finite(run.joules for run in runs))
+    joules = sum(finite(run.joules for run in timing.runs.values()))
     used = f" The device counted {joules / 3.6e6:.2g} kWh." if joules else ""
     pruned = study.search.pruned if study.search else None
     stopped = pruned is not None and pruned.trials > 0

@@ -1,8 +1,14 @@
 """What runs cost: epochs, images and operations, and where they ran seconds and joules."""
 
+import json
+
 import pytest
 
 from study.analysis.cost import timing
+from study.reporting.view.header import cost_text
+from study.results.json_values import from_values
+from study.results.schema import StudyResults
+from study.results.timing import Timing
 from study.spec.study_file import Arm
 from tests.study.made_up import (
     Shelf,
@@ -24,6 +30,21 @@ def test_the_cost_is_of_all_runs_once_and_of_the_epochs_that_were_trained(summar
     assert half["operations"] == pytest.approx(whole["operations"] / 2, rel=1e-3)
     assert (half["runs"], half["epochs"]) == (1, 2)
     assert summary_of({}, asked=study(arms))["cost"]["runs"] == 0
+
+
+def test_a_look_at_a_training_costs_nothing_beside_it(plans):
+    whole, another = lifelike("base", 0, 0.5, epochs=4), lifelike("other", 0, 0.5, epochs=4)
+    look = {**whole, "history": whole["history"][:2]}
+    for half, epochs, text in ((look, 4, "2 s"), ({**another, "history": another["history"][:2]}, 6, "3 s")):
+        plan = plans.plan(study(), seeds=(0,))
+        runs = {
+            (arm, 0): {**run, "images_per_second": [320.0] * len(run["history"])} for arm, run in
+            {"base": whole, "other": half}.items()
+        }  # fmt: skip
+        results = from_values(StudyResults, json.loads(to_json(plans.summary(runs, of=plan))), where="made up")
+        assert results.cost.epochs == epochs
+        took = from_values(Timing, timing(plan, Shelf(plan, runs), plans.dataset), where="made up")
+        assert f"Training took {text}, " in cost_text(results, took)
 
 
 def test_what_runs_took_where_they_ran_is_told_apart_from_the_summary(plans):

@@ -9,7 +9,7 @@ from tests.study.made_up_paper import PAPER, PUBLISHED
 
 def test_the_numbers_are_those_of_the_paper():
     assert [(one.dataset, one.study, one.linear) for one in PAPER.numbers] == [
-        ("cifar10", "stem", 76.67), ("cifar100", "stem", 51.22),
+        ("cifar10", "source-recipe", 76.67), ("cifar100", "source-recipe", 51.22),
         ("cifar10", "generalisation", 84.67), ("cifar100", "generalisation", 66.75),
     ]  # fmt: skip
     assert PAPER.source == 'Ben Salem, "Self-Supervised Learning of Visual representations"'

@@ -83,10 +83,10 @@ def test_the_authors_network_is_more_stable_where_its_spread_over_seeds_is_told_
 
 def test_what_is_missing_for_two_studies_is_that_which_lacks(paper):
     row = stability(paper, 1, 2, settings={"pretrain.epochs": 20})
-    assert (row.study, row.verdict, barred(row)) == ("stem", SMALLER, ["epochs 20 in place of 100"])
+    assert (row.study, row.verdict, barred(row)) == ("source-recipe", SMALLER, ["epochs 20 in place of 100"])
     row = stability(paper, 1, 2, seeds=(0, 1))
-    assert (row.study, row.ours, row.missing) == ("stem", None, "three seeds")
+    assert (row.study, row.ours, row.missing) == ("source-recipe", None, "three seeds")
     (row,) = judge_imagenet_stability("imagenet-stability", "says", [paper.given()], [], PAPER)
-    assert (row.study, row.missing) == ("stem", "the study stem")
+    assert (row.study, row.missing) == ("source-recipe", "the study source-recipe")
     (row,) = judge_imagenet_stability("imagenet-stability", "says", [], [], PAPER)
-    assert row.missing == "the studies generalisation and stem"
+    assert row.missing == "the studies generalisation and source-recipe"

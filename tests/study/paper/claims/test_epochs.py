@@ -4,7 +4,7 @@ import pytest
 
 from study.analysis.intervals import paired_difference
 from study.paper.claims.epochs import judge_epochs, weigh_gain
-from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, OPEN, OTHER_PROTOCOL, REPRODUCED, Finding
+from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, NOT_RUN, OPEN, OTHER_PROTOCOL, REPRODUCED, Finding
 from tests.study.made_up_paper import PAPER, SPREAD, Paper, barred, measured
 
 
@@ -55,7 +55,7 @@ def test_a_published_gain_of_one_pair_is_held_against_one_more_pair_and_not_agai
         ((0.0, 0.02, 0.04), OPEN),  # from none to four points and beyond
         ((0.06, 0.10, 0.14), OPEN),  # well above none, and so wide that it takes in two points as well
         ((0.02, 0.02, 0.02), OPEN),
-        ((0.02, 0.021), OPEN),
+        ((0.02, 0.021), OPEN),  # of two without an interval
     ],
 )
 def test_a_gain_is_two_points_is_not_or_cannot_be_told(values, told):
@@ -63,8 +63,21 @@ def test_a_gain_is_two_points_is_not_or_cannot_be_told(values, told):
 
 
 def test_no_pair_of_runs_tells_nothing_of_a_gain():
-    assert weigh_gain(None) == Finding(outcome=OPEN, missing="three seeds")
+    assert weigh_gain(None) == Finding(outcome=OPEN, missing="two seeds")
     assert weigh_gain(paired_difference([0.1] * 4, [0.0] * 4)) == Finding(outcome=OPEN, missing="more seeds")
+
+
+def test_each_reading_is_taken_from_the_study_that_has_it(paper):
+    recipe = paper.results("source-recipe", levels(halfway=0.68), seeds=(0, 1))
+    (row,) = judge_epochs("epochs", "says", [recipe], PAPER)
+    assert (row.study, row.verdict, row.ours.n) == ("source-recipe", REPRODUCED, 2)
+    both = judge_epochs("epochs", "says", [recipe, paper.results("epochs", levels(epochs_50=0.6999))], PAPER)
+    assert [(row.study, row.results.study) for row in both] == [("source-recipe", "epochs"), ("epochs", "epochs")]
+
+
+def test_without_the_end_of_training_there_is_no_gain(paper):
+    (row,) = judge_epochs("epochs", "says", [paper.results("source-recipe", levels(), lost=("epochs-100",))], PAPER)
+    assert (row.verdict, row.ours, row.missing) == (NOT_RUN, None, "the study source-recipe")
 
 
 def test_the_arms_of_epochs_are_held_to_their_own_schedules(paper):

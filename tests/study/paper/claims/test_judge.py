@@ -47,7 +47,7 @@ def test_the_baseline_alone_is_judged_where_all_other_arms_are_missing(paper):
     found = {study: [paper.results(study, lost=lost)] for study, lost in arms.items()}
     rows = judge(found, [], PAPER)
     assert {row.claim: row.missing for row in rows if row.claim in ("epochs", "batch-size-accuracy")} == {
-        "epochs": "three seeds", "batch-size-accuracy": "three seeds",
+        "epochs": "the study source-recipe", "batch-size-accuracy": "two seeds",
     }  # fmt: skip
     assert [row.ours for row in rows if row.claim.startswith("batch-size")] == [None, None]
 

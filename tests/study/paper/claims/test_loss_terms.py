@@ -3,7 +3,7 @@
 import pytest
 
 from study.paper.claims.loss_terms import judge_collapse, judge_scale
-from study.paper.judged import NOT_REPRODUCED, NOT_RUN, OPEN, REPRODUCED, UNDETERMINED
+from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, NOT_RUN, OPEN, REPRODUCED, UNDETERMINED
 from tests.study.made_up import unfinished
 from tests.study.made_up_paper import PAPER, SPREAD, Paper, measured
 
@@ -42,8 +42,19 @@ def test_two_terms_are_of_one_scale_unweighted_or_weighted_or_neither(paper):
 def test_an_interval_across_the_border_of_one_scale_cannot_be_told(paper):
     plain, _ = curves(paper, judge_scale, invariance=10**0.5 / 1.02, covariance=1.0)
     assert (plain.verdict, plain.outcome, plain.missing) == (UNDETERMINED, OPEN, "more seeds")
-    plain, _ = curves(paper, judge_scale, invariance=1.0, covariance=1.0, seeds=(0, 1))
-    assert (plain.outcome, plain.missing) == (OPEN, "three seeds")
+    plain, _ = curves(paper, judge_scale, invariance=1.0, covariance=1.0, seeds=(0,))
+    assert (plain.outcome, plain.missing) == (OPEN, "two seeds")
+
+
+def test_the_recipe_in_full_tells_of_the_scale_without_other_coefficients_and_so_does_a_look_at_it(paper):
+    outcome = lambda arm, seed: losses(arm, seed, invariance=0.04, covariance=1.0)  # noqa: E731
+    for lost, arm in ((), "epochs-100"), (("epochs-100",), "halfway"):
+        results = paper.results("source-recipe", outcome, seeds=(0, 1), lost=lost)
+        plain, weighted = judge_scale("scale", "says", [results], PAPER)
+        assert (plain.outcome, weighted.outcome, plain.ours.n) == (FAILS, HOLDS, 2)
+        assert plain.runs == tuple(run.digest for one in results.arms if one.name == arm for run in one.runs)
+        (row,) = judge_collapse("collapse", "says", [results], PAPER)
+        assert (row.ours.mean, row.ours.n) == (0.0, 2)
 
 
 def test_a_common_scale_that_no_collapse_follows_does_not_indicate_one(paper):
@@ -86,4 +97,4 @@ def test_a_run_without_a_verdict_is_not_counted_among_those_that_have_one(paper)
 @pytest.mark.parametrize("judge", [judge_scale, judge_collapse])
 def test_a_study_whose_baseline_has_not_finished_has_no_curves_to_judge(paper, judge):
     (row,) = judge("scale", "says", [paper.results("lambda-mu-nu", lost=("25-25-1",))], PAPER)
-    assert (row.verdict, row.ours, row.missing) == (NOT_RUN, None, "the study lambda-mu-nu")
+    assert (row.verdict, row.ours, row.missing) == (NOT_RUN, None, "the study source-recipe")

@@ -18,7 +18,7 @@ from vicreg.evaluation.linear_probe import LinearClassifier, choose_linear_cache
 from vicreg.evaluation.settings import PROBES, EvaluateSettings
 from vicreg.metrics.accuracy import accuracy, top1_accuracy
 from vicreg.metrics.collapse import view_discrepancy
-from vicreg.metrics.features import Encoded, encode, held_out
+from vicreg.metrics.features import Encoded, held_out, represent
 from vicreg.metrics.knn import knn_scores
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.views.settings import ViewSettings
@@ -69,9 +69,9 @@ def evaluate(
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     labels = {name: split.labels.to(device) for name, split in splits.items()}
     encoded = {
-        name: encode(
+        name: represent(
             model, split.images.to(device), size=size, mean=dataset.mean, std=dataset.std, batch_size=settings.batch_size
-        ).representations
+        )
         for name, split in splits.items()
     }
     results: dict[str, Any] = {"validation": {}, "test": {}}
@@ -120,10 +120,10 @@ def _diagnose(
     before = encode_held_out_views(control, dataset, settings=settings, views=views, size=size, device=device)
     after, untrained = ([view.embeddings for view in views_of] for views_of in (pair, before))
     of_control = {
-        part: encode(
+        part: represent(
             control, getattr(dataset, part).images.to(device),
             size=size, mean=dataset.mean, std=dataset.std, batch_size=settings.batch_size,
-        ).representations
+        )
         for part in ("train", "validation")
     }  # fmt: skip
     return diagnose_collapse(

@@ -15,7 +15,7 @@ from torch.nn import functional
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.evaluation.linear_probe import LinearClassifier
-from vicreg.metrics.features import encode_views, encoded_at_once
+from vicreg.metrics.features import encoded_at_once, represent_views
 from vicreg.models.joint_embedding import JointEmbedding
 from vicreg.optim.learning_rate import learning_rate
 from vicreg.randomness import make_generator
@@ -171,5 +171,5 @@ def epoch_of_features(
             crop_scale=settings.crop_scale, flip=settings.flip, size=size,
             mean=dataset.mean, std=dataset.std, generator=generator,
         )  # fmt: skip
-        features = functional.pad(encode_views(model, views).representations, (0, 1), value=1.0)
+        features = functional.pad(represent_views(model, views), (0, 1), value=1.0)
         yield from zip(features.split(settings.batch_size), many.split(settings.batch_size), strict=True)

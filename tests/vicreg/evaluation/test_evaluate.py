@@ -275,7 +275,7 @@ def keep(split: Split, indexes) -> Split:
 
 @pytest.mark.parametrize("images", [0, 1])
 def test_too_few_held_out_images_are_refused_before_anything_is_measured(measure, digits, images, monkeypatch):
-    monkeypatch.setattr(evaluation, "encode", lambda *_, **__: pytest.fail("something was encoded"))
+    monkeypatch.setattr(evaluation, "represent", lambda *_, **__: pytest.fail("something was encoded"))
     few = dataclasses.replace(digits, validation=keep(digits.validation, slice(images)))
     with pytest.raises(InputError) as raised:
         measure(few)

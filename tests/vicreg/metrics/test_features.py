@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vicreg.data.dataset import Dataset, Split
-from vicreg.metrics.features import HELD_OUT_IMAGES, encode, encode_views, encoded_at_once, held_out
+from vicreg.metrics.features import HELD_OUT_IMAGES, encode, encode_views, encoded_at_once, held_out, represent
 from vicreg.models.joint_embedding import JointEmbedding, build_model
 from vicreg.views.pipeline import plain_view
 
@@ -41,6 +41,25 @@ def test_features_are_those_of_the_plain_views_in_eval_mode(model):
     torch.testing.assert_close(encoded.representations, representations, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(encoded.embeddings, embeddings, rtol=1e-4, atol=1e-5)
     assert (encoded.representations.shape, encoded.embeddings.shape) == ((20, 32), (20, 8))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_representations_alone_are_those_with_embeddings_bit_for_bit_and_no_expander_is_run(model, training):
+    whole = run(model.train(training), images(20))
+    model.expander.register_forward_pre_hook(lambda *_: pytest.fail("the expander was run"))
+    alone = represent(model, images(20), size=8, mean=MEAN, std=STD, batch_size=7)
+    assert torch.equal(alone, whole.representations) and model.training == training
+
+
+def test_a_network_whose_representations_are_not_its_backbones_makes_them_itself(model):
+    class Doubled(JointEmbedding):
+        def forward(self, views):
+            representations, embeddings = super().forward(views)
+            return 2 * representations, embeddings
+
+    whole = run(model, images(20)).representations
+    model.__class__ = Doubled
+    assert torch.equal(represent(model, images(20), size=8, mean=MEAN, std=STD, batch_size=7), 2 * whole)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 20, 100])

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from study.paper.published import PublishedProtocol
-from study.paper.wording import setting_text
+from study.paper.wording import STOP, setting_text
 from study.reporting.format import plain, without_paths
 from study.reporting.names import key_name, measure_name
 from study.results.schema import ArmResults, StudyResults
@@ -27,7 +27,6 @@ EARLIER = {
     "pretrain.method": "vicreg", "pretrain.lars_clip": False, "pretrain.nesterov": False, "pretrain.processes": 1,
     "pretrain.batchnorm_over": "all", TRAIN_ON: TRAIN,
 }  # fmt: skip
-STOP = "pretrain.stop_after"  # the setting of a look at a training before its end
 VIEWS = "pretrain.augmentation."  # before the settings of the views
 PRECISION, USUAL_PRECISION = "pretrain.precision", "float32"
 # Settings that make an experiment small or large, each with what its value counts as.

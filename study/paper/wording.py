@@ -6,7 +6,7 @@ from study.reporting.format import plain
 from study.results.schema import ArmResults
 from study.spec.names import VALUE_NAMES
 
-STEM = "pretrain.stem"
+STEM, STOP = "pretrain.stem", "pretrain.stop_after"
 _USUAL = {"imagenet": ", as in torchvision's ResNet", "cifar": ", as is usual on CIFAR"}  # where a stem is usual
 
 
@@ -23,7 +23,10 @@ def arm_name(arm: ArmResults) -> str:
 
 def arm_in_full(arm: ArmResults) -> str:
     """Return what an arm is called where it stands alone."""
-    stem = _stem_of(arm)
+    stem, stop = _stem_of(arm), arm.settings.get(STOP)
+    if stop is not None:
+        epochs = arm.settings.get("pretrain.epochs")
+        return f"after {stop}{f' of {epochs}' if epochs else ''} epochs"
     return f"{arm_name(arm)}{_USUAL.get(stem, '')}, trained from scratch" if stem else arm.label
 
 

@@ -10,7 +10,7 @@ from study.paper.page.commands import missing_commands
 from study.paper.page.figures import longer_section, losses_section, map_section
 from study.paper.page.measurements import Source, by_study, measurement_view, used_sources, warnings_of
 from study.paper.page.published_results import field_view
-from study.paper.page.standing import counts_of, next_commands, standing_text, tried_text
+from study.paper.page.standing import counts_of, first_step, next_commands, standing_text, tried_text
 from study.paper.page.unstated import silent_rows
 from study.paper.published import Published
 from study.projection.results import Projection
@@ -39,6 +39,7 @@ def build_view(
         "source": paper.source,
         "in_git": in_git,
         "answer": standing_text(rows),
+        "first": first_step(rows),
         "next": next_commands(rows),
         "tried": tried_text(rows),
         "counts": counts_of(rows),

@@ -5,8 +5,9 @@ import shlex
 from collections.abc import Sequence
 
 from study.analysis.commands import next_look, without_seeds
+from study.paper.evidence import baseline_of, recipe_arm
 from study.paper.judged import NOT_RUN, TRIED, Judged, is_settled
-from study.paper.protocol import DATASETS
+from study.paper.protocol import DATASETS, STOP
 from study.projection.results import Projection
 from study.reporting.format import without_paths
 from study.results.findings import Looks
@@ -45,7 +46,7 @@ def missing_text(row: Judged) -> str:
     if is_settled(row.verdict):
         return ""
     if row.verdict in TRIED:
-        return "the paper's protocol"
+        return "its training to the end" if _goes_on(row) else "the paper's protocol"
     if row.verdict == NOT_RUN and row.arm:
         return f"runs of “{row.arm}”"
     return row.missing or "more seeds"
@@ -60,7 +61,17 @@ def next_command(row: Judged) -> str:
         return _project(profile)
     if isinstance(row.results, StudyResults) and row.ours is not None and not row.barring:
         return more_seeds(command_of(row.results), row.results.looks)
+    if isinstance(row.results, StudyResults) and _goes_on(row):
+        return command_of(row.results)
     return ablate(row.study, profile)
+
+
+def _goes_on(row: Judged) -> bool:
+    """Return whether a row is a look at a training that would be the paper's if it went on to its end."""
+    results = row.results
+    if not isinstance(results, StudyResults) or len(row.barring) != 1:
+        return False
+    return recipe_arm(results).settings.get(STOP) is not None and not baseline_of(results).summary
 
 
 def more_seeds(command: str, looks: Looks | None = None) -> str:

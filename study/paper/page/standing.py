@@ -6,7 +6,11 @@ from typing import TypedDict
 from study.analysis.wording import agree, capitalised, count_of, in_words, listed
 from study.paper.judged import NOT_REPRODUCED, NOT_RUN, REPRODUCED, TRIED, UNDETERMINED, Judged, is_settled, on_copy
 from study.paper.page.claims import anchor_of, claims_of
+from study.paper.page.commands import ablate, next_command
 from study.paper.page.status import DEPENDS, in_order, mark_of, status_of
+from study.results.schema import StudyResults
+
+RECIPE = "source-recipe"
 
 
 class Count(TypedDict):
@@ -70,6 +74,20 @@ def next_commands(rows: Sequence[Judged]) -> list[str]:
     left = [claim for claim in claims_of(rows) if not (is_settled(status_of(claim)) or status_of(claim) == DEPENDS)]
     datasets = sorted({row.dataset for claim in left for row in claim if not is_settled(row.verdict)})
     return [f"dvc exp run -S profile={name}" for name in datasets]
+
+
+def first_step(rows: Sequence[Judged]) -> tuple[str, str] | None:
+    """Return what the cheapest study answers, in words, and its command; None where nothing that it measures is open.
+
+    It is the study of the recipe alone: one training a seed tells of several claims.
+    """
+    left = [row for row in rows if row.study == RECIPE and row.dataset == "cifar10" and not is_settled(row.verdict)]
+    claims = len({row.claim for row in left})
+    if not claims:
+        return None
+    begun = [row for row in left if isinstance(row.results, StudyResults) and row.results.study == RECIPE]
+    command = next(map(next_command, begun), ablate(RECIPE, "cifar10"))
+    return f"The cheapest step: one training a seed tells of {count_of(claims, 'claim')}.", command
 
 
 def tried_text(rows: Sequence[Judged]) -> str:

@@ -144,6 +144,22 @@ def test_the_answer_counts_every_claim_once_and_gives_what_was_tried_no_verdict(
     ]  # fmt: skip
     assert view["tried"].startswith("3 claims were tried, but not by the paper's protocol.")
     assert view["next"] == ["dvc exp run -S profile=cifar10", "dvc exp run -S profile=cifar100"]
+    assert view["first"] == (
+        "The cheapest step: one training a seed tells of 4 claims.",
+        "python -m study.ablate --study source-recipe --profile cifar10",
+    )
+
+
+def test_a_training_that_has_not_ended_goes_on_by_its_own_command(paper):
+    command = "python -m study.ablate --study source-recipe --profile cifar10 --seeds 2"
+    recipe = paper.results("source-recipe", lost=("epochs-100", "halfway"), data=JPEG, seeds=(0, 1), command=command)
+    view = view_of({"source-recipe": [recipe]})
+    card = card_of(view, NUMBER)
+    assert card["status"] == "tried at a smaller scale" and card["measurements"][0]["arm"] == "after 20 of 100 epochs"
+    assert card["missing"] == [{"text": "its training to the end", "command": command}]
+    assert view["first"][1] == command and view["losses"]["caption"].startswith("Arm after-20 of source-recipe, ")
+    whole = view_of({"source-recipe": [paper.results("source-recipe", around(0.7667), data=JPEG, seeds=(0, 1))]})
+    assert card_of(whole, NUMBER)["status"] == "reproduced on the JPEG copy" and whole["first"] is not None
 
 
 def test_the_answer_says_what_is_decided_and_on_which_copy(paper):

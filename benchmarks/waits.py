@@ -7,18 +7,17 @@ is taken from a thread, spinning ones hold the cores that it waits for. Settings
 a process of its own; in a round they train in turn. The others are busy loops, niced as a user's background work is.
 """
 
-import os
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
+from benchmarks.children import busy, child, turn
 from benchmarks.measure import (
     RESULTS,
     ROOT,
@@ -45,6 +44,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
 LOADS = (0, 1, 3, 4)  # busy processes beside it
 STEPS = 3
 BATCH = 128
+TOLD = ["-m", "benchmarks.waits", "--told"]
 
 
 def main() -> int:
@@ -61,15 +61,15 @@ def compare_waits(*, rounds: int, out: Path | None) -> int:
     """Print and write images a second by setting and load: medians over rounds."""
     seconds: dict[str, dict[str, list[float]]] = {}
     with ExitStack() as stack:
-        children = {name: stack.enter_context(_child(own)) for name, own in SETTINGS.items()}
+        children = {name: stack.enter_context(child(TOLD, folder=ROOT, environment=own)) for name, own in SETTINGS.items()}
         shares = {}
         for load in LOADS:
             before = processor_time()
-            with _busy(load):
+            with busy(load):
                 found: dict[str, list[float]] = {name: [] for name in children}
                 for _ in range(rounds):
-                    for name, child in children.items():
-                        found[name].append(_turn(child))
+                    for name, one in children.items():
+                        found[name].append(turn(one))
             seconds[str(load)] = found
             shares[str(load)] = foreign_share(before, processor_time())
     results = {
@@ -88,41 +88,6 @@ def rows_of(found: Mapping[str, Mapping[str, list[float]]]) -> list[dict[str, st
         {"idle threads": name, **{f"{load} beside it": f"{median(own[name]):.0f}" for load, own in found.items()}}
         for name in SETTINGS
     ]
-
-
-def _turn(child: subprocess.Popen[str]) -> float:
-    """Return the images a second of one turn."""
-    assert child.stdin is not None and child.stdout is not None
-    child.stdin.write("go\n")
-    child.stdin.flush()
-    return float(child.stdout.readline())
-
-
-@contextmanager
-def _child(environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    clean = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.waits", "--told"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=ROOT, env=clean | dict(environment),
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@contextmanager
-def _busy(count: int) -> Iterator[None]:
-    """Keep so many processes busy, niced."""
-    loop = "import os\nos.nice(10)\nwhile True: pass"
-    processes = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def _train_when_told() -> None:

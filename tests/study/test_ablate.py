@@ -162,6 +162,13 @@ def test_results_so_far_are_of_the_runs_that_are_measured_and_of_no_others(proje
     assert report.main(["--results", f"{path}/study.json", "--out", "reports/tiny-so-far"]) == 0
 
 
+def test_results_so_far_may_lack_the_baseline_and_their_report_is_written_all_the_same(project, command):
+    assert command(ablate.main, "--study", "tiny", "--arm", "nu-2")[0] == 0
+    assert command(ablate.main, "--study", "tiny", "--so-far", "--out", "so-far")[0] == 0
+    assert command(report.main, "--results", "so-far/study.json", "--out", "reports/so-far")[0] == 0
+    assert "nu-1" in (project.folder / "reports" / "so-far" / "README.md").read_text()
+
+
 def test_of_a_study_of_which_nothing_is_measured_there_are_no_results_so_far(project, command):
     status, _, errors = command(ablate.main, "--study", "tiny", "--so-far")
     assert status == 2

@@ -6,7 +6,7 @@ from typing import TypedDict
 from study.analysis.wording import count_of
 from study.paper.evidence import ResultsByStudy, arms_of, described, nearest, nearest_map, recipe_arm
 from study.paper.page.commands import command_of
-from study.paper.protocol import data_of, dataset_of, settings_of
+from study.paper.protocol import EARLIER, data_of, dataset_of, settings_of
 from study.paper.published import SourcePaper
 from study.paper.wording import setting_text
 from study.projection.results import Projection
@@ -17,6 +17,7 @@ from study.reporting.panels.lines import histories, in_percent, lines_table, sty
 from study.reporting.panels.maps import MapView, map_view
 from study.reporting.panels.panel import Panel, make_panel
 from study.results.schema import ArmResults, StudyResults
+from study.results.training_images import ALL, TRAIN_ON
 
 COLLAPSE = {
     "rankme_representations": "RankMe, repr.", "rankme_embeddings": "RankMe, emb.", "std_mean_embeddings": "std, emb.",
@@ -53,6 +54,8 @@ def losses_section(found: ResultsByStudy, paper: SourcePaper) -> Section | None:
     baseline = recipe_arm(results)
     shown = [baseline, *(arm for arm in results.arms if arm.name == baseline.control)]
     seeds = count_of(len(histories(baseline)), "seed")
+    trained = {**EARLIER, **settings_of(results, baseline)}[TRAIN_ON] == ALL
+    images = "validation images, which are trained on as well" if trained else "held-out images"
     return {
         "figures": [_loss(baseline, title, names) for title, names in LOSSES],
         "columns": ["", *(arm.label for arm in shown)],
@@ -61,7 +64,7 @@ def losses_section(found: ResultsByStudy, paper: SourcePaper) -> Section | None:
             *([name, *(_metric(arm, key) for arm in shown)] for key, name in COLLAPSE.items()),
         ],
         "caption": f"Arm {baseline.name} of {results.study}, profile {results.profile}, on {data_of(results.data)}: mean "
-                   f"and range over {seeds}. Collapse metrics are of held-out images, unaugmented, in eval mode.",
+                   f"and range over {seeds}. Collapse metrics are of {images}, unaugmented, in eval mode.",
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from study.runs.beginnings import shared_trainings
+from study.runs.beginnings import epochs_done, shared_trainings
 from study.runs.run import Run
 from study.runs.store import Store
 from study.spec.early_stops import stops_within
@@ -35,7 +35,7 @@ class Order:
             early: settings of runs of other studies that stop early.
             is_shared: whether a run may be trained by a longer one.
         """
-        self._next_cell, self._asked, self._count = next_cell, 0, len(cells)
+        self._next_cell, self._asked, self._count, self._store = next_cell, 0, len(cells), store
         runs = [cell.run for cell in cells]
         self._trained_by: Mapping[str, Run] = shared_trainings(runs, store) if is_shared else {}
         self._ready: deque[Cell] = deque()
@@ -47,8 +47,10 @@ class Order:
             self.keep[run.digest] = tuple(sorted({*own, *stops_within(run.config.pretrain, early)}))
 
     def epochs_of(self, cell: Cell) -> int:
-        """Return how many epochs its run trains by itself."""
-        return 0 if cell.run.digest in self._trained_by else cell.run.config.pretrain.trained_epochs
+        """Return how many epochs its run has yet to train by itself."""
+        if cell.run.digest in self._trained_by:
+            return 0
+        return max(0, cell.run.config.pretrain.trained_epochs - epochs_done(cell.run, self._store))
 
     def is_ready(self) -> bool:
         """Return whether a cell may be started now."""

@@ -12,6 +12,8 @@ from rich.table import Table
 from study.runs.outcomes import REPEATABLE
 from study.spec.plan import Cell
 
+LINE_EVERY_S = 600.0  # at least, between lines on runs in training where there is no terminal to draw a table on
+
 
 class Progress:
     """Counts runs, shows rank and std of the active ones, and estimates the time left."""
@@ -36,6 +38,7 @@ class Progress:
         self._active: dict[str, tuple[Cell, Mapping[str, Any] | None]] = {}
         self._console = console or Console(markup=False, emoji=False)  # a name is no markup
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
+        self._told = self._started  # when a run in training last had a line
 
     def __enter__(self) -> Self:
         if self._live:
@@ -59,6 +62,10 @@ class Progress:
         self._epochs_seen += 1
         self._epochs_left -= 1
         self._refresh()
+        if self._live is None and time.monotonic() - self._told >= LINE_EVERY_S:
+            self._told = time.monotonic()
+            of = f"epoch {record['epoch']} of {cell.run.config.pretrain.trained_epochs}"
+            self._print(f"{cell.label}, seed {cell.seed}: {of}; {_numbers(record)}{self._time_left()}")
 
     def ended(self, cell: Cell, status: str, reason: str | None) -> None:
         """Print a line on how a run ended."""
@@ -66,10 +73,11 @@ class Progress:
         self._done += status in REPEATABLE  # the others have to be run again
         what = f"{cell.label}, seed {cell.seed}: {status}" + (f" ({reason})" if reason else "")
         numbers = "" if record is None else f"; {_numbers(record)}"
-        self._console.print(
-            f"[{self._done}/{self._total}] {what}{numbers}{self._time_left()}", highlight=False, markup=False, soft_wrap=True
-        )
+        self._print(f"[{self._done}/{self._total}] {what}{numbers}{self._time_left()}")
         self._refresh()
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _refresh(self) -> None:
         if self._live:
@@ -101,7 +109,8 @@ class Progress:
 def _numbers(record: Mapping[str, Any]) -> str:
     trace = record["embeddings"]
     rank = f", RankMe {trace['rankme']:.1f}" if "rankme" in trace else ""  # a GPU does not measure it in every epoch
-    return f"loss {record['total']:.3f}{rank}, std {trace['std_mean']:.3f}"
+    knn = f", k-NN {100 * record['knn']:.1f} %" if record.get("knn") is not None else ""
+    return f"loss {record['total']:.3f}{rank}, std {trace['std_mean']:.3f}{knn}"
 
 
 def format_duration(seconds: float) -> str:

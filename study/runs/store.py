@@ -73,7 +73,7 @@ class Store:
             done = int(checkpoint.name.split("-")[1])
             if done >= run.config.pretrain.trained_epochs:
                 return PARTIAL, "trained, but not yet measured"
-            return PARTIAL, f"stopped after {done} of {run.config.pretrain.trained_epochs} epochs"
+            return PARTIAL, f"{done} of {run.config.pretrain.trained_epochs} epochs are trained"
         return MISSING, None
 
     def ending(self, digest: str) -> tuple[str | None, str | None]:

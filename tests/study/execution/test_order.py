@@ -67,6 +67,13 @@ def test_the_beginning_of_a_run_is_held_back_until_that_has_ended_and_others_go_
     assert {arm: order.epochs_of(cell) for arm, cell in cells.items()} == {"untrained": 0, "half": 0, "whole": 4, "short": 2}
 
 
+def test_epochs_that_an_earlier_call_has_trained_are_not_left(session, monkeypatch):
+    cells = cells_of(session)
+    monkeypatch.setattr("study.execution.order.epochs_done", lambda run, store: 3 if run == cells["whole"].run else 0)
+    order = order_of(list(cells.values()), session.store)
+    assert (order.epochs_of(cells["whole"]), order.epochs_of(cells["short"])) == (1, 2)
+
+
 def test_without_the_longer_run_or_where_runs_are_checked_one_by_one_nothing_waits(session):
     cells = cells_of(session)
     assert all_ready(order_of([cells["half"], cells["short"]], session.store)) == ["half", "short"]

@@ -170,7 +170,7 @@ def test_a_run_that_was_cut_short_says_how_far_it_came(store, go, run_of):
     run = run_of()
     assert store.status(run) == ("missing", None)
     cut_short(go, run, after=2)
-    assert store.status(run) == ("partial", "stopped after 2 of 4 epochs")
+    assert store.status(run) == ("partial", "2 of 4 epochs are trained")
     result = store.result(run)
     assert (result["status"], result["test"], len(result["history"])) == ("partial", {}, 2)
 

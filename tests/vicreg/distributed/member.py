@@ -30,7 +30,7 @@ Found = dict[str, float]
 
 
 def work(folder: Path, number: int, count: int) -> None:
-    """Be process `number` of `count`, which this process, a copy of the tests', is from now on."""
+    """Be process `number` of `count`, which this process is from now on."""
     torch.set_num_threads(1)
     backbones.ARCHITECTURES["resnet18"] = (backbones.BasicBlock, (1, 1, 1, 1))  # no depth changes what is compared
     with joined(folder, rank=number, count=count, device=CPU):

@@ -15,9 +15,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def found(folder: Path, count: int) -> dict[str, dict[str, float]]:
-    """What `member.py` finds with so many processes, which are copies of this one."""
-    copies = multiprocessing.get_context("fork")
-    members = [copies.Process(target=work, args=(folder, number, count)) for number in range(count)]
+    """What `member.py` finds with so many processes. They are no copies of this one, whose threads may hold locks."""
+    clean = multiprocessing.get_context("forkserver")
+    clean.set_forkserver_preload([work.__module__])
+    members = [clean.Process(target=work, args=(folder, number, count)) for number in range(count)]
     try:
         for member in members:
             member.start()

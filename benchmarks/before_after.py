@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.children import busy, child, turn
 from benchmarks.measure import RESULTS, ROOT, foreign_share, machine, processor_time, table, write
-from study.cli.arguments import Parser, positive
+from study.cli.arguments import Parser, positive, whole
 from study.cli.command import run_command
 from vicreg.errors import InputError
 
@@ -63,7 +63,7 @@ def main() -> int:
     parser = Parser("benchmarks.before_after", __doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", required=True, metavar="COMMIT", help="the other commit")
     parser.add_argument(
-        "--busy", type=int, nargs="+", default=[0, 1], metavar="N", help="busy processes beside it; default: 0 and 1"
+        "--busy", type=whole, nargs="+", default=[0, 1], metavar="N", help="busy processes beside it; default: 0 and 1"
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has this")
     parser.add_argument("--out", type=Path, default=RESULTS / "before-after.json", help="JSON file")

@@ -138,6 +138,11 @@ def _no_baseline(results: StudyResults, measured: Sequence[ArmResults]) -> str:
     """Return that nothing can be compared, for the baseline has no accuracy."""
     baseline = next((arm.label for arm in results.arms if arm.is_baseline), results.baseline)
     others = f"{spelled(len(measured), 'other setting')} {agree(len(measured), 'has', 'have')} one"
+    runs = [run for arm in results.arms if arm.is_baseline for run in arm.runs]
+    if all(run.status in (MISSING, PARTIAL) for run in runs):
+        return (
+            f"Finish the baseline {name_of(baseline)} first: it has no result yet, so nothing is compared, though {others}."
+        )
     return f"Run the baseline {name_of(baseline)} again: it has no result, so nothing is compared, though {others}."
 
 

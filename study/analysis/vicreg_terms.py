@@ -15,7 +15,7 @@ from study.config.read_yaml import read_yaml
 from study.results.comparisons import Interval
 from study.results.findings import ScaleClaim
 from study.results.methods import VICREG
-from study.results.runs import EpochRecord, RunResults
+from study.results.runs import EpochRecord, RunResults, looks_at_others
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import FINISHED, PRUNED
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
@@ -47,7 +47,9 @@ def scale_claim(arms: Sequence[ArmResults]) -> ScaleClaim | None:
     ratios = end_ratios([run for arm in arms if arm.is_baseline for run in arm.runs])
     if ratios is None:
         return None
-    counted = [run for _, run in different_runs(arms) if run.status in (FINISHED, PRUNED) and _has_terms(run)]
+    looks = looks_at_others(run for arm in arms for run in arm.runs)
+    ended = [run for _, run in different_runs(arms) if run.status in (FINISHED, PRUNED) and run.digest not in looks]
+    counted = [run for run in ended if _has_terms(run)]
     return ScaleClaim(
         ratio=ratios[0],
         weighted=ratios[1],
@@ -76,7 +78,7 @@ def hinge_note(arms: Sequence[ArmResults]) -> list[str]:
 
     `arms` are VICReg's: of another method nothing is said.
     """
-    last = [_end(run) for arm in arms if arm.is_baseline for run in arm.runs if run.history]
+    last = [_end(run) for arm in arms if arm.is_baseline for run in arm.runs if run.history and run.status == FINISHED]
     if not last or not all(name in end.logged for end in last for name in (STD, BELOW_GAMMA)):
         return []
     std = mean([end.term(STD) for end in last])

@@ -81,10 +81,13 @@ def report_so_far(session: Session, *, out: Path | None = None, say: Say = print
     plan = unfold(session, Lookup(session))
     left = unfinished(plan, session.store, allow_diverged=True)
     if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
-        raise InputError(f"of study {session.study.name!r} no run is measured yet; `--status` tells how far each has come.")
+        study = f"study {session.study.name!r} on profile {session.config.profile}, with these settings,"
+        raise InputError(f"of {study} no run is measured yet; `--status` tells how far each has come.")
     write_study(plan, session, out or CUSTOM_RESULTS / f"{session.results_folder.name}-so-far", say)
     for line in left:
         say(line)
+    if left:
+        say("This look was not declared: where it decides which runs follow, later p-values are too small.")
     return 0
 
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from study.runs.beginnings import epochs_done, shared_trainings
+from study.runs.beginnings import epochs_done, is_trained, shared_trainings
 from study.runs.run import Run
 from study.runs.store import Store
 from study.spec.early_stops import stops_within
@@ -48,7 +48,7 @@ class Order:
 
     def epochs_of(self, cell: Cell) -> int:
         """Return how many epochs its run has yet to train by itself."""
-        if cell.run.digest in self._trained_by:
+        if cell.run.digest in self._trained_by or is_trained(cell.run, self._store):
             return 0
         return max(0, cell.run.config.pretrain.trained_epochs - epochs_done(cell.run, self._store))
 

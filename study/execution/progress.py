@@ -38,7 +38,7 @@ class Progress:
         self._active: dict[str, tuple[Cell, Mapping[str, Any] | None]] = {}
         self._console = console or Console(markup=False, emoji=False)  # a name is no markup
         self._live = Live(console=self._console, refresh_per_second=4) if self._console.is_terminal else None
-        self._told = self._started  # when a run in training last had a line
+        self._told: dict[str, float] = {}  # digest -> when a run in training last had a line, or began
 
     def __enter__(self) -> Self:
         if self._live:
@@ -54,6 +54,7 @@ class Progress:
     def started(self, cell: Cell) -> None:
         """Show a run that has begun."""
         self._active[cell.run.digest] = (cell, None)
+        self._told[cell.run.digest] = time.monotonic()
         self._refresh()
 
     def epoch(self, cell: Cell, record: Mapping[str, Any]) -> None:
@@ -62,8 +63,8 @@ class Progress:
         self._epochs_seen += 1
         self._epochs_left -= 1
         self._refresh()
-        if self._live is None and time.monotonic() - self._told >= LINE_EVERY_S:
-            self._told = time.monotonic()
+        if self._live is None and time.monotonic() - self._told.get(cell.run.digest, self._started) >= LINE_EVERY_S:
+            self._told[cell.run.digest] = time.monotonic()
             of = f"epoch {record['epoch']} of {cell.run.config.pretrain.trained_epochs}"
             self._print(f"{cell.label}, seed {cell.seed}: {of}; {_numbers(record)}{self._time_left()}")
 

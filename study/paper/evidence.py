@@ -11,6 +11,7 @@ from study.paper.published import PublishedProtocol
 from study.projection.results import ProjectedData, Projection
 from study.results.comparisons import Interval
 from study.results.schema import ArmResults, StudyResults
+from study.runs.outcomes import OUTCOMES, PARTIAL
 
 
 def nearest(
@@ -19,22 +20,22 @@ def nearest(
     """Return of the results on a data set those whose recipe is nearest to the paper's protocol.
 
     The recipe is that of `recipe_arm`. Of equals they are those with enough seeds for a verdict, of canonical images, with
-    fewest other differences, and of most runs; of these the first. None where there are none.
+    fewest other differences, with most seeds, and of most runs; of these the first. None where there are none.
     """
     known = [one for one in candidates if dataset_of(one.data) == dataset and arms_of(one)]
 
-    def distance(one: StudyResults) -> tuple[int, bool, bool, int, int]:
+    def distance(one: StudyResults) -> tuple[int, bool, bool, int, int, int]:
         own = recipe_arm(one)
         found = deviations(settings_of(one, own), one.data, paper, probe=probe_of(one), trained=trained)
-        few = len(digests(own)) < ENOUGH_SEEDS
+        seeds = len(digests(own))
         runs = sum(len(digests(arm)) for arm in arms_of(one))
-        return len(barring(found)), few, is_copy(one.data), len(found), -runs
+        return len(barring(found)), seeds < ENOUGH_SEEDS, is_copy(one.data), len(found), -seeds, -runs
 
     return min(known, key=distance, default=None)
 
 
 def deviations_of_study(results: StudyResults, paper: PublishedProtocol, *, trained: bool) -> list[Deviation]:
-    """Return in what the baseline of a study differs from the paper's protocol, by the paper's linear evaluation.
+    """Return in what the recipe of a study differs from the paper's protocol, by the paper's linear evaluation.
 
     Of weights that the paper did not train (`trained` false) the input size is free.
     """
@@ -128,8 +129,15 @@ def paired(
 
 
 def digests(*arms: ArmResults | None) -> tuple[str, ...]:
-    """Return the runs of some arms of which there is anything: a missing one was not run."""
-    return tuple(run.digest for arm in arms if arm for run in arm.runs if run.history or run.test)
+    """Return the runs of some arms of which there is anything: one that is missing or in training has not been run."""
+    return tuple(
+        run.digest for arm in arms if arm for run in arm.runs if run.test or (run.history and run.status != PARTIAL)
+    )  # fmt: skip
+
+
+def unfinished(*arms: ArmResults | None) -> bool:
+    """Return whether the command that made the results has runs of these arms left to do."""
+    return any(run.status not in OUTCOMES for arm in arms if arm for run in arm.runs)
 
 
 def deviations_of_arms(

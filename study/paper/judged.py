@@ -15,8 +15,9 @@ SMALLER, OTHER_PROTOCOL, NOT_RUN = "tried at a smaller scale", "tried by another
 TRIED = (SMALLER, OTHER_PROTOCOL)  # nothing of these is held against the paper
 HOLDS, FAILS, OPEN = "it holds", "it does not hold", "it cannot be told"
 
-# Seeds that a verdict takes. The interval of two covers at its stated rate, at nine standard deviations to either side: a
-# number far outside is refuted by it, and what it is too wide for is undetermined. One training may take a day.
+# Seeds that a verdict takes. The interval of two covers at its stated rate: for their mean it reaches 9 standard deviations
+# to either side, for one more run 15.6. A number outside is refuted by it, and what it is too wide for is undetermined.
+# One training may take ten hours.
 ENOUGH_SEEDS = 2
 
 Measure = Literal["accuracy", "points", "ratio", "share"]

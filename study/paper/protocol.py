@@ -216,7 +216,7 @@ def _same(own: Any, paper: Any) -> bool:
 def _apart(key: str, own: Any, paper: Any, *, silent: bool = False) -> Deviation:
     """Return a setting's value here, and that of the paper or, where it is `silent`, the one usual here."""
     if key == STOP and paper is None:
-        return Deviation(text=f"stop_after {own}, before its schedule ends", kind=_kind(key, own, paper))
+        return Deviation(text=f"stopped after {own} epochs, before its schedule ends", kind=_kind(key, own, paper))
     theirs = setting_text(key, paper)
     rule = f"where the paper is silent and {theirs} is usual here" if silent else f"in place of {theirs}"
     text = f"{key_name(key)} {without_paths(setting_text(key, own))}{',' if silent else ''} {rule}"

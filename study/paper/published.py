@@ -9,6 +9,7 @@ from study.config.read_yaml import read_yaml
 from study.results.json_values import from_values
 
 FILE = Path(__file__).parent / "published.yaml"
+RECIPE = "source-recipe"  # the study of the paper's recipe alone, and of looks at its training
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What the page calls arms and the values of settings."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from study.reporting.format import plain
@@ -7,6 +8,7 @@ from study.results.schema import ArmResults
 from study.spec.names import VALUE_NAMES
 
 STEM, STOP = "pretrain.stem", "pretrain.stop_after"
+_LENGTH = {"pretrain.epochs", "pretrain.warmup_epochs", STOP}  # settings of how long is trained
 _USUAL = {"imagenet": ", as in torchvision's ResNet", "cifar": ", as is usual on CIFAR"}  # where a stem is usual
 
 
@@ -21,13 +23,18 @@ def arm_name(arm: ArmResults) -> str:
     return f"{setting_text(STEM, stem)} stem" if stem else arm.label
 
 
-def arm_in_full(arm: ArmResults) -> str:
-    """Return what an arm is called where it stands alone."""
-    stem, stop = _stem_of(arm), arm.settings.get(STOP)
-    if stop is not None:
-        epochs = arm.settings.get("pretrain.epochs")
-        return f"after {stop}{f' of {epochs}' if epochs else ''} epochs"
-    return f"{arm_name(arm)}{_USUAL.get(stem, '')}, trained from scratch" if stem else arm.label
+def arm_in_full(arm: ArmResults, settings: Mapping[str, Any] | None = None) -> str:
+    """Return what an arm is called where it stands alone.
+
+    The `settings` of its runs tell the stem where the arm leaves it as it is.
+    """
+    told = settings or {}
+    stem = _stem_of(arm) or (str(told.get(STEM) or "") if set(arm.settings) <= _LENGTH else "")
+    if not stem:
+        return arm.label
+    stop, epochs = arm.settings.get(STOP), told.get("pretrain.epochs")
+    trained = "trained from scratch" if stop is None else f"after {stop} of {epochs} epochs"
+    return f"{setting_text(STEM, stem)} stem{_USUAL.get(stem, '')}, {trained}"
 
 
 def _stem_of(arm: ArmResults) -> str:

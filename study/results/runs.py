@@ -1,6 +1,6 @@
 """What results say of one run: its log, accuracies and collapse metrics."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,8 +162,14 @@ def looks_at_others(runs: Iterable[RunResults]) -> frozenset[str]:
             by_first.setdefault((run.seed, run.history[0].total), []).append(run)
     return frozenset(
         run.digest for group in by_first.values() for run in group
-        if any(run.history == other.history[: len(run.history)] for other in group if len(other.history) > len(run.history))
+        if any(_begins(run.history, other.history) for other in group)
     )  # fmt: skip
+
+
+def _begins(log: Sequence[EpochRecord], other: Sequence[EpochRecord]) -> bool:
+    """Return whether a log is the beginning of a longer one. At its last epoch more may have been measured."""
+    n = len(log)
+    return n < len(other) and log[: n - 1] == other[: n - 1] and log[n - 1].total == other[n - 1].total
 
 
 def run_results(stored: Mapping[str, Any]) -> RunResults:

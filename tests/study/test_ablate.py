@@ -153,7 +153,7 @@ def test_results_so_far_are_of_the_runs_that_are_measured_and_of_no_others(proje
     with FileLock(project.folder / "store" / "locks" / "tiny.lock"):  # while another command is at it
         status, output, _ = command(ablate.main, "--study", "tiny", "--so-far")
     assert status == 0 and len(trained()) == 1 and not (project.folder / "results" / "ablate").exists()
-    assert "not finished: ν 2, seed 0: missing" in output
+    assert "not finished: ν 2, seed 0: missing" in output and "This look was not declared" in output
     summary = json.loads(project.results("tiny-so-far", folder="results/custom"))
     assert {arm["name"]: [run["status"] for run in arm["runs"]] for arm in summary["arms"]} == {
         "nu-1": ["finished"], "nu-2": ["missing"], "untrained": ["missing"],
@@ -166,13 +166,16 @@ def test_results_so_far_may_lack_the_baseline_and_their_report_is_written_all_th
     assert command(ablate.main, "--study", "tiny", "--arm", "nu-2")[0] == 0
     assert command(ablate.main, "--study", "tiny", "--so-far", "--out", "so-far")[0] == 0
     assert command(report.main, "--results", "so-far/study.json", "--out", "reports/so-far")[0] == 0
-    assert "nu-1" in (project.folder / "reports" / "so-far" / "README.md").read_text()
+    assert "Finish the baseline ν 1 first: it has no result yet" in (project.folder / "reports/so-far/README.md").read_text()
 
 
 def test_of_a_study_of_which_nothing_is_measured_there_are_no_results_so_far(project, command):
     status, _, errors = command(ablate.main, "--study", "tiny", "--so-far")
     assert status == 2
-    assert errors == "error: of study 'tiny' no run is measured yet; `--status` tells how far each has come.\n"
+    assert errors == (
+        "error: of study 'tiny' on profile tiny, with these settings, no run is measured yet; `--status` tells how far "
+        "each has come.\n"
+    )
 
 
 @pytest.mark.parametrize("beside", [["--arm", "nu-1"], ["--allow-diverged"], ["--workers", "2"], ["--dry-run"]])

@@ -9,7 +9,7 @@ from study.paper.claims.batch_size import weigh_ratio
 from study.paper.evidence import accuracies, arms_of, baseline_of, digests, nearest, probe_of, recipe_arm
 from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.protocol import SIZES, barring, deviations, settings_of
-from study.paper.published import SourcePaper
+from study.paper.published import RECIPE, SourcePaper
 from study.paper.wording import arm_name
 from study.results.comparisons import Interval
 from study.results.schema import ArmResults, StudyResults
@@ -68,7 +68,7 @@ def judge_imagenet_stability(
     given = nearest(others, paper, dataset="cifar10", trained=False)
     ours = nearest(own, paper, dataset="cifar10")
     if given is None or ours is None:
-        lacking = [study for study, one in (("generalisation", given), ("source-recipe", ours)) if one is None]
+        lacking = [study for study, one in (("generalisation", given), (RECIPE, ours)) if one is None]
         missing = f"the {'study' if len(lacking) == 1 else 'studies'} {' and '.join(lacking)}"
         return [Judged(claim=name, says=says, study=lacking[0], dataset="cifar10", kind="ratio", missing=missing)]
     theirs, baseline = baseline_of(given), recipe_arm(ours)
@@ -78,7 +78,7 @@ def judge_imagenet_stability(
     found = [*at_fault, *deviations(settings_of(ours, baseline), ours.data, paper, free=("pretrain.stem",))]
     first = bool(barring(at_fault)) or not (barring(found) or len(reference) < len(values))
     row = Judged(
-        claim=name, says=says, study="generalisation" if first else "source-recipe", dataset="cifar10", kind="ratio",
+        claim=name, says=says, study="generalisation" if first else RECIPE, dataset="cifar10", kind="ratio",
         arm="spread of accuracy over seeds, theirs over ours", ours=ratio, deviations=tuple(dict.fromkeys(found)),
         results=given if first else ours,  # whose runs a verdict would take first
         reference=ours if first else given, runs=digests(theirs, baseline),

@@ -7,7 +7,7 @@ from typing import Any
 
 from study.paper.evidence import arms_of, by_name, deviations_of_arms, digests, nearest, paired, probe_of
 from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
-from study.paper.published import SourcePaper
+from study.paper.published import RECIPE, SourcePaper
 from study.results.comparisons import Interval
 from study.results.schema import StudyResults
 
@@ -18,16 +18,17 @@ SHORT: dict[str, dict[str, Any]] = {
     "halfway": {"pretrain.stop_after": 50},
     "epochs-50": {"pretrain.epochs": 50, "pretrain.warmup_epochs": 5},
 }
-STUDIES = {"halfway": "source-recipe", "epochs-50": "epochs"}  # the cheapest study of each reading
+STUDIES = {"halfway": RECIPE, "epochs-50": "epochs"}  # the cheapest study of each reading
 READINGS = {"halfway": "over 50 epochs of the same schedule", "epochs-50": "over a schedule of 50 epochs"}
 
 
 def judge_epochs(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
-    """Return 100 epochs against 50, a row for each reading of 50 that there is a measurement of."""
+    """Return 100 epochs against 50, a row for each reading of 50; one alone where neither is measured."""
     row = Judged(claim=name, says=says, study=STUDIES["halfway"], dataset="cifar10", kind="points", paper=GAIN)
     rows = [_judge_reading(replace(row, study=STUDIES[short]), candidates, paper, short=short) for short in SHORT]
-    known = [one for one in rows if one.results is not None]
-    return known or [replace(row, missing=f"the study {row.study}")]
+    if all(one.results is None for one in rows):
+        return [replace(row, missing=f"the study {row.study}")]
+    return rows
 
 
 def _judge_reading(row: Judged, candidates: Sequence[StudyResults], paper: SourcePaper, *, short: str) -> Judged:
@@ -35,7 +36,7 @@ def _judge_reading(row: Judged, candidates: Sequence[StudyResults], paper: Sourc
     both = [one for one in candidates if {LONG, short} <= {arm.name for arm in arms_of(one)}]
     results = nearest(both, paper, dataset="cifar10")
     if results is None:
-        return row
+        return replace(row, arm=f"100 epochs {READINGS[short]}", missing=f"the study {row.study}")
     probe, arms = probe_of(results), (by_name(results, LONG), by_name(results, short))
     gain = paired(*arms, probe, least=ENOUGH_SEEDS)
     measured = replace(

@@ -17,14 +17,13 @@ from study.paper.claims.maps import judge_classes, judge_trucks
 from study.paper.claims.numbers import judge_number
 from study.paper.evidence import ResultsByStudy
 from study.paper.judged import Judged
-from study.paper.published import SourcePaper
+from study.paper.published import RECIPE, SourcePaper
 from study.projection.results import Projection
 from study.results.schema import StudyResults
 
 OfStudy = Callable[[str, str, Sequence[StudyResults], SourcePaper], list[Judged]]
 OfMaps = Callable[[str, str, Sequence[Projection], SourcePaper], list[Judged]]
 
-RECIPE = "source-recipe"
 BY_STUDY: Mapping[str, tuple[tuple[str, ...], OfStudy]] = {  # claim -> the studies that measure it, and how it is judged
     "epochs": ((RECIPE, "epochs"), judge_epochs),
     "batch-size-accuracy": (("batch-size",), judge_batch_accuracy),

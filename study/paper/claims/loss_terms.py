@@ -10,27 +10,34 @@ from study.analysis.vicreg_terms import SAME_SCALE, end_ratios
 from study.paper.evidence import digests, nearest, recipe_arm
 from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.protocol import deviations, settings_of
-from study.paper.published import SourcePaper
+from study.paper.published import RECIPE, SourcePaper
 from study.results.comparisons import Interval
 from study.results.findings import ScaleClaim
+from study.results.methods import VICREG
 from study.results.schema import StudyResults
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
-
-STUDY = "source-recipe"  # the cheapest that tells; lambda-mu-nu has other coefficients beside these
 
 
 def judge_scale(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
     """Judge whether the two terms end within half a power of ten of one another, unweighted and weighted."""
-    row = Judged(claim=name, says=says, study=STUDY, dataset="cifar10", kind="ratio")
+    row = Judged(claim=name, says=says, study=RECIPE, dataset="cifar10", kind="ratio")
     results = nearest(candidates, paper, dataset="cifar10")
-    ratios = None if results is None else end_ratios(recipe_arm(results).runs, least=ENOUGH_SEEDS)
+    ratios = _ratios(results)
     if results is None or ratios is None:
-        return [replace(row, missing=f"the study {STUDY}")]
+        return [replace(row, missing=f"the study {RECIPE}")]
     row = _of_recipe(row, results, paper)
     return [
         decide(replace(row, arm=f"invariance over covariance, {kind}", ours=ratio), weigh_scale(ratio))
         for kind, ratio in zip(("unweighted", "weighted by λ and ν"), ratios, strict=True) if ratio is not None
     ]  # fmt: skip
+
+
+def _ratios(results: StudyResults | None) -> tuple[Interval, Interval | None] | None:
+    """Return invariance over covariance of a study's recipe, unweighted and weighted; None where it has no such terms."""
+    arm = None if results is None else recipe_arm(results)
+    if results is None or arm is None or results.method_of(arm) != VICREG:
+        return None
+    return end_ratios(arm.runs, least=ENOUGH_SEEDS)
 
 
 def weigh_scale(ratio: Interval) -> Finding:
@@ -48,17 +55,17 @@ def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], pap
 
     Their terms have to be of one scale, as the claim supposes.
     """
-    row = Judged(claim=name, says=says, study=STUDY, dataset="cifar10", kind="share")
+    row = Judged(claim=name, says=says, study=RECIPE, dataset="cifar10", kind="share")
     results = nearest(candidates, paper, dataset="cifar10")
-    ratios = None if results is None else end_ratios(recipe_arm(results).runs, least=ENOUGH_SEEDS)
+    ratios = _ratios(results)
     if results is None or ratios is None:
-        return [replace(row, missing=f"the study {STUDY}")]
+        return [replace(row, missing=f"the study {RECIPE}")]
     runs = recipe_arm(results).runs
     types = [run.collapse_type.name for run in runs if run.collapse_type and run.collapse_type.name != UNDETERMINED]
     collapsed, n = sum(one in COLLAPSES for one in types), len(types)
     low, high = wilson(collapsed, n) if n else (None, None)
     ours = Interval(n=n, mean=collapsed / n, low=low, high=high, p=None) if n else None
-    row = replace(_of_recipe(row, results, paper), arm="collapsed runs of the baseline", ours=ours)
+    row = replace(_of_recipe(row, results, paper), arm="collapsed runs of the recipe", ours=ours)
     return [decide(row, weigh_collapses(ratios, results.scale, collapsed, n))]
 
 

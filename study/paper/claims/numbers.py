@@ -8,7 +8,7 @@ from study.paper.evidence import accuracies, arms_of, digests, nearest, recipe_a
 from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide
 from study.paper.protocol import SIZES, STOP, deviations, settings_of
 from study.paper.published import PublishedNumber, SourcePaper
-from study.paper.wording import arm_in_full
+from study.paper.wording import STEM, arm_in_full
 from study.results.comparisons import Interval
 from study.results.schema import StudyResults
 
@@ -16,27 +16,52 @@ WIDEST = 0.05  # half a prediction interval: a wider one would take in almost an
 
 
 def judge_number(number: PublishedNumber, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
-    """Return a row an arm: what the paper is silent about is an arm. Looks at a training before its end are none."""
+    """Return a row for each choice about which the paper is silent: for each stem, or size of images.
+
+    Of the studies that measure one, that is taken which is nearest to the paper's protocol. Where a choice has been measured
+    by it, those at another scale are left out. A look at a training stands for it as long as it has not ended.
+    """
     trained = number.study != "generalisation"
     row = Judged(
         claim=number.id, says=number.says, study=number.study, dataset=number.dataset, paper=number.share
     )  # fmt: skip
-    results = nearest(candidates, paper, dataset=number.dataset, trained=trained)
-    if results is None:
+    rows: dict[tuple[str, ...], Judged] = {}
+    for study in dict.fromkeys(one.study for one in candidates):
+        own = [one for one in candidates if one.study == study]
+        results = nearest(own, paper, dataset=number.dataset, trained=trained)
+        for choice, measured in [] if results is None else _rows_of(results, row, number, paper):
+            rows[choice] = min(rows.get(choice, measured), measured, key=_distance)
+    if not rows:
         return [replace(row, missing=f"the study {number.study} on {number.dataset}")]
-    free, stop = ("pretrain.stem",) if trained else SIZES, recipe_arm(results).settings.get(STOP)
+    by_protocol = [one for one in rows.values() if not one.barring]
+    return by_protocol or list(rows.values())
+
+
+def _rows_of(
+    results: StudyResults, row: Judged, number: PublishedNumber, paper: SourcePaper
+) -> list[tuple[tuple[str, ...], Judged]]:
+    """Return (choice, row) of each arm of a study that differs from its recipe in nothing else."""
+    trained = number.study != "generalisation"
+    free, stop = (STEM,) if trained else SIZES, recipe_arm(results).settings.get(STOP)
     rows = []
     for arm in arms_of(results):
         if arm.settings.get(STOP) != stop:
             continue
-        values = accuracies(arm, "linear")
-        found = deviations(settings_of(results, arm), results.data, paper, free=free, trained=trained)
+        values, settings = accuracies(arm, "linear"), settings_of(results, arm)
+        found = deviations(settings, results.data, paper, free=free, trained=trained)
         measured = replace(
-            row, arm=arm_in_full(arm), results=results, runs=digests(arm), ours=_mean(values),
+            row, arm=arm_in_full(arm, settings), results=results, runs=digests(arm), ours=_mean(values),
             difference=difference_from(values, number.share), deviations=tuple(found),
         )  # fmt: skip
-        rows.append(decide(measured, weigh_number(values, number.share)))
+        choice = tuple(str(settings.get(key)) for key in free)
+        rows.append((choice, decide(measured, weigh_number(values, number.share))))
     return rows
+
+
+def _distance(row: Judged) -> tuple[int, bool, bool, int]:
+    """Return how far a row is from the paper's protocol, and then from a verdict, for the nearest to be taken."""
+    n = row.ours.n if row.ours is not None else 0
+    return len(row.barring), n < ENOUGH_SEEDS, bool(row.copy), -n
 
 
 def weigh_number(values: Sequence[float], paper: float) -> Finding:

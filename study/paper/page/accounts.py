@@ -51,14 +51,19 @@ def _missed(rows: Sequence[Judged]) -> Judged | None:
 
 
 def _is_baseline(row: Judged) -> bool:
-    return isinstance(row.results, StudyResults) and row.arm == arm_in_full(baseline_of(row.results))
+    if not isinstance(row.results, StudyResults):
+        return False
+    baseline = baseline_of(row.results)
+    return row.arm == arm_in_full(baseline, settings_of(row.results, baseline))
 
 
 def _settings_of(row: Judged) -> dict[str, Any]:
     """Return the settings that a row's runs were made with."""
     if not isinstance(row.results, StudyResults):
         return {}
-    arm = next((arm for arm in arms_of(row.results) if arm_in_full(arm) == row.arm), baseline_of(row.results))
+    results = row.results
+    named = (arm for arm in arms_of(results) if arm_in_full(arm, settings_of(results, arm)) == row.arm)
+    arm = next(named, baseline_of(results))
     return {**EARLIER, **settings_of(row.results, arm)}
 
 

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 
 from study.analysis.commands import next_look, without_seeds
-from study.paper.evidence import baseline_of, recipe_arm
+from study.paper.evidence import baseline_of, recipe_arm, unfinished
 from study.paper.judged import NOT_RUN, TRIED, Judged, is_settled
 from study.paper.protocol import DATASETS, STOP
 from study.projection.results import Projection
@@ -46,8 +46,8 @@ def missing_text(row: Judged) -> str:
     if is_settled(row.verdict):
         return ""
     if row.verdict in TRIED:
-        return "its training to the end" if _goes_on(row) else "the paper's protocol"
-    if row.verdict == NOT_RUN and row.arm:
+        return "the rest of its training" if _goes_on(row) else "the paper's protocol"
+    if row.verdict == NOT_RUN and row.arm and not row.runs and not row.missing.startswith("the study "):
         return f"runs of “{row.arm}”"
     return row.missing or "more seeds"
 
@@ -60,7 +60,9 @@ def next_command(row: Judged) -> str:
     if row.study == "project":
         return _project(profile)
     if isinstance(row.results, StudyResults) and row.ours is not None and not row.barring:
-        return more_seeds(command_of(row.results), row.results.looks)
+        own = [arm for arm in row.results.arms if set(row.runs) & {run.digest for run in arm.runs}]
+        command = command_of(row.results)
+        return command if unfinished(*own) else more_seeds(command, row.results.looks)
     if isinstance(row.results, StudyResults) and _goes_on(row):
         return command_of(row.results)
     return ablate(row.study, profile)
@@ -69,9 +71,9 @@ def next_command(row: Judged) -> str:
 def _goes_on(row: Judged) -> bool:
     """Return whether a row is a look at a training that would be the paper's if it went on to its end."""
     results = row.results
-    if not isinstance(results, StudyResults) or len(row.barring) != 1:
+    if not isinstance(results, StudyResults) or row.ours is None or len(row.barring) != 1:
         return False
-    return recipe_arm(results).settings.get(STOP) is not None and not baseline_of(results).summary
+    return recipe_arm(results).settings.get(STOP) is not None and unfinished(baseline_of(results))
 
 
 def more_seeds(command: str, looks: Looks | None = None) -> str:

@@ -7,7 +7,7 @@ from study.analysis.wording import count_of
 from study.paper.evidence import ResultsByStudy, arms_of, described, nearest, nearest_map, recipe_arm
 from study.paper.page.commands import command_of
 from study.paper.protocol import EARLIER, data_of, dataset_of, settings_of
-from study.paper.published import SourcePaper
+from study.paper.published import RECIPE, SourcePaper
 from study.paper.wording import setting_text
 from study.projection.results import Projection
 from study.reporting.figures import curves
@@ -46,8 +46,8 @@ class Section(TypedDict):
 
 
 def losses_section(found: ResultsByStudy, paper: SourcePaper) -> Section | None:
-    """Return the baseline's loss curves, term by term, with its collapse metrics; None where it was not measured."""
-    candidates = [results for study in ("source-recipe", "lambda-mu-nu") for results in found.get(study, ())]
+    """Return the recipe's loss curves, term by term, with its collapse metrics; None where it was not measured."""
+    candidates = [results for study in (RECIPE, "lambda-mu-nu") for results in found.get(study, ())]
     results = nearest(candidates, paper, dataset="cifar10")
     if results is None or not histories(recipe_arm(results)):
         return None

@@ -8,9 +8,8 @@ from study.paper.judged import NOT_REPRODUCED, NOT_RUN, REPRODUCED, TRIED, UNDET
 from study.paper.page.claims import anchor_of, claims_of
 from study.paper.page.commands import ablate, next_command
 from study.paper.page.status import DEPENDS, in_order, mark_of, status_of
+from study.paper.published import RECIPE
 from study.results.schema import StudyResults
-
-RECIPE = "source-recipe"
 
 
 class Count(TypedDict):
@@ -81,7 +80,10 @@ def first_step(rows: Sequence[Judged]) -> tuple[str, str] | None:
 
     It is the study of the recipe alone: one training a seed tells of several claims.
     """
-    left = [row for row in rows if row.study == RECIPE and row.dataset == "cifar10" and not is_settled(row.verdict)]
+    own = [row for row in rows if row.study == RECIPE and row.dataset == "cifar10" and not is_settled(row.verdict)]
+    left = [
+        row for row in own if row.verdict in (*TRIED, NOT_RUN) or row.missing.endswith(" seeds")
+    ]  # others need more than runs
     claims = len({row.claim for row in left})
     if not claims:
         return None

@@ -15,9 +15,9 @@ from study.paper.evidence import (
 from study.paper.judged import tried_as
 from study.paper.page.commands import ablate
 from study.paper.page.values import basis_text, bounds_text, value_text
-from study.paper.protocol import barring
-from study.paper.published import Silence, SourcePaper
-from study.paper.wording import arm_name
+from study.paper.protocol import barring, settings_of
+from study.paper.published import RECIPE, Silence, SourcePaper
+from study.paper.wording import arm_in_full, arm_name
 from study.reporting.format import figure_of
 from study.reporting.names import measure_name
 from study.results.comparisons import Interval
@@ -52,8 +52,7 @@ def silent_rows(paper: SourcePaper, found: ResultsByStudy) -> list[SilentRow]:
 def _silent(silence: Silence, paper: SourcePaper, found: ResultsByStudy) -> SilentRow:
     trained = silence.study != "generalisation"
     results = nearest(found.get(silence.study, ()), paper, dataset="cifar10", trained=trained)
-    barred = () if results is None else barring(deviations_of_study(results, paper, trained=trained))
-    tried = f", {tried_as(barred)}" if barred else ""
+    tried = _tried(results, paper, trained=trained)
     arms = [] if results is None else [(results, arm) for arm in arms_of(results) if not arm.is_baseline]
     return {
         "about": silence.about, "study": silence.study, "measured": [row for of, arm in arms for row in _effects(of, arm)],
@@ -87,23 +86,30 @@ def _note(results: StudyResults | None) -> str:
 
 
 def _seeds(found: ResultsByStudy, paper: SourcePaper) -> SilentRow:
-    """Return how far the baseline's accuracy spreads over seeds, of which the paper has one."""
-    candidates = [results for study in ("source-recipe", "stem", "lambda-mu-nu") for results in found.get(study, ())]
+    """Return how far the recipe's accuracy spreads over seeds, of which the paper has one."""
+    candidates = [results for study in (RECIPE, "stem", "lambda-mu-nu") for results in found.get(study, ())]
     results = nearest([one for one in candidates if _spread(one)], paper, dataset="cifar10")
     return {
-        "about": "how many seeds there were", "study": results.study if results else "source-recipe",
-        "measured": _spread(results) if results else [], "note": "", "basis": basis_text(results),
-        "command": ablate("source-recipe", "cifar10"),
+        "about": "how many seeds there were", "study": results.study if results else RECIPE,
+        "measured": _spread(results) if results else [], "note": "", "basis": basis_text(results) + _tried(results, paper),
+        "command": ablate(RECIPE, "cifar10"),
     }  # fmt: skip
 
 
+def _tried(results: StudyResults | None, paper: SourcePaper, *, trained: bool = True) -> str:
+    """Return how results were measured where it was not by the paper's protocol; empty where it was."""
+    barred = () if results is None else barring(deviations_of_study(results, paper, trained=trained))
+    return f", {tried_as(barred)}" if barred else ""
+
+
 def _spread(results: StudyResults) -> list[Effect]:
-    """Return the standard deviation over seeds of the baseline's accuracy; nothing where there is one seed."""
+    """Return the standard deviation over seeds of the recipe's accuracy; nothing where there is one seed."""
     baseline, probe = recipe_arm(results), probe_of(results)
     column = baseline.summary.get(probe)
     if column is None or column.sd is None:
         return []
+    name = arm_in_full(baseline, settings_of(results, baseline))
     return [{
-        "arm": f"standard deviation over seeds of the {arm_name(baseline)}", "probe": measure_name(probe),
+        "arm": f"standard deviation over seeds of the {name}", "probe": measure_name(probe),
         "text": f"{figure_of(column.sd, '.2f', 100)} points", "interval": f"n = {column.n}",
     }]  # fmt: skip

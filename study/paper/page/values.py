@@ -33,7 +33,7 @@ def _bound(bound: float, kind: Measure) -> str:
         return signed(100 * bound)
     if kind == "ratio":
         return figure_of(bound)
-    return figure_of(bound, ".2f" if kind == "accuracy" else ".0f", 100)
+    return figure_of(min(1.0, max(0.0, bound)), ".2f" if kind == "accuracy" else ".0f", 100)  # no share lies outside
 
 
 def basis_text(results: StudyResults | None) -> str:

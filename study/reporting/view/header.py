@@ -59,7 +59,8 @@ def cost_text(study: StudyResults, timing: Timing) -> str:
     counts = [count_of(cost.runs, "run"), _amount(cost.epochs, "epoch"), _amount(cost.images, "image"),
               _amount(cost.operations, "operation")]  # fmt: skip
     device = study.environment.get("device", "an unnamed device")
-    return f"Cost: {', '.join(counts)} on {device}.{took}{used}{saved}"
+    alone = " Looks at a training count as none." if looks else ""
+    return f"Cost: {', '.join(counts)} on {device}.{took}{used}{saved}{alone}"
 
 
 def _amount(value: float, what: str) -> str:

@@ -177,6 +177,10 @@ def test_where_no_arm_has_an_accuracy_the_answer_says_what_became_of_its_runs(pl
 def test_without_a_baseline_nothing_is_compared_and_a_baseline_alone_asks_for_arms(plans):
     said = answer(plans.results(runs_of({"other": GOOD, "third": NOISE})))
     assert said == (
+        "Finish the baseline ν 1 first: it has no result yet, so nothing is compared, though two other settings have one."
+    )
+    lost = {("base", seed): unfinished("failed") for seed in range(3)}
+    assert answer(plans.results({**runs_of({"other": GOOD, "third": NOISE}), **lost})) == (
         "Run the baseline ν 1 again: it has no result, so nothing is compared, though two other settings have one."
     )
     said = answer(plans.results({**runs_of({"base": GOOD}), **by_seed("untrained", CONTROL)}))

@@ -48,6 +48,18 @@ def test_a_run_in_training_has_a_line_after_ten_minutes_and_not_at_each_epoch(to
     )
 
 
+def test_two_runs_in_step_have_a_line_each(told, clock, project):
+    progress, cell, output = told
+    plan = open_session(Request(study="tiny", store=project.store.root)).plan(seeds=(0,))
+    other = next(one for one in plan.cells if one.arm == "nu-2")
+    progress.started(other)
+    clock[0] = LINE_EVERY_S + 5
+    progress.epoch(cell, RECORD)
+    clock[0] += 1
+    progress.epoch(other, RECORD)
+    assert [line.split(",")[0] for line in output.getvalue().splitlines()] == ["ν 1", "ν 2"]
+
+
 def test_an_epoch_without_k_nn_has_none_in_its_line(told, clock):
     progress, cell, output = told
     clock[0] = LINE_EVERY_S

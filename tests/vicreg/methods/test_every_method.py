@@ -11,6 +11,7 @@ import yaml
 from tests.vicreg.methods.helpers import assert_resumes, batch_of
 from vicreg.methods import method_class, method_names
 from vicreg.methods.base import FAMILIES
+from vicreg.metrics.features import represent_views
 from vicreg.models.joint_embedding import VIEW_PASSES
 from vicreg.training.setup import make_optimizer, new_model
 
@@ -71,6 +72,7 @@ def test_features_of_one_image_depend_on_no_other_image(tiny, digits, name):
     images = torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         whole, part = model.encode(images), model.encode(images[:2])
+        assert torch.equal(represent_views(model, images), whole.representations)  # probes leave the expander out
     assert whole.representations.dtype == whole.embeddings.dtype == torch.float32
     for ours, theirs in zip(part, whole, strict=True):
         torch.testing.assert_close(ours, theirs[:2], rtol=1e-4, atol=1e-5)

@@ -4,7 +4,8 @@ import pytest
 
 from study.analysis.intervals import paired_difference
 from study.paper.claims.epochs import judge_epochs, weigh_gain
-from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, NOT_RUN, OPEN, OTHER_PROTOCOL, REPRODUCED, Finding
+from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, NOT_REPRODUCED, NOT_RUN, OPEN, OTHER_PROTOCOL, REPRODUCED, Finding
+from study.paper.page.status import note_of
 from tests.study.made_up_paper import PAPER, SPREAD, Paper, barred, measured
 
 
@@ -35,7 +36,7 @@ def test_two_points_of_epochs_are_found_against_either_reading_of_fifty(paper):
 
 
 def gains(*values):
-    return weigh_gain(paired_difference(values, [0.0] * len(values))).outcome
+    return weigh_gain(paired_difference(values, [0.0] * len(values), least=ENOUGH_SEEDS)).outcome
 
 
 def test_a_published_gain_of_one_pair_is_held_against_one_more_pair_and_not_against_our_mean():
@@ -55,7 +56,9 @@ def test_a_published_gain_of_one_pair_is_held_against_one_more_pair_and_not_agai
         ((0.0, 0.02, 0.04), OPEN),  # from none to four points and beyond
         ((0.06, 0.10, 0.14), OPEN),  # well above none, and so wide that it takes in two points as well
         ((0.02, 0.02, 0.02), OPEN),
-        ((0.02, 0.021), OPEN),  # of two without an interval
+        ((0.02, 0.021), HOLDS),  # of two: one more pair would gain 1.0 to 3.2 points
+        ((0.01, 0.03), OPEN),
+        ((0.05, 0.0501), FAILS),
     ],
 )
 def test_a_gain_is_two_points_is_not_or_cannot_be_told(values, told):
@@ -69,8 +72,10 @@ def test_no_pair_of_runs_tells_nothing_of_a_gain():
 
 def test_each_reading_is_taken_from_the_study_that_has_it(paper):
     recipe = paper.results("source-recipe", levels(halfway=0.68), seeds=(0, 1))
-    (row,) = judge_epochs("epochs", "says", [recipe], PAPER)
+    row, other = judge_epochs("epochs", "says", [recipe], PAPER)
     assert (row.study, row.verdict, row.ours.n) == ("source-recipe", REPRODUCED, 2)
+    assert (other.study, other.verdict, other.missing) == ("epochs", NOT_RUN, "the study epochs")
+    assert note_of([row, other]) == "By one reading of the claim. 100 epochs over a schedule of 50 epochs: not run."
     both = judge_epochs("epochs", "says", [recipe, paper.results("epochs", levels(epochs_50=0.6999))], PAPER)
     assert [(row.study, row.results.study) for row in both] == [("source-recipe", "epochs"), ("epochs", "epochs")]
 

@@ -57,6 +57,23 @@ def test_the_recipe_in_full_tells_of_the_scale_without_other_coefficients_and_so
         assert (row.ours.mean, row.ours.n) == (0.0, 2)
 
 
+def test_looks_at_a_training_are_no_further_runs_that_collapsed_or_not(paper):
+    whole = {seed: losses("epochs-100", seed, invariance=1.0, covariance=1.0) for seed in (0, 1)}
+
+    def outcome(arm, seed):
+        return whole[seed] if arm == "epochs-100" else {**whole[seed], "history": whole[seed]["history"][:2]}
+
+    results = paper.results("source-recipe", outcome, seeds=(0, 1))
+    assert (results.scale.same, results.scale.other) == ((0, 2), (0, 0))
+
+
+def test_terms_of_another_method_are_not_the_papers_two(paper):
+    results = paper.results("source-recipe", lambda arm, seed: losses(arm, seed, invariance=1.0, covariance=1.0),
+                            settings={"pretrain.method": "vibcreg"})  # fmt: skip
+    (row,) = judge_scale("scale", "says", [results], PAPER)
+    assert (row.verdict, row.ours) == (NOT_RUN, None)
+
+
 def test_a_common_scale_that_no_collapse_follows_does_not_indicate_one(paper):
     (row,) = curves(paper, judge_collapse, invariance=1.0, covariance=1.0)
     assert (row.verdict, row.ours.mean, row.ours.n) == (NOT_REPRODUCED, 0.0, 3)

@@ -70,7 +70,7 @@ def test_an_interval_that_would_take_in_any_number_agrees_with_none_and_yet_excl
     assert weigh_number(wide, 0.3).outcome == FAILS
 
 
-def test_two_seeds_decide_by_an_interval_of_nine_standard_deviations_and_equal_ones_say_nothing(paper):
+def test_two_seeds_decide_by_an_interval_of_their_own_and_equal_ones_say_nothing(paper):
     row = number(paper, around(AT_THE_NUMBER), seeds=(0, 1))[0]
     assert (row.verdict, row.outcome, row.ours.n) == (REPRODUCED, HOLDS, 2)
     spread = 0.002 / 2**0.5
@@ -175,9 +175,27 @@ def test_a_training_that_has_not_ended_is_judged_by_its_furthest_look_at_a_small
     outcome = lambda arm, seed: measured(arm, seed, {"halfway": 0.6, "after-20": 0.5}.get(arm, 0.3) + SPREAD[seed])  # noqa: E731
     (row,) = of_recipe(paper, outcome, data=JPEG, lost=("epochs-100",))
     assert (row.verdict, row.ours.mean) == (SMALLER, pytest.approx(0.6))
-    assert barred(row) == ["stop_after 50, before its schedule ends"]
+    assert barred(row) == ["stopped after 50 epochs, before its schedule ends"]
     (row,) = of_recipe(paper, outcome, data=JPEG, lost=("epochs-100", "halfway"))
-    assert (row.ours.mean, barred(row)) == (pytest.approx(0.5), ["stop_after 20, before its schedule ends"])
+    assert (row.ours.mean, barred(row)) == (pytest.approx(0.5), ["stopped after 20 epochs, before its schedule ends"])
+
+
+def test_the_other_stem_is_a_reading_beside_the_recipe_in_full_and_each_has_the_most_seeds_there_are(paper):
+    recipe = paper.results("source-recipe", around(BELOW_IT), seeds=(0, 1))
+    outcome = lambda arm, seed: measured(arm, seed, (AT_THE_NUMBER if arm == "cifar" else BELOW_IT) + SPREAD[seed])  # noqa: E731
+    rows = judge_number(CIFAR10, [recipe, paper.results("stem", outcome)], PAPER)
+    assert [(row.arm, row.verdict, row.results.study, row.ours.n) for row in rows] == [
+        (STEM_7, NOT_REPRODUCED, "stem", 3), (STEM_3, REPRODUCED, "stem", 3)
+    ]  # fmt: skip
+    (row, _) = judge_number(CIFAR10, [recipe, paper.results("stem", outcome, seeds=(0,))], PAPER)
+    assert (row.arm, row.results.study, row.ours.n) == (STEM_7, "source-recipe", 2)
+
+
+def test_a_run_in_training_is_none_that_was_run(paper):
+    outcome = around(AT_THE_NUMBER)
+    training = lambda arm, seed: unfinished("partial", history=outcome(arm, seed)["history"])  # noqa: E731
+    rows = number(paper, lambda arm, seed: training(arm, seed) if seed else outcome(arm, seed))
+    assert [(row.ours.n, len(row.runs)) for row in rows] == [(1, 1)] * 2
 
 
 def test_the_recipe_in_full_is_taken_before_a_study_of_the_stem_at_a_smaller_scale(paper):

@@ -12,6 +12,7 @@ from study.paper.page.build import build_view
 from study.paper.page.commands import more_seeds
 from study.paper.page.measurements import Source
 from study.paper.write import changed_files
+from tests.study.made_up import unfinished
 from tests.study.made_up_paper import (
     FEW,
     FINE,
@@ -155,11 +156,44 @@ def test_a_training_that_has_not_ended_goes_on_by_its_own_command(paper):
     recipe = paper.results("source-recipe", lost=("epochs-100", "halfway"), data=JPEG, seeds=(0, 1), command=command)
     view = view_of({"source-recipe": [recipe]})
     card = card_of(view, NUMBER)
-    assert card["status"] == "tried at a smaller scale" and card["measurements"][0]["arm"] == "after 20 of 100 epochs"
-    assert card["missing"] == [{"text": "its training to the end", "command": command}]
+    assert card["status"] == "tried at a smaller scale" and card["measurements"][0]["arm"].endswith(
+        " stem, as in torchvision's ResNet, after 20 of 100 epochs"
+    )
+    assert card["missing"] == [{"text": "the rest of its training", "command": command}]
     assert view["first"][1] == command and view["losses"]["caption"].startswith("Arm after-20 of source-recipe, ")
     whole = view_of({"source-recipe": [paper.results("source-recipe", around(0.7667), data=JPEG, seeds=(0, 1))]})
     assert card_of(whole, NUMBER)["status"] == "reproduced on the JPEG copy" and whole["first"] is not None
+
+
+def test_a_look_without_the_papers_probe_or_a_seed_that_is_left_has_the_command_that_settles_it(paper):
+    command = "python -m study.ablate --study source-recipe --profile cifar10 --seeds 2"
+
+    def without_linear(arm, seed):
+        run = measured(arm, seed, 0.7)
+        return {**run, "test": {name: probe for name, probe in run["test"].items() if name != "linear"}}
+
+    looks = paper.results("source-recipe", without_linear, lost=("epochs-100",), seeds=(0, 1), command=command)
+    card = card_of(view_of({"source-recipe": [looks]}), NUMBER)
+    assert card["missing"] == [
+        {"text": "the linear evaluation", "command": "python -m study.ablate --study source-recipe --profile cifar10"}
+    ]
+    one_left = lambda arm, seed: unfinished("missing") if seed else around(0.7)(arm, seed)  # noqa: E731
+    half = paper.results("source-recipe", one_left, seeds=(0, 1), command=command)
+    card = card_of(view_of({"source-recipe": [half]}), NUMBER)
+    assert [one["command"] for one in card["missing"]] == [command]  # and not two seeds more
+
+
+def test_where_no_more_runs_of_the_recipe_would_tell_more_there_is_no_cheapest_step(paper):
+    def outcome(arm, seed):
+        run = measured(arm, seed, {"halfway": 0.7467}.get(arm, 0.7667) + SPREAD[seed] * (1 + 0.1 * (arm == "halfway")))
+        for name, value in (("invariance", 1e-4 * (1 + 0.01 * seed)), ("covariance", 1.0)):
+            run["history"][-1] |= {name: value, f"weighted_{name}": value}
+        return run
+
+    view = view_of({"source-recipe": [paper.results("source-recipe", outcome)]})
+    collapse = card_of(view, PUBLISHED.source_paper.claims["collapse"])
+    assert [one["text"] for one in collapse["missing"]] == ["a baseline whose terms are of one scale"]
+    assert view["first"] is None
 
 
 def test_the_answer_says_what_is_decided_and_on_which_copy(paper):

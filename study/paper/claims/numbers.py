@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from study.analysis.intervals import mean_interval, prediction_interval
-from study.paper.evidence import accuracies, arms_of, digests, nearest, recipe_arm
+from study.paper.evidence import accuracies, arms_of, digests, nearest, probe_of, recipe_arm
 from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide
 from study.paper.protocol import SIZES, STOP, deviations, settings_of
 from study.paper.published import PublishedNumber, SourcePaper
@@ -43,12 +43,12 @@ def _rows_of(
     """Return (choice, row) of each arm of a study that differs from its recipe in nothing else."""
     trained = number.study != "generalisation"
     free, stop = (STEM,) if trained else SIZES, recipe_arm(results).settings.get(STOP)
-    rows = []
+    rows, probe = [], probe_of(results)
     for arm in arms_of(results):
         if arm.settings.get(STOP) != stop:
             continue
-        values, settings = accuracies(arm, "linear"), settings_of(results, arm)
-        found = deviations(settings, results.data, paper, free=free, trained=trained)
+        values, settings = accuracies(arm, probe), settings_of(results, arm)
+        found = deviations(settings, results.data, paper, probe=probe, free=free, trained=trained)
         measured = replace(
             row, arm=arm_in_full(arm, settings), results=results, runs=digests(arm), ours=_mean(values),
             difference=difference_from(values, number.share), deviations=tuple(found),
@@ -58,10 +58,10 @@ def _rows_of(
     return rows
 
 
-def _distance(row: Judged) -> tuple[int, bool, bool, int]:
+def _distance(row: Judged) -> tuple[bool, int, bool, bool, int]:
     """Return how far a row is from the paper's protocol, and then from a verdict, for the nearest to be taken."""
     n = row.ours.n if row.ours is not None else 0
-    return len(row.barring), n < ENOUGH_SEEDS, bool(row.copy), -n
+    return n == 0, len(row.barring), n < ENOUGH_SEEDS, bool(row.copy), -n
 
 
 def weigh_number(values: Sequence[float], paper: float) -> Finding:

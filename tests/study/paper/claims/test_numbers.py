@@ -138,14 +138,17 @@ def test_a_copy_with_too_few_seeds_is_undetermined_and_one_at_a_smaller_scale_is
     assert number(paper, around(AT_THE_NUMBER), data={**JPEG, **FEW})[0].verdict == SMALLER
 
 
-def test_a_number_is_measured_by_the_papers_own_probe_or_not_at_all(paper):
+def test_by_another_probe_a_number_was_tried_by_another_protocol_and_by_none_not_at_all(paper):
     def without_linear(arm, seed):
         run = measured(arm, seed, 0.7667 + SPREAD[seed])
         return {**run, "test": {name: probe for name, probe in run["test"].items() if name != "linear"}}
 
     row = number(paper, without_linear)[0]
-    assert (row.verdict, row.ours, row.difference) == (NOT_RUN, None, None)
-    assert row.missing == "the linear evaluation"
+    assert (row.verdict, row.ours.mean) == (OTHER_PROTOCOL, pytest.approx(0.7667))
+    assert barred(row) == ["Linear, cached features in place of the paper's linear evaluation"]
+    without_probes = lambda arm, seed: {**unfinished("failed"), "history": without_linear(arm, seed)["history"]}  # noqa: E731
+    row = number(paper, without_probes)[0]
+    assert (row.verdict, row.ours, row.missing) == (NOT_RUN, None, "the study source-recipe on cifar10")
 
 
 @pytest.mark.parametrize("status", ["missing", "failed", "diverged", "pruned", "killed", "partial"])

@@ -175,8 +175,9 @@ def test_a_look_without_the_papers_probe_or_a_seed_that_is_left_has_the_command_
     looks = paper.results("source-recipe", without_linear, lost=("epochs-100",), seeds=(0, 1), command=command)
     card = card_of(view_of({"source-recipe": [looks]}), NUMBER)
     assert card["missing"] == [
-        {"text": "the linear evaluation", "command": "python -m study.ablate --study source-recipe --profile cifar10"}
+        {"text": "the paper's protocol", "command": "python -m study.ablate --study source-recipe --profile cifar10"}
     ]
+    assert card["status"] == "tried at a smaller scale"  # by another probe as well
     one_left = lambda arm, seed: unfinished("missing") if seed else around(0.7)(arm, seed)  # noqa: E731
     half = paper.results("source-recipe", one_left, seeds=(0, 1), command=command)
     card = card_of(view_of({"source-recipe": [half]}), NUMBER)

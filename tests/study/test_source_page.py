@@ -188,7 +188,7 @@ def test_a_card_says_what_was_measured_on_what_and_the_verdict_that_follows(made
     (epochs,) = found[EPOCHS]
     assert epochs.status == "undetermined" and len(epochs.measured) == 2
     for one in epochs.measured:
-        assert "n = 2, no interval" in one and one.endswith("Verdict: undetermined; it takes three seeds")
+        assert "n = 2, no interval" in one and one.endswith("Verdict: undetermined; it takes more seeds")
 
 
 def test_a_reduced_recipe_on_a_copy_is_shown_as_what_it_is_and_decides_nothing(made):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from study.analysis.wording import count_of
+from study.analysis.wording import count_of, listed
 from study.paper.evidence import digests
 from study.paper.judged import Judged
 from study.paper.page.commands import command_of
@@ -61,9 +61,11 @@ def used_sources(rows: Sequence[Judged], sources: Sequence[Source]) -> list[Sour
 def warnings_of(used: Sequence[Source]) -> list[str]:
     """Return what a reader must know of the measurements, a few sentences each."""
     warnings = []
-    for copy in dict.fromkeys(copy_name(source.results.data) for source in used if is_copy(source.results.data)):
-        warnings.append(f"Some measurements are of a {copy} of CIFAR-10, a folder of image files whose bytes are not the "
-                        "canonical ones. Their results name the copy.")  # fmt: skip
+    copies = dict.fromkeys(copy_name(source.results.data) for source in used if is_copy(source.results.data))
+    if copies:
+        names = listed([f"a {copy}" for copy in copies])
+        warnings.append(f"Some measurements are of {names} of CIFAR-10, a folder of image files whose bytes are not the "
+                        "canonical ones. Their results name it.")  # fmt: skip
     if any(source.changed for source in used):
         warnings.append("Some measurements were made by earlier training code, as the list of measurements says of each: "
                         "run again today they would be new runs.")  # fmt: skip

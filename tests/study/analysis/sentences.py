@@ -199,6 +199,8 @@ def unfinished_studies(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     most = {(name, seed): unfinished("diverged") for name in names for seed in range(3)}
     yield "most diverged", plans.results({**most, ("base", 0): unfinished("killed")})
     yield "the baseline is missing", plans.results(runs_of({"other": GOOD, "third": NOISE}))
+    failed = {("base", seed): unfinished("failed") for seed in range(3)}
+    yield "the baseline failed", plans.results({**runs_of({"other": GOOD, "third": NOISE}), **failed})
     yield "one arm alone, no baseline", plans.results(runs_of({"other": GOOD}))
     yield "only the baseline finished", plans.results(runs_of({"base": GOOD}))
     alone = study((Arm(name="base", settings={"pretrain.nu": 1}),))

@@ -11,6 +11,7 @@ from study.analysis.moments import LEAST_SEEDS
 from study.analysis.multiple_testing import ALPHA
 from study.reporting.names import is_accuracy, key_name
 from study.results.comparisons import ColumnSummary, Difference, Outcomes
+from study.runs.outcomes import MISSING, PARTIAL
 
 
 class Number(str):
@@ -129,9 +130,11 @@ def p_value(p: float | None) -> Number:
 
 
 def outcome_lines(outcomes: Outcomes | None) -> str:
-    """Return how many of an arm's runs collapsed, with the interval of the share."""
+    """Return how many of an arm's runs collapsed, with the interval of the share; a dash where none has ended yet."""
     if outcomes is None or not outcomes.asked:
         return ""
+    if outcomes.counts and set(outcomes.counts) <= {MISSING, PARTIAL}:
+        return "–"
     bounds = f"[{100 * outcomes.low:.0f}, {100 * outcomes.high:.0f}] %"
     return f"{outcomes.collapsed} of {outcomes.asked} collapsed {bounds}"
 

@@ -87,7 +87,7 @@ def _seeds(trained: Sequence[ArmResults], looks: Looks | None) -> str:
     """Return how many seeds finished, of how many, and which look at the results this is."""
     finished = [sum(run.status == "finished" for run in arm.runs) for arm in trained]
     least, most = min(finished, default=0), max(finished, default=0)
-    count = f"{most}" if least == most else f"{least} to {most}"
+    count = f"{most}" if least == most else f"{least} to {most} an arm"
     if looks is None or len(looks.planned) < 2 and looks.declared:
         return count
     return f"{count}, look {looks.look} {f'of {len(looks.planned)}' if looks.declared else 'and not planned'}"

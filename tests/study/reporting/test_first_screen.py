@@ -61,7 +61,7 @@ def test_looks_stand_beside_the_seeds(plans, looks, said):
 
 def test_seeds_that_some_settings_lost_are_a_range(plans):
     study = table_7(plans, lost={("1-0-0", 1): unfinished("failed", "no memory")})
-    assert view_of(study)["facts"][0] == ("Seeds", "2 to 3")
+    assert view_of(study)["facts"][0] == ("Seeds", "2 to 3 an arm")
 
 
 def test_what_was_found_counts_decisions_and_collapses(plans):

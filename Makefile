@@ -62,7 +62,7 @@ $(VENV)/.installed-tests: requirements-test.txt $(VENV)/.installed
 # For CPython 3.12 on Linux, whatever runs here.
 gpu-wheels:
 	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-	  --python-version 3.12 --implementation cp --abi cp312 --abi none --platform manylinux2014_x86_64 \
+	  --python-version 3.12 --implementation cp --abi cp312 --abi abi3 --abi none --platform manylinux2014_x86_64 \
 	  --dest build/gpu-wheels --requirement benchmarks/gpu/wheels.txt
 
 # The dashboard is no requirement of the project: it goes into a folder of its own, without what it shares with us.

@@ -1,39 +1,92 @@
 """Timings on random images: whole steps, their parts, runs side by side, and what the device reaches."""
 
 import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from benchmarks.gpu.bench import Bench
 from benchmarks.measure import copy_rate, median_of, operations_of, product_rate
 from benchmarks.step import STEPS, parts_of
 from study.execution.packing import pace
 from vicreg.data.cache import save_dataset
+from vicreg.models import live_taps
+from vicreg.models.resnet import ResNet
+from vicreg.training import throughput
 from vicreg.training.loop import watch
 from vicreg.training.memory import place
-from vicreg.training.throughput import measure_throughput
+from vicreg.training.setup import set_deterministic
 
-# Six kinds of step: the source paper's, that without a graph, with both views in one pass, both in bfloat16, and the stem
-# that the next question is about.
-KINDS: dict[str, dict[str, Any]] = {
-    "float32, views separate, graph": {},
-    "float32, views separate, eager": {"graph": False},
-    "float32, views together, graph": {"view_passes": "together"},
-    "bfloat16, views separate, graph": {"precision": "bfloat16"},
-    "bfloat16, views together, graph": {"precision": "bfloat16", "view_passes": "together"},
-    "float32, views separate, graph, cifar stem": {"stem": "cifar"},
+
+class Kind(NamedTuple):
+    """A kind of step: settings that differ from the source paper's, and what is tried that no setting offers."""
+
+    settings: Mapping[str, Any]
+    tries: Mapping[str, Any] = MappingProxyType({})  # what replaces names of `vicreg.training.throughput` and others
+
+
+def _in_tf32(settings: Any) -> None:
+    set_deterministic(settings)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+
+
+def _channels_first(network: nn.Module, device: torch.device) -> nn.Module:
+    network = network.to(device)
+    for part in network.modules():
+        if isinstance(part, ResNet):
+            part.register_forward_pre_hook(lambda layer, inputs: inputs[0].contiguous())
+    return network
+
+
+_TOGETHER = {"view_passes": "together"}
+# The source paper's step, and one thing changed in each of the others: as it is offered, and as it is only tried here.
+KINDS: dict[str, Kind] = {
+    "float32, views separate, graph": Kind({}),
+    "float32, views separate, eager": Kind({"graph": False}),
+    "float32, views together, graph": Kind(_TOGETHER),
+    "float32, views together, graph, channels first": Kind(_TOGETHER, {"place_network": _channels_first}),
+    "float32, views together, graph, live taps": Kind(_TOGETHER, {"convolves_plainly": lambda device: False}),
+    "TF32, views together, graph": Kind(_TOGETHER, {"set_deterministic": _in_tf32}),
+    "bfloat16, views separate, graph": Kind({"precision": "bfloat16"}),
+    "bfloat16, views together, graph": Kind({"precision": "bfloat16", **_TOGETHER}),
+    "float32, views together, graph, cifar stem": Kind({"stem": "cifar", **_TOGETHER}),
 }
+_TRIED_IN: Mapping[str, Any] = {
+    "place_network": throughput, "set_deterministic": throughput, "convolves_plainly": live_taps
+}  # fmt: skip
 
 
 def steps(bench: Bench, record: Any) -> None:
-    """Measure images a second and milliseconds a step, views included."""
-    for name, changes in KINDS.items():
-        config = bench.settings(**{"view_passes": "separate", "precision": "float32", "graph": True, **changes})
-        rate = measure_throughput(config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=bench.call.timed)
+    """Measure images a second and milliseconds a step, views included; a kind that fails says why."""
+    for name, kind in KINDS.items():
+        config = bench.settings(**{"view_passes": "separate", "precision": "float32", "graph": True, **kind.settings})
+        with _tried(kind.tries):
+            try:
+                rate = throughput.measure_throughput(
+                    config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=bench.call.timed
+                )
+            except RuntimeError as error:
+                record(f"{config.pretrain.backbone}, {name}", {"failed": str(error).splitlines()[0]})
+                continue
         milliseconds = 1000 * config.pretrain.batch_size / rate
         record(f"{config.pretrain.backbone}, {name}", {"images_per_second": rate, "milliseconds_a_step": milliseconds})
+
+
+@contextmanager
+def _tried(tries: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    before = {name: getattr(_TRIED_IN[name], name) for name in tries}
+    for name, one in tries.items():
+        setattr(_TRIED_IN[name], name, one)
+    try:
+        yield
+    finally:
+        for name, one in before.items():
+            setattr(_TRIED_IN[name], name, one)
 
 
 def packing(bench: Bench, record: Any) -> None:

@@ -12,14 +12,13 @@ from torch import nn
 
 from benchmarks.gpu.bench import Bench
 from benchmarks.measure import copy_rate, median_of, operations_of, product_rate
-from benchmarks.step import STEPS, parts_of
+from benchmarks.step import STEPS, parts_of, with_plain_convolutions
 from study.execution.packing import pace
 from vicreg.data.cache import save_dataset
-from vicreg.models import live_taps
 from vicreg.models.resnet import ResNet
 from vicreg.training import throughput
 from vicreg.training.loop import watch
-from vicreg.training.memory import place
+from vicreg.training.memory import place, place_network
 from vicreg.training.setup import set_deterministic
 
 
@@ -27,7 +26,7 @@ class Kind(NamedTuple):
     """A kind of step: settings that differ from the source paper's, and what is tried that no setting offers."""
 
     settings: Mapping[str, Any]
-    tries: Mapping[str, Any] = MappingProxyType({})  # what replaces names of `vicreg.training.throughput` and others
+    tries: Mapping[str, Any] = MappingProxyType({})  # what replaces names of `vicreg.training.throughput`
 
 
 def _in_tf32(settings: Any) -> None:
@@ -43,6 +42,11 @@ def _channels_first(network: nn.Module, device: torch.device) -> nn.Module:
     return network
 
 
+def _plainly(network: nn.Module, device: torch.device) -> nn.Module:
+    with_plain_convolutions(network)
+    return place_network(network, device)
+
+
 _TOGETHER = {"view_passes": "together"}
 # The source paper's step, and one thing changed in each of the others: as it is offered, and as it is only tried here.
 KINDS: dict[str, Kind] = {
@@ -50,15 +54,12 @@ KINDS: dict[str, Kind] = {
     "float32, views separate, eager": Kind({"graph": False}),
     "float32, views together, graph": Kind(_TOGETHER),
     "float32, views together, graph, channels first": Kind(_TOGETHER, {"place_network": _channels_first}),
-    "float32, views together, graph, live taps": Kind(_TOGETHER, {"convolves_plainly": lambda device: False}),
+    "float32, views together, graph, plain convolutions": Kind(_TOGETHER, {"place_network": _plainly}),
     "TF32, views together, graph": Kind(_TOGETHER, {"set_deterministic": _in_tf32}),
     "bfloat16, views separate, graph": Kind({"precision": "bfloat16"}),
     "bfloat16, views together, graph": Kind({"precision": "bfloat16", **_TOGETHER}),
     "float32, views together, graph, cifar stem": Kind({"stem": "cifar", **_TOGETHER}),
 }
-_TRIED_IN: Mapping[str, Any] = {
-    "place_network": throughput, "set_deterministic": throughput, "convolves_plainly": live_taps
-}  # fmt: skip
 
 
 def steps(bench: Bench, record: Any) -> None:
@@ -79,14 +80,14 @@ def steps(bench: Bench, record: Any) -> None:
 
 @contextmanager
 def _tried(tries: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
-    before = {name: getattr(_TRIED_IN[name], name) for name in tries}
+    before = {name: getattr(throughput, name) for name in tries}
     for name, one in tries.items():
-        setattr(_TRIED_IN[name], name, one)
+        setattr(throughput, name, one)
     try:
         yield
     finally:
         for name, one in before.items():
-            setattr(_TRIED_IN[name], name, one)
+            setattr(throughput, name, one)
 
 
 def packing(bench: Bench, record: Any) -> None:

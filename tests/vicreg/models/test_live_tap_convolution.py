@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.vicreg.models.small_networks import gradients, noise, plainly, resnet
-from tests.vicreg.operations import Operations
+from tests.vicreg.training.steps import on_gpu
 from vicreg.models import live_taps as module
 from vicreg.models.live_taps import LiveTapConv2d, convolves_plainly, shared_live_taps
 from vicreg.torchvision_compat import torchvision
@@ -41,20 +41,18 @@ def products(monkeypatch) -> list[tuple[int, ...]]:
     return taken
 
 
-def test_convolutions_are_torchs_own_on_a_gpu_alone():
+def test_dead_taps_stay_on_a_gpu_alone():
     assert convolves_plainly(torch.device("cuda")) and convolves_plainly(torch.device("cuda", 1))
     assert not any(convolves_plainly(torch.device(kind)) for kind in ("cpu", "meta", "mps"))
 
 
-@pytest.mark.parametrize("side", [1, 2, 4, 8])
-def test_where_convolutions_are_plain_no_kernel_is_converted(monkeypatch, products, side):
-    monkeypatch.setattr(module, "convolves_plainly", lambda device: True)
-    live, plain = both(64, 64, 3, padding=1)
-    images = noise(4, 64, side, side)
-    with Operations() as seen:
-        ours = gradients(live, images)
-    assert products == [] and seen.count("convolution") == 1 and seen.count("mm") + seen.count("bmm") == 0
-    torch.testing.assert_close(ours, gradients(plain, images), rtol=0, atol=0)
+@on_gpu
+@pytest.mark.parametrize(("side", "dense"), [(1, True), (2, True), (4, False), (8, False)])
+def test_a_gpu_reads_live_taps_alone_too(products, side, dense):
+    live, plain = (layer.cuda() for layer in both(64, 64, 3, padding=1))
+    images = noise(4, 64, side, side).cuda()
+    torch.testing.assert_close(gradients(live, images), gradients(plain, images), **ROUNDING)
+    assert bool(products) == dense
 
 
 @pytest.mark.parametrize("memory_format", FORMATS)

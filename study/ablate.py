@@ -4,7 +4,8 @@
 
 It writes the projection of the finished runs that reports read.
 
-`--so-far` writes that of the runs that are measured already, also while another command is at the study.
+`--so-far` writes that of the runs that are measured already, also while another command is at the study. With `--machine`
+they are runs of another machine, whose records were brought into the store: training on a GPU, reading without one.
 
 Exit status: 0 when every run ended as an outcome, 1 when some did not (diverged, out of memory, killed, failed; which
 and why is printed), 2 for bad input, 130 for Ctrl-C.
@@ -63,6 +64,7 @@ def request_of(arguments: argparse.Namespace) -> Request:
         workers=arguments.workers,
         device=arguments.device,
         executor=arguments.executor,
+        machine=arguments.machine,
         store=arguments.store,
         arms=tuple(arguments.arm or ()),
     )
@@ -83,6 +85,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: params.yaml's")
     parser.add_argument(
         "--executor", type=scheduler_address, metavar="WHERE", help="slurm, or a Dask scheduler: tcp://, tls://"
+    )
+    parser.add_argument(
+        "--machine", metavar="NAME", help="of the runs that --so-far and --status tell of, part of its name: H200"
     )
     parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one as KEY=VALUE,...; no results")
     parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
@@ -110,6 +115,8 @@ def _refuse_without_effect(parser: Parser, arguments: argparse.Namespace) -> Non
         parser.error(f"--out has no effect with {said or '--arm'}, which writes no results; leave it out")
     if arguments.so_far and arguments.arm:
         parser.error("--so-far writes the results of all arms; leave --arm out")
+    if arguments.machine and what not in ("so_far", "status"):
+        parser.error("--machine is for --so-far and --status, which run nothing; add one of them, or leave it out")
     if arguments.allow_diverged and what:
         parser.error(f"--allow-diverged has no effect with {said}; leave it out")
     if arguments.workers and (arguments.status or arguments.so_far):

@@ -153,9 +153,11 @@ def _terms(plan: Plan) -> dict[str, TermDescription]:
 
 
 def _environment(identity: Identity, config: Config) -> dict[str, Any]:
+    """Return what runs were executed on; Python's version where it is this host's, as far as torch's tells."""
     on_cpu = identity.machinery["device"].startswith("cpu")
     threads = config.pretrain.threads if on_cpu else None
-    return {"python": platform.python_version(), **identity.machinery, "threads": threads}
+    python = {"python": platform.python_version()} if identity.machinery["torch"] == torch.__version__ else {}
+    return {**python, **identity.machinery, "threads": threads}
 
 
 def _run(plan: Plan, cell: Cell, store: Store) -> RunResults:

@@ -1,4 +1,4 @@
-"""What runs depend on below their code, as the hosts have it that execute them."""
+"""What runs depend on below their code, as the hosts have it that execute them, or had it that did."""
 
 import socket
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,17 @@ from typing import Any
 import torch
 
 from study.runs.identity import Machinery, machinery
+from study.runs.store import Store
+from study.runs.stored_json import stored_object
 from vicreg.errors import InputError
 from vicreg.training.settings import PRECISIONS
+
+_UNSAID = ("device", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkersMachine:
-    """The device that workers run on, and the machinery below a run of each precision there."""
+    """A device that runs are executed on, and the machinery below a run of each precision there."""
 
     device: torch.device
     machinery: Machinery
@@ -54,3 +58,42 @@ def workers_machine(reports: Sequence[Mapping[str, Any]], device: str) -> Worker
                     hosts = f"{one} on host {first['host']} and {other} on host {report['host']}"
                     raise InputError(f"workers must have one {name}, but it is {hosts}; use those that are alike.")
     return WorkersMachine(device=torch.device(kind), machinery=wanted)
+
+
+def recorded_machine(store: Store, name: str) -> WorkersMachine:
+    """Return the machine of that name whose runs the store has, whatever this one is.
+
+    Args:
+        store: of the runs.
+        name: any part of what its runs record of it, such as `H200` of `cuda (NVIDIA H200), torch 2.11.0`.
+
+    Raises:
+        InputError: where no run or several machines' runs have that name.
+    """
+    recorded: dict[str, dict[str, Mapping[str, str]]] = {}  # how it is said -> precision -> the machinery
+    for path in sorted((store.root / "runs").glob("*/identity.json")):
+        identity = stored_object(path, ("machinery", "settings"))
+        if identity:
+            precision = identity["settings"].get("precision", "float32")
+            recorded.setdefault(_said(identity["machinery"]), {})[precision] = identity["machinery"]
+    named = [said for said in recorded if name.casefold() in said.casefold()]
+    if not named:
+        known = "; ".join(sorted(recorded)) or "no runs"
+        raise InputError(
+            f"--machine must name the machine of runs in {store.root}, but none ran on {name!r}; the store has {known}."
+        )
+    if len(named) > 1:
+        raise InputError(
+            f"--machine must name one machine, but {name!r} is part of {len(named)} names; give more of one of these: "
+            f"{'; '.join(sorted(named))}."
+        )
+    found = recorded[named[0]]
+    first = next(iter(found.values()))
+    kind = first["device"].split(" ")[0]
+    return WorkersMachine(device=torch.device(kind), machinery={one: found.get(one, first) for one in PRECISIONS})
+
+
+def _said(machinery: Mapping[str, str]) -> str:
+    """Return a machinery as one line; what bfloat16 alone depends on is left out, so that a machine has one name."""
+    parts = [machinery["device"], *(f"{key} {value}" for key, value in sorted(machinery.items()) if key not in _UNSAID)]
+    return ", ".join(parts)

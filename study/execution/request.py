@@ -26,6 +26,8 @@ class Request:
         device: `auto`, `cpu` or `cuda`, in place of `ablate.device`.
         executor: the address of a Dask scheduler whose workers execute runs, or a queue that they wait in (`QUEUES`); None
             for workers on this host.
+        machine: part of the name of another machine, whose finished runs the store has and this host cannot execute; None
+            for the machine that executes runs.
         store: the folder of finished runs.
         arms: these alone, by name or as settings (`pretrain.mu=10,pretrain.nu=2`); none for all.
 
@@ -44,6 +46,7 @@ class Request:
     workers: int | None = None
     device: str | None = None
     executor: str | None = None
+    machine: str | None = None
     store: Path = STORE
     arms: tuple[str, ...] = ()
 
@@ -55,6 +58,11 @@ class Request:
         if self.look and (self.seeds or self.add_seeds):
             other = "--seeds" if self.seeds else "--add-seeds"
             raise InputError(f"--look runs the seeds of a declared look and {other} others; give one of the two.")
+        for option, value in (("device", self.device), ("executor", self.executor)):
+            if self.machine and value:
+                raise InputError(
+                    f"--machine is of runs that have ended and --{option} of runs to come; give one of the two."
+                )
         options = (("workers", self.workers), ("device", self.device), ("seeds", self.seeds), ("look", self.look))
         for option, given in options:
             if given and f"ablate.{option}" in self.overrides:

@@ -22,7 +22,7 @@ from study.config.storage import without_password
 from study.execution.executors.opening import ask_workers
 from study.execution.executors.queued import QUEUES, ask_queue
 from study.execution.gpus import device_environments
-from study.execution.machine import workers_machine
+from study.execution.machine import recorded_machine, workers_machine
 from study.execution.packing import choose_workers, devices_each
 from study.execution.request import Request
 from study.runs.identity import Machinery
@@ -108,8 +108,8 @@ class Session:
 
     @property
     def own_device(self) -> torch.device:
-        """The device of this host for what is computed here of finished runs: workers may have a GPU that it lacks."""
-        here = self.device.type == "cpu" or self.request.executor is None
+        """The device of this host for what is computed here of finished runs, which others with a GPU may have executed."""
+        here = self.device.type == "cpu" or (self.request.executor is None and self.request.machine is None)
         return self.device if here else choose_device("auto")
 
     @property
@@ -146,7 +146,8 @@ class Session:
         parts = ["python -m study.ablate", f"--study {shlex.quote(self.study.name)}"]
         parts += [f"--profile {shlex.quote(self.config.profile)}"]
         parts += [f"--set {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in sorted(self.overrides.items())]
-        parts += [f"--device {asked.device}"] if asked.device else []
+        device = asked.device or (self.device.type if asked.machine else None)
+        parts += [f"--device {device}"] if device else []
         parts += [f"--seeds {asked.seeds}"] if asked.seeds else []
         parts += [f"--first-seed {asked.first_seed}"] if asked.first_seed else []
         parts += [f"--look {asked.look}"] if asked.look else []
@@ -167,6 +168,8 @@ class Session:
         ]  # fmt: skip
         if request.look not in (None, self.config.ablate.look):
             asked.append({"look": request.look})
+        if request.machine is not None:
+            asked.append({"machine": request.machine})
         if asked == [{}, load_config().profile, None, 0, None, None, str(STORE), None]:
             return STUDY_RESULTS / self.study.name
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
@@ -203,6 +206,9 @@ def open_session(request: Request) -> Session:
 def _choose_machine(request: Request, config: Config) -> tuple[torch.device, Machinery | None]:
     """Return the device that runs are executed on, and their machinery where that is other hosts' than this one's."""
     name = request.device or config.ablate.device
+    if request.machine is not None:
+        machine = recorded_machine(Store(request.store), request.machine)
+        return machine.device, machine.machinery
     if request.executor is None:
         return choose_device(name), None
     if request.executor in QUEUES:

@@ -11,6 +11,7 @@ from filelock import FileLock
 from study import ablate, report
 from study.execution import scheduler
 from study.execution.executors.opening import open_local
+from study.runs import identity
 
 pytestmark = pytest.mark.usefixtures("inline", "untold")
 
@@ -183,6 +184,52 @@ def test_what_has_no_effect_beside_so_far_is_refused(project, beside):
     with pytest.raises(SystemExit) as ended:
         ablate.main(["--study", "tiny", "--so-far", *beside])
     assert ended.value.code == 2
+
+
+@pytest.fixture
+def elsewhere(project, command, monkeypatch) -> None:
+    """One run of `tiny` in the store is of a machine that this one is not."""
+
+    def other(device, *, precision: str) -> dict[str, str]:
+        return {"torch": "9.1", "torchvision": "1.2", "device": "cpu (FARAWAY)"}
+
+    with monkeypatch.context() as there:
+        there.setattr(identity, "machinery", other)
+        assert command(ablate.main, "--study", "tiny", "--arm", "nu-1")[0] == 0
+
+
+def test_results_of_another_machines_runs_are_written_here(elsewhere, project, trained, command):
+    assert command(ablate.main, "--study", "tiny", "--so-far")[0] == 2  # here none is measured
+    status, output, _ = command(ablate.main, "--study", "tiny", "--status", "--machine", "faraway")
+    assert status == 0 and "1 of 3 runs are finished" in output
+    assert command(ablate.main, "--study", "tiny", "--so-far", "--machine", "torch 9.1", "--out", "there")[0] == 0
+    summary = json.loads((project.folder / "there" / "study.json").read_bytes())
+    assert {arm["name"]: arm["runs"][0]["status"] for arm in summary["arms"]}["nu-1"] == "finished"
+    assert summary["environment"]["device"] == "cpu (FARAWAY)" and "python" not in summary["environment"]
+    assert summary["command"].endswith("--study tiny --profile tiny --device cpu") and trained() == []
+
+
+def test_a_machine_must_be_one_whose_runs_the_store_has(elsewhere, command):
+    status, _, errors = command(ablate.main, "--study", "tiny", "--so-far", "--machine", "H200")
+    said = "the store has cpu (FARAWAY), torch 9.1, torchvision 1.2.\n"
+    assert status == 2 and errors.startswith("error: --machine must name the machine of runs in ")
+    assert errors.endswith(f", but none ran on 'H200'; {said}")
+    assert command(ablate.main, "--study", "tiny", "--arm", "nu-1")[0] == 0
+    status, _, errors = command(ablate.main, "--study", "tiny", "--so-far", "--machine", "cpu")
+    assert status == 2 and "--machine must name one machine, but 'cpu' is part of 2 names; give more of one" in errors
+
+
+@pytest.mark.parametrize("beside", [[], ["--dry-run"], ["--again"]])
+def test_a_machine_is_named_for_questions_alone(project, beside):
+    with pytest.raises(SystemExit) as ended:
+        ablate.main(["--study", "tiny", "--machine", "H200", *beside])
+    assert ended.value.code == 2
+
+
+def test_runs_of_another_machine_are_not_asked_for_on_a_device_of_this_one(project, command):
+    status, _, errors = command(ablate.main, "--study", "tiny", "--so-far", "--machine", "H200", "--device", "cpu")
+    assert status == 2
+    assert errors == "error: --machine is of runs that have ended and --device of runs to come; give one of the two.\n"
 
 
 # ---- one at a time

@@ -2,7 +2,7 @@
 
 Kernels of torch's own are launched, counted and not run, so the memory they would write holds whatever was there. Three
 kinds of operation need more than that, and are replaced for CUDA tensors: convolutions, for cuDNN builds its own graphs;
-eigenvalues, for cuSOLVER asks the device; and values that the host reads, for they decide where Python goes next.
+eigenvalues and Cholesky's factors, for cuSOLVER asks the device; and values that the host reads, for they decide where Python goes next.
 """
 
 import warnings
@@ -27,6 +27,9 @@ def make_up_values() -> None:
         "convolution": _convolution,
         "convolution_backward": _convolution_backward,
         "_linalg_eigh": _eigenvalues,
+        "linalg_cholesky": _cholesky,
+        "linalg_cholesky_ex": _cholesky_ex,
+        "linalg_solve_triangular": _solve_triangular,
         "bincount": _bincount,
         "nonzero": _nonzero,
     }
@@ -54,12 +57,12 @@ def _read_scalar(value: Any) -> Any:
 
 
 def _read_tensor(copied: Tensor) -> Tensor:
-    """Return a copy, true or finite where the host has it."""
+    """Return a copy, true or within [-1, 1] where the host has it, so that no square of it is infinite."""
     if copied.device.type != "cpu":
         return copied
     if copied.dtype == torch.bool:
         return copied.fill_(True)
-    return copied.nan_to_num_(0.0, 0.0, 0.0) if copied.is_floating_point() else copied
+    return copied.nan_to_num_(0.0, 0.0, 0.0).clamp_(-1.0, 1.0) if copied.is_floating_point() else copied
 
 
 def _convolution(
@@ -90,6 +93,24 @@ def _convolution_backward(
 def _eigenvalues(matrix: Tensor, uplo: str = "L", compute_v: bool = True) -> tuple[Tensor, Tensor]:
     count("eigenvalues", str(matrix.dtype))
     return matrix.new_ones(matrix.shape[:-1]), torch.empty_like(matrix) if compute_v else matrix.new_empty(0)
+
+
+def _cholesky(matrix: Tensor, *, upper: bool = False) -> Tensor:
+    factor, failed = _cholesky_ex(matrix)
+    failed.sum().item()  # as torch does, to know whether it failed
+    return factor
+
+
+def _cholesky_ex(matrix: Tensor, *, upper: bool = False, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+    count("Cholesky's factor", str(matrix.dtype))
+    return torch.empty_like(matrix), torch.zeros(matrix.shape[:-2], dtype=torch.int32, device=matrix.device)
+
+
+def _solve_triangular(
+    matrix: Tensor, wanted: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+) -> Tensor:
+    count("triangular system", str(matrix.dtype))
+    return torch.empty_like(wanted)
 
 
 def _bincount(values: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:

@@ -10,10 +10,10 @@ records of runs, without weights, are in OUT/results.tar.gz, written anew each m
     tests       the tests that need a GPU
     agreement   the device against the CPU, a graph against eager steps, one pass against two, a resumed run against a whole
                 one: in float64, where only rounding is between them, and in float32 for the record
-    steps       images a second of six kinds of step, views included
-    recipe-0    the study `stem`, arm `imagenet`: ResNet-34, all epochs, seed 0, with the source paper's linear evaluation
+    steps       images a second of nine kinds of step, views included
+    recipe      the study `source-recipe`: two seeds side by side, the paper's linear evaluation after 100 and 50 epochs
     packing     images a second of 1, 2 and 4 runs side by side
-    recipe-1    the recipe again, seed 1
+    looks, batch-size   by --only: the recipe's other looks and untrained networks; the study `batch-size`, two seeds
     ceilings, parts   by --only: what the device reaches, and milliseconds of each part of a step
 
 `--device cpu` with small settings (`--set pretrain.width=4 ...`) runs all of it without a GPU, which is how it is tested.

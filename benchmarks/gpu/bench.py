@@ -1,5 +1,7 @@
 """What the sections of the GPU script share: device, settings, places, random images."""
 
+import math
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,10 +27,15 @@ class Bench:
     """One call of the script, opened: what is measured, on what and from what images."""
 
     call: Call
+    ends: float = math.inf  # when the section is stopped, by `time.monotonic`
 
     @cached_property
     def device(self) -> torch.device:
         return choose_device(self.call.device)
+
+    def seconds_left(self) -> float:
+        """Return how long it is until the section is stopped."""
+        return self.ends - time.monotonic()
 
     @property
     def overrides(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Call:
     seconds: float
     timed: float  # seconds that each kind of step and each number of runs is timed for, at least
     commit: str
+    mps: bool = False
     only: tuple[str, ...] = ()
 
     @property
@@ -53,6 +54,7 @@ class Call:
         parts += [f"--side {self.side}"] if self.side != SIDE else []
         parts += [f"--seconds {self.seconds:g}"] if self.seconds != SECONDS else []
         parts += [f"--timed {self.timed:g}"] if self.timed != TIMED else []
+        parts += ["--mps"] if self.mps else []
         parts += [f"--commit {self.commit}"]
         return " ".join([*parts, *(f"--only {name}" for name in sections)])
 
@@ -87,10 +89,11 @@ def parse_call(description: str, argv: list[str] | None = None) -> Call:
     parser.add_argument("--profile", default=PROFILE)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
     parser.add_argument("--side", type=int, default=SIDE, help="of the random images that are timed, pixels")
+    parser.add_argument("--mps", action="store_true", help="serve the GPU by NVIDIA's MPS, where it is installed")
     parser.add_argument("--commit", help="of this code, where git is not there to ask")
     given = parser.parse_args(argv)
     return Call(
         out=given.out, work=given.work, wheels=given.wheels, images=given.images, device=given.device,
         profile=given.profile, given=tuple(given.set), side=given.side, seconds=given.seconds, timed=given.timed,
-        commit=given.commit or current_commit(), only=tuple(given.only or ()),
+        commit=given.commit or current_commit(), mps=given.mps, only=tuple(given.only or ()),
     )  # fmt: skip

@@ -10,7 +10,11 @@ from typing import Any
 from vicreg.files import to_json, write_atomically
 
 DONE, RUNNING, STOPPED, FAILED, NOT_RUN = "done", "running", "stopped", "failed", "not run"
-_ARCHIVED = (".json", ".txt")  # no weights: those of one run are larger than all the rest
+_ARCHIVED = (".json", ".txt", ".csv")  # no weights: those of one run are larger than all the rest
+
+
+class OutOfTime(RuntimeError):
+    """A section has stopped itself shortly before it would have been stopped; the message says what becomes of the rest."""
 
 
 class Results:
@@ -58,7 +62,7 @@ def archive(folder: Path, target: Path) -> None:
     with tarfile.open(temporary, "w:gz", compresslevel=6) as packed:
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
-            if path.suffix in _ARCHIVED and path.is_file() and inside.parts[0] in ("results", "logs", "store"):
+            if path.suffix in _ARCHIVED and path.is_file() and inside.parts[0] in ("results", "logs", "store", "studies"):
                 packed.add(path, arcname=str(inside))
     temporary.replace(target)
 

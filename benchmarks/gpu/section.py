@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -16,8 +17,8 @@ from benchmarks.gpu.agreement import agreement
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.call import read_call
 from benchmarks.gpu.gpu_tests import gpu_tests
-from benchmarks.gpu.recipe import recipe
-from benchmarks.gpu.results import DONE, FAILED, STOPPED, Results, card
+from benchmarks.gpu.recipe import STUDIES, recipe
+from benchmarks.gpu.results import DONE, FAILED, STOPPED, OutOfTime, Results, card
 from benchmarks.gpu.timings import ceilings, packing, parts, steps
 from benchmarks.measure import machine
 from vicreg.errors import InputError
@@ -26,22 +27,24 @@ from vicreg.training.setup import set_deterministic
 
 Record = Callable[[str, Any], None]
 DO: dict[str, Callable[[Bench, Record], None]] = {
-    "tests": gpu_tests, "agreement": agreement, "steps": steps, "recipe-0": partial(recipe, seed=0), "packing": packing,
-    "recipe-1": partial(recipe, seed=1), "ceilings": ceilings, "parts": parts,
+    "tests": gpu_tests, "agreement": agreement, "steps": steps, "packing": packing, "ceilings": ceilings, "parts": parts,
+    **{name: partial(recipe, section=name) for name in STUDIES},
 }  # fmt: skip
 
 
 def main() -> None:
-    name, path, call = sys.argv[1:]
+    name, path, call, seconds = sys.argv[1:]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Thread(target=end_with_parent, daemon=True).start()
-    bench = Bench(call=read_call(call))
+    bench = Bench(call=read_call(call), ends=time.monotonic() + float(seconds))
     results = Results(Path(path), section=name, asked=bench.call.asked, machine=machine_of(bench))
     set_deterministic(bench.config.pretrain)
     keep_freed_memory()
     try:
         DO[name](bench, results.record)
         results.end(DONE)
+    except OutOfTime as error:
+        results.end(STOPPED, str(error))
     except KeyboardInterrupt:
         results.end(STOPPED, "it was told to stop")
     except InputError as error:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks.gpu.call import ROOT, Call, written
+from benchmarks.gpu.mps import served
 from benchmarks.gpu.queue import IMAGES, PACKAGES, SECTIONS, Section
 from benchmarks.gpu.ready import packages_path, ready_path, wait_until_ready
 from benchmarks.gpu.results import DONE, FAILED, NOT_RUN, RUNNING, STOPPED, archive, mark, read_results
@@ -44,8 +45,9 @@ class Supervisor:
         with _signals():
             try:
                 self._start_background()
-                for name in self._call.sections:
-                    self._do(SECTIONS[name])
+                with self._served():
+                    for name in self._call.sections:
+                        self._do(SECTIONS[name])
             except Interrupted as error:
                 interrupted = str(error)
                 print(f"stopped by {interrupted}; what was measured is in {self._call.out}", flush=True)
@@ -60,6 +62,16 @@ class Supervisor:
             return 128 + signal.Signals[interrupted].value
         return 1 if self._wrong() else 0
 
+    @contextmanager
+    def _served(self) -> Iterator[None]:
+        """Serve the GPU by MPS where that is asked for, and say what came of it."""
+        if not self._call.mps:
+            yield
+            return
+        with served(self._call.work) as said:
+            print(said, flush=True)
+            yield
+
     # ---- Time
 
     def _remaining(self) -> float:
@@ -72,7 +84,7 @@ class Supervisor:
         if self._is_done(section.name):
             self._say(section, "done before")
             return
-        if section.name.startswith("recipe") and self._call.images is None:
+        if IMAGES in section.needs and self._call.images is None:
             self._note(section, NOT_RUN, "no --images was given")
             return
         if self._remaining() < section.least:
@@ -87,7 +99,7 @@ class Supervisor:
         limit = min(self._remaining(), section.limit or self._remaining())
         path.unlink(missing_ok=True)
         self._say(section, f"begins, at most {limit:.0f} s: {section.says}")
-        process = self._start(["section", section.name, str(path), written(self._call)], log=section.name)
+        process = self._start(["section", section.name, str(path), written(self._call), f"{limit:.1f}"], log=section.name)
         stopped = self._wait(process, limit)
         found = read_results(path) or {}
         if stopped or found.get("status") in (None, RUNNING):

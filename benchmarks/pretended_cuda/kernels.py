@@ -2,7 +2,8 @@
 
 Kernels of torch's own are launched, counted and not run, so the memory they would write holds whatever was there. Three
 kinds of operation need more than that, and are replaced for CUDA tensors: convolutions, for cuDNN builds its own graphs;
-eigenvalues and Cholesky's factors, for cuSOLVER asks the device; and values that the host reads, for they decide where Python goes next.
+eigenvalues and Cholesky's factors, for cuSOLVER asks the device; and values that the host reads, for they decide where
+Python goes next.
 """
 
 import warnings

@@ -1,6 +1,7 @@
 """The GPU script on a CPU: its sections, its order, how it stops, and what is on disk then."""
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -14,12 +15,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from benchmarks.gpu import agreement, background, ready, recipe, results, supervise
+from benchmarks.gpu import agreement, background, mps, ready, recipe, results, supervise
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.call import Call, parse_call, read_call, written
 from benchmarks.gpu.queue import SECTIONS
 from benchmarks.gpu.section import DO
+from benchmarks.gpu.timings import KINDS
 from benchmarks.measure import ROOT
 from study.config.load import load_config
 from study.config.values import parse_setting
@@ -69,28 +71,35 @@ def found(tmp_path: Path) -> dict:
 def test_every_section_can_be_done_and_the_first_call_holds_the_recipe():
     assert DO.keys() == SECTIONS.keys()
     names = [name for name, one in SECTIONS.items() if one.default]
-    assert names == ["tests", "agreement", "steps", "recipe-0", "packing", "recipe-1"]
+    assert names == ["tests", "agreement", "steps", "recipe", "packing"]
     before = sum(SECTIONS[name].limit for name in names[:3])
-    assert before <= 200 and SECTIONS["recipe-0"].limit is None  # of 590 s two thirds are left for it, at the worst
+    assert before <= 200 and SECTIONS["recipe"].limit is None  # of 590 s two thirds are left for it, at the worst
 
 
-def test_the_recipe_is_the_source_papers_with_nothing_of_the_other_stem(small):
-    command = recipe.command_of(Bench(call=call_of(["--out", "o", "--device", "cpu"])), Path("images"), seed=1)
+@pytest.mark.parametrize(
+    ("section", "backbone", "batch_size"), [("recipe", "resnet34", 128), ("batch-size", "resnet18", 256)]
+)
+def test_sections_are_studies_by_the_source_papers_recipe(section, backbone, batch_size):
+    bench = Bench(call=call_of(["--out", "o", "--device", "cpu", "--set", "pretrain.batch_size=7"]))
+    command = recipe.command_of(bench, Path("images"), section=section)
     given = dict(parse_setting(command[at + 1]) for at, part in enumerate(command) if part == "--set")
+    study = load_study(recipe.STUDIES[section].study)
     text = " ".join(command)
-    assert "--study stem --arm imagenet --seeds 1 --first-seed 1 --profile cifar10" in text and "--workers 1" in text
-    arm = next(one for one in load_study("stem").arms if one.name == recipe.ARM)
-    config = load_config(profile="cifar10", settings=given | dict(arm.settings))
-    trained = config.pretrain
-    assert (trained.backbone, trained.stem, trained.width, trained.epochs) == ("resnet34", "imagenet", 64, 100)
-    assert config.prepare.dataset == "imagefolder" and "linear" in config.ablate.probes
+    assert f"--study {study.name} --seeds 2 --profile cifar10" in text and "--workers 4" in text
+    arm = next(one for one in study.arms if one.name in ("epochs-100", "size-256"))
+    decided = dict(study.settings) | dict(arm.settings)
+    assert ("pretrain.batch_size" in given) == (section == "recipe")  # the other study decides it
+    trained = load_config(profile="cifar10", settings=given | {"pretrain.batch_size": 128} | decided).pretrain
+    assert (trained.backbone, trained.stem, trained.width, trained.epochs) == (backbone, "imagenet", 64, 100)
+    assert trained.batch_size == batch_size and trained.precision == "bfloat16" and trained.trains_on_all
+    assert "linear" in load_config(profile="cifar10").ablate.probes
 
 
 def test_the_next_command_asks_for_the_same(small):
     call = call_of(small("--seconds", "300", "--commit", "abc", settings={"pretrain.base_lr": "0.1"}))
-    asked = shlex.split(call.command(("packing", "recipe-1")))
+    asked = shlex.split(call.command(("packing", "batch-size")))
     assert asked[:3] == ["python", "-m", "benchmarks.gpu"]
-    assert call_of(asked[3:]) == replace(call, only=("packing", "recipe-1"))
+    assert call_of(asked[3:]) == replace(call, only=("packing", "batch-size"))
     short = parse_call("", ["--out", "o", "--commit", "abc"])
     assert short.command(()) == "python -m benchmarks.gpu --out o --commit abc"
 
@@ -178,6 +187,50 @@ def test_the_archive_has_records_and_logs_and_no_weights(tmp_path):
         assert packed.getnames() == ["logs/steps.txt", "store/runs/abc/history.json"]
 
 
+# ---- MPS
+
+
+@pytest.fixture
+def control(tmp_path, monkeypatch):
+    """`control(status)`: a control program that ends with a status and writes down what it is told."""
+    for name in ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(mps, "_PLACES", ())
+
+    def install(status: int) -> Path:
+        folder, told = tmp_path / "bin", tmp_path / "told.txt"
+        folder.mkdir()
+        program = folder / mps.CONTROL
+        program.write_text(f'#!/bin/sh\nif [ "$1" ]; then echo "$1" >> {told}; exit {status}; fi\ncat >> {told}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+        return told
+
+    return install
+
+
+def test_mps_serves_processes_while_sections_run_and_is_told_to_quit(control, tmp_path):
+    told = control(0)
+    trial = "import os; assert os.path.isdir(os.environ['CUDA_MPS_PIPE_DIRECTORY'])"
+    with mps.served(tmp_path, trial=trial) as said:
+        assert said == "MPS: serves the GPU" and "CUDA_MPS_PIPE_DIRECTORY" in os.environ
+    assert told.read_text().split() == ["-d", "quit"] and "CUDA_MPS_PIPE_DIRECTORY" not in os.environ
+
+
+@pytest.mark.parametrize(("status", "trial"), [(1, "pass"), (0, "raise SystemExit(1)")])
+def test_where_mps_does_not_work_processes_do_without_it(control, tmp_path, status, trial):
+    told = control(status)
+    with mps.served(tmp_path, trial=trial) as said:
+        assert said.startswith("MPS: not used") and "CUDA_MPS_PIPE_DIRECTORY" not in os.environ
+    assert told.read_text().split() == ["-d", "quit"]
+
+
+def test_where_mps_is_not_installed_it_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(mps, "CONTROL", "no-such-program")
+    with mps.served(tmp_path) as said:
+        assert said == "MPS: not there, for no-such-program is not installed"
+
+
 # ---- How it ends
 
 
@@ -210,10 +263,10 @@ def test_nothing_begins_without_the_time_it_needs_and_the_next_command_says_how_
 
 
 def test_without_images_the_recipe_is_not_run_and_says_so(small, tmp_path, capsys):
-    arguments = [part for part in small("--only", "recipe-0") if not part.startswith("--images")]
+    arguments = [part for part in small("--only", "batch-size") if not part.startswith("--images")]
     arguments.remove(str(tmp_path / "images.tar.xz"))
     assert main(arguments) == 0
-    assert found(tmp_path)["recipe-0"]["status"] == results.NOT_RUN
+    assert found(tmp_path)["batch-size"]["status"] == results.NOT_RUN
     assert "no --images was given" in capsys.readouterr().out
 
 
@@ -222,7 +275,7 @@ def test_a_section_is_stopped_at_its_limit_and_what_it_measured_is_kept(small, t
     path = tmp_path / "work" / "results" / "steps.json"
 
     def monotonic() -> float:
-        """The limit is over as soon as the first kind of six is on disk."""
+        """The limit is over as soon as the first kind is on disk."""
         told = results.read_results(path) or {}
         return time.monotonic() + (SECTIONS["steps"].limit if told.get("results") else 0)
 
@@ -230,13 +283,13 @@ def test_a_section_is_stopped_at_its_limit_and_what_it_measured_is_kept(small, t
     assert main(small("--only", "steps", "--timed", "2")) == 0
     steps = found(tmp_path)["steps"]
     assert steps["status"] == results.STOPPED and steps["machine"]["commit"]
-    assert 0 < len(steps["results"]) < 6
+    assert 0 < len(steps["results"]) < len(KINDS)
     assert "next: " in capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_sigterm_in_the_middle_of_the_recipe_leaves_no_process_and_everything_on_disk(small, tmp_path):
-    long = small("--only", "recipe-0", settings={"pretrain.epochs": "5000", "pretrain.checkpoint_every": "1"})
+    long = small("--only", "recipe", settings={"pretrain.checkpoint_every": "1"})
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.gpu", *long], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     store = tmp_path / "work" / "store" / "runs"
     ends = time.monotonic() + 200
@@ -246,8 +299,8 @@ def test_sigterm_in_the_middle_of_the_recipe_leaves_no_process_and_everything_on
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "--only recipe-0" in said.strip().splitlines()[-1]
-    assert found(tmp_path)["recipe-0"]["status"] == results.STOPPED
+    assert "--only recipe" in said.strip().splitlines()[-1]
+    assert found(tmp_path)["recipe"]["status"] == results.STOPPED
     with tarfile.open(tmp_path / "out" / "results.tar.gz") as packed:
         assert any(name.endswith("provenance.json") for name in packed.getnames())
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
@@ -263,7 +316,7 @@ def only(names):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_measurements_and_the_recipe_run_on_a_cpu_and_a_second_call_does_nothing_twice(small, tmp_path, capsys):
-    asked = ("agreement", "steps", "recipe-0")
+    asked = ("agreement", "steps", "recipe")
     arguments = small(*only(asked))
     assert main(arguments) == 0
     first = found(tmp_path)
@@ -272,32 +325,35 @@ def test_measurements_and_the_recipe_run_on_a_cpu_and_a_second_call_does_nothing
         about = one["machine"]
         assert about["commit"] and about["date"] and about["versions"]["torch"] and "card" in about
     assert all(check["agrees"] for check in first["agreement"]["results"].values())
-    assert len(first["steps"]["results"]) == 6
-    measured = first["recipe-0"]["results"]
-    assert 0 <= measured["evaluation"]["content"]["test"]["linear"]["top1"] <= 1
-    assert len(measured["history"]["content"]) == 2
+    assert first["steps"]["results"].keys() == {f"resnet18, {name}" for name in KINDS}
+    runs = first["recipe"]["results"]["runs"]
+    assert [(one["seed"], one["stop_after"], one["log"]["epochs"]) for one in runs if one["status"] == "finished"]
+    ended = {(one["seed"], one["log"]["epochs"]): one["test"]["linear"] for one in runs if "test" in one}
+    assert ended.keys() == {(0, 100), (0, 50), (1, 100), (1, 50)} and all(0 <= top1 <= 1 for top1 in ended.values())
+    summary = json.loads((tmp_path / "work" / "studies" / "source-recipe" / "study.json").read_bytes())
+    assert {arm["name"]: len(arm["runs"]) for arm in summary["arms"]}["epochs-100"] == 2
     with tarfile.open(tmp_path / "out" / "results.tar.gz") as packed:
         names = packed.getnames()
     assert not [name for name in names if name.endswith(".safetensors")]
-    assert len([name for name in names if "/evaluation-" in name]) == 1
+    assert len([name for name in names if "/evaluation-" in name]) == 4
+    assert "studies/source-recipe/study.json" in names
     capsys.readouterr()
     assert main(arguments) == 0
     said = capsys.readouterr().out
     assert said.count("done before") == 3 and found(tmp_path) == first
-    assert said.strip().splitlines()[-1].endswith("--only tests --only packing --only recipe-1")
+    assert said.strip().splitlines()[-1].endswith("--only tests --only packing")
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_the_other_sections_run_on_a_cpu_too(small, tmp_path):
-    asked = ("tests", "packing", "recipe-1")
+    asked = ("tests", "packing")
     assert main(small(*only(asked))) == 0
     told = found(tmp_path)
     assert {name: one["status"] for name, one in told.items()} == dict.fromkeys(asked, results.DONE)
     tested = told["tests"]["results"]["tests"]  # the tests that need a GPU, which are skipped without one
     assert all(any(name in one for one in tested) for name in ("test_cuda_graph", "test_batches", "test_pipeline"))
     assert told["packing"]["results"].keys() == {"1 at a time", "2 at a time", "4 at a time"}
-    assert 0 <= told["recipe-1"]["results"]["evaluation"]["content"]["test"]["linear"]["top1"] <= 1
 
 
 def test_results_that_are_replaced_while_they_are_copied_are_copied_again(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from benchmarks.gpu.queue import SECTIONS
+from benchmarks.gpu.timings import KINDS
 from benchmarks.measure import ROOT
 from benchmarks.pretended_cuda import build
 from benchmarks.pretended_cuda.__main__ import walk
@@ -98,4 +99,6 @@ def test_all_of_the_gpu_script_goes_through(pretended, tmp_path):
     ended = {name: one["status"] for name, one in found.items() if name != "tests"}  # whose claims are about numbers
     assert ended == {name: "done" for name, one in SECTIONS.items() if one.default and name != "tests"}
     assert found["steps"]["machine"]["device"] == "pretended GPU (no numbers)"
-    assert len(found["steps"]["results"]) == 6 and "evaluation" in found["recipe-1"]["results"]
+    assert len(found["steps"]["results"]) == len(KINDS)
+    runs = found["recipe"]["results"]["runs"]
+    assert [one["log"]["epochs"] for one in runs if "test" in one] and all(one["log"]["epochs"] in (50, 100) for one in runs)

@@ -14,6 +14,7 @@ records of runs, without weights, are in OUT/results.tar.gz, written anew each m
     recipe      the study `source-recipe`: two seeds side by side, the paper's linear evaluation after 100 and 50 epochs
     packing     images a second of 1, 2 and 4 runs side by side
     looks, batch-size   by --only: the recipe's other looks and untrained networks; the study `batch-size`, two seeds
+    open-claims         by --only: what an H200 left open in 15 minutes; `--records` brings what it measured (reports/gpu)
     ceilings, parts   by --only: what the device reaches, and milliseconds of each part of a step
 
 `--device cpu` with small settings (`--set pretrain.width=4 ...`) runs all of it without a GPU, which is how it is tested.

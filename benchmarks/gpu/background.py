@@ -62,9 +62,25 @@ def unpack_images(call: Call) -> dict[str, Any]:
 
     assert call.images is not None, "nothing is unpacked in the background that was not given"
     root = images_in(call.images, call.work / "images")
+    if call.records is not None:
+        unpack_records(call.records, call.work / "store")
     config = load_config(profile=call.profile, settings=Bench(call=call).overrides | data_settings(root))
     dataset, folder = obtain_dataset(config, store=call.work / "store")
     return {"root": str(root), "digest": dataset.digest, "images": len(dataset.train.images), "prepared": str(folder)}
+
+
+def unpack_records(archive: Path, store: Path) -> None:
+    """Bring the records of runs into a store, for those that it does not have.
+
+    Raises:
+        InputError: for a file that is none.
+    """
+    if not archive.is_file():
+        raise InputError(f"--records must be a tar archive of runs, but {archive} is no file.")
+    store.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as packed:
+        new = [one for one in packed.getmembers() if not (store / one.name).exists()]
+        packed.extractall(store, members=new, **_SAFELY)
 
 
 # Python before 3.11.4 has no filters of archives.

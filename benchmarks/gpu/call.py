@@ -30,6 +30,7 @@ class Call:
     timed: float  # seconds that each kind of step and each number of runs is timed for, at least
     commit: str
     mps: bool = False
+    records: Path | None = None  # a tar archive of runs/<digest>/*, of an earlier call on such a machine
     only: tuple[str, ...] = ()
 
     @property
@@ -55,6 +56,7 @@ class Call:
         parts += [f"--seconds {self.seconds:g}"] if self.seconds != SECONDS else []
         parts += [f"--timed {self.timed:g}"] if self.timed != TIMED else []
         parts += ["--mps"] if self.mps else []
+        parts += [f"--records {shlex.quote(str(self.records))}"] if self.records else []
         parts += [f"--commit {self.commit}"]
         return " ".join([*parts, *(f"--only {name}" for name in sections)])
 
@@ -68,9 +70,9 @@ def read_call(text: str) -> Call:
     """Return the call that was written."""
     values = json.loads(text)
     paths = {name: Path(values[name]) for name in ("out", "work", "wheels")}
-    images = None if values["images"] is None else Path(values["images"])
+    given = {name: None if values[name] is None else Path(values[name]) for name in ("images", "records")}
     tuples = {name: tuple(values[name]) for name in ("given", "only")}
-    return Call(**values | paths | tuples | {"images": images})
+    return Call(**values | paths | tuples | given)
 
 
 def parse_call(description: str, argv: list[str] | None = None) -> Call:
@@ -90,10 +92,12 @@ def parse_call(description: str, argv: list[str] | None = None) -> Call:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
     parser.add_argument("--side", type=int, default=SIDE, help="of the random images that are timed, pixels")
     parser.add_argument("--mps", action="store_true", help="serve the GPU by NVIDIA's MPS, where it is installed")
+    parser.add_argument("--records", type=Path, help="an archive of runs, of an earlier call on such a machine")
     parser.add_argument("--commit", help="of this code, where git is not there to ask")
     given = parser.parse_args(argv)
     return Call(
         out=given.out, work=given.work, wheels=given.wheels, images=given.images, device=given.device,
         profile=given.profile, given=tuple(given.set), side=given.side, seconds=given.seconds, timed=given.timed,
-        commit=given.commit or current_commit(), mps=given.mps, only=tuple(given.only or ()),
+        commit=given.commit or current_commit(), mps=given.mps, records=given.records,
+        only=tuple(given.only or ()),
     )  # fmt: skip

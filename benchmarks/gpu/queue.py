@@ -41,6 +41,10 @@ SECTIONS = {
             name="batch-size", says="ResNet-18 at batch 128 and 256, two seeds", limit=None, least=90,
             needs=(PACKAGES, IMAGES), default=False,
         ),
+        Section(
+            name="open-claims", says="the recipe after 50 epochs, and ResNet-18 at both batch sizes, at once", limit=None,
+            least=90, needs=(PACKAGES, IMAGES), default=False,
+        ),
         Section(name="packing", says="1, 2 and 4 runs side by side", limit=180, least=60, needs=(PACKAGES,)),
         Section(name="ceilings", says="what products and copies reach on the device", limit=30, least=10, default=False),
         Section(name="parts", says="milliseconds of each part of a step", limit=60, least=20, default=False),

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,11 +25,13 @@ class Asked(NamedTuple):
     workers: int
 
 
-# The claims that a GPU can decide in minutes, the costliest study's two most telling arms first.
+# Claims that a GPU can decide in minutes. What a section names is run at once.
 STUDIES = {
-    "recipe": Asked("source-recipe", ("epochs-100", "halfway"), 4),
-    "looks": Asked("source-recipe", (), 8),
-    "batch-size": Asked("batch-size", (), 4),
+    "recipe": (Asked("source-recipe", ("epochs-100", "halfway"), 4),),
+    "looks": (Asked("source-recipe", (), 8),),
+    "batch-size": (Asked("batch-size", (), 4),),
+    # What an H200 left open of the paper's claims in 15 minutes; `--records` has what it measured.
+    "open-claims": (Asked("source-recipe", ("halfway",), 2), Asked("batch-size", ("size-128", "size-256"), 4)),
 }
 SEEDS = 2
 # bfloat16 and one pass are what an H200 trains fastest by. A checkpoint has a quarter of a gigabyte.
@@ -38,7 +40,8 @@ SETTINGS = {
     "pretrain.checkpoint_every": "25",
 }  # fmt: skip
 _EVERY = 1.0  # seconds between looks at what has been written
-_TO_END, _TO_COLLECT = 10.0, 30.0  # seconds for runs that are told to stop, and for writing results
+_TO_END, _TO_COLLECT = 10.0, 30.0  # seconds for runs that are told to stop, and for writing results where time is short
+_AT_MOST = 300.0  # seconds for writing results where it is not
 
 
 def data_settings(root: Path) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def data_settings(root: Path) -> dict[str, Any]:
 
 
 def recipe(bench: Bench, record: Any, *, section: str) -> None:
-    """Run a section's study; record how its runs stand, once a second, and write results of those that are measured.
+    """Run a section's studies; record how runs stand, once a second, and write results of those that are measured.
 
     Raises:
         InputError: where there are no images, or runs did not end.
@@ -56,42 +59,53 @@ def recipe(bench: Bench, record: Any, *, section: str) -> None:
     images = wait_until_ready(bench.call.work, IMAGES, seconds=300)
     record("data", images)
     root, store = Path(images["root"]), bench.call.work / "store"
-    command = command_of(bench, root, section=section)
-    record("command", " ".join(command[1:]))
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    commands = {asked.study: command_of(bench, root, asked) for asked in STUDIES[section]}
+    record("commands", [" ".join(command[1:]) for command in commands.values()])
+    processes = {study: subprocess.Popen(command, stdin=subprocess.DEVNULL) for study, command in commands.items()}
     in_time = True
     try:
-        while process.poll() is None and (in_time := bench.seconds_left() > _TO_END + _TO_COLLECT):
+        while any(one.poll() is None for one in processes.values()) and in_time:
             time.sleep(_EVERY)
             record("runs", runs_of(store))
+            in_time = bench.seconds_left() > _TO_END + _TO_COLLECT
         if not in_time:
-            end(process)
+            end(processes.values())
     finally:
         record("runs", runs_of(store))
-    record("results", collect(bench, root, section=section))
+    record("results", collect(bench, root, list(processes)))
     if not in_time:
         raise OutOfTime("the section's time was over; what is missing goes on in another call")
-    if process.returncode != 0:
-        raise InputError(f"study {STUDIES[section].study} ended with status {process.returncode}; the log says why.")
+    if failed := {study: one.returncode for study, one in processes.items() if one.returncode != 0}:
+        how = " and ".join(f"study {study} ended with status {status}" for study, status in failed.items())
+        raise InputError(f"{how}; the log says why.")
 
 
-def command_of(bench: Bench, root: Path, *, section: str) -> list[str]:
-    """Return the command that runs a section's study, as many runs side by side as it asks for."""
-    study, arms, workers = STUDIES[section]
+def command_of(bench: Bench, root: Path, asked: Asked) -> list[str]:
+    """Return the command that runs a study, as many runs side by side as are asked for."""
+    study, arms, workers = asked
     chosen = [part for arm in arms for part in ("--arm", arm)]
     return [*_ablate(bench, root, study), *chosen, "--workers", str(workers), "--allow-diverged"]
 
 
-def collect(bench: Bench, root: Path, *, section: str) -> str:
-    """Write the results of the runs that are measured below `studies`, and return what the command said last."""
-    study = STUDIES[section].study
-    command = [*_ablate(bench, root, study), "--so-far", "--out", str(bench.call.work / "studies" / study)]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TO_COLLECT)
-    except subprocess.TimeoutExpired:
-        return f"not written within {_TO_COLLECT:.0f} s"
-    said = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
-    return said[0] if said else f"status {done.returncode}"
+def collect(bench: Bench, root: Path, studies: Sequence[str]) -> dict[str, str]:
+    """Write the results of the runs that are measured below `studies`; return study -> what its command said first."""
+    processes, said = {}, {}
+    for study in studies:
+        command = [*_ablate(bench, root, study), "--so-far", "--out", str(bench.call.work / "studies" / study)]
+        processes[study] = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    seconds = max(_TO_COLLECT, min(bench.seconds_left() - _TO_END, _AT_MOST))
+    ends = time.monotonic() + seconds
+    for study, process in processes.items():
+        try:
+            lines = process.communicate(timeout=max(0.0, ends - time.monotonic()))[0].strip().splitlines()
+            said[study] = lines[0] if lines else f"status {process.returncode}"
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            said[study] = f"not written within {seconds:.0f} s"
+    return said
 
 
 def _ablate(bench: Bench, root: Path, study: str) -> list[str]:
@@ -106,14 +120,17 @@ def _ablate(bench: Bench, root: Path, study: str) -> list[str]:
     ]  # fmt: skip
 
 
-def end(process: subprocess.Popen[Any]) -> None:
-    """Tell a command to end, which leaves its runs' checkpoints; kill it where it takes too long."""
-    process.terminate()
-    try:
-        process.wait(_TO_END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def end(processes: Collection[subprocess.Popen[Any]]) -> None:
+    """Tell commands to end, which leaves their runs' checkpoints; kill those that take too long."""
+    for process in processes:
+        process.terminate()
+    ends = time.monotonic() + _TO_END
+    for process in processes:
+        try:
+            process.wait(max(0.0, ends - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def runs_of(store: Path) -> list[dict[str, Any]]:

@@ -81,9 +81,10 @@ def test_every_section_can_be_done_and_the_first_call_holds_the_recipe():
 )
 def test_sections_are_studies_by_the_source_papers_recipe(section, backbone, batch_size):
     bench = Bench(call=call_of(["--out", "o", "--device", "cpu", "--set", "pretrain.batch_size=7"]))
-    command = recipe.command_of(bench, Path("images"), section=section)
+    (asked,) = recipe.STUDIES[section]
+    command = recipe.command_of(bench, Path("images"), asked)
     given = dict(parse_setting(command[at + 1]) for at, part in enumerate(command) if part == "--set")
-    study = load_study(recipe.STUDIES[section].study)
+    study = load_study(asked.study)
     text = " ".join(command)
     assert f"--study {study.name} --seeds 2 --profile cifar10" in text and "--workers 4" in text
     arm = next(one for one in study.arms if one.name in ("epochs-100", "size-256"))
@@ -129,6 +130,23 @@ def test_an_archive_of_images_is_unpacked_once(images, tmp_path):
     kept.touch()
     assert background.images_in(images, tmp_path / "unpacked") == folder and kept.exists()
     assert background.images_in(folder, tmp_path / "never") == folder
+
+
+def test_records_of_an_earlier_call_come_into_the_store_and_replace_nothing(tmp_path):
+    for name in ("old", "new"):
+        path = tmp_path / "there" / "runs" / name / "status.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("of the archive")
+    with tarfile.open(tmp_path / "runs.tar.xz", "w:xz") as packed:
+        packed.add(tmp_path / "there" / "runs", arcname="runs")
+    own = tmp_path / "store" / "runs" / "old" / "status.json"
+    own.parent.mkdir(parents=True)
+    own.write_text("of the store")
+    background.unpack_records(tmp_path / "runs.tar.xz", tmp_path / "store")
+    assert own.read_text() == "of the store"
+    assert (tmp_path / "store" / "runs" / "new" / "status.json").read_text() == "of the archive"
+    with pytest.raises(InputError, match="--records must be a tar archive of runs, but .* is no file"):
+        background.unpack_records(tmp_path / "nothing", tmp_path / "store")
 
 
 def test_what_holds_no_images_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -62,25 +63,28 @@ def unpack_images(call: Call) -> dict[str, Any]:
 
     assert call.images is not None, "nothing is unpacked in the background that was not given"
     root = images_in(call.images, call.work / "images")
-    if call.records is not None:
-        unpack_records(call.records, call.work / "store")
     config = load_config(profile=call.profile, settings=Bench(call=call).overrides | data_settings(root))
     dataset, folder = obtain_dataset(config, store=call.work / "store")
     return {"root": str(root), "digest": dataset.digest, "images": len(dataset.train.images), "prepared": str(folder)}
 
 
-def unpack_records(archive: Path, store: Path) -> None:
-    """Bring the records of runs into a store, for those that it does not have.
+def unpack_records(archive: Path, store: Path) -> list[str]:
+    """Bring the records of runs into a store, for those runs of which it has nothing, and return which these are.
 
     Raises:
         InputError: for a file that is none.
     """
     if not archive.is_file():
         raise InputError(f"--records must be a tar archive of runs, but {archive} is no file.")
-    store.mkdir(parents=True, exist_ok=True)
+    temporary, runs = store / f"records.{os.getpid()}.tmp", store / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive) as packed:
-        new = [one for one in packed.getmembers() if not (store / one.name).exists()]
-        packed.extractall(store, members=new, **_SAFELY)
+        packed.extractall(temporary, **_SAFELY)
+    new = sorted(path for path in (temporary / "runs").glob("*/") if not (runs / path.name).exists())
+    for path in new:
+        path.replace(runs / path.name)  # so that a run that is there is whole
+    shutil.rmtree(temporary)
+    return [path.name for path in new]
 
 
 # Python before 3.11.4 has no filters of archives.

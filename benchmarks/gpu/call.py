@@ -39,9 +39,12 @@ class Call:
         return tuple(name for name, one in SECTIONS.items() if (name in self.only if self.only else one.default))
 
     @property
-    def asked(self) -> dict[str, str | list[str]]:
+    def asked(self) -> dict[str, str | bool | list[str]]:
         """What a result depends on; one of another call with the same is not measured anew."""
-        return {"profile": self.profile, "settings": list(self.given), "device": self.device, "commit": self.commit}
+        return {
+            "profile": self.profile, "settings": list(self.given), "device": self.device, "commit": self.commit,
+            "mps": self.mps,
+        }  # fmt: skip
 
     def command(self, sections: tuple[str, ...]) -> str:
         """Return the command that does some sections, as a person would type it."""

@@ -4,15 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CONTROL = "nvidia-cuda-mps-control"
+PIPES, LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
 _PLACES = ("/usr/local/nvidia/bin", "/usr/bin")  # beside PATH
 # A process that computes on the GPU, to learn whether it can through the service.
 _TRIAL = "import torch; assert torch.ones(9, device='cuda').sum().item() == 9"
-_SECONDS = 60.0
+_TO_START, _TO_TRY, _TO_QUIT = 10.0, 40.0, 5.0  # seconds at most
 
 
 @contextmanager
@@ -20,43 +21,60 @@ def served(work: Path, *, trial: str = _TRIAL) -> Iterator[str]:
     """Serve the GPU by MPS for the processes that are started meanwhile, where this machine can; yield what came of it.
 
     It changes no setting of the GPU, and is ended afterwards. It is ended at once where a process cannot compute through it.
+    Where the environment names a service already, that one is left alone and used.
 
     Args:
         work: a folder for its log; its sockets need a short path, and are below /tmp.
         trial: Python that must run through it.
     """
     control = shutil.which(CONTROL, path=os.pathsep.join([os.environ.get("PATH", ""), *_PLACES]))
+    if PIPES in os.environ:
+        yield f"MPS: that of {PIPES} is used, whatever it is"
+        return
     if control is None:
         yield f"MPS: not there, for {CONTROL} is not installed"
         return
-    pipes, log = Path(f"/tmp/mps-{os.getpid()}"), work / "logs" / "mps"
-    own = {"CUDA_MPS_PIPE_DIRECTORY": str(pipes), "CUDA_MPS_LOG_DIRECTORY": str(log.absolute())}
-    for folder in (pipes, log):
-        folder.mkdir(parents=True, exist_ok=True)
-    os.environ.update(own)
-    started = subprocess.run([control, "-d"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    said = "MPS: serves the GPU"
+    pipes, log = Path(f"/tmp/mps-{os.getpid()}"), (work / "logs" / "mps").absolute()
+    own = {PIPES: str(pipes), LOGS: str(log)}
     try:
-        if started.returncode != 0 or not _runs(trial):
-            _quit(control)
-            said = f"MPS: not used, for it could not be started or a process failed through it; {log} has its log"
+        for folder in (pipes, log):
+            folder.mkdir(parents=True, exist_ok=True)
+        os.environ.update(own)
+        if _starts(control, log) and _runs(trial):
+            said = "MPS: serves the GPU"
+        else:
+            _quit(control, own)
+            said = "MPS: not used, for it could not be started or a process failed through it; logs/mps has its log"
         yield said
     finally:
-        _quit(control)
+        _quit(control, own)
         shutil.rmtree(pipes, ignore_errors=True)
 
 
+def _starts(control: str, log: Path) -> bool:
+    """Start the service, which goes on in the background with the files that it was given."""
+    with open(log / "start.txt", "ab") as out:
+        try:
+            done = subprocess.run([control, "-d"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=_TO_START)
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+    return done.returncode == 0
+
+
 def _runs(trial: str) -> bool:
+    command = [sys.executable, "-c", trial]
     try:
-        return subprocess.run([sys.executable, "-c", trial], capture_output=True, timeout=_SECONDS).returncode == 0
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_TO_TRY)
     except subprocess.TimeoutExpired:
         return False
+    return done.returncode == 0
 
 
-def _quit(control: str) -> None:
+def _quit(control: str, own: Mapping[str, str]) -> None:
     """End the service, and let processes that start from now on do without it; the second time nothing happens."""
-    if os.environ.pop("CUDA_MPS_PIPE_DIRECTORY", None) is None:
+    if os.environ.get(PIPES) != own[PIPES]:
         return
-    pipes = {"CUDA_MPS_PIPE_DIRECTORY": f"/tmp/mps-{os.getpid()}"}
-    subprocess.run([control], input="quit\n", capture_output=True, text=True, timeout=_SECONDS, env=os.environ | pipes)
-    os.environ.pop("CUDA_MPS_LOG_DIRECTORY", None)
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run([control], input=b"quit\n", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_TO_QUIT)
+    for name in own:
+        os.environ.pop(name, None)

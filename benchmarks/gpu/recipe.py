@@ -1,6 +1,7 @@
 """The source paper's recipe for real: studies at two seeds, all runs side by side, as anyone would run them."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.gpu.background import unpack_records
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.queue import IMAGES
 from benchmarks.gpu.ready import wait_until_ready
@@ -34,7 +36,7 @@ STUDIES = {
     "open-claims": (Asked("source-recipe", ("halfway",), 2), Asked("batch-size", ("size-128", "size-256"), 4)),
 }
 SEEDS = 2
-# bfloat16 and one pass are what an H200 trains fastest by. A checkpoint has a quarter of a gigabyte.
+# An H200 trained the recipe by bfloat16 and one pass for both views. A checkpoint has a quarter of a gigabyte.
 SETTINGS = {
     "pretrain.precision": "bfloat16", "pretrain.view_passes": "together", "pretrain.probe_every": "5",
     "pretrain.checkpoint_every": "25",
@@ -42,6 +44,7 @@ SETTINGS = {
 _EVERY = 1.0  # seconds between looks at what has been written
 _TO_END, _TO_COLLECT = 10.0, 30.0  # seconds for runs that are told to stop, and for writing results where time is short
 _AT_MOST = 300.0  # seconds for writing results where it is not
+_SPARE = 5.0  # seconds by which a section ends before it would be ended
 
 
 def data_settings(root: Path) -> dict[str, Any]:
@@ -58,7 +61,9 @@ def recipe(bench: Bench, record: Any, *, section: str) -> None:
     """
     images = wait_until_ready(bench.call.work, IMAGES, seconds=300)
     record("data", images)
-    root, store = Path(images["root"]), bench.call.work / "store"
+    root, store = Path(os.path.relpath(images["root"])), bench.call.work / "store"
+    if bench.call.records is not None:
+        record("records", unpack_records(bench.call.records, store))
     commands = {asked.study: command_of(bench, root, asked) for asked in STUDIES[section]}
     record("commands", [" ".join(command[1:]) for command in commands.values()])
     processes = {study: subprocess.Popen(command, stdin=subprocess.DEVNULL) for study, command in commands.items()}
@@ -67,17 +72,20 @@ def recipe(bench: Bench, record: Any, *, section: str) -> None:
         while any(one.poll() is None for one in processes.values()) and in_time:
             time.sleep(_EVERY)
             record("runs", runs_of(store))
-            in_time = bench.seconds_left() > _TO_END + _TO_COLLECT
+            in_time = bench.seconds_left() > _TO_END + _TO_COLLECT + _SPARE
         if not in_time:
             end(processes.values())
     finally:
         record("runs", runs_of(store))
-    record("results", collect(bench, root, list(processes)))
+    said, unwritten = collect(bench, root, list(processes))
+    record("results", said)
     if not in_time:
         raise OutOfTime("the section's time was over; what is missing goes on in another call")
     if failed := {study: one.returncode for study, one in processes.items() if one.returncode != 0}:
         how = " and ".join(f"study {study} ended with status {status}" for study, status in failed.items())
         raise InputError(f"{how}; the log says why.")
+    if unwritten:
+        raise InputError(f"no results were written of {' and '.join(unwritten)}; the store has the runs.")
 
 
 def command_of(bench: Bench, root: Path, asked: Asked) -> list[str]:
@@ -87,25 +95,31 @@ def command_of(bench: Bench, root: Path, asked: Asked) -> list[str]:
     return [*_ablate(bench, root, study), *chosen, "--workers", str(workers), "--allow-diverged"]
 
 
-def collect(bench: Bench, root: Path, studies: Sequence[str]) -> dict[str, str]:
-    """Write the results of the runs that are measured below `studies`; return study -> what its command said first."""
-    processes, said = {}, {}
+def collect(bench: Bench, root: Path, studies: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Write the results of the runs that are measured below `studies`.
+
+    Returns:
+        Study -> what its command said first, and the studies of which nothing was written.
+    """
+    processes, said, unwritten = {}, {}, []
     for study in studies:
         command = [*_ablate(bench, root, study), "--so-far", "--out", str(bench.call.work / "studies" / study)]
         processes[study] = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-    seconds = max(_TO_COLLECT, min(bench.seconds_left() - _TO_END, _AT_MOST))
+    seconds = max(0.0, min(bench.seconds_left() - _SPARE, _AT_MOST))
     ends = time.monotonic() + seconds
     for study, process in processes.items():
         try:
             lines = process.communicate(timeout=max(0.0, ends - time.monotonic()))[0].strip().splitlines()
             said[study] = lines[0] if lines else f"status {process.returncode}"
+            unwritten += [study] if process.returncode != 0 else []
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             said[study] = f"not written within {seconds:.0f} s"
-    return said
+            unwritten.append(study)
+    return said, unwritten
 
 
 def _ablate(bench: Bench, root: Path, study: str) -> list[str]:
@@ -147,7 +161,7 @@ def runs_of(store: Path) -> list[dict[str, Any]]:
         one["log"] = _logged(folder / "history.json")
         for path in sorted(folder.glob("evaluation-*.json")):
             measured = read_results(path) or {}
-            one["test"] = {name: probe["top1"] for name, probe in measured.get("test", {}).items()}
+            one.setdefault("test", {}).update({name: probe["top1"] for name, probe in measured.get("test", {}).items()})
             one["collapse"] = measured.get("verdict", {}).get("name")
         found.append(one)
     return found

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -33,10 +32,10 @@ DO: dict[str, Callable[[Bench, Record], None]] = {
 
 
 def main() -> None:
-    name, path, call, seconds = sys.argv[1:]
+    name, path, call, ends = sys.argv[1:]  # `ends` by the clock of `time.monotonic`, which processes share
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Thread(target=end_with_parent, daemon=True).start()
-    bench = Bench(call=read_call(call), ends=time.monotonic() + float(seconds))
+    bench = Bench(call=read_call(call), ends=float(ends))
     results = Results(Path(path), section=name, asked=bench.call.asked, machine=machine_of(bench))
     set_deterministic(bench.config.pretrain)
     keep_freed_memory()
@@ -67,7 +66,8 @@ def machine_of(bench: Bench) -> dict[str, Any]:
         "python": sys.version.split()[0], "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if bench.device.type == "cuda" else None,
     }  # fmt: skip
-    return found | {"card": card(), "commit": bench.call.commit}
+    by_mps = "CUDA_MPS_PIPE_DIRECTORY" in os.environ
+    return found | {"card": card(), "commit": bench.call.commit, "mps": by_mps}
 
 
 if __name__ == "__main__":

@@ -99,7 +99,8 @@ class Supervisor:
         limit = min(self._remaining(), section.limit or self._remaining())
         path.unlink(missing_ok=True)
         self._say(section, f"begins, at most {limit:.0f} s: {section.says}")
-        process = self._start(["section", section.name, str(path), written(self._call), f"{limit:.1f}"], log=section.name)
+        ends = time.monotonic() + limit
+        process = self._start(["section", section.name, str(path), written(self._call), f"{ends:.1f}"], log=section.name)
         stopped = self._wait(process, limit)
         found = read_results(path) or {}
         if stopped or found.get("status") in (None, RUNNING):

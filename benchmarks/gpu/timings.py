@@ -15,6 +15,7 @@ from benchmarks.measure import copy_rate, median_of, operations_of, product_rate
 from benchmarks.step import STEPS, parts_of, with_plain_convolutions
 from study.execution.packing import pace
 from vicreg.data.cache import save_dataset
+from vicreg.errors import InputError
 from vicreg.models.resnet import ResNet
 from vicreg.training import throughput
 from vicreg.training.loop import watch
@@ -63,7 +64,12 @@ KINDS: dict[str, Kind] = {
 
 
 def steps(bench: Bench, record: Any) -> None:
-    """Measure images a second and milliseconds a step, views included; a kind that fails says why."""
+    """Measure images a second and milliseconds a step, views included; a kind that fails says why.
+
+    Raises:
+        InputError: where one failed, when the others were timed.
+    """
+    failed = []
     for name, kind in KINDS.items():
         config = bench.settings(**{"view_passes": "separate", "precision": "float32", "graph": True, **kind.settings})
         with _tried(kind.tries):
@@ -72,10 +78,13 @@ def steps(bench: Bench, record: Any) -> None:
                     config.pretrain, bench.dataset, device=bench.device, steps=8, seconds=bench.call.timed
                 )
             except RuntimeError as error:
-                record(f"{config.pretrain.backbone}, {name}", {"failed": str(error).splitlines()[0]})
+                record(f"{config.pretrain.backbone}, {name}", {"failed": " ".join(str(error).split())[:300]})
+                failed.append(name)
                 continue
         milliseconds = 1000 * config.pretrain.batch_size / rate
         record(f"{config.pretrain.backbone}, {name}", {"images_per_second": rate, "milliseconds_a_step": milliseconds})
+    if failed:
+        raise InputError(f"{len(failed)} of {len(KINDS)} kinds of step failed: {'; '.join(failed)}.")
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from study.results.schema import (
     RecordedIdentity,
     StudyResults,
 )
-from study.runs.identity import Identity
+from study.runs.identity import Identity, machinery
 from study.runs.outcomes import FINISHED
 from study.runs.pruning import apply_pruning
 from study.runs.store import Store
@@ -153,10 +153,13 @@ def _terms(plan: Plan) -> dict[str, TermDescription]:
 
 
 def _environment(identity: Identity, config: Config) -> dict[str, Any]:
-    """Return what runs were executed on; Python's version where it is this host's, as far as torch's tells."""
+    """Return what runs were executed on; Python's version too where all else is this host's."""
     on_cpu = identity.machinery["device"].startswith("cpu")
     threads = config.pretrain.threads if on_cpu else None
-    python = {"python": platform.python_version()} if identity.machinery["torch"] == torch.__version__ else {}
+    device = torch.device("cpu" if on_cpu else "cuda")
+    is_here = on_cpu or torch.cuda.is_available()
+    here = machinery(device, precision=identity.settings["precision"]) if is_here else None
+    python = {"python": platform.python_version()} if here == identity.machinery else {}
     return {**python, **identity.machinery, "threads": threads}
 
 

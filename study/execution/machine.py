@@ -68,15 +68,20 @@ def recorded_machine(store: Store, name: str) -> WorkersMachine:
         name: any part of what its runs record of it, such as `H200` of `cuda (NVIDIA H200), torch 2.11.0`.
 
     Raises:
-        InputError: where no run or several machines' runs have that name.
+        InputError: where no run or several machines' runs have that name, or where bfloat16 had several kinds of kernels.
     """
     recorded: dict[str, dict[str, Mapping[str, str]]] = {}  # how it is said -> precision -> the machinery
     for path in sorted((store.root / "runs").glob("*/identity.json")):
         identity = stored_object(path, ("machinery", "settings"))
-        if identity:
-            precision = identity["settings"].get("precision", "float32")
-            recorded.setdefault(_said(identity["machinery"]), {})[precision] = identity["machinery"]
+        if identity and "device" in identity["machinery"]:
+            below, precision = identity["machinery"], identity["settings"].get("precision", "float32")
+            if recorded.setdefault(_said(below), {}).setdefault(precision, below) != below:
+                raise InputError(
+                    f"the runs on {_said(below)} must have one kind of bfloat16 kernels, but have several; keep them in "
+                    "stores of their own."
+                )
     named = [said for said in recorded if name.casefold() in said.casefold()]
+    named = [said for said in named if name.casefold() == said.casefold()] or named
     if not named:
         known = "; ".join(sorted(recorded)) or "no runs"
         raise InputError(

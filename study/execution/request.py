@@ -63,6 +63,8 @@ class Request:
                 raise InputError(
                     f"--machine is of runs that have ended and --{option} of runs to come; give one of the two."
                 )
+        if self.machine and "ablate.device" in self.overrides:
+            raise InputError("--machine is of runs that have ended and --set ablate.device of runs to come; give one.")
         options = (("workers", self.workers), ("device", self.device), ("seeds", self.seeds), ("look", self.look))
         for option, given in options:
             if given and f"ablate.{option}" in self.overrides:

@@ -76,24 +76,46 @@ def test_every_section_can_be_done_and_the_first_call_holds_the_recipe():
     assert before <= 200 and SECTIONS["recipe"].limit is None  # of 590 s two thirds are left for it, at the worst
 
 
-@pytest.mark.parametrize(
-    ("section", "backbone", "batch_size"), [("recipe", "resnet34", 128), ("batch-size", "resnet18", 256)]
-)
-def test_sections_are_studies_by_the_source_papers_recipe(section, backbone, batch_size):
+# Section -> arm of its study -> backbone, batch size, epochs that are trained
+TRAINED = {
+    "recipe": {"epochs-100": ("resnet34", 128, 100), "halfway": ("resnet34", 128, 50)},
+    "looks": {"after-20": ("resnet34", 128, 20)},
+    "batch-size": {"size-128": ("resnet18", 128, 100), "size-256": ("resnet18", 256, 100)},
+    "open-claims": {
+        "halfway": ("resnet34", 128, 50),
+        "size-128": ("resnet18", 128, 100),
+        "size-256": ("resnet18", 256, 100),
+    },
+}
+
+
+@pytest.mark.parametrize("section", list(recipe.STUDIES))
+def test_sections_are_studies_by_the_source_papers_recipe(section):
+    bench = Bench(call=call_of(["--out", "o", "--device", "cpu"]))
+    told = {}
+    for asked in recipe.STUDIES[section]:
+        command = recipe.command_of(bench, Path("images"), asked)
+        text, study = " ".join(command), load_study(asked.study)
+        assert f"--study {study.name} --seeds 2 --profile cifar10" in text and f"--workers {asked.workers}" in text
+        given = dict(parse_setting(command[at + 1]) for at, part in enumerate(command) if part == "--set")
+        named = [command[at + 1] for at, part in enumerate(command) if part == "--arm"]
+        for arm in study.arms:
+            if arm.name in (named or [one.name for one in study.arms]):
+                told[arm.name] = load_config(profile="cifar10", settings=given | dict(study.settings) | dict(arm.settings))
+    assert told.keys() >= TRAINED[section].keys()
+    for name, (backbone, batch_size, epochs) in TRAINED[section].items():
+        trained = told[name].pretrain
+        assert (trained.backbone, trained.batch_size, trained.trained_epochs) == (backbone, batch_size, epochs)
+        assert (trained.stem, trained.width, trained.epochs, trained.precision) == ("imagenet", 64, 100, "bfloat16")
+        assert trained.trains_on_all and "linear" in told[name].ablate.probes
+
+
+def test_a_setting_that_the_study_decides_is_left_out():
     bench = Bench(call=call_of(["--out", "o", "--device", "cpu", "--set", "pretrain.batch_size=7"]))
-    (asked,) = recipe.STUDIES[section]
-    command = recipe.command_of(bench, Path("images"), asked)
-    given = dict(parse_setting(command[at + 1]) for at, part in enumerate(command) if part == "--set")
-    study = load_study(asked.study)
-    text = " ".join(command)
-    assert f"--study {study.name} --seeds 2 --profile cifar10" in text and "--workers 4" in text
-    arm = next(one for one in study.arms if one.name in ("epochs-100", "size-256"))
-    decided = dict(study.settings) | dict(arm.settings)
-    assert ("pretrain.batch_size" in given) == (section == "recipe")  # the other study decides it
-    trained = load_config(profile="cifar10", settings=given | {"pretrain.batch_size": 128} | decided).pretrain
-    assert (trained.backbone, trained.stem, trained.width, trained.epochs) == (backbone, "imagenet", 64, 100)
-    assert trained.batch_size == batch_size and trained.precision == "bfloat16" and trained.trains_on_all
-    assert "linear" in load_config(profile="cifar10").ablate.probes
+    texts = [
+        " ".join(recipe.command_of(bench, Path("images"), recipe.STUDIES[name][0])) for name in ("recipe", "batch-size")
+    ]
+    assert ["pretrain.batch_size=7" in text for text in texts] == [True, False]
 
 
 def test_the_next_command_asks_for_the_same(small):
@@ -132,19 +154,20 @@ def test_an_archive_of_images_is_unpacked_once(images, tmp_path):
     assert background.images_in(folder, tmp_path / "never") == folder
 
 
-def test_records_of_an_earlier_call_come_into_the_store_and_replace_nothing(tmp_path):
+def test_records_of_an_earlier_call_come_into_the_store_run_by_run(tmp_path):
     for name in ("old", "new"):
         path = tmp_path / "there" / "runs" / name / "status.json"
         path.parent.mkdir(parents=True)
         path.write_text("of the archive")
     with tarfile.open(tmp_path / "runs.tar.xz", "w:xz") as packed:
         packed.add(tmp_path / "there" / "runs", arcname="runs")
-    own = tmp_path / "store" / "runs" / "old" / "status.json"
+    own = tmp_path / "store" / "runs" / "old" / "provenance.json"  # it has begun
     own.parent.mkdir(parents=True)
     own.write_text("of the store")
-    background.unpack_records(tmp_path / "runs.tar.xz", tmp_path / "store")
-    assert own.read_text() == "of the store"
+    assert background.unpack_records(tmp_path / "runs.tar.xz", tmp_path / "store") == ["new"]
+    assert [path.name for path in own.parent.iterdir()] == ["provenance.json"]
     assert (tmp_path / "store" / "runs" / "new" / "status.json").read_text() == "of the archive"
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["runs"]
     with pytest.raises(InputError, match="--records must be a tar archive of runs, but .* is no file"):
         background.unpack_records(tmp_path / "nothing", tmp_path / "store")
 
@@ -243,6 +266,24 @@ def test_where_mps_does_not_work_processes_do_without_it(control, tmp_path, stat
     assert told.read_text().split() == ["-d", "quit"]
 
 
+@pytest.mark.slow
+def test_a_service_that_goes_on_in_the_background_holds_nothing_up(control, tmp_path):
+    control(0)
+    program = tmp_path / "bin" / mps.CONTROL
+    program.write_text('#!/bin/sh\nif [ "$1" ]; then (sleep 30) & fi\n')  # which has this program's output
+    started = time.monotonic()
+    with mps.served(tmp_path, trial="pass") as said:
+        assert said == "MPS: serves the GPU" and time.monotonic() - started < 10
+
+
+def test_a_service_that_is_there_already_is_left_alone(control, tmp_path, monkeypatch):
+    told = control(0)
+    monkeypatch.setenv(mps.PIPES, "/elsewhere")
+    with mps.served(tmp_path) as said:
+        assert said.startswith("MPS: that of")
+    assert not told.exists() and os.environ[mps.PIPES] == "/elsewhere"
+
+
 def test_where_mps_is_not_installed_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(mps, "CONTROL", "no-such-program")
     with mps.served(tmp_path) as said:
@@ -324,6 +365,27 @@ def test_sigterm_in_the_middle_of_the_recipe_leaves_no_process_and_everything_on
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
 
 
+@pytest.mark.slow
+def test_a_section_that_runs_a_study_stops_itself_in_time_to_write_results(small, images, tmp_path, monkeypatch):
+    call = call_of(small(settings={"pretrain.checkpoint_every": "1"}))
+    ready_file = ready.ready_path(call.work, "images")
+    results.write_atomically(ready_file, results.to_json({"root": str(background.images_in(images, call.work / "images"))}))
+    recorded: dict[str, object] = {}
+    monkeypatch.setattr(recipe, "_AT_MOST", 60.0)
+
+    def left(bench: Bench) -> float:
+        """The time is over as soon as a run is measured."""
+        over = any("test" in one for one in recorded.get("runs", []))
+        return recipe._TO_COLLECT if over else 600.0
+
+    monkeypatch.setattr(Bench, "seconds_left", left)
+    with pytest.raises(results.OutOfTime, match="goes on in another call"):
+        recipe.recipe(Bench(call=call), recorded.__setitem__, section="looks")
+    assert recorded["results"].keys() == {"source-recipe"}
+    assert {one["seed"] for one in recorded["runs"]} == {0, 1}
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
+
+
 # ---- The sections
 
 
@@ -345,7 +407,6 @@ def test_measurements_and_the_recipe_run_on_a_cpu_and_a_second_call_does_nothing
     assert all(check["agrees"] for check in first["agreement"]["results"].values())
     assert first["steps"]["results"].keys() == {f"resnet18, {name}" for name in KINDS}
     runs = first["recipe"]["results"]["runs"]
-    assert [(one["seed"], one["stop_after"], one["log"]["epochs"]) for one in runs if one["status"] == "finished"]
     ended = {(one["seed"], one["log"]["epochs"]): one["test"]["linear"] for one in runs if "test" in one}
     assert ended.keys() == {(0, 100), (0, 50), (1, 100), (1, 50)} and all(0 <= top1 <= 1 for top1 in ended.values())
     summary = json.loads((tmp_path / "work" / "studies" / "source-recipe" / "study.json").read_bytes())

@@ -219,6 +219,17 @@ def test_a_machine_must_be_one_whose_runs_the_store_has(elsewhere, command):
     assert status == 2 and "--machine must name one machine, but 'cpu' is part of 2 names; give more of one" in errors
 
 
+def test_the_name_of_a_machine_may_be_given_whole(elsewhere, project, command):
+    record = next((project.folder / "store" / "runs").glob("*/identity.json"))
+    written = json.loads(record.read_bytes())
+    longer = record.parent.parent / "longer" / "identity.json"
+    longer.parent.mkdir()
+    longer.write_text(json.dumps(written | {"machinery": written["machinery"] | {"torchvision": "1.2+cpu"}}))
+    name = "cpu (FARAWAY), torch 9.1, torchvision 1.2"
+    assert command(ablate.main, "--study", "tiny", "--so-far", "--machine", name)[0] == 0
+    assert command(ablate.main, "--study", "tiny", "--so-far", "--machine", "faraway")[0] == 2
+
+
 @pytest.mark.parametrize("beside", [[], ["--dry-run"], ["--again"]])
 def test_a_machine_is_named_for_questions_alone(project, beside):
     with pytest.raises(SystemExit) as ended:
@@ -230,6 +241,8 @@ def test_runs_of_another_machine_are_not_asked_for_on_a_device_of_this_one(proje
     status, _, errors = command(ablate.main, "--study", "tiny", "--so-far", "--machine", "H200", "--device", "cpu")
     assert status == 2
     assert errors == "error: --machine is of runs that have ended and --device of runs to come; give one of the two.\n"
+    asked = ("--study", "tiny", "--so-far", "--machine", "H200", "--set", "ablate.device=cpu")
+    assert command(ablate.main, *asked)[0] == 2
 
 
 # ---- one at a time

@@ -93,8 +93,8 @@ class LiveTapConv2d(nn.Conv2d):
     enough channels are convolved by minimal filtering (`winograd.is_faster`). In all other cases, and with groups,
     dilation, a bias or a padding given by name, it calls torch's convolution.
 
-    On a GPU, where cuDNN fills few multiprocessors with so small maps, a step of a ResNet-34 at 32 x 32 pixels takes 10.2 ms
-    in place of 14.9 (H200, float32, batch 128, both views together).
+    On a GPU a step of a ResNet-34 at 32 x 32 pixels takes 10.2 ms in place of 14.9 (H200, float32, batch 128, both views
+    together).
     """
 
     _shared: dict[torch.Size, Tensor] | None = None  # in `shared_live_taps`: input size -> converted kernels

@@ -17,7 +17,7 @@ def gradients(layer: nn.Module, images: Tensor) -> tuple[Tensor, Tensor, list[Te
     """Outputs, the gradient of the images, and those of the parameters, for one and the same gradient of the outputs."""
     leaf = images.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     output = layer(leaf)
-    output.backward(noise(*output.shape, seed=1))
+    output.backward(noise(*output.shape, seed=1).to(output.device))
     return output.detach(), leaf.grad, [parameter.grad for parameter in layer.parameters()]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.gpu.background import unpack_records
+from benchmarks.gpu.archives import unpack_records
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.queue import IMAGES
 from benchmarks.gpu.ready import wait_until_ready

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from benchmarks.gpu import agreement, background, mps, ready, recipe, results, supervise
+from benchmarks.gpu import agreement, archives, background, mps, ready, recipe, results, supervise
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.call import Call, parse_call, read_call, written
@@ -146,12 +146,12 @@ def test_wheels_have_the_versions_that_are_pinned():
 
 
 def test_an_archive_of_images_is_unpacked_once(images, tmp_path):
-    folder = background.images_in(images, tmp_path / "unpacked")
+    folder = archives.images_in(images, tmp_path / "unpacked")
     assert (folder / "train" / "a").is_dir() and (folder / "test" / "b").is_dir()
     kept = folder / "kept"
     kept.touch()
-    assert background.images_in(images, tmp_path / "unpacked") == folder and kept.exists()
-    assert background.images_in(folder, tmp_path / "never") == folder
+    assert archives.images_in(images, tmp_path / "unpacked") == folder and kept.exists()
+    assert archives.images_in(folder, tmp_path / "never") == folder
 
 
 def test_records_of_an_earlier_call_come_into_the_store_run_by_run(tmp_path):
@@ -164,22 +164,22 @@ def test_records_of_an_earlier_call_come_into_the_store_run_by_run(tmp_path):
     own = tmp_path / "store" / "runs" / "old" / "provenance.json"  # it has begun
     own.parent.mkdir(parents=True)
     own.write_text("of the store")
-    assert background.unpack_records(tmp_path / "runs.tar.xz", tmp_path / "store") == ["new"]
+    assert archives.unpack_records(tmp_path / "runs.tar.xz", tmp_path / "store") == ["new"]
     assert [path.name for path in own.parent.iterdir()] == ["provenance.json"]
     assert (tmp_path / "store" / "runs" / "new" / "status.json").read_text() == "of the archive"
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["runs"]
     with pytest.raises(InputError, match="--records must be a tar archive of runs, but .* is no file"):
-        background.unpack_records(tmp_path / "nothing", tmp_path / "store")
+        archives.unpack_records(tmp_path / "nothing", tmp_path / "store")
 
 
 def test_what_holds_no_images_is_refused(tmp_path):
     with pytest.raises(InputError, match="must be a folder or a tar archive"):
-        background.images_in(tmp_path / "nothing", tmp_path / "unpacked")
+        archives.images_in(tmp_path / "nothing", tmp_path / "unpacked")
     (tmp_path / "other").mkdir()
     with tarfile.open(tmp_path / "other.tar", "w") as packed:
         packed.add(tmp_path / "other", arcname="other")
     with pytest.raises(InputError, match="has no train/ in it"):
-        background.images_in(tmp_path / "other.tar", tmp_path / "unpacked")
+        archives.images_in(tmp_path / "other.tar", tmp_path / "unpacked")
 
 
 def test_who_waits_for_something_unpacked_hears_why_it_is_not_there(tmp_path):
@@ -365,25 +365,55 @@ def test_sigterm_in_the_middle_of_the_recipe_leaves_no_process_and_everything_on
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
 
 
-@pytest.mark.slow
-def test_a_section_that_runs_a_study_stops_itself_in_time_to_write_results(small, images, tmp_path, monkeypatch):
-    call = call_of(small(settings={"pretrain.checkpoint_every": "1"}))
-    ready_file = ready.ready_path(call.work, "images")
-    results.write_atomically(ready_file, results.to_json({"root": str(background.images_in(images, call.work / "images"))}))
-    recorded: dict[str, object] = {}
-    monkeypatch.setattr(recipe, "_AT_MOST", 60.0)
+@pytest.fixture
+def made_up(small, tmp_path, monkeypatch):
+    """`made_up(runs=, writes=)`: a section whose two studies are made-up commands, and what it has recorded."""
+    call = call_of(small())
+    results.write_atomically(ready.ready_path(call.work, "images"), results.to_json({"root": str(tmp_path)}))
+    recorded: dict[str, dict] = {}
 
-    def left(bench: Bench) -> float:
-        """The time is over as soon as a run is measured."""
-        over = any("test" in one for one in recorded.get("runs", []))
-        return recipe._TO_COLLECT if over else 600.0
+    def run(*, runs: str, writes: str = "print('written')") -> dict[str, dict]:
+        monkeypatch.setattr(recipe, "command_of", lambda *arguments: [sys.executable, "-c", runs])
+        monkeypatch.setattr(recipe, "_ablate", lambda *arguments: [sys.executable, "-c", writes])
+        recipe.recipe(Bench(call=call), recorded.__setitem__, section="open-claims")
+        return recorded
 
-    monkeypatch.setattr(Bench, "seconds_left", left)
+    run.recorded = recorded
+    return run
+
+
+def test_a_section_stops_itself_in_time_to_write_results(made_up, monkeypatch):
+    began = time.monotonic()
+    monkeypatch.setattr(Bench, "seconds_left", lambda bench: 46.0 - (time.monotonic() - began))
     with pytest.raises(results.OutOfTime, match="goes on in another call"):
-        recipe.recipe(Bench(call=call), recorded.__setitem__, section="looks")
-    assert recorded["results"].keys() == {"source-recipe"}
-    assert {one["seed"] for one in recorded["runs"]} == {0, 1}
-    assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or [])]
+        made_up(runs="import time; time.sleep(600)")
+    assert made_up.recorded["results"] == {"source-recipe": "written", "batch-size": "written"}
+    assert time.monotonic() - began < 20
+
+
+def test_a_study_that_failed_or_left_no_results_fails_its_section(made_up):
+    with pytest.raises(InputError, match="study source-recipe ended with status 3 and study batch-size ended with status 3"):
+        made_up(runs="raise SystemExit(3)")
+    assert made_up.recorded["results"].keys() == {"source-recipe", "batch-size"}
+    with pytest.raises(InputError, match="no results were written of source-recipe and batch-size"):
+        made_up(runs="pass", writes="raise SystemExit(2)")
+    assert made_up(runs="pass")["results"]["batch-size"] == "written"
+
+
+def test_all_probes_of_a_run_are_told_however_often_it_was_measured(tmp_path):
+    run = tmp_path / "runs" / "abc"
+    settings = {"backbone": "resnet18", "batch_size": 8, "seed": 0, "epochs": 2, "stop_after": None}
+    written = {
+        "provenance.json": {"values": {"pretrain": settings}},
+        "history.json": [{"total": 1.0, "knn": None}, {"total": 0.5, "knn": 0.25}],
+        "evaluation-1.json": {"test": {"knn_20": {"top1": 0.5}, "linear": {"top1": 0.6}}, "verdict": {"name": "healthy"}},
+        "evaluation-2.json": {"test": {"knn_20": {"top1": 0.5}}, "verdict": {"name": "healthy"}},
+    }
+    for name, content in written.items():
+        results.write_atomically(run / name, results.to_json(content))
+    (told,) = recipe.runs_of(tmp_path)
+    assert told["test"] == {"knn_20": 0.5, "linear": 0.6} and told["collapse"] == "healthy" and told["status"] is None
+    assert told["log"] == {"epochs": 2, "total": 0.5, "knn": 0.25}
 
 
 # ---- The sections

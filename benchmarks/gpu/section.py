@@ -16,6 +16,7 @@ from benchmarks.gpu.agreement import agreement
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.call import read_call
 from benchmarks.gpu.gpu_tests import gpu_tests
+from benchmarks.gpu.mps import PIPES
 from benchmarks.gpu.recipe import STUDIES, recipe
 from benchmarks.gpu.results import DONE, FAILED, STOPPED, OutOfTime, Results, card
 from benchmarks.gpu.timings import ceilings, packing, parts, steps
@@ -66,8 +67,7 @@ def machine_of(bench: Bench) -> dict[str, Any]:
         "python": sys.version.split()[0], "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if bench.device.type == "cuda" else None,
     }  # fmt: skip
-    by_mps = "CUDA_MPS_PIPE_DIRECTORY" in os.environ
-    return found | {"card": card(), "commit": bench.call.commit, "mps": by_mps}
+    return found | {"card": card(), "commit": bench.call.commit, "mps": PIPES in os.environ}
 
 
 if __name__ == "__main__":

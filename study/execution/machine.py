@@ -9,11 +9,8 @@ import torch
 
 from study.runs.identity import Machinery, machinery
 from study.runs.store import Store
-from study.runs.stored_json import stored_object
 from vicreg.errors import InputError
 from vicreg.training.settings import PRECISIONS
-
-_UNSAID = ("device", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,18 +67,16 @@ def recorded_machine(store: Store, name: str) -> WorkersMachine:
     Raises:
         InputError: where no run or several machines' runs have that name, or where bfloat16 had several kinds of kernels.
     """
-    recorded: dict[str, dict[str, Mapping[str, str]]] = {}  # how it is said -> precision -> the machinery
-    for path in sorted((store.root / "runs").glob("*/identity.json")):
-        identity = stored_object(path, ("machinery", "settings"))
-        if identity and "device" in identity["machinery"]:
-            below, precision = identity["machinery"], identity["settings"].get("precision", "float32")
-            if recorded.setdefault(_said(below), {}).setdefault(precision, below) != below:
-                raise InputError(
-                    f"the runs on {_said(below)} must have one kind of bfloat16 kernels, but have several; keep them in "
-                    "stores of their own."
-                )
-    named = [said for said in recorded if name.casefold() in said.casefold()]
-    named = [said for said in named if name.casefold() == said.casefold()] or named
+    recorded: dict[str, dict[str, Mapping[str, str]]] = {}  # name -> precision -> the machinery
+    for _, identity in store.identities():
+        below, precision = identity.machinery, identity.settings["precision"]
+        if recorded.setdefault(_name_of(below), {}).setdefault(precision, below) != below:
+            raise InputError(
+                f"the runs on {_name_of(below)} must have one kind of bfloat16 kernels, but have several; keep them in "
+                "stores of their own."
+            )
+    named = [full for full in recorded if name.casefold() in full.casefold()]
+    named = [full for full in named if name.casefold() == full.casefold()] or named
     if not named:
         known = "; ".join(sorted(recorded)) or "no runs"
         raise InputError(
@@ -98,7 +93,7 @@ def recorded_machine(store: Store, name: str) -> WorkersMachine:
     return WorkersMachine(device=torch.device(kind), machinery={one: found.get(one, first) for one in PRECISIONS})
 
 
-def _said(machinery: Mapping[str, str]) -> str:
-    """Return a machinery as one line; what bfloat16 alone depends on is left out, so that a machine has one name."""
-    parts = [machinery["device"], *(f"{key} {value}" for key, value in sorted(machinery.items()) if key not in _UNSAID)]
-    return ", ".join(parts)
+def _name_of(machinery: Mapping[str, str]) -> str:
+    """Return the device and the versions as one line, without what bfloat16 alone depends on: a machine has one name."""
+    versions = [f"{key} {value}" for key, value in sorted(machinery.items()) if key not in ("device", "bfloat16")]
+    return ", ".join([machinery["device"], *versions])

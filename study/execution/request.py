@@ -58,13 +58,14 @@ class Request:
         if self.look and (self.seeds or self.add_seeds):
             other = "--seeds" if self.seeds else "--add-seeds"
             raise InputError(f"--look runs the seeds of a declared look and {other} others; give one of the two.")
-        for option, value in (("device", self.device), ("executor", self.executor)):
-            if self.machine and value:
-                raise InputError(
-                    f"--machine is of runs that have ended and --{option} of runs to come; give one of the two."
-                )
-        if self.machine and "ablate.device" in self.overrides:
-            raise InputError("--machine is of runs that have ended and --set ablate.device of runs to come; give one.")
+        where = (
+            ("device", self.device),
+            ("executor", self.executor),
+            ("set ablate.device", "ablate.device" in self.overrides),
+        )
+        for option, is_given in where:
+            if self.machine and is_given:
+                raise InputError(f"--machine is of runs that ended and --{option} of runs to come; give one of the two.")
         options = (("workers", self.workers), ("device", self.device), ("seeds", self.seeds), ("look", self.look))
         for option, given in options:
             if given and f"ablate.{option}" in self.overrides:

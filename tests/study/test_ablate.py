@@ -240,7 +240,7 @@ def test_a_machine_is_named_for_questions_alone(project, beside):
 def test_runs_of_another_machine_are_not_asked_for_on_a_device_of_this_one(project, command):
     status, _, errors = command(ablate.main, "--study", "tiny", "--so-far", "--machine", "H200", "--device", "cpu")
     assert status == 2
-    assert errors == "error: --machine is of runs that have ended and --device of runs to come; give one of the two.\n"
+    assert errors == "error: --machine is of runs that ended and --device of runs to come; give one of the two.\n"
     asked = ("--study", "tiny", "--so-far", "--machine", "H200", "--set", "ablate.device=cpu")
     assert command(ablate.main, *asked)[0] == 2
 

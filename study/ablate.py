@@ -6,6 +6,7 @@ It writes the projection of the finished runs that reports read.
 
 `--so-far` writes that of the runs that are measured already, also while another command is at the study. With `--machine`
 they are runs of another machine, whose records were brought into the store: training on a GPU, reading without one.
+`--measure` measures such runs on this machine, from their weights.
 
 Exit status: 0 when every run ended as an outcome, 1 when some did not (diverged, out of memory, killed, failed; which
 and why is printed), 2 for bad input, 130 for Ctrl-C.
@@ -18,6 +19,7 @@ from study.cli.arguments import Parser, path, positive, scheduler_address, whole
 from study.cli.command import run_command
 from study.config.places import STORE
 from study.config.values import parse_settings
+from study.design.measure_here import measure_here
 from study.design.run_study import report_so_far, run_study
 from study.design.unfold import unfold
 from study.execution.dry_run import print_dry_run
@@ -41,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return print_status(unfold(session, Lookup(session)), session.store)
     if arguments.so_far:
         return report_so_far(session, out=arguments.out)
+    if arguments.measure is not None:
+        return measure_here(session, arguments.measure)
     if arguments.again:
         return rerun_plan(unfold(session, Lookup(session)), session)
     return run_study(session, out=arguments.out, allow_diverged=arguments.allow_diverged)
@@ -87,7 +91,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--executor", type=scheduler_address, metavar="WHERE", help="slurm, or a Dask scheduler: tcp://, tls://"
     )
     parser.add_argument(
-        "--machine", metavar="NAME", help="of the runs that --so-far and --status tell of, part of its name: H200"
+        "--machine", metavar="NAME", help="that trained the runs of --so-far, --status and --measure, part of its name: H200"
     )
     parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one as KEY=VALUE,...; no results")
     parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
@@ -101,6 +105,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     what.add_argument("--dry-run", action="store_true", help="print the plan and what it would cost")
     what.add_argument("--status", action="store_true", help="print how each run stands, and why any is stale")
     what.add_argument("--so-far", action="store_true", help="run nothing; write the results of the runs that are measured")
+    what.add_argument(
+        "--measure", type=path, metavar="FOLDER", help="measure runs of --machine here; encoders are FOLDER/RUN.safetensors"
+    )
     what.add_argument("--again", action="store_true", help="compute runs once more, elsewhere, and compare the numbers")
     arguments = parser.parse_args(argv)
     _refuse_without_effect(parser, arguments)
@@ -109,18 +116,20 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _refuse_without_effect(parser: Parser, arguments: argparse.Namespace) -> None:
     """Refuse an option that nothing of what is asked for uses."""
-    what = next((name for name in ("dry_run", "status", "so_far", "again") if getattr(arguments, name)), None)
+    what = next((name for name in ("dry_run", "status", "so_far", "measure", "again") if getattr(arguments, name)), None)
     said = "" if what is None else f"--{what.replace('_', '-')}"
     if arguments.out and (what not in (None, "so_far") or arguments.arm):
         parser.error(f"--out has no effect with {said or '--arm'}, which writes no results; leave it out")
     if arguments.so_far and arguments.arm:
         parser.error("--so-far writes the results of all arms; leave --arm out")
-    if arguments.machine and what not in ("so_far", "status"):
-        parser.error("--machine is for --so-far and --status, which run nothing; add one of them, or leave it out")
+    if arguments.machine and what not in ("so_far", "status", "measure"):
+        parser.error("--machine is for --so-far, --status and --measure, which train nothing; add one, or leave it out")
+    if what == "measure" and not arguments.machine:
+        parser.error("--measure is for runs of another machine, and what was trained here is measured anyway; add --machine")
     if arguments.allow_diverged and what:
         parser.error(f"--allow-diverged has no effect with {said}; leave it out")
-    if arguments.workers and (arguments.status or arguments.so_far):
-        parser.error(f"--workers has no effect with {said}, which runs nothing; leave it out")
+    if arguments.workers and what in ("status", "so_far", "measure"):
+        parser.error(f"--workers has no effect with {said}, which trains nothing; leave it out")
 
 
 if __name__ == "__main__":

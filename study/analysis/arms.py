@@ -77,7 +77,7 @@ def columns_of(run: RunResults) -> dict[str, float]:
     row: dict[str, float | None] = {probe: measured.top1 for probe, measured in run.test.items()}
     row |= {f"validation_{probe}": measured.top1 for probe, measured in run.validation.items()}
     for space in SPACES:
-        row |= {f"{name}_{space}": run.collapse[space].metric(name) for name in COLLAPSE_COLUMNS}
+        row |= {f"{name}_{space}": run.metric(name, space) for name in COLLAPSE_COLUMNS}
     return {name: value for name, value in row.items() if value is not None and math.isfinite(value)}
 
 

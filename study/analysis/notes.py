@@ -27,6 +27,7 @@ def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
         *_published_note(results),
         *_choice_notes(results),
         *_training_note(results),
+        *_elsewhere_note(results),
         *_joint_note(results),
         *scale_notes(results),
         *network,
@@ -107,6 +108,19 @@ def _training_note(results: StudyResults) -> list[str]:
     if any(arm.role in ("trial", "tuning") for arm in results.arms):
         found.append("Trials and tuning held them out of training, for something was chosen by them.")
     return found
+
+
+def _elsewhere_note(results: StudyResults) -> list[str]:
+    """Return which runs were measured on another machine than trained them, and what that leaves out."""
+    where: dict[str, list[str]] = {}
+    headless = False
+    for arm in results.arms:
+        for run in arm.runs:
+            if run.measured_elsewhere:
+                where.setdefault(run.measured_elsewhere, []).append(f"{arm.label} (seed {run.seed})")
+                headless |= "embeddings" not in run.collapse
+    found = [f"Measured {place}, and trained elsewhere: {listed(runs)}." for place, runs in where.items()]
+    return [*found, *(["An encoder alone has no embeddings, so their collapse is not measured."] if headless else [])]
 
 
 def _own_tuning_note(results: StudyResults) -> list[str]:

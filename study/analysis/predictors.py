@@ -30,7 +30,7 @@ def predictors(arms: Sequence[ArmResults], primary: str) -> tuple[Predictor, ...
             points = [
                 (setting, value, accuracy)
                 for setting, run, accuracy in rows
-                if (value := run.collapse[space].metric(metric)) is not None and math.isfinite(value)
+                if (value := run.metric(metric, space)) is not None and math.isfinite(value)
             ]
             if points and (row := _predictor(metric, space, points)) is not None:
                 found.append(row)

@@ -143,7 +143,7 @@ def unfinished(*arms: ArmResults | None) -> bool:
 def deviations_of_arms(
     results: StudyResults, arms: Mapping[str, Mapping[str, Any]], paper: PublishedProtocol, *, probe: str | None
 ) -> tuple[Deviation, ...]:
-    """Return in what some arms differ from the paper's protocol.
+    """Return in what some arms differ from the paper's protocol, and which were not measured where they were trained.
 
     `arms` says of each what the claim has in place of the recipe.
     """
@@ -151,7 +151,12 @@ def deviations_of_arms(
         one for name, instead in arms.items() if (arm := by_name(results, name)) is not None and arm.runs
         for one in deviations(settings_of(results, arm), results.data, paper, probe=probe, instead=instead)
     ]  # fmt: skip
-    return tuple(dict.fromkeys(found))
+    named = [arm for name in arms if (arm := by_name(results, name)) is not None]
+    elsewhere = [
+        Deviation(text=f"{arm.label}: measured {place}", kind=Kind.ARITHMETIC)
+        for arm in named for place in dict.fromkeys(run.measured_elsewhere for run in arm.runs) if place
+    ]  # fmt: skip
+    return tuple(dict.fromkeys([*found, *elsewhere]))
 
 
 def _by_seed(arm: ArmResults | None, probe: str) -> dict[int, float]:

@@ -124,7 +124,8 @@ class RunResults:
     """One run of an arm: how it ended and what was measured of it.
 
     `validation` and `test` map probes to accuracies, `collapse` maps spaces to metrics; all three are empty where the run
-    has not finished. `collapse_type` is then None.
+    has not finished. `collapse_type` is then None. `measured_elsewhere` says on what, and from which weights, a run was
+    measured that another machine trained.
     """
 
     seed: int
@@ -139,6 +140,7 @@ class RunResults:
     commit: str | None = None
     effective_coefficients: Mapping[str, float] | None = None
     command: str | None = json_field(omitted=True)
+    measured_elsewhere: str | None = json_field(omitted=True)
 
     @property
     def outcome(self) -> str:
@@ -148,6 +150,10 @@ class RunResults:
     def validation_top1(self, probe: str) -> float | None:
         """Return the probe's validation accuracy, or None where it was not measured."""
         return self.validation[probe].top1 if probe in self.validation else None
+
+    def metric(self, name: str, space: str) -> float | None:
+        """Return a collapse metric of a space, or None where it was not measured."""
+        return self.collapse[space].metric(name) if space in self.collapse else None
 
     def test_top1(self, probe: str) -> float | None:
         """Return the probe's test accuracy, or None where it was not measured."""

@@ -34,6 +34,7 @@ from study.execution.job import run_job
 from study.execution.scheduler import Lookup
 from study.execution.session import open_session
 from study.runs import execute as executing
+from study.runs import identity
 from study.runs.outcomes import KILLED
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
@@ -536,3 +537,15 @@ def befall(project, monkeypatch) -> Callable[..., None]:
         monkeypatch.setattr(executing, "pretrain", fateful)
 
     return arrange
+
+
+@pytest.fixture
+def elsewhere(project, command, monkeypatch) -> None:
+    """One run of `tiny` in the store is of a machine that this one is not."""
+
+    def other(device, *, precision: str) -> dict[str, str]:
+        return {"torch": "9.1", "torchvision": "1.2", "device": "cpu (FARAWAY)"}
+
+    with monkeypatch.context() as there:
+        there.setattr(identity, "machinery", other)
+        assert command(ablate.main, "--study", "tiny", "--arm", "nu-1")[0] == 0

@@ -11,7 +11,6 @@ from filelock import FileLock
 from study import ablate, report
 from study.execution import scheduler
 from study.execution.executors.opening import open_local
-from study.runs import identity
 
 pytestmark = pytest.mark.usefixtures("inline", "untold")
 
@@ -184,18 +183,6 @@ def test_what_has_no_effect_beside_so_far_is_refused(project, beside):
     with pytest.raises(SystemExit) as ended:
         ablate.main(["--study", "tiny", "--so-far", *beside])
     assert ended.value.code == 2
-
-
-@pytest.fixture
-def elsewhere(project, command, monkeypatch) -> None:
-    """One run of `tiny` in the store is of a machine that this one is not."""
-
-    def other(device, *, precision: str) -> dict[str, str]:
-        return {"torch": "9.1", "torchvision": "1.2", "device": "cpu (FARAWAY)"}
-
-    with monkeypatch.context() as there:
-        there.setattr(identity, "machinery", other)
-        assert command(ablate.main, "--study", "tiny", "--arm", "nu-1")[0] == 0
 
 
 def test_results_of_another_machines_runs_are_written_here(elsewhere, project, trained, command):

@@ -52,7 +52,7 @@ def _against_accuracy(study: StudyResults, metric: str, space: str) -> Panel:
                 continue
             drawn.add(run.digest)
             top1 = run.test_top1(study.primary)
-            x = None if top1 is None else run.collapse[space].metric(metric)
+            x = None if top1 is None else run.metric(metric, space)
             if top1 is None or not is_finite(x):
                 continue
             which = f"{arm.label}, seed {run.seed}"

@@ -80,6 +80,17 @@ def test_each_reading_is_taken_from_the_study_that_has_it(paper):
     assert [(row.study, row.results.study) for row in both] == [("source-recipe", "epochs"), ("epochs", "epochs")]
 
 
+def test_a_look_that_was_measured_elsewhere_says_so_and_keeps_its_verdict(paper):
+    def outcome(arm, seed):
+        run = levels(halfway=0.68)(arm, seed)
+        return {**run, "measured_elsewhere": "on cpu (AVX2) with torch 2.13.0"} if arm == "halfway" else run
+
+    row, _ = judge_epochs("epochs", "says", [paper.results("source-recipe", outcome, seeds=(0, 1))], PAPER)
+    label = row.results.arm("halfway").label
+    assert f"{label}: measured on cpu (AVX2) with torch 2.13.0" in [one.text for one in row.deviations]
+    assert row.verdict == REPRODUCED and barred(row) == []
+
+
 def test_without_the_end_of_training_there_is_no_gain(paper):
     (row,) = judge_epochs("epochs", "says", [paper.results("source-recipe", levels(), lost=("epochs-100",))], PAPER)
     assert (row.verdict, row.ours, row.missing) == (NOT_RUN, None, "the study source-recipe")

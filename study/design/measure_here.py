@@ -1,0 +1,63 @@
+"""Measures here what another machine has trained."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import Timeout
+
+from study.design.unfold import unfold
+from study.execution.scheduler import Lookup
+from study.execution.session import Session
+from study.runs.elsewhere import encoder_path, has_weights, measure_elsewhere
+from study.runs.outcomes import FINISHED
+from study.spec.plan import Cell
+from vicreg.errors import InputError
+
+
+def measure_here(session: Session, encoders: Path, *, say: Callable[[str], None] = print) -> int:
+    """Measure on this machine the runs of another one that are trained and not measured, as far as their weights are here.
+
+    Each measurement is kept when it is done. Several commands share the runs: what one measures, the others pass over.
+
+    Args:
+        session: the request, opened; its `machine` trained the runs.
+        encoders: a folder of files `<digest of the run>.safetensors`; weights in the store are found without it.
+        say: is told of each run what became of it.
+
+    Returns:
+        The exit status: 0 where every trained run is measured then, else 1.
+
+    Raises:
+        InputError: where no run is left to measure, and for weights that cannot be read.
+    """
+    store = session.store
+    cells = {cell.run.digest: cell for cell in unfold(session, Lookup(session)).cells if _is_trained(cell, session)}
+    if not cells:
+        raise InputError(
+            f"--measure is for runs that are trained and not measured, but of study {session.study.name!r} there are none "
+            "on that machine; `--status` tells how each run stands."
+        )
+    left = 0
+    for cell in cells.values():
+        name = f"{cell.label}, seed {cell.seed}"
+        if not has_weights(cell.run, store=store, encoders=encoders):
+            say(f"not measured: {name}: its weights are neither in the store nor at {encoder_path(cell.run, encoders)}")
+            left += 1
+            continue
+        try:
+            with store.lock(cell.run.digest, lease_s=session.config.ablate.lock_lease_s, timeout=0):
+                if not store.is_measured(cell.run):
+                    measure_elsewhere(
+                        cell.run, store=store, dataset=session.dataset, device=session.own_device, encoders=encoders
+                    )
+        except Timeout:
+            say(f"not measured: {name}: another command is at it")
+            left += 1
+            continue
+        say(f"measured: {name}")
+    return 1 if left else 0
+
+
+def _is_trained(cell: Cell, session: Session) -> bool:
+    """Return whether a run has finished training, and what it asks for is not measured."""
+    return session.store.ending(cell.run.digest)[0] == FINISHED and not session.store.is_measured(cell.run)

@@ -9,6 +9,7 @@ from study.design.unfold import unfold
 from study.execution.scheduler import Lookup
 from study.execution.session import Session
 from study.runs.elsewhere import encoder_path, has_weights, measure_elsewhere
+from study.runs.identity import machinery
 from study.runs.outcomes import FINISHED
 from study.spec.plan import Cell
 from vicreg.errors import InputError
@@ -37,6 +38,11 @@ def measure_here(session: Session, encoders: Path, *, say: Callable[[str], None]
             f"--measure is for runs that are trained and not measured, but of study {session.study.name!r} there are none "
             "on that machine; `--status` tells how each run stands."
         )
+    if any(_is_of_this_machine(cell, session) for cell in cells.values()):
+        raise InputError(
+            "--measure is for runs of another machine, but --machine names this one; leave both out, and what was trained "
+            "here is measured."
+        )
     left = 0
     for cell in cells.values():
         name = f"{cell.label}, seed {cell.seed}"
@@ -56,6 +62,11 @@ def measure_here(session: Session, encoders: Path, *, say: Callable[[str], None]
             continue
         say(f"measured: {name}")
     return 1 if left else 0
+
+
+def _is_of_this_machine(cell: Cell, session: Session) -> bool:
+    own = machinery(session.own_device, precision=cell.run.config.pretrain.precision)
+    return dict(cell.run.identity.machinery) == own
 
 
 def _is_trained(cell: Cell, session: Session) -> bool:

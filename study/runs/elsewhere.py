@@ -27,8 +27,13 @@ KEY = "measured_elsewhere"  # of a measurement in the store
 
 
 def has_weights(run: Run, *, store: Store, encoders: Path) -> bool:
-    """Return whether a run can be measured here: its weights are in the store, or its encoder is a file in `encoders`."""
-    return store.are_weights_whole(run.digest) or encoder_path(run, encoders).is_file()
+    """Return whether a run can be measured here: from weights in the store, an encoder in `encoders`, or its seed alone."""
+    return _is_drawn(run) or store.are_weights_whole(run.digest) or encoder_path(run, encoders).is_file()
+
+
+def _is_drawn(run: Run) -> bool:
+    """Return whether a run's weights are those that its seed draws: it is not trained, and starts from no others."""
+    return run.config.pretrain.trained_epochs == 0 and run.config.pretrain.weights is None
 
 
 def encoder_path(run: Run, encoders: Path) -> Path:
@@ -52,9 +57,11 @@ def measure_elsewhere(run: Run, *, store: Store, dataset: Dataset, device: torch
     Raises:
         InputError: for weights of another architecture, or that cannot be read.
     """
-    whole = store.are_weights_whole(run.digest)
-    if whole:
-        model, tensors = trained_model(run, store=store, dataset=dataset, device=device), {}
+    tensors: Mapping[str, Tensor] = {}
+    if _is_drawn(run):
+        model = place_network(new_model(run.config.pretrain, dataset), device)
+    elif store.are_weights_whole(run.digest):
+        model = trained_model(run, store=store, dataset=dataset, device=device)
     else:
         settings = dataclasses.replace(run.config.pretrain, weights=str(encoder_path(run, encoders)))
         encoder = fitting_weights(settings, dataset)
@@ -64,7 +71,7 @@ def measure_elsewhere(run: Run, *, store: Store, dataset: Dataset, device: torch
         model.backbone.load_state_dict(tensors)
         model = model.to(device)
     found = measure(run, model, dataset, device)
-    if not whole:
+    if tensors:
         found["collapse"] = {space: metrics for space, metrics in found["collapse"].items() if space != "embeddings"}
         found["verdict"] = None
     found[KEY] = _where(run, device, tensors)

@@ -39,7 +39,7 @@ from study.runs.outcomes import KILLED
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from study.spec.study_file import load_study
-from tests.study.made_up_runs import Unshown, Workshop
+from tests.study.made_up_runs import Unshown, Workshop, faraway
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -543,9 +543,6 @@ def befall(project, monkeypatch) -> Callable[..., None]:
 def elsewhere(project, command, monkeypatch) -> None:
     """One run of `tiny` in the store is of a machine that this one is not."""
 
-    def other(device, *, precision: str) -> dict[str, str]:
-        return {"torch": "9.1", "torchvision": "1.2", "device": "cpu (FARAWAY)"}
-
     with monkeypatch.context() as there:
-        there.setattr(identity, "machinery", other)
+        there.setattr(identity, "machinery", faraway)
         assert command(ablate.main, "--study", "tiny", "--arm", "nu-1")[0] == 0

@@ -11,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from study import ablate, report
 from study.analysis.notes import notes
 from study.results.files import read_results
+from study.runs import identity
+from tests.study.made_up_runs import faraway
 
 ASKED = ("--study", "tiny", "--arm", "nu-1", "--machine", "faraway")
 
@@ -68,6 +70,34 @@ def test_results_and_report_say_which_runs_were_measured_elsewhere(unmeasured, p
     assert line in results.notes
     report.main(["--results", "there/study.json", "--out", "page"])
     assert "and trained elsewhere" in (project.folder / "page" / "README.md").read_text("utf-8")
+
+
+def test_an_untrained_network_is_drawn_from_its_seed(elsewhere, project, trained, command, monkeypatch):
+    with monkeypatch.context() as there:
+        there.setattr(identity, "machinery", faraway)
+        assert command(ablate.main, "--study", "tiny")[0] == 0
+    before = {}
+    for path in (project.folder / "store" / "runs").glob("*/evaluation-*.json"):
+        before[path.parent.name] = json.loads(path.read_bytes())
+        path.unlink()
+        (path.parent / "model.safetensors").unlink()
+    trained_there = trained()
+    status, output, _ = command(ablate.main, "--study", "tiny", "--machine", "faraway", "--measure", "nothing")
+    assert status == 1 and trained() == trained_there
+    assert [line for line in output.splitlines() if line.startswith("measured: ")] == ["measured: untrained, seed 0"]
+    (path,) = (project.folder / "store" / "runs").glob("*/evaluation-*.json")
+    found = json.loads(path.read_bytes())
+    assert found.pop("measured_elsewhere") and found == before[path.parent.name]
+
+
+def test_of_this_machine_nothing_is_measured_elsewhere(project, command):
+    assert command(ablate.main, "--study", "tiny", "--arm", "nu-1")[0] == 0
+    (measurement,) = (project.folder / "store" / "runs").glob("*/evaluation-*.json")
+    measurement.unlink()
+    capability = torch.backends.cpu.get_cpu_capability()
+    asked = ("--study", "tiny", "--arm", "nu-1", "--machine", capability, "--measure", "nothing")
+    status, _, errors = command(ablate.main, *asked)
+    assert status == 2 and errors.startswith("error: --measure is for runs of another machine, but --machine names this one")
 
 
 def test_what_has_no_weights_here_is_named_with_where_they_are_looked_for(unmeasured, command):

@@ -4,11 +4,12 @@ import io
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, Protocol
+
+import psutil
 
 from study.config.slurm import Option, SlurmSettings
 from study.runs.locking import to_stderr
@@ -179,12 +180,29 @@ class LocalQueue:
         return {job.job_id: "its process ended without a result" for job in ended if not job.paths.result_pickle.exists()}
 
     def cancel(self, jobs: "Sequence[submitit.Job[Any]]") -> None:
-        """Interrupt the processes, and wait for their end."""
+        """Interrupt the processes, wait for their end, and kill those that do not hear.
+
+        A script that starts this command in the background has it ignore Ctrl-C, and all its children with it.
+        """
+        processes = [found for job in jobs for found in _processes_of(job)]
         for job in jobs:
             job.cancel()
-        deadline = time.monotonic() + ENDS_WITHIN
-        while time.monotonic() < deadline and not all(job.done() for job in jobs):
-            time.sleep(0.05)
+        _, left = psutil.wait_procs(processes, timeout=ENDS_WITHIN)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=ENDS_WITHIN)
+        for job in jobs:
+            job.done()  # its process is waited for, or it would stay as a zombie
+
+
+def _processes_of(job: "submitit.Job[Any]") -> list[psutil.Process]:
+    """Return the process that watches a job and those that it has started; none where it has ended."""
+    try:
+        watching = psutil.Process(int(job.job_id))
+        return [watching, *watching.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def threads_of(job: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.torture import is_alive
 from study.config.slurm import SlurmSettings
-from study.execution.executors import slurm
+from study.execution.executors import queues, slurm
 from study.execution.executors.queues import LocalQueue, NotNow
 from study.execution.executors.slurm import RESENT, STALLED, ResumableRun, SubmititEngine
 from tests.study.execution.executors import deeds
@@ -81,6 +81,21 @@ def test_on_leaving_the_engine_for_whatever_reason_no_process_is_left(folder, tm
         raise ZeroDivisionError
     wait_until(lambda: not is_alive(int(signs.read_text())))  # it was sent SIGKILL; a busy machine takes its time
     assert not folder.exists()
+
+
+def test_no_process_is_left_by_a_command_in_the_background_of_a_script_which_ignores_an_interrupt(
+    folder, tmp_path, wait_until, monkeypatch
+):
+    monkeypatch.setattr(queues, "ENDS_WITHIN", 0.5)
+    signs, before = tmp_path / "signs", signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with local(folder, deeds.wait_for_ever) as engine:
+            engine.send({"signs": str(signs)}, lambda answer: None)
+            wait_until(lambda: signs.exists() and signs.read_text(), seconds=120)
+            watching = int(engine.jobs[0].job_id)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    wait_until(lambda: not is_alive(int(signs.read_text())) and not is_alive(watching))
 
 
 def test_a_job_that_is_told_to_end_is_queued_again_with_what_it_remembers(folder, tmp_path, wait_until):

@@ -21,6 +21,7 @@ def worktrees():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_both_checkouts_train_in_turn_quiet_and_beside_a_busy_process():
     results = compare(ROOT, {"tiny": TINY}, loads=[0, 1], rounds=2)
     assert set(results["cases"]["tiny"]) == {"0", "1"} and len(results["foreign_load"]) == 2

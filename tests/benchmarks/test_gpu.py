@@ -425,6 +425,7 @@ def only(names):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.exhaustive
 def test_measurements_and_the_recipe_run_on_a_cpu_and_a_second_call_does_nothing_twice(small, tmp_path, capsys):
     asked = ("agreement", "steps", "recipe")
     arguments = small(*only(asked))

@@ -196,6 +196,7 @@ def test_a_network_trained_elsewhere_is_measured_on_coded_test_images(folders, t
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_command_measures_every_part(folders, tmp_path, monkeypatch, capsys):
     copy, lossless = folders
     small = {"pretrain.width": 4, "pretrain.expander": [8], "pretrain.epochs": 1, "pretrain.warmup_epochs": 0}

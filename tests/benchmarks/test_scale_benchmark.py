@@ -115,6 +115,7 @@ def test_a_look_sees_one_epoch_more_of_each_run_after_each_is_written(tmp_path, 
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_executor_is_timed_and_each_of_its_workers_weighed():
     found = NOW.time_executor(jobs="nothing", workers=2, one_by_one=3, in_all=6)
     assert len(found["one_by_one"]) == 3 and len(found["memory"]["workers"]) == 2
@@ -125,6 +126,7 @@ def test_an_executor_is_timed_and_each_of_its_workers_weighed():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_study_is_timed_to_the_end_of_each_of_its_runs():
     results = starts.measure_first_runs([NOW], rounds=1, settings=TINY)
     (one,) = results["rounds"]["now"]

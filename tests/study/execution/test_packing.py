@@ -140,6 +140,7 @@ DIVERGING = {"pretrain.base_lr": 1e6, "pretrain.warmup_epochs": 0}
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_settings_that_diverge_are_timed_like_any_others(asked, digits, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(2))
     save_dataset(digits, tmp_path / "data")

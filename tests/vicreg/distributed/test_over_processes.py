@@ -32,7 +32,7 @@ def found(folder: Path, count: int) -> dict[str, dict[str, float]]:
     return json.loads((folder / "found.json").read_bytes())
 
 
-@pytest.fixture(scope="module", params=[2, 4])
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.exhaustive)])
 def count(request) -> int:
     return request.param
 

@@ -123,6 +123,7 @@ def test_a_run_that_kills_every_worker_is_recorded_and_the_others_go_on(project,
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_study_whose_every_run_loses_its_worker_ends_as_if_none_had_died(project, undisturbed, command, monkeypatch):
     train = executing.pretrain
 
@@ -393,6 +394,7 @@ def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(project, monk
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_command_and_its_workers_as_processes_of_their_own_come_to_the_same(project, undisturbed):
     (project.folder / "studies" / "tiny.yaml").rename(project.folder / "tiny.yaml")
     script = (

@@ -7,6 +7,7 @@ from study.paper.copy_cost import CopyCost
 from study.paper.judged import Judged
 from study.paper.page.claims import copies_of, groups_of, protocols_of
 from study.paper.page.commands import missing_commands
+from study.paper.page.copies import cost_text
 from study.paper.page.figures import longer_section, losses_section, map_section
 from study.paper.page.measurements import Source, by_study, measurement_view, used_sources, warnings_of
 from study.paper.page.published_results import field_view
@@ -44,7 +45,7 @@ def build_view(
         "tried": tried_text(rows),
         "counts": counts_of(rows),
         "warnings": warnings_of(used),
-        "copies": copies_of(rows, cost),
+        "copies": [(copy, cost_text(copy, cost)) for copy in copies_of(rows)],
         "failures": [f"{study}: {without_paths(why)}" for study, why in sorted(failures.items())],
         "groups": groups_of(rows, paper, protocols, found, cost),
         "protocols": [(letter, [one.text for one in deviations]) for deviations, letter in protocols.items()],

@@ -8,7 +8,7 @@ from study.paper.evidence import ResultsByStudy
 from study.paper.judged import TRIED, UNDETERMINED, Judged, is_settled
 from study.paper.page.accounts import Account, accounts_of, apart_text
 from study.paper.page.commands import made_by, missing_text, next_command
-from study.paper.page.copies import cost_text
+from study.paper.page.copies import brief_cost_text
 from study.paper.page.status import in_order, is_measured, mark_of, note_of, status_of
 from study.paper.page.values import bounds_text, value_text
 from study.paper.protocol import Deviation, Kind, data_of, trained_on
@@ -99,10 +99,10 @@ def groups_of(
     ]  # fmt: skip
 
 
-def copies_of(rows: Sequence[Judged], cost: CopyCost) -> list[tuple[str, str]]:
-    """Return the name of each copy of which a measurement is held against the paper's, and what it may cost."""
+def copies_of(rows: Sequence[Judged]) -> list[str]:
+    """Return the name of each copy of which a measurement is held against the paper's."""
     held = [row.copy for row in rows if row.copy and is_measured(row) and row.verdict not in TRIED]
-    return [(copy, cost_text(copy, cost)) for copy in dict.fromkeys(held)]
+    return list(dict.fromkeys(held))
 
 
 def anchor_of(status: str) -> str:
@@ -129,7 +129,7 @@ def claim_card(
     return {
         "says": first.says, "place": paper.places.get(first.claim, NOT_RECORDED), "paper": _paper(first),
         "status": status, "sign": sign, "style": style, "note": note_of(rows),
-        "copies": [text for _, text in copies_of(rows, cost)],
+        "copies": [brief_cost_text(copy, cost) for copy in copies_of(rows)],
         "measurements": [_measurement(row, status, protocols) for row in rows if is_measured(row) or row.reason],
         "apart": apart_text(rows), "accounts": accounts_of(rows, paper, found),
         "made": list(made), "missing": [{"text": text, "command": command} for command, text in missing.items()],

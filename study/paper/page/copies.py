@@ -10,15 +10,25 @@ JPEG = "JPEG copy"  # the one that `copy_cost` is about
 
 def cost_text(copy: str, cost: CopyCost) -> str:
     """Return what a copy of this name may cost, a sentence a measurement; `not measured` without one."""
+    return " ".join(_sentences(copy, cost))
+
+
+def brief_cost_text(copy: str, cost: CopyCost) -> str:
+    """Return the first of these sentences, and where the others stand."""
+    first, *others = _sentences(copy, cost)
+    return f"{first} In full under “How far to trust this”." if others else first
+
+
+def _sentences(copy: str, cost: CopyCost) -> list[str]:
+    """Return a sentence a measurement, that on images like the paper's first; `not measured` without one."""
     if copy != JPEG:
-        return "not measured."
+        return ["not measured."]
     known = (
         (cost.cifar10, "lossless images of CIFAR-10"),
         (cost.digits, "digits"),
         (cost.copy, "the copy, coded once more"),
     )
-    said = " ".join(_sentence(one, on) for one, on in known if one is not None)
-    return said or f"not measured ({COMMAND})."
+    return [_sentence(one, on) for one, on in known if one is not None] or [f"not measured ({COMMAND})."]
 
 
 def _sentence(cost: CodingCost, on: str) -> str:

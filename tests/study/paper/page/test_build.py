@@ -259,8 +259,10 @@ def test_a_verdict_on_the_copy_stands_with_what_coding_was_measured_to_move(pape
     assert card_of(view, NUMBER)["copies"] == [said]
     assert view["copies"] == [("JPEG copy", said)]
     all_three = CopyCost(digits=DIGITS, copy=replace(DIGITS, n=2, low=None, high=None), cifar10=replace(DIGITS, mean=0.01))
-    (text,) = card_of(view_of(found, cost=all_three), NUMBER)["copies"]
+    view = view_of(found, cost=all_three)
+    ((_, text),) = view["copies"]
     first, second, third = text.split("dB. ")
+    assert card_of(view, NUMBER)["copies"] == [f"{first}dB. In full under “How far to trust this”."]
     assert first.startswith("On lossless images of CIFAR-10: +1.0 points") and second in said
     assert third.startswith("On the copy, coded once more: −0.3 points n = 2, no interval, by ")
 

@@ -44,7 +44,8 @@ def _lost_runs(results: StudyResults) -> list[str]:
 def _undetermined(results: StudyResults) -> list[str]:
     """Return of how many arms it cannot be told whether they collapsed."""
     trained = [arm for arm in results.arms if not arm.is_control and arm.role in ("arm", "step")]
-    unknown = [arm for arm in trained if arm.collapse_type.name == UNDETERMINED]
+    here = [arm for arm in trained if not any(run.measured_elsewhere for run in arm.runs)]
+    unknown = [arm for arm in here if arm.collapse_type.name == UNDETERMINED]
     if not unknown:
         return []
     whose = "any setting" if len(unknown) == len(trained) else f"{len(unknown)} of {count_of(len(trained), 'setting')}"

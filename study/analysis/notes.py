@@ -111,7 +111,7 @@ def _training_note(results: StudyResults) -> list[str]:
 
 
 def _elsewhere_note(results: StudyResults) -> list[str]:
-    """Return which runs were measured on another machine than trained them, and what that leaves out."""
+    """Return which runs were measured on another machine than trained the study, and what that leaves out."""
     where: dict[str, list[str]] = {}
     headless = False
     for arm in results.arms:
@@ -119,8 +119,9 @@ def _elsewhere_note(results: StudyResults) -> list[str]:
             if run.measured_elsewhere:
                 where.setdefault(run.measured_elsewhere, []).append(f"{arm.label} (seed {run.seed})")
                 headless |= "embeddings" not in run.collapse
-    found = [f"Measured {place}, and trained elsewhere: {listed(runs)}." for place, runs in where.items()]
-    return [*found, *(["An encoder alone has no embeddings, so their collapse is not measured."] if headless else [])]
+    found = [f"Measured {place}, unlike the other runs: {listed(runs)}." for place, runs in where.items()]
+    untold = "An encoder alone has no embeddings, so it cannot be told whether it collapsed."
+    return [*found, *([untold] if headless else [])]
 
 
 def _own_tuning_note(results: StudyResults) -> list[str]:

@@ -10,7 +10,7 @@ from study.execution.scheduler import Lookup
 from study.execution.session import Session
 from study.runs.elsewhere import encoder_path, has_weights, measure_elsewhere
 from study.runs.identity import machinery
-from study.runs.outcomes import FINISHED
+from study.runs.outcomes import FINISHED, is_out_of_memory
 from study.spec.plan import Cell
 from vicreg.errors import InputError
 
@@ -29,39 +29,45 @@ def measure_here(session: Session, encoders: Path, *, say: Callable[[str], None]
         The exit status: 0 where every trained run is measured then, else 1.
 
     Raises:
-        InputError: where no run is left to measure, and for weights that cannot be read.
+        InputError: for runs of this machine.
     """
-    store = session.store
     cells = {cell.run.digest: cell for cell in unfold(session, Lookup(session)).cells if _is_trained(cell, session)}
-    if not cells:
-        raise InputError(
-            f"--measure is for runs that are trained and not measured, but of study {session.study.name!r} there are none "
-            "on that machine; `--status` tells how each run stands."
-        )
     if any(_is_of_this_machine(cell, session) for cell in cells.values()):
-        raise InputError(
-            "--measure is for runs of another machine, but --machine names this one; leave both out, and what was trained "
-            "here is measured."
-        )
+        raise InputError("--measure is for runs of another machine, but --machine names this one; leave both out.")
+    if not cells:
+        say("nothing is left to measure of what was trained; --status tells how each run stands")
     left = 0
     for cell in cells.values():
-        name = f"{cell.label}, seed {cell.seed}"
-        if not has_weights(cell.run, store=store, encoders=encoders):
-            say(f"not measured: {name}: its weights are neither in the store nor at {encoder_path(cell.run, encoders)}")
-            left += 1
-            continue
-        try:
-            with store.lock(cell.run.digest, lease_s=session.config.ablate.lock_lease_s, timeout=0):
-                if not store.is_measured(cell.run):
-                    measure_elsewhere(
-                        cell.run, store=store, dataset=session.dataset, device=session.own_device, encoders=encoders
-                    )
-        except Timeout:
-            say(f"not measured: {name}: another command is at it")
-            left += 1
-            continue
-        say(f"measured: {name}")
+        problem = _measure(cell, session, encoders)
+        say(f"not measured: {_name(cell)}: {problem}" if problem else f"measured: {_name(cell)}")
+        left += bool(problem)
     return 1 if left else 0
+
+
+def _measure(cell: Cell, session: Session, encoders: Path) -> str:
+    """Measure a run unless that was done meanwhile; return why it could not be, in words, or nothing."""
+    store = session.store
+    if not has_weights(cell.run, store=store, encoders=encoders):
+        return f"its weights are neither in the store nor at {encoder_path(cell.run, encoders)}"
+    try:
+        with store.lock(cell.run.digest, lease_s=session.config.ablate.lock_lease_s, timeout=0):
+            if not store.is_measured(cell.run):
+                measure_elsewhere(
+                    cell.run, store=store, dataset=session.dataset, device=session.own_device, encoders=encoders
+                )
+    except Timeout:
+        return "another command is at it"
+    except InputError as error:
+        return str(error)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return "no memory was left"
+    return ""
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.label}, seed {cell.seed}"
 
 
 def _is_of_this_machine(cell: Cell, session: Session) -> bool:

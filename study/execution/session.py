@@ -197,8 +197,9 @@ def open_session(request: Request) -> Session:
     device, machinery = _choose_machine(request, config)
     dataset, folder = obtain_dataset(config, store=request.store)
     _check_search(study, config, dataset)
+    store = Store(request.store, takes_elsewhere=request.machine is not None)
     return Session(
-        request=request, study=study, config=config, dataset=dataset, data_folder=folder, store=Store(request.store),
+        request=request, study=study, config=config, dataset=dataset, data_folder=folder, store=store,
         device=device, machinery=machinery,
     )  # fmt: skip
 

@@ -151,12 +151,17 @@ def deviations_of_arms(
         one for name, instead in arms.items() if (arm := by_name(results, name)) is not None and arm.runs
         for one in deviations(settings_of(results, arm), results.data, paper, probe=probe, instead=instead)
     ]  # fmt: skip
-    named = [arm for name in arms if (arm := by_name(results, name)) is not None]
-    elsewhere = [
+    named = [by_name(results, name) for name in arms]
+    return tuple(dict.fromkeys([*found, *measured_elsewhere(*named)]))
+
+
+def measured_elsewhere(*arms: ArmResults | None) -> list[Deviation]:
+    """Return where and from what runs were measured, of those that were not measured where they were trained."""
+    return [
         Deviation(text=f"{arm.label}: measured {place}", kind=Kind.ARITHMETIC)
-        for arm in named for place in dict.fromkeys(run.measured_elsewhere for run in arm.runs) if place
+        for arm in arms if arm is not None
+        for place in dict.fromkeys(run.measured_elsewhere for run in arm.runs) if place
     ]  # fmt: skip
-    return tuple(dict.fromkeys([*found, *elsewhere]))
 
 
 def _by_seed(arm: ArmResults | None, probe: str) -> dict[int, float]:

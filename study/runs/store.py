@@ -5,6 +5,7 @@
                         model.safetensors, history.json, status.json     once it has ended
                         evaluation-<digest>.json                         what was measured of it
                         unmeasured-<digest>.json                         or why it could not be, till tried again
+                        elsewhere-<digest>.json                          or what another machine measured of it
 
 A run that has ended is never computed again, whichever study asks for it. What is damaged or was deleted counts as missing:
 without its log or status a run is trained again, without a measurement it is measured again. Weights serve measurements
@@ -38,9 +39,13 @@ _ATTEMPTS = 3  # at writing a run whole, while another host writes it too
 
 @dataclass(frozen=True)
 class Store:
-    """A folder of runs by digest."""
+    """A folder of runs by digest.
+
+    `takes_elsewhere` is whether what another machine than the one that trained a run has measured of it counts.
+    """
 
     root: Path
+    takes_elsewhere: bool = False
 
     def folder(self, digest: str) -> Path:
         """Return the folder of a run, whether or not it is there."""
@@ -83,7 +88,7 @@ class Store:
 
     def is_measured(self, run: Run) -> bool:
         """Return whether the measurements that `run` asks for are there."""
-        return holds(self.evaluation_path(run), dict, tuple(NOTHING_MEASURED))
+        return self._measured(run) is not None
 
     def are_weights_whole(self, digest: str) -> bool:
         """Return whether the weights of a finished run are there, with the bytes that its training wrote."""
@@ -99,6 +104,15 @@ class Store:
         """Return where the measurements that `run` asks for are kept."""
         return self.folder(run.digest) / f"evaluation-{run.evaluation}.json"
 
+    def elsewhere_path(self, run: Run) -> Path:
+        """Return where the measurements are kept that another machine has made of a run."""
+        return self.folder(run.digest) / f"elsewhere-{run.evaluation}.json"
+
+    def _measured(self, run: Run) -> Path | None:
+        """Return the file of the measurements that count, those of the machine that trained it first; None without one."""
+        paths = [self.evaluation_path(run), *([self.elsewhere_path(run)] if self.takes_elsewhere else [])]
+        return next((path for path in paths if holds(path, dict, tuple(NOTHING_MEASURED))), None)
+
     def result(self, run: Run) -> dict[str, Any]:
         """Return what a report shows of one run; empty measurements where there are none.
 
@@ -110,7 +124,8 @@ class Store:
         history = read_log(folder)
         if status == PARTIAL and not history and (checkpoint := furthest_checkpoint(folder)) is not None:
             history = read_log(checkpoint)
-        measured = stored_object(self.evaluation_path(run)) if status == FINISHED else {}
+        measurements = self._measured(run) if status == FINISHED else None
+        measured = stored_object(measurements) if measurements is not None else {}
         return {
             "seed": run.config.pretrain.seed,
             "digest": run.digest,

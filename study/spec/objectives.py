@@ -48,8 +48,12 @@ def direction(name: str) -> Direction:
 def objective_values(
     names: Sequence[str], cell: Cell, result: Mapping[str, Any], dataset: Dataset
 ) -> tuple[float, ...] | None:
-    """Return a run's value of each objective, or None where it came to none: it diverged, was pruned, or has not run."""
-    if not result["validation"]:
+    """Return a run's value of each objective, or None where it came to none: it diverged, was pruned, or has not run.
+
+    Nor has an encoder that was measured without its head a rank of embeddings.
+    """
+    spaces = {name.partition("_")[2] for name in names if name in RANKS}
+    if not result["validation"] or not spaces <= set(result["collapse"]):
         return None
     return tuple(_value(name, cell, result, dataset) for name in names)
 

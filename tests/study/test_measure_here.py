@@ -13,6 +13,7 @@ from study.analysis.notes import notes
 from study.results.files import read_results
 from study.runs import identity
 from tests.study.made_up_runs import faraway
+from vicreg.models.resnet import ResNet
 
 ASKED = ("--study", "tiny", "--arm", "nu-1", "--machine", "faraway")
 
@@ -26,7 +27,7 @@ def unmeasured(elsewhere, project):
 
 
 def measurement_of(folder):
-    (path,) = folder.glob("evaluation-*.json")
+    (path,) = folder.glob("elsewhere-*.json")
     return json.loads(path.read_bytes())
 
 
@@ -52,7 +53,8 @@ def test_from_an_encoder_accuracies_are_the_same_and_its_head_is_left_out(unmeas
     assert command(ablate.main, *ASKED, "--measure", "encoders")[0] == 0
     found, there = measurement_of(unmeasured), json.loads((project.folder / "evaluation.json").read_bytes())
     assert found["test"] == there["test"] and found["validation"] == there["validation"]
-    assert found["collapse"] == {"representations": there["collapse"]["representations"]} and found["verdict"] is None
+    assert found["collapse"] == {"representations": there["collapse"]["representations"]}
+    assert found["verdict"]["name"] == "undetermined"
     said = f"on cpu ({torch.backends.cpu.get_cpu_capability()}) with torch {torch.__version__}, from the encoder alone"
     assert found["measured_elsewhere"] == said
 
@@ -65,11 +67,11 @@ def test_results_and_report_say_which_runs_were_measured_elsewhere(unmeasured, p
     results = read_results(project.folder / "there" / "study.json")
     said = notes(results, network=())
     (line,) = [one for one in said if one.startswith("Measured on cpu (")]
-    assert line.endswith("from the encoder alone, its weights rounded to float16, and trained elsewhere: ν 1 (seed 0).")
-    assert "An encoder alone has no embeddings, so their collapse is not measured." in said
+    assert line.endswith("from the encoder alone, its weights rounded to float16, unlike the other runs: ν 1 (seed 0).")
+    assert "An encoder alone has no embeddings, so it cannot be told whether it collapsed." in said
     assert line in results.notes
     report.main(["--results", "there/study.json", "--out", "page"])
-    assert "and trained elsewhere" in (project.folder / "page" / "README.md").read_text("utf-8")
+    assert "unlike the other runs" in (project.folder / "page" / "README.md").read_text("utf-8")
 
 
 def test_an_untrained_network_is_drawn_from_its_seed(elsewhere, project, trained, command, monkeypatch):
@@ -85,9 +87,9 @@ def test_an_untrained_network_is_drawn_from_its_seed(elsewhere, project, trained
     status, output, _ = command(ablate.main, "--study", "tiny", "--machine", "faraway", "--measure", "nothing")
     assert status == 1 and trained() == trained_there
     assert [line for line in output.splitlines() if line.startswith("measured: ")] == ["measured: untrained, seed 0"]
-    (path,) = (project.folder / "store" / "runs").glob("*/evaluation-*.json")
+    (path,) = (project.folder / "store" / "runs").glob("*/elsewhere-*.json")
     found = json.loads(path.read_bytes())
-    assert found.pop("measured_elsewhere") and found == before[path.parent.name]
+    assert found.pop("measured_elsewhere").endswith(", as its seed draws it") and found == before[path.parent.name]
 
 
 def test_of_this_machine_nothing_is_measured_elsewhere(project, command):
@@ -108,13 +110,31 @@ def test_what_has_no_weights_here_is_named_with_where_they_are_looked_for(unmeas
     assert output == f"not measured: ν 1, seed 0: its weights are neither in the store nor at {wanted}\n"
 
 
-def test_an_encoder_of_another_architecture_is_refused(unmeasured, project, command):
+def test_an_encoder_of_another_architecture_is_named_and_the_other_runs_are_measured(unmeasured, project, command):
     encoder_of(unmeasured, project.folder / "encoders")
-    path = project.folder / "encoders" / f"{unmeasured.name}.safetensors"
-    wider = {name: torch.cat([one, one]) if one.ndim else one for name, one in load_file(path).items()}
-    save_file(wider, path)
-    status, _, errors = command(ablate.main, *ASKED, "--measure", "encoders")
-    assert status == 2 and errors.startswith("error: ") and not list(unmeasured.glob("evaluation-*.json"))
+    wider = ResNet(architecture="resnet18", stem="cifar", width=8, in_channels=1).state_dict()
+    save_file(
+        {f"backbone.{name}": one for name, one in wider.items()},
+        project.folder / "encoders" / f"{unmeasured.name}.safetensors",
+    )
+    status, output, _ = command(ablate.main, *ASKED, "--measure", "encoders")
+    assert status == 1 and output.startswith(f"not measured: ν 1, seed 0: the encoder of run {unmeasured.name} must have ")
+    assert not list(unmeasured.glob("elsewhere-*.json"))
+
+
+def test_what_the_machine_that_trained_a_run_measures_of_it_comes_first_and_is_measured_whatever_there_is(
+    unmeasured, project, command, monkeypatch
+):
+    encoder_of(unmeasured, project.folder / "encoders")
+    assert command(ablate.main, *ASKED, "--measure", "encoders")[0] == 0
+    with monkeypatch.context() as there:
+        there.setattr(identity, "machinery", faraway)
+        assert command(ablate.main, "--study", "tiny", "--arm", "nu-1")[0] == 0
+    (measurement,) = unmeasured.glob("evaluation-*.json")
+    assert json.loads(measurement.read_bytes()) == json.loads((project.folder / "evaluation.json").read_bytes())
+    assert command(ablate.main, "--study", "tiny", "--so-far", "--machine", "faraway", "--out", "there")[0] == 0
+    (arm,) = [one for one in read_results(project.folder / "there" / "study.json").arms if one.name == "nu-1"]
+    assert arm.runs[0].measured_elsewhere is None and "embeddings" in arm.runs[0].collapse
 
 
 def test_what_another_command_measures_is_passed_over(unmeasured, command):
@@ -123,10 +143,10 @@ def test_what_another_command_measures_is_passed_over(unmeasured, command):
     assert status == 1 and output == "not measured: ν 1, seed 0: another command is at it\n"
 
 
-def test_where_nothing_is_left_to_measure_a_sentence_says_so(unmeasured, command):
+def test_where_nothing_is_left_to_measure_it_says_so(unmeasured, command):
     assert command(ablate.main, *ASKED, "--measure", "nothing")[0] == 0
-    status, _, errors = command(ablate.main, *ASKED, "--measure", "nothing")
-    assert status == 2 and errors.startswith("error: --measure is for runs that are trained and not measured, but of study")
+    status, output, _ = command(ablate.main, *ASKED, "--measure", "nothing")
+    assert status == 0 and output == "nothing is left to measure of what was trained; --status tells how each run stands\n"
 
 
 @pytest.mark.parametrize("beside", [[], ["--machine", "faraway", "--workers", "2"], ["--machine", "faraway", "--so-far"]])

@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
@@ -184,24 +185,38 @@ class LocalQueue:
 
         A script that starts this command in the background has it ignore Ctrl-C, and all its children with it.
         """
-        processes = [found for job in jobs for found in _processes_of(job)]
+        left = [found for job in jobs for found in _processes_of(job)]
         for job in jobs:
             job.cancel()
-        _, left = psutil.wait_procs(processes, timeout=ENDS_WITHIN)
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=ENDS_WITHIN)
+        deadline = time.monotonic() + ENDS_WITHIN
+        while left := psutil.wait_procs(left, timeout=max(0.0, deadline - time.monotonic()))[1]:
+            # The one that watches is the first to go: it would start others. Meanwhile it may have started some.
+            left = list(dict.fromkeys([*left, *(started for process in left for started in _started_by(process))]))
+            for process in left:
+                with suppress(psutil.Error):
+                    process.kill()
+            if time.monotonic() > deadline + ENDS_WITHIN:
+                break  # another user's, or one that waits for a disk
+            psutil.wait_procs(left, timeout=0.5)
         for job in jobs:
             job.done()  # its process is waited for, or it would stay as a zombie
 
 
 def _processes_of(job: "submitit.Job[Any]") -> list[psutil.Process]:
     """Return the process that watches a job and those that it has started; none where it has ended."""
+    if job.done():
+        return []  # its number may be another's by now
     try:
         watching = psutil.Process(int(job.job_id))
-        return [watching, *watching.children(recursive=True)]
-    except psutil.NoSuchProcess:
+    except psutil.Error:
+        return []
+    return [watching, *_started_by(watching)]
+
+
+def _started_by(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
         return []
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.spread import spread_ratio
 from study.paper.claims.batch_size import weigh_ratio
-from study.paper.evidence import accuracies, arms_of, baseline_of, digests, nearest, probe_of, recipe_arm
+from study.paper.evidence import accuracies, arms_of, baseline_of, digests, measured_elsewhere, nearest, probe_of, recipe_arm
 from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.protocol import SIZES, barring, deviations, settings_of
 from study.paper.published import RECIPE, SourcePaper
@@ -31,7 +31,14 @@ def judge_generalises(
         gain = arm.gain(probe)
         found = deviations(settings_of(results, arm), results.data, paper, probe=probe, free=SIZES, trained=False)
         ours = gain and Interval(n=gain.n, mean=gain.mean, low=gain.low, high=gain.high, p=gain.p)
-        row = replace(row, arm=arm_name(arm), ours=ours, deviations=tuple(found), results=results, runs=digests(arm))
+        row = replace(
+            row,
+            arm=arm_name(arm),
+            ours=ours,
+            deviations=(*found, *measured_elsewhere(arm)),
+            results=results,
+            runs=digests(arm),
+        )
         rows.append(decide(row, weigh_sign(ours)))
     return rows
 
@@ -76,6 +83,7 @@ def judge_imagenet_stability(
     ratio = spread_ratio(values, reference)
     at_fault = deviations(settings_of(given, theirs), given.data, paper, free=SIZES, trained=False)
     found = [*at_fault, *deviations(settings_of(ours, baseline), ours.data, paper, free=("pretrain.stem",))]
+    found += measured_elsewhere(theirs, baseline)
     first = bool(barring(at_fault)) or not (barring(found) or len(reference) < len(values))
     row = Judged(
         claim=name, says=says, study="generalisation" if first else RECIPE, dataset="cifar10", kind="ratio",

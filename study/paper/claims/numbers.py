@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from study.analysis.intervals import mean_interval, prediction_interval
-from study.paper.evidence import accuracies, arms_of, digests, nearest, probe_of, recipe_arm
+from study.paper.evidence import accuracies, arms_of, digests, measured_elsewhere, nearest, probe_of, recipe_arm
 from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide
 from study.paper.protocol import SIZES, STOP, deviations, settings_of
 from study.paper.published import PublishedNumber, SourcePaper
@@ -51,7 +51,7 @@ def _rows_of(
         found = deviations(settings, results.data, paper, probe=probe, free=free, trained=trained)
         measured = replace(
             row, arm=arm_in_full(arm, settings), results=results, runs=digests(arm), ours=_mean(values),
-            difference=difference_from(values, number.share), deviations=tuple(found),
+            difference=difference_from(values, number.share), deviations=(*found, *measured_elsewhere(arm)),
         )  # fmt: skip
         choice = tuple(str(settings.get(key)) for key in free)
         rows.append((choice, decide(measured, weigh_number(values, number.share))))

@@ -394,7 +394,6 @@ def test_a_study_killed_again_and_again_ends_as_if_it_had_not_been(project, monk
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
 def test_the_command_and_its_workers_as_processes_of_their_own_come_to_the_same(project, undisturbed):
     (project.folder / "studies" / "tiny.yaml").rename(project.folder / "tiny.yaml")
     script = (

@@ -12,6 +12,7 @@ from study.analysis.multiple_testing import ALPHA
 from study.reporting.names import is_accuracy, key_name
 from study.results.comparisons import ColumnSummary, Difference, Outcomes
 from study.runs.outcomes import MISSING, PARTIAL
+from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
 
 class Number(str):
@@ -130,10 +131,10 @@ def p_value(p: float | None) -> Number:
 
 
 def outcome_lines(outcomes: Outcomes | None) -> str:
-    """Return how many of an arm's runs collapsed, with the interval of the share; a dash where none has ended yet."""
+    """Return how many of an arm's runs collapsed, with the interval of the share; a dash where it is told of none."""
     if outcomes is None or not outcomes.asked:
         return ""
-    if outcomes.counts and set(outcomes.counts) <= {MISSING, PARTIAL}:
+    if outcomes.counts and set(outcomes.counts) <= {MISSING, PARTIAL, UNDETERMINED}:
         return "–"
     bounds = f"[{100 * outcomes.low:.0f}, {100 * outcomes.high:.0f}] %"
     return f"{outcomes.collapsed} of {outcomes.asked} collapsed {bounds}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from study.analysis.wording import signed
 from study.paper.evidence import arms_of, by_name, deviations_of_arms, digests, nearest, paired, probe_of
 from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.published import RECIPE, SourcePaper
@@ -56,7 +57,7 @@ def weigh_gain(gain: Interval | None) -> Finding:
     if gain is None or gain.low is None or gain.high is None:
         return without_interval(gain)
     reach = (gain.high - gain.mean) * math.sqrt(gain.n + 1)
-    said = f"one more pair of runs would gain {100 * (gain.mean - reach):.1f} to {100 * (gain.mean + reach):.1f} points"
+    said = f"one more pair of runs would gain {signed(gain.mean - reach)} to {signed(gain.mean + reach)} points"
     if abs(GAIN - gain.mean) > reach:
         return Finding(outcome=FAILS, reason=said, against="two are not among them")
     if gain.low > 0 and reach <= GAIN:

@@ -104,6 +104,7 @@ def test_the_share_that_collapsed_is_of_all_runs_with_its_interval():
     outcomes = Outcomes(asked=3, counts={}, collapsed=1, low=0.0615, high=0.792)
     assert outcome_lines(outcomes) == "1 of 3 collapsed [6, 79] %"
     assert outcome_lines(Outcomes(asked=2, counts={"missing": 1, "partial": 1}, collapsed=0, low=0, high=0.66)) == "–"
+    assert outcome_lines(Outcomes(asked=2, counts={"undetermined": 2}, collapsed=0, low=0, high=0.66)) == "–"
     assert outcome_lines(None) == "" == outcome_lines(Outcomes(asked=0, counts={}, collapsed=0, low=0, high=1))
 
 

@@ -162,7 +162,7 @@ def runs_of(store: Path) -> list[dict[str, Any]]:
         for path in sorted(folder.glob("evaluation-*.json")):
             measured = read_results(path) or {}
             one.setdefault("test", {}).update({name: probe["top1"] for name, probe in measured.get("test", {}).items()})
-            one["collapse"] = (measured.get("verdict") or {}).get("name")
+            one["collapse"] = measured.get("verdict", {}).get("name")
         found.append(one)
     return found
 

@@ -1,4 +1,4 @@
-"""Measures a run on another machine than trained it, from the weights that were brought along.
+"""Measures a run on a machine that did not train it, from weights that were brought along.
 
 The numbers are those that the run asks for, by the same code, but rounded as this machine rounds. So they have a file of
 their own in the store, results say where they were measured, and the machine that trained the run still measures it whole.
@@ -25,7 +25,7 @@ from vicreg.models.pretrained import Encoder, load_encoder
 from vicreg.training.memory import place_network
 from vicreg.training.setup import new_model
 
-KEY = "measured_elsewhere"  # of a measurement in the store
+KEY = "measured_elsewhere"  # of a measurement in the store; a field of `RunResults`
 
 
 def has_weights(run: Run, *, store: Store, encoders: Path) -> bool:

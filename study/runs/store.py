@@ -41,7 +41,7 @@ _ATTEMPTS = 3  # at writing a run whole, while another host writes it too
 class Store:
     """A folder of runs by digest.
 
-    `takes_elsewhere` is whether what another machine than the one that trained a run has measured of it counts.
+    With `takes_elsewhere` a run counts as measured, too, where only a machine that did not train it has measured it.
     """
 
     root: Path

@@ -7,7 +7,7 @@ from study.analysis.arms import COLLAPSES
 from study.analysis.intervals import wilson
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.vicreg_terms import SAME_SCALE, end_ratios
-from study.paper.evidence import digests, nearest, recipe_arm
+from study.paper.evidence import digests, measured_elsewhere, nearest, recipe_arm
 from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.protocol import deviations, settings_of
 from study.paper.published import RECIPE, SourcePaper
@@ -66,6 +66,7 @@ def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], pap
     low, high = wilson(collapsed, n) if n else (None, None)
     ours = Interval(n=n, mean=collapsed / n, low=low, high=high, p=None) if n else None
     row = replace(_of_recipe(row, results, paper), arm="collapsed runs of the recipe", ours=ours)
+    row = replace(row, deviations=(*row.deviations, *measured_elsewhere(recipe_arm(results))))
     return [decide(row, weigh_collapses(ratios, results.scale, collapsed, n))]
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sklearn.cluster  # noqa: F401  # imported on first use else, by every worker that is a copy of this process
 import torch
+import torch._dynamo  # noqa: F401  # likewise
 
 from study.config.config import Config
 from study.config.load import load_config

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
 from vicreg.errors import InputError
 
@@ -61,6 +60,9 @@ def importances(trials: Sequence[Trial], *, space: Mapping[str, Mapping[str, Any
         InputError: for fewer than 20 trials, or a value that is not finite or the same in all. Also for a trial without one
             of the parameters or with a choice that is none, and for parameters named as the controls are.
     """
+    # Takes half a second to import, which searches alone need.
+    from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
+
     _check(trials, space)
     n = len(trials)
     distributions = {name: _distribution(given, [t[0][name] for t in trials], name) for name, given in space.items()}

@@ -18,18 +18,23 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_a_fresh_interpreter_imports_torchvision_without_a_warning():
+def test_a_fresh_interpreter_imports_torchvision_without_a_warning_and_without_the_compiler_which_works_all_the_same():
     script = (
+        "import sys\n"
         "from vicreg.torchvision_compat import torchvision\n"
         "from torchvision.models import resnet18\n"
+        "print(torchvision.models.resnet18 is resnet18, 'torch._dynamo' in sys.modules, 'torch._dynamo.utils' in sys.modules)\n"
+        "held_back = sys.modules['torchvision.ops.roi_align'].is_compile_supported\n"
         "from torchvision.transforms import v2\n"
-        "print(torchvision.models.resnet18 is resnet18)\n"
+        "import torch._dynamo.utils\n"
+        "print(held_back('cpu') == torch._dynamo.utils.is_compile_supported('cpu'), held_back.__module__)\n"
+        "print(torch.compile(lambda x: x + 1, backend='eager')(torch.ones(1)).item())\n"
     )
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert result.returncode == 0, result.stderr
-    assert (result.stdout, result.stderr) == ("True\n", "")
+    assert (result.stdout, result.stderr) == ("True False False\nTrue vicreg.torchvision_compat\n2.0\n", "")
 
 
 def test_the_missing_operators_have_signatures_after_the_import():

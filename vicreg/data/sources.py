@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from vicreg.data.cifar_and_fashion_mnist import PUBLISHED, read_published
 from vicreg.data.image_files import fit, read_images
@@ -70,6 +69,8 @@ def require_known_dataset(dataset: str) -> None:
 
 def read_digits() -> tuple[np.ndarray, np.ndarray]:
     """Return scikit-learn's handwritten digits, uint8 `(1797, 1, 8, 8)` with 0..16 scaled to 0..255, and labels."""
+    from sklearn.datasets import load_digits  # takes a second to import, and most commands read no digits
+
     digits = load_digits()
     images = (digits.images.astype(np.int64) * 255 + 8) // 16  # + 8 rounds to the nearest
     return images.astype(np.uint8)[:, None], digits.target.astype(np.int64)

@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -30,6 +29,8 @@ def cluster_learnability(features: Tensor) -> float:
 
     Source: arXiv 2206.01251, Section 3.
     """
+    from sklearn.cluster import KMeans  # takes a second to import
+
     rows = unit_rows(checked(features)).cpu().round(decimals=_DECIMALS)  # so that copies are equal whatever their rounding
     with threadpool_limits(limits=1):
         clusters = KMeans(n_clusters=_distinct(rows), n_init=1, random_state=_SEED).fit_predict(rows.numpy())

@@ -6,7 +6,8 @@ from multiprocessing import forkserver
 
 # A fork server has torch imported once; each worker, one that replaces a dead one too, is a copy that starts at once.
 START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-_PRELOADED = ("study.execution.job", "study.execution.executors.dask")
+# What runs import on first use (every optimiser torch's compiler, a measurement K-means) is else imported by each of them.
+_PRELOADED = ("torch._dynamo", "sklearn.cluster", "study.execution.job", "study.execution.executors.dask")
 
 
 def start_fork_server() -> None:

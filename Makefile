@@ -32,9 +32,9 @@ studies: repro
 keep: $(VENV)/.installed
 	python -m study.source_page --keep $(wildcard results/ablate/*) results/project
 
-# Two processes, a file of tests in one of them: what the tests of a file share is made once. In the order of their names the
+# Three processes, since many tests wait, and a file of tests in one of them: what the tests of a file share is made once. In the order of their names the
 # longest files do not come last.
-PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-tests
 	$(PYTEST) -m "not exhaustive"

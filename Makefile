@@ -32,8 +32,8 @@ studies: repro
 keep: $(VENV)/.installed
 	python -m study.source_page --keep $(wildcard results/ablate/*) results/project
 
-# Three processes, since many tests wait, and a file of tests in one of them: what the tests of a file share is made once. In the order of their names the
-# longest files do not come last.
+# Three processes, since many tests wait. A file of tests stays in one of them: what its tests share is made once. In the order
+# of their names the longest files do not come last.
 PYTEST := python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-tests

@@ -1,8 +1,8 @@
 """One frozen, checked `Config`, built from the resolved values of `params.yaml`."""
 
-import copy
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from study.config.sections import AblateSettings, PrepareSettings, ProjectSettin
 from study.config.seeds import read_seeds
 from study.config.slurm import read_slurm
 from study.config.storage import without_password
-from study.config.values import check_numbers, coerce, flatten, make_settings, section_of, unknown_key
+from study.config.values import check_numbers, coerce, copy_sections, flatten, make_settings, section_of, unknown_key
 from vicreg.errors import InputError
 from vicreg.evaluation.linear_evaluation import LinearSettings
 from vicreg.evaluation.settings import EvaluateSettings
@@ -62,11 +62,12 @@ class Config:
         Raises:
             InputError: for an unknown key or an impossible value.
         """
-        values = copy.deepcopy(dict(self.values))
+        values = copy_sections(self.values)
         replace_values(values, settings)
-        config = config_from_values(values)
+        changed = {key.partition(".")[0] for key in settings}  # what other sections hold was checked before
+        checked = {_FIELD_OF.get(name, name): _MADE_FROM[name](section_of(values, name)) for name in changed}
         check_other_methods(values, settings)
-        return config
+        return dataclasses.replace(self, values=_without_passwords(values), **checked)
 
 
 def config_from_values(values: Mapping[str, Any]) -> Config:
@@ -75,17 +76,8 @@ def config_from_values(values: Mapping[str, Any]) -> Config:
     Raises:
         InputError: for a missing or unknown key or an impossible value.
     """
-    return Config(
-        profile=values["profile"],
-        data_root=user_path(coerce("data.root", section_of(values, "data").get("root"), "str"), of="data.root"),
-        prepare=make_settings(PrepareSettings, section_of(values, "prepare"), "prepare"),
-        pretrain=_pretrain_settings(section_of(values, "pretrain")),
-        evaluate=_evaluate_settings(section_of(values, "evaluate")),
-        project=make_settings(ProjectSettings, section_of(values, "project"), "project"),
-        ablate=_ablate_settings(section_of(values, "ablate")),
-        source_paper=make_settings(SourcePaperSettings, section_of(values, "source_paper"), "source_paper"),
-        values=_without_passwords(values),
-    )
+    checked = {_FIELD_OF.get(name, name): make(section_of(values, name)) for name, make in _MADE_FROM.items()}
+    return Config(profile=values["profile"], values=_without_passwords(values), **checked)
 
 
 def _without_passwords(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -136,3 +128,16 @@ def _ablate_settings(section: Mapping[str, Any]) -> AblateSettings:
     if "slurm" in ablate:
         ablate["slurm"] = read_slurm("ablate.slurm", ablate["slurm"])
     return make_settings(AblateSettings, ablate, "ablate")
+
+
+# Section of `params.yaml` -> what makes the settings of a `Config` from it.
+_MADE_FROM: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "data": lambda section: user_path(coerce("data.root", section.get("root"), "str"), of="data.root"),
+    "prepare": functools.partial(make_settings, PrepareSettings, section="prepare"),
+    "pretrain": _pretrain_settings,
+    "evaluate": _evaluate_settings,
+    "project": functools.partial(make_settings, ProjectSettings, section="project"),
+    "ablate": _ablate_settings,
+    "source_paper": functools.partial(make_settings, SourcePaperSettings, section="source_paper"),
+}
+_FIELD_OF = {"data": "data_root"}  # the field of a section that has another name

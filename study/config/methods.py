@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from study.config.values import coerce, flatten, make_settings, replace_value, section_of, unknown_key
+from study.config.values import coerce, flatten, has_value, make_settings, replace_value, section_of, unknown_key
 from vicreg.errors import InputError
 from vicreg.methods import method_class, method_names
 from vicreg.methods.base import MethodSettings
@@ -31,6 +31,7 @@ def symbols() -> dict[str, str]:
     return {field.name.rstrip("_"): field.metadata["symbol"] for field in fields if "symbol" in field.metadata}
 
 
+@functools.cache
 def study_keys() -> tuple[str, ...]:
     """Return the dotted keys of all methods' settings, and their short spellings."""
     full = [f"pretrain.{name}.{key}" for name in method_names() for key in keys_of(name)]
@@ -69,11 +70,12 @@ def check_known(keys: Iterable[str], values: Mapping[str, Any], *, every_method:
         InputError: for such a key, with the nearest that is known.
     """
     method = _method_of(values)
-    known = [name for name in flatten(values) if name != "profile"]
     for key in keys:
         if key.rpartition(".")[0] == OPEN:
             continue
-        if full_key(key, method) not in known and not (every_method and key in study_keys()):
+        known_here = key != "profile" and has_value(values, full_key(key, method))
+        if not known_here and not (every_method and key in study_keys()):
+            known = [name for name in flatten(values) if name != "profile"]
             full = key.startswith(f"pretrain.{method}.")
             raise InputError(unknown_key(key, known if full else [_short_key(name, method) for name in known]))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -76,6 +77,21 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def copy_sections(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of nested sections whose values can be replaced without a change of the original."""
+    return {key: copy_sections(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+
+
+def has_value(values: Mapping[str, Any], key: str) -> bool:
+    """Return whether nested sections have a value, and not a section, of a dotted key."""
+    found: Any = values
+    for name in key.split("."):
+        if not isinstance(found, Mapping) or name not in found:
+            return False
+        found = found[name]
+    return not isinstance(found, Mapping)
+
+
 def replace_value(values: dict[str, Any], key: str, value: Any) -> None:
     """Replace the value of a dotted key, which there is, in nested sections, in place."""
     *sections, name = key.split(".")
@@ -119,7 +135,7 @@ def make_settings(kind: type[Settings], values: object, section: str) -> Setting
     if not isinstance(values, Mapping):
         raise InputError(f"section {section!r} of params.yaml must hold named values, but holds {values!r}.")
     assert dataclasses.is_dataclass(kind), "a section is a dataclass"
-    annotations = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    annotations = _annotations_of(kind)
     for key in values:
         if key not in annotations:
             raise InputError(unknown_key(f"{section}.{key}", [f"{section}.{name.rstrip('_')}" for name in annotations]))
@@ -129,6 +145,12 @@ def make_settings(kind: type[Settings], values: object, section: str) -> Setting
     return kind(**{
         name: coerce(f"{section}.{name.rstrip('_')}", values[name], annotation) for name, annotation in annotations.items()
     })  # fmt: skip
+
+
+@functools.cache
+def _annotations_of(kind: type) -> Mapping[str, str]:
+    """Return the annotations of a dataclass's fields, as text, by name."""
+    return {field.name: str(field.type) for field in dataclasses.fields(kind)}
 
 
 def coerce(name: str, value: Any, annotation: str) -> Any:

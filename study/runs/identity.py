@@ -52,9 +52,8 @@ class Identity:
     @functools.cached_property
     def digest(self) -> str:
         """16 hexadecimal digits of the SHA-256 of what decides the result; its folder's name in the store."""
-        decided = dataclasses.asdict(self)
-        del decided["definitions"]
-        return _digest(decided)
+        names = ("settings", "data", "code", "machinery")
+        return _digest({name: getattr(self, name) for name in names})
 
     def differences(self, other: "Identity") -> list[str]:
         """Return what differs from the earlier `other`, a phrase each: settings, data, code, machinery."""

@@ -7,6 +7,7 @@ its name under `pretrain` in `params.yaml`. Nothing else is edited; README.md in
 import functools
 import importlib
 import pkgutil
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from vicreg.errors import InputError
@@ -35,11 +36,15 @@ def method_class(name: str) -> "type[Method]":
         InputError: for a name that no file here has.
         ValueError: where the file defines no method, or several.
     """
-    from vicreg.methods.base import Method
-
     if name not in method_names():
         raise InputError(f"pretrain.method must be one of {', '.join(method_names())}, but got {name!r}.")
-    module = importlib.import_module(f"{__name__}.{name}")
+    return _class_in(importlib.import_module(f"{__name__}.{name}"))
+
+
+@functools.cache
+def _class_in(module: ModuleType) -> "type[Method]":
+    from vicreg.methods.base import Method
+
     found = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__]
     (method,) = [one for one in found if issubclass(one, Method)]
     return method

@@ -1,6 +1,8 @@
 """What several test files start from: one thread, a few real images, and a configuration that trains in a second."""
 
 import dataclasses
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,18 @@ TINY = {
     "evaluate.knn": [5, 20],
     "evaluate.linear.epochs": 1,
 }
+
+
+# Tests write thousands of small files and wait for the disk with each. In memory a file of tests of stores takes a quarter
+# less time. A container's shared memory is often 64 MB; tests stay on the disk there.
+IN_MEMORY = Path("/dev/shm")
+NEEDED = 4 << 30  # bytes
+
+
+def pytest_configure() -> None:
+    """Have `tmp_path` in memory where there is room, unless the caller has said where it is to be."""
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > NEEDED:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ their order, and what is a tie.
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path, share
+from study.cli.arguments import Parser, path, require_free, share
 from study.cli.command import run_command
 from study.comparison.sources import resolve_results
 from study.comparison.terminal import print_view
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     view = build_view(a, b, margin=margin)
     print_view(view)
     if arguments.out:
+        require_free(arguments.out)
         write_twins("compare", view, html=arguments.out / "index.html", markdown=arguments.out / "README.md")
         print(f"written: {arguments.out}/index.html and README.md")
     return 0

@@ -6,7 +6,7 @@ It computes no result: numbers come from `study.json`, and are formatted in one 
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path
+from study.cli.arguments import Parser, path, require_free
 from study.cli.command import run_command
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
@@ -19,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         results=options.results, projection=options.project, evaluation=options.evaluate, curves=options.curves,
         certificate=options.certificate, timing=options.timing,
     )  # fmt: skip
+    require_free(options.out)
     write_report(sources, options.out, map_page=options.map_page)
     print(f"written: {options.out}/index.html and README.md")
     return 0

@@ -26,8 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Copy the runs and print how many were copied, were there, or were left out."""
     arguments = parse_arguments(argv)
     copy, way, address = (copy_from, "from", arguments.source) if arguments.to is None else (copy_to, "to", arguments.to)
+    if arguments.to is not None and not arguments.store.is_dir():
+        raise InputError(f"--store must be a folder of runs, but {arguments.store} is none; check its name.")
     try:
-        counts = copy(arguments.store, open_remote(address), study=arguments.study)
+        remote = open_remote(address)
+        if arguments.to is None and not remote.exists():
+            raise InputError(f"--from must be an address with runs, but {without_password(address)} does not exist.")
+        counts = copy(arguments.store, remote, study=arguments.study)
     except (InputError, KeyboardInterrupt):
         raise
     except Exception as error:  # each file system of fsspec has its own errors
@@ -46,7 +51,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     ways = parser.add_mutually_exclusive_group(required=True)
     ways.add_argument("--to", metavar="ADDRESS", help="copy runs of the store there")
     ways.add_argument("--from", dest="source", metavar="ADDRESS", help="copy runs from there into the store")
-    parser.add_argument("--study", metavar="NAME", help="runs that this study last asked for; default: all")
+    parser.add_argument("--study", metavar="NAME", help="runs that this study has asked for; default: all")
     parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
     return parser.parse_args(argv)
 

@@ -7,6 +7,7 @@ from study.analysis.alerts import ENDINGS, paired_seeds
 from study.analysis.arms_answer import answer_of_arms
 from study.analysis.by_decision import (
     Decisions,
+    decision_of,
     decisions_of,
     is_established,
     is_loss,
@@ -23,13 +24,13 @@ from study.analysis.wording import (
     capitalised,
     count_of,
     in_terms_of_methods,
-    in_words,
     name_of,
     percent,
+    probe_name,
     spelled,
     within,
 )
-from study.results.comparisons import ColumnSummary
+from study.results.comparisons import UNDECIDED, ColumnSummary
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import DIVERGED, FINISHED, MISSING, OUT_OF_MEMORY, PARTIAL
 
@@ -109,7 +110,11 @@ def untrained_summary(results: StudyResults, arm: ArmResults) -> ColumnSummary |
 def _settled(results: StudyResults, found: Decisions) -> str:
     """Return that every comparison is decided, of a study that was to go on until they are."""
     looks = results.looks
-    is_settled = looks is not None and looks.until_decided and found.tested and not (found.undecided or found.untested)
+    lost = any(
+        decision_of(difference) == UNDECIDED for arm in found.partial if (difference := arm.difference(results.primary))
+    )
+    is_open = bool(found.undecided or found.untested or lost)
+    is_settled = looks is not None and looks.until_decided and found.tested and not is_open
     return "The question is settled: every comparison is decided." if is_settled else ""
 
 
@@ -149,11 +154,17 @@ def _no_baseline(results: StudyResults, measured: Sequence[ArmResults]) -> str:
 def _too_few_seeds(results: StudyResults, measured: Sequence[ArmResults]) -> list[str]:
     """Return that more seeds come first, and which arm leads as yet."""
     seeds = paired_seeds(results)
-    found = [f"Run at least three seeds: from {in_words(seeds) if seeds else 'none'} nothing can be concluded."]
+    why = f"{spelled(seeds, 'seed')} {agree(seeds, 'tests', 'test')} no difference" if seeds else "nothing is compared yet"
+    found = [f"Run at least three seeds: {why}."]
     whole = [arm for arm in measured if is_whole(arm)]
     if len(whole) > 1:
         ahead = leader(whole, results.primary)
         found.append(f"So far {name_of(ahead.label)} leads on validation, which may be chance.")
+    baseline = next((arm for arm in measured if arm.is_baseline), None)
+    probe = next((name for name in ("linear", results.primary) if baseline and name in baseline.summary), None)
+    if baseline and probe:
+        level = f"{percent(baseline.summary[probe])} on test ({probe_name(probe)})"
+        found.insert(0, f"{capitalised(name_of(baseline.label))} reaches {level}.")
     return found
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from study.analysis.by_decision import Decisions, is_collapsed, is_whole, leader
+from study.analysis.decisions import arm_class
 from study.analysis.regions import names_of_zeros, shared_settings, with_a_zero
-from study.analysis.wording import LEAST_SHOWN, agree, capitalised, in_words, listed, name_of, points, signed, spelled
+from study.analysis.wording import LEAST_SHOWN, agree, capitalised, in_words, listed, name_of, noun, points, signed, spelled
 from study.results.schema import ArmResults, StudyResults
 
 MOST_NAMED = 2
@@ -65,14 +66,26 @@ def _keep(results: StudyResults, found: Decisions) -> list[str]:
         return [f"Keep {base}: nothing is clearly better.", _worse(found), _lost(found), _open(results, found)]
     far = [arm for arm in found.undecided if arm not in near]
     return [
-        f"Keep {base}; all {in_words(len(near) + 1)} settings with {group} tie.",
-        _far(results, found, far),
+        f"Keep {base}.",
+        _near(found, near, group),
+        *_far(results, found, far),
         _lost(found),
     ]
 
 
+def _near(found: Decisions, near: Sequence[ArmResults], group: str) -> str:
+    """Return how many of the settings near the baseline, which share `group`, are equivalent and how many undecided."""
+    equal, count = sum(arm in found.equivalent for arm in near), len(near)
+    if 0 < equal < count:
+        are = agree(equal, "is", "are")
+        rest = f"{in_words(count - equal)} undecided"
+        return f"Of {in_words(count)} others with {group}, {in_words(equal)} {are} equivalent and {rest}."
+    which = agree(count, "The other setting", f"The {in_words(count)} others")
+    return f"{which} with {group} {agree(count, 'is', 'are')} {'equivalent' if equal else 'undecided'}."
+
+
 def near_baseline(results: StudyResults, found: Decisions) -> list[ArmResults]:
-    """Return the arms that tie with the baseline: equivalent, or undecided with a mean that lies within the margin."""
+    """Return the arms near the baseline: equivalent to it, or undecided with a mean that lies within the margin."""
     return [arm for arm in found.tied if arm in found.equivalent or _side(arm, results) == 0]
 
 
@@ -84,30 +97,48 @@ def _side(arm: ArmResults, results: StudyResults) -> int:
     return 1 if difference.mean > 0 else -1
 
 
-def _far(results: StudyResults, found: Decisions, undecided: Sequence[ArmResults]) -> str:
-    """Return how many settings outside a tie are clearly worse, and how those look of which the seeds cannot tell."""
+def _far(results: StudyResults, found: Decisions, undecided: Sequence[ArmResults]) -> list[str]:
+    """Return how many settings outside a tie are clearly worse, and how many undecided ones are so on average."""
     worse = len(found.worse)
-    clear = f"{in_words(worse)} {agree(worse, 'other is', 'others are')} clearly worse" if worse else ""
-    looks = _looks(results, undecided, among=found.tested) if undecided else ""
-    return f"{capitalised(', '.join(part for part in (clear, looks) if part))}." if clear or looks else ""
+    clear = f"{capitalised(in_words(worse))} more {agree(worse, 'is', 'are')} clearly worse{_mixed(found)}." if worse else ""
+    lean = _lean(results, undecided, called=" undecided setting") if undecided else ""
+    return [clear, f"{capitalised(lean)}." if lean else ""]
 
 
-def _looks(results: StudyResults, undecided: Sequence[ArmResults], *, among: int) -> str:
-    """Return how settings look of which nothing is decided, by the sign of a mean beyond the margin; `all` where they "
-    "are all of `among`."""
+def _lean(results: StudyResults, undecided: Sequence[ArmResults], *, called: str = "") -> str:
+    """Return how many undecided settings have a mean that is worse or better by the margin or more; empty if none has."""
     sides = [_side(arm, results) for arm in undecided]
-    parts = [(sides.count(-1), "worse"), (sides.count(1), "better")]
-    if among == 1:
-        return "".join(f"it looks {how}" for count, how in parts if count)
-    said = [
-        f"{'all' if count == among else in_words(count)} {agree(count, 'looks', 'look')} {how}"
-        for count, how in parts if count
-    ]  # fmt: skip
-    return " and ".join(said)
+    counts = [(count, how) for how, side in (("worse", -1), ("better", 1)) if (count := sides.count(side))]
+    if not counts:
+        return ""
+    (count, how), *others = counts
+    which = "all" if count == len(undecided) > 1 and not called else in_words(count)
+    if len(undecided) == 1 and not called:
+        which = "it"
+    named, margin = f"{which}{called and noun(count, called)}", points(margin_of(results) or 0)
+    first = f"{named} {agree(count, 'is', 'are')} {margin} or more {how}"
+    return f"on average {listed([first, *(f'{in_words(count)} {how}' for count, how in others)])}"
 
 
 def _worse(found: Decisions) -> str:
     """Return which settings are clearly worse; of many how many, and whether those are among them that lack a term."""
+    said = _named_worse(found)
+    return f"{said.removesuffix('.')}{_mixed(found)}." if said else ""
+
+
+def _mixed(found: Decisions) -> str:
+    """Return of how many worse settings the seeds end differently, for their intervals are too narrow; empty if of none."""
+    worse = found.worse
+    mixed = sum(arm_class(arm) == "mixed" for arm in worse)
+    if not mixed:
+        return ""
+    whose = "the seeds of " + in_words(mixed)
+    if mixed == len(worse):
+        whose = f"{agree(mixed, 'its', 'their')} seeds"
+    return f", though {whose} end differently"
+
+
+def _named_worse(found: Decisions) -> str:
     worse = found.worse
     if not worse:
         return ""
@@ -144,11 +175,11 @@ def _cannot_tell(results: StudyResults, undecided: Sequence[ArmResults], *, rest
     )
     if not others and len(undecided) > MOST_NAMED:
         which = f"For all {in_words(len(undecided))} others"
-    looks = _looks(results, undecided, among=len(undecided))
+    lean = _lean(results, undecided)
     power, limit = results.power, ""
     if not others and power and power.detectable and LEAST_SHOWN <= power.detectable < 1:
         limit = f", which reliably {agree(seeds, 'finds', 'find')} only differences above {points(power.detectable)}"
-    return f"{which}, {spelled(seeds, 'seed')} cannot tell{f'; {looks}' if looks else limit}."
+    return f"{which}, {spelled(seeds, 'seed')} cannot tell{f'; {lean}' if lean else limit}."
 
 
 def _leads(results: StudyResults, found: Decisions) -> str:
@@ -158,9 +189,13 @@ def _leads(results: StudyResults, found: Decisions) -> str:
     difference = ahead.difference(results.primary) if ahead and not ahead.is_baseline else None
     if ahead is None or difference is None:
         return ""
-    where = "margin" if ahead in found.equivalent else "noise"
-    return (f"{capitalised(name_of(ahead.label))} leads on validation, but its {signed(difference.mean)} points on test are "
-            f"within the {where}.")  # fmt: skip
+    gained = f"{capitalised(name_of(ahead.label))} leads on validation, but its {signed(difference.mean)} points on test are"
+    if ahead in found.equivalent:
+        return f"{gained} within the margin."
+    excludes_zero = difference.low is not None and difference.high is not None and difference.low * difference.high > 0
+    if excludes_zero and difference.p_holm is not None:
+        return f"{gained} not clear after correction for all comparisons (p = {difference.p_holm:.2g})."
+    return f"{gained} within the noise."
 
 
 def _lost(found: Decisions) -> str:

@@ -21,12 +21,16 @@ MOST_WORDS = 19  # of names in a sentence
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """A method with a part changed, beside the same method as it is. `what` are the settings that differ."""
+    """A method with a part changed, beside the same method as it is. `what` are the settings that differ.
+
+    `same_as` names an earlier one whose runs came to the same numbers: with this part changed the two methods are one.
+    """
 
     method: str
     what: str
     changed: ArmResults
     unchanged: ArmResults
+    same_as: str = ""
 
     @property
     def name(self) -> str:
@@ -34,18 +38,32 @@ class Ablation:
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether the method as it is is healthy at every seed, so that a collapse is the change's doing."""
-        return set(self.unchanged.collapse_type.counts) == {HEALTHY}
+        """Whether a collapse is the change's doing, and counts: as it is, the method is healthy at every seed."""
+        return set(self.unchanged.collapse_type.counts) == {HEALTHY} and not self.same_as
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing follows from it, since the method as it is is not healthy at every seed."""
+        return not self.is_conclusive and not self.same_as
 
 
 def ablations(results: StudyResults) -> list[Ablation]:
     """Return the arms that are another arm with more settings, each beside the one with the fewest."""
     arms = compared_arms(results.arms)
-    return [
-        Ablation(method=_title(unchanged, results), what=_what(arm, unchanged), changed=arm, unchanged=unchanged)
-        for arm in arms
-        if (unchanged := _unchanged(arm, arms, results)) is not None
-    ]
+    found: list[Ablation] = []
+    for arm in arms:
+        if (unchanged := _unchanged(arm, arms, results)) is not None:
+            method, what = _title(unchanged, results), _what(arm, unchanged)
+            others = [one for one in found if not one.same_as and results.method_of(one.changed) != results.method_of(arm)]
+            same = next((one.name for one in others if _has_same_numbers(one.changed, arm)), "")
+            found.append(Ablation(method=method, what=what, changed=arm, unchanged=unchanged, same_as=same))
+    return found
+
+
+def _has_same_numbers(one: ArmResults, other: ArmResults) -> bool:
+    """Return whether two arms' runs agree in every accuracy and every measure of collapse, to the last digit."""
+    own, others = ([(run.seed, run.test, run.collapse) for run in arm.runs if run.test] for arm in (one, other))
+    return bool(own) and own == others
 
 
 def _unchanged(arm: ArmResults, arms: Sequence[ArmResults], results: StudyResults) -> ArmResults | None:
@@ -84,7 +102,8 @@ def answer_of_collapse(results: StudyResults) -> list[str]:
         return ["Add an arm that changes a part of another: there is none, so nothing is shown to prevent collapse."]
     clear = [one for one in every if one.is_conclusive]
     if not clear:
-        return ["Nothing follows: no method is healthy at every seed before a part of it is changed.", _sure(every)]
+        different = [one for one in every if not one.same_as]
+        return ["Nothing follows: no method is healthy at every seed before a part of it is changed.", _sure(different)]
     return [_collapsed(clear), _inconclusive(every), _sure(clear)]
 
 
@@ -105,14 +124,14 @@ def _collapsed(clear: Sequence[Ablation]) -> str:
 
 def _inconclusive(every: Sequence[Ablation]) -> str:
     """Return which methods are not healthy as they are, so that nothing follows from changing them."""
-    methods = list(dict.fromkeys(one.method for one in every if not one.is_conclusive))
+    methods = list(dict.fromkeys(one.method for one in every if one.is_open))
     if not methods:
         return ""
     names = listed(methods)
     if len(methods) > MOST_NAMED or word_count(names) > MOST_NAMED_WORDS:
         names = capitalised(spelled(len(methods), "method"))
     are, whose = agree(len(methods), "is", "are"), agree(len(methods), "its changes", "theirs")
-    return f"{names} {are} not healthy unchanged, so nothing follows from {whose}."
+    return f"{names} {are} not always healthy unchanged, so nothing follows from {whose}."
 
 
 def _sure(changes: Sequence[Ablation]) -> str:
@@ -137,11 +156,17 @@ def trust_in_collapse(results: StudyResults) -> list[str]:
     seeds = max(len(one.changed.runs) for one in every)
     return [
         f"{capitalised(spelled(seeds, 'seed'))} {agree(seeds, 'was', 'were')} run.",
+        *_same(every),
         *_disagreeing(clear),
         *_already(every),
         *_near(clear),
         *_accuracy(clear, results.primary),
     ]
+
+
+def _same(every: Sequence[Ablation]) -> list[str]:
+    """Return which changes came to the same numbers as others, and are counted once with them."""
+    return [f"{one.name} came to the same numbers as {one.same_as}, so the two count once." for one in every if one.same_as]
 
 
 def _disagreeing(clear: Sequence[Ablation]) -> list[str]:
@@ -160,7 +185,7 @@ def _already(every: Sequence[Ablation]) -> list[str]:
     found: dict[str, str] = {}
     for one in every:
         counts = one.unchanged.collapse_type.counts
-        if not one.is_conclusive and one.method not in found and (total := sum(counts.values())):
+        if one.is_open and one.method not in found and (total := sum(counts.values())):
             seeds = f"{total} {noun(total, 'seed')}" if not found else f"{total}"
             found[one.method] = f"{one.method} ({total - counts.get(HEALTHY, 0)} of {seeds})"
     return [f"Not healthy unchanged: {_fitting(list(found.values()))}."] if found else []
@@ -197,7 +222,7 @@ def found_collapses(results: StudyResults) -> list[str]:
         for name in ended
         if (names := [one.name for one in clear if one.changed.collapse_type.name == name])
     ]
-    others = [one.name for one in every if not one.is_conclusive]
+    others = [one.name for one in every if one.is_open]
     return [*said, *([f"Nothing follows: {_fitting(others)}."] if others else [])]
 
 

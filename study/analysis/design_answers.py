@@ -67,18 +67,16 @@ def _better(found: Decisions) -> str:
 def answer_of_search(results: StudyResults, found: Decisions) -> list[str]:
     """Return what became of a search's proposals when they were rerun at fresh seeds, against the baseline."""
     proposals = [arm for arm in results.arms if arm.role == "arm" and not arm.is_baseline]
-    search = results.search
     measured = [arm for arm in proposals if arm.difference(results.primary) is not None]
-    tried = len(search.trials) if search else 0
     if not measured:
         return [f"Keep {name_of(found.baseline.label)} for now: the search's proposal was not rerun at fresh seeds yet.",
                 _collapsed_trials(results)]  # fmt: skip
     if len(measured) > 1:
         return [*_several(results, found, measured), _collapsed_trials(results)]
-    return [_proposal(results, found, measured[0], tried), _caveat(measured[0]), _collapsed_trials(results)]
+    return [_proposal(results, found, measured[0]), _caveat(measured[0]), _collapsed_trials(results)]
 
 
-def _proposal(results: StudyResults, found: Decisions, arm: ArmResults, tried: int) -> str:
+def _proposal(results: StudyResults, found: Decisions, arm: ArmResults) -> str:
     """Return what one proposal came to."""
     difference = arm.difference(results.primary)
     assert difference is not None, "only measured proposals are judged"

@@ -1,6 +1,7 @@
 """What designs find: factors of a grid, tuned values, trials, path steps."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +46,7 @@ def describe_grid(mode: str, arms: Sequence[ArmResults], primary: str) -> GridFi
         return None
     grid = [arm for arm in arms if arm.role == "arm"]
     keys = sorted({key for arm in grid for key in arm.settings if key not in arm.tuned})
-    factors = {key: tuple(dict.fromkeys(arm.settings[key] for arm in grid if key in arm.settings)) for key in keys}
+    factors = {key: _levels([arm.settings[key] for arm in grid if key in arm.settings]) for key in keys}
     names = {key: short_name(key) for key in keys}
     cells = [
         {**{names[key]: str(arm.settings[key]) for key in keys}, "seed": run.seed, "accuracy": run.test[primary].top1}
@@ -61,6 +62,11 @@ def describe_grid(mode: str, arms: Sequence[ArmResults], primary: str) -> GridFi
         return GridFindings(factors=factors, anova=None, reason=str(error))
     asked = sum(len(arm.runs) for arm in grid)
     return GridFindings(factors=factors, anova=_anova_table(found, asked=asked), reason=None)
+
+
+def _levels(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return each value once; one may be a list."""
+    return tuple({json.dumps(value): value for value in values}.values())
 
 
 def _anova_table(found: Anova, *, asked: int) -> AnovaTable:
@@ -238,6 +244,8 @@ def describe_path(
         if primary not in arm.summary or primary not in before.summary:
             break
         column = arm.summary[primary]
+        if not _accuracies(arm, primary).keys() & _accuracies(before, primary).keys():
+            break  # nothing is known of this difference: no seed ended with and without it
         steps.append(
             PathStep(
                 arm=one.arm, change=one.change, summary=column, gain=_gain(arm, before, primary, price),
@@ -254,11 +262,16 @@ def describe_path(
 
 
 def _gain(arm: ArmResults, before: ArmResults, primary: str, price: float) -> Difference:
-    own, other = ({run.seed: run.test[primary].top1 for run in one.runs if primary in run.test} for one in (arm, before))
+    own, other = _accuracies(arm, primary), _accuracies(before, primary)
     seeds = sorted(own.keys() & other.keys())
     values, others = [own[seed] for seed in seeds], [other[seed] for seed in seeds]
     interval = paired_difference(values, others, confidence=1 - ALPHA / price)
     return Difference(**dataclasses.asdict(interval))
+
+
+def _accuracies(arm: ArmResults, primary: str) -> dict[int, float]:
+    """Return the test accuracy of an arm's runs that have one, by seed."""
+    return {run.seed: run.test[primary].top1 for run in arm.runs if primary in run.test}
 
 
 def outcome(run: RunResults) -> str:

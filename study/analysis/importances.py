@@ -10,6 +10,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from study.spec.search import word_of
 from vicreg.errors import InputError
 
 SEED, NOISE = "seed", "noise"
@@ -109,7 +110,7 @@ def _distribution(given: Mapping[str, Any], found: Sequence[Any], name: str) -> 
     if "choices" in given:
         if unknown := [value for value in found if value not in given["choices"]]:
             raise InputError(f"{name} must be one of {', '.join(map(str, given['choices']))}, but a trial has {unknown[0]}.")
-        return CategoricalDistribution(list(given["choices"]))
+        return CategoricalDistribution([word_of(choice) for choice in given["choices"]])
     low, high = min(given["low"], *found), max(given["high"], *found)
     kind = IntDistribution if given.get("int") else FloatDistribution
     return kind(low, high, log=bool(given.get("log")))
@@ -121,6 +122,6 @@ def _study(trials: Sequence[Trial], distributions: dict[str, BaseDistribution], 
     study = optuna.create_study(direction="maximize")
     for (settings, seed, value), drawn in zip(trials, noise, strict=True):
         every = {**settings, SEED: seed, NOISE: float(drawn)}
-        params = {name: every[name] for name in distributions}
+        params = {name: word_of(every[name]) for name in distributions}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=value))
     return study

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from study.analysis.embedding_scale import scale_notes
 from study.analysis.looks import undecided_note
 from study.analysis.vicreg_terms import hinge_note, vicreg_arms
-from study.analysis.wording import agree, count_of, first_of, listed, name_of, signed
+from study.analysis.wording import agree, capitalised, count_of, first_of, listed, name_of, probe_name, signed
 from study.results.schema import ArmResults, StudyResults
 from study.results.training_images import saw_validation, trained_on, training_of
+from study.runs.outcomes import FINISHED
 
 VIEW_PASSES = "pretrain.view_passes"
 MOST_NAMED = 2  # arms in a sentence
@@ -28,10 +29,25 @@ def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
         *_choice_notes(results),
         *_training_note(results),
         *_elsewhere_note(results),
+        *_unmeasured_note(results),
         *_joint_note(results),
         *scale_notes(results),
         *network,
         *_few_labels_notes(results),
+    ]
+
+
+def _unmeasured_note(results: StudyResults) -> list[str]:
+    """Return by which probes finished runs are not measured that others are measured by, arm by arm."""
+    finished = [(arm, run) for arm in results.arms for run in arm.runs if run.status == FINISHED]
+    probes = list(dict.fromkeys(probe for _, run in finished for probe in run.test))
+    lacking: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for arm, run in finished:
+        if lost := tuple(probe_name(probe) for probe in probes if probe not in run.test):
+            lacking.setdefault((name_of(arm.label), lost), []).append(str(run.seed))
+    return [
+        f"{capitalised(label)} (seed {listed(seeds)}) is not measured by the {listed(lost)} yet."
+        for (label, lost), seeds in lacking.items()
     ]
 
 

@@ -132,7 +132,8 @@ def _candidates(settings: Sequence[Settings]) -> list[tuple[str, Test]]:
             if shared[0] > 0:
                 step = min(high / low for low, high in itertools.pairwise(shared))
                 found.append((f"{names} differ at most {_shown(step)}-fold", partial(_within, first, second, step)))
-    for first, second in itertools.permutations(levels, 2):
+    numbers = [key for key, own in levels.items() if all(map(_is_number, own))]
+    for first, second in itertools.permutations(numbers, 2):
         if len([value for value in levels[first] if _is_number(value) and value in levels[second]]) > 1:
             found.append((f"{short_name(first)} ≥ {short_name(second)}", partial(_in_order, first, second)))
     return found

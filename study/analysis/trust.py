@@ -47,7 +47,7 @@ def trust(results: StudyResults) -> list[str]:
         *_gains_of_methods(results),
         *_seeds(results, found),
         *_power(results.power),
-        *_mixed(results, found),
+        *_mixed(found),
         *_machine(found),
     ]
     return [in_terms_of_methods(one) for one in said] if results.methods and results.methods.is_one_an_arm else said
@@ -130,7 +130,7 @@ def _power(power: Power | None) -> list[str]:
     return [f"In {share} these seeds would find a difference of {points(power.detectable)}; smaller ones may be missed."]
 
 
-def _mixed(results: StudyResults, found: Decisions) -> list[str]:
+def _mixed(found: Decisions) -> list[str]:
     """Return of which arms the seeds ended differently, so that their intervals are too narrow."""
     arms = [found.baseline, *found.better, *found.worse, *found.tied, *found.partial, *found.untested]
     mixed = [arm for arm in arms if arm_class(arm) == "mixed" and len(set(arm.collapse_type.counts) - set(SAYS_NOTHING)) > 1]
@@ -142,8 +142,8 @@ def _mixed(results: StudyResults, found: Decisions) -> list[str]:
     how = f"{agree(len(mixed), 'ends', 'end')} differently from seed to seed"
     if all(HEALTHY in arm.collapse_type.counts for arm in mixed):
         how = f"{agree(len(mixed), 'is', 'are')} healthy at some seeds and not at others"
-    interval = agree(len(mixed), "its 95 % interval", "their 95 % intervals")
-    return [f"{capitalised(whose)} {how}; {interval} may hold the truth in only {covered} % of cases."]
+    interval = agree(len(mixed), "Its 95 % interval", "Their 95 % intervals")
+    return [f"{capitalised(whose)} {how}. {interval} may hold the truth in only {covered} % of cases."]
 
 
 def _machine(found: Decisions) -> list[str]:

@@ -27,7 +27,7 @@ def unpaired_difference(
     """
     centre, n = mean(values) - mean(others), min(len(values), len(others))
     nothing = Interval(n=n, mean=centre, low=None, high=None, p=None), Equivalence(n=n, mean=centre, margin=margin)
-    if n < LEAST_SEEDS:
+    if n < LEAST_SEEDS or min(images) < 2:
         return nothing
     parts = [part for side, count in zip((values, others), images, strict=True) for part in _variances(side, count)]
     variance = math.fsum(part for part, _ in parts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from study.analysis.arms import COLLAPSES
 from study.analysis.intervals import ratio_interval
-from study.analysis.moments import LEAST_SEEDS, mean
+from study.analysis.moments import ENOUGH_SEEDS, mean
 from study.analysis.predictors import different_runs
 from study.config.read_yaml import read_yaml
 from study.results.comparisons import Interval
@@ -59,18 +59,18 @@ def scale_claim(arms: Sequence[ArmResults]) -> ScaleClaim | None:
     )
 
 
-def end_ratios(runs: Sequence[RunResults], *, least: int = LEAST_SEEDS) -> tuple[Interval, Interval | None] | None:
+def end_ratios(runs: Sequence[RunResults]) -> tuple[Interval, Interval | None] | None:
     """Return invariance over covariance at the end of finished runs, unweighted and weighted; None where there is no ratio.
 
-    The weighted one is None where a weight is zero. `least` are the seeds that an interval takes.
+    The weighted one is None where a weight is zero. Two runs have an interval, as for every claim of the source paper.
     """
     ends = [_end(run) for run in runs if run.status == FINISHED and _has_terms(run)]
     if not ends or not all(end.term(FIRST) > 0 and end.term(SECOND) > 0 for end in ends):
         return None
     weighted = [(end.term(f"weighted_{FIRST}"), end.term(f"weighted_{SECOND}")) for end in ends]
     positive = all(first > 0 and second > 0 for first, second in weighted)
-    ratio = ratio_interval([end.term(FIRST) for end in ends], [end.term(SECOND) for end in ends], least=least)
-    return ratio, ratio_interval(*zip(*weighted, strict=True), least=least) if positive else None
+    ratio = ratio_interval([end.term(FIRST) for end in ends], [end.term(SECOND) for end in ends], least=ENOUGH_SEEDS)
+    return ratio, ratio_interval(*zip(*weighted, strict=True), least=ENOUGH_SEEDS) if positive else None
 
 
 def hinge_note(arms: Sequence[ArmResults]) -> list[str]:

@@ -23,6 +23,13 @@ def run_command(main: Callable[[], int | None]) -> None:
     except BrokenPipeError:  # whoever read the output, `head` for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except MemoryError as error:
+        said = str(error).rstrip(".") or "no more is to be had"
+        print(
+            f"error: this machine has too little memory ({said}); ask for smaller images, batches or networks.",
+            file=sys.stderr,
+        )
+        status = BAD_INPUT
     except OSError as error:
         if error.filename is None:
             raise

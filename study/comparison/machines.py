@@ -15,7 +15,7 @@ from study.comparison.effects import ROUNDING, accuracies_by_seed, is_healthy
 from study.results.runs import RunResults
 from study.results.schema import StudyResults
 
-MACHINERY = ("device", "torch", "torchvision", "onednn", "bfloat16")  # on which the last bits of a run depend
+MACHINERY = ("device", "torch", "torchvision", "onednn", "numba", "bfloat16")  # on which the last bits of a run depend
 
 Order = Literal["above", "below", "tie", "turned"]
 

@@ -17,6 +17,5 @@ def choose_device(name: str) -> torch.device:
         raise InputError(
             "device cuda needs a GPU that this build of torch can use, but there is none; set ablate.device to cpu, or "
             "give --device cpu."
-            "give --device cpu."
         )
     return torch.device(name)

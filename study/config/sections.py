@@ -10,6 +10,7 @@ from vicreg.errors import InputError
 from vicreg.evaluation.settings import PROBES
 
 DEVICES = ("auto", "cpu", "cuda")
+MOST_PIXELS = 2**12  # to a side: digits enlarged to it take 30 GB
 LEAST_LEASE = 5.0  # seconds: a lease is renewed each third of it, and a busy file server shows that a second late
 
 
@@ -26,6 +27,8 @@ class PrepareSettings:
 
     def __post_init__(self) -> None:
         check_settings(**asdict(self))
+        if self.image_size is not None and self.image_size > MOST_PIXELS:
+            raise InputError(f"prepare.image_size must be at most {MOST_PIXELS}, but got {self.image_size}.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from study.analysis.cost import timing
 from study.analysis.looks import look_lines, undecided_note
 from study.analysis.summary import summarise
 from study.config.places import CUSTOM_RESULTS, STUDY_RESULTS
+from study.design.so_far import measured_so_far
 from study.design.unfold import unfold
 from study.execution.looks import note_look
 from study.execution.request import Request
@@ -65,7 +66,8 @@ def run_study(session: Session, *, out: Path | None = None, allow_diverged: bool
 def report_so_far(session: Session, *, out: Path | None = None, say: Say = print) -> int:
     """Write the results of the runs that are measured, and run nothing; another command may be at the study.
 
-    They lie beside the study's own: `results/ablate/` holds whole studies alone.
+    A run that is measured by some of its probes counts with these. The results lie beside the study's own:
+    `results/ablate/` holds whole studies alone.
 
     Args:
         session: the request, opened.
@@ -80,6 +82,7 @@ def report_so_far(session: Session, *, out: Path | None = None, say: Say = print
     """
     plan = unfold(session, Lookup(session))
     left = unfinished(plan, session.store, allow_diverged=True)
+    plan = measured_so_far(plan, session.store)
     if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
         study = f"study {session.study.name!r} on profile {session.config.profile}, with these settings,"
         raise InputError(f"of {study} no run is measured yet; `--status` tells how far each has come.")
@@ -103,17 +106,25 @@ def run_studies(names: Sequence[str], request: Request, *, out: Path, say: Say =
         say: is told what `run_study` says, and which study could not be run.
 
     Returns:
-        The worst exit status, and name -> sentence for each study that could not be run.
+        The worst exit status, and name -> sentence for each study that could not be run. Where its results could not be
+        written, or another command runs it, the status is 1: it is not done.
     """
     failures: dict[str, str] = {}
     status = 0
     for name in names:
         try:
             session = open_session(dataclasses.replace(request, study=name))
-            status = max(status, run_study(session, out=out / name, allow_diverged=True, say=say))
+            unfold(session, Lookup(session))
         except InputError as error:
             failures[name] = str(error)
             say(f"not run: {name}: {error}")
+            continue
+        try:
+            status = max(status, run_study(session, out=out / name, allow_diverged=True, say=say))
+        except InputError as error:
+            failures[name] = str(error)
+            say(f"not finished: {name}: {error}")
+            status = max(status, 1)
     return status, failures
 
 

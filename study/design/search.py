@@ -1,6 +1,5 @@
 """`mode: search`: Optuna proposes trials; the best run at every seed."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,11 +12,13 @@ from study.execution.session import Session
 from study.execution.trials import Trials
 from study.runs.pruning import apply_pruning
 from study.spec.objectives import COST, check_objectives, direction, objective_values
-from study.spec.plan import Cell, Pending, Plan
-from study.spec.search import Search
+from study.spec.plan import Cell, Pending, Plan, fixed_config
+from study.spec.search import Search, word_of
 from study.spec.study_file import CHOSEN, Arm
+from vicreg.errors import InputError
 
 TRIAL_SEED = 1000  # far from the seeds a study lists
+MOST_REFUSED = 1000  # proposals in a row that no run can have
 
 
 def search_plan(session: Session, search: Search, runner: Runner | Lookup) -> Plan:
@@ -67,7 +68,7 @@ def run_trials(
     proposed: list[Cell] = []
     results: dict[str, Mapping[str, Any]] = {}
     for batch, start in enumerate(range(0, count, search.batch)):
-        pairs = propose(trials, search, count=min(search.batch, count - start), batch=batch)
+        pairs = propose(trials, search, session, count=min(search.batch, count - start), batch=batch)
         cells = [trial_cell(session, search, arm, number) for number, (_, arm) in enumerate(pairs, start=start)]
         done = runner.finish_batch(cells, total=count, done=start, prune_after=search.prune_after)
         proposed += cells
@@ -79,14 +80,36 @@ def run_trials(
     return proposed, results
 
 
-def propose(trials: Trials, search: Search, *, count: int, batch: int) -> list[tuple[optuna.Trial, Arm]]:
-    """Return the next `count` proposals of a search, from all trials told before the batch."""
+def propose(
+    trials: Trials, search: Search, session: Session, *, count: int, batch: int
+) -> list[tuple[optuna.Trial, Arm]]:  # fmt: skip
+    """Return the next `count` proposals of a search, from all trials told before the batch.
+
+    Two parameters may exclude each other, as more epochs of warmup than epochs do. Such a proposal is told to the search as
+    one that failed, and another is asked for.
+
+    Raises:
+        InputError: where it proposes nothing else many times in a row.
+    """
     drawing = sampler(search, batch=batch)
     space = {key: _distribution(given) for key, given in search.parameters.items()}
-    proposals = []
-    for _ in range(count):
+    config, refused = fixed_config(session.study, session.config), 0
+    proposals: list[tuple[optuna.Trial, Arm]] = []
+    while len(proposals) < count:
         trial = trials.ask_settings(space, drawing)
         settings = {key: _setting(value, search.parameters[key]) for key, value in trial.params.items()}
+        try:
+            config.with_settings(settings)
+        except InputError as error:
+            trials.refuse(trial, str(error))
+            refused += 1
+            if refused == MOST_REFUSED:
+                raise InputError(
+                    f"search.parameters of study {session.study.name!r} must leave room for runs, but {refused} proposals "
+                    f"in a row are none ({error}); narrow a range."
+                ) from None
+            continue
+        refused = 0
         proposals.append((trial, Arm(name=f"trial-{trial.number:03d}", settings=settings)))
     return proposals
 
@@ -148,7 +171,7 @@ def _pending(session: Session, search: Search, plan: Plan, trials: int) -> tuple
 
 def _distribution(given: Mapping[str, Any]) -> BaseDistribution:
     if "choices" in given:
-        return CategoricalDistribution([_word(choice) for choice in given["choices"]])
+        return CategoricalDistribution([word_of(choice) for choice in given["choices"]])
     if given.get("int"):
         return IntDistribution(given["low"], given["high"], log=bool(given.get("log")))
     return FloatDistribution(given["low"], given["high"], log=bool(given.get("log")))
@@ -157,10 +180,5 @@ def _distribution(given: Mapping[str, Any]) -> BaseDistribution:
 def _setting(value: Any, given: Mapping[str, Any]) -> Any:
     """Return what a run gets for a parameter of a trial; three significant digits make a number readable."""
     if "choices" in given:
-        return next(choice for choice in given["choices"] if _word(choice) == value)
+        return next(choice for choice in given["choices"] if word_of(choice) == value)
     return value if given.get("int") else float(f"{value:.3g}")
-
-
-def _word(choice: Any) -> Any:
-    """Return a choice as Optuna can keep it, which has no lists."""
-    return json.dumps(choice) if isinstance(choice, list) else choice

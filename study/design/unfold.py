@@ -12,6 +12,7 @@ from study.design.until_decided import decide
 from study.execution.looks import current_look
 from study.execution.scheduler import Lookup, Runner
 from study.execution.session import Session
+from study.spec.keys import settings
 from study.spec.plan import Plan
 from study.spec.study_file import Arm
 
@@ -47,10 +48,14 @@ def unfold_arms(session: Session, names: Sequence[str], runner: Runner | Lookup)
     Settings name an arm that a search found. Such an arm is run as it is, and not tuned.
 
     Raises:
-        InputError: for an arm there is not, or not yet.
+        InputError: for an arm there is not, or not yet, and for a setting that no arm may have.
     """
     # A comma within a value, as in [512, 512], is followed by no key.
-    given = [Arm(name=name, settings=parse_settings(re.split(r",(?=[\w.]+=)", name))) for name in names if "=" in name]
+    given = [
+        Arm(name=name, settings=settings(f"--arm {name}", parse_settings(re.split(r",(?=[\w.]+=)", name))))
+        for name in names
+        if "=" in name
+    ]
     study = session.study
     depends = study.is_tuned or session.stops  # its arms' runs depend on results
     plan = session.plan(arms=given if depends else [*study.arms, *given])

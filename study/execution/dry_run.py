@@ -6,6 +6,7 @@ import torch
 
 from study.analysis.wording import count_of
 from study.config.config import Config
+from study.execution.packing import cost_of
 from study.execution.progress import format_duration
 from study.results.training_images import training_text
 from study.runs.beginnings import has_last_epoch, shared_trainings
@@ -13,7 +14,6 @@ from study.runs.outcomes import REPEATABLE, is_out_of_memory
 from study.runs.store import Store
 from study.spec.plan import Cell, Plan
 from vicreg.data.dataset import Dataset
-from vicreg.training.settings import COST_FIELDS
 from vicreg.training.setup import steps_per_epoch, training_count
 from vicreg.training.throughput import measure_throughput
 
@@ -33,7 +33,7 @@ class Costs:
         """Return about how many seconds a run takes: 0 where nothing is trained, None where it has too little memory."""
         if not config.pretrain.epochs:
             return 0.0
-        key = repr([config.values["pretrain"][name] for name in COST_FIELDS])
+        key = repr(cost_of(config.pretrain))
         if key not in self._measured:
             self._measured[key] = self._measure(config)
         step = self._measured[key]

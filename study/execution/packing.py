@@ -8,6 +8,7 @@ What is measured is the study's costliest arm, and once: the store keeps it with
 commands that run arms of that cost.
 """
 
+import dataclasses
 import functools
 import json
 import os
@@ -33,7 +34,7 @@ from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 from vicreg.training.cost import step_operations
-from vicreg.training.settings import COST_FIELDS
+from vicreg.training.settings import COST_FIELDS, PretrainSettings
 from vicreg.training.throughput import measure_throughput
 
 MOST = 16  # processes tried on one GPU
@@ -89,6 +90,17 @@ def costliest(configs: Sequence[Config], dataset: Dataset) -> Config | None:
     return max(trained, key=lambda config: step_operations(config.pretrain, dataset), default=None)
 
 
+def cost_of(settings: PretrainSettings) -> dict[str, Any]:
+    """Return the settings that a step's time and memory depend on, by name.
+
+    A method's own are among them but for those with a fraction: weights, temperatures and rates, at which a step costs the
+    same.
+    """
+    own = dataclasses.asdict(settings.method_settings)
+    counts = {name: value for name, value in own.items() if not isinstance(value, float)}
+    return {name: getattr(settings, name) for name in COST_FIELDS} | ({"own": counts} if counts else {})
+
+
 def _measured_once(
     what: str, config: Config, dataset: Dataset, store: Store, device: torch.device, measure: Callable[[], Measured]
 ) -> float | None:
@@ -97,7 +109,7 @@ def _measured_once(
     None where they cannot be measured. Two commands do not measure at once: each would see the other's load.
     """
     settings, path = config.pretrain, store.root / "packing.json"
-    cost = {name: getattr(settings, name) for name in COST_FIELDS}
+    cost = cost_of(settings)
     below = machinery(device, precision=settings.precision)
     code = training_code(settings.method).root
     key = json.dumps([platform.node(), below, code, cost, dataset.train.images.shape], sort_keys=True)

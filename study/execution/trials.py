@@ -106,6 +106,12 @@ class Trials:
         self.show()
         return trial
 
+    def refuse(self, trial: optuna.Trial, reason: str) -> None:
+        """Record that no run can have a trial's settings."""
+        trial.set_user_attr("reason", reason)
+        self._study.tell(trial, state=TrialState.FAIL)
+        self.show()
+
 
 def _attributes(cell: Cell, result: Mapping[str, Any]) -> dict[str, Any]:
     attributes: dict[str, Any] = {"run": cell.run.digest, "status": result["status"], "settings": dict(cell.settings)}

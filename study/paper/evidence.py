@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from study.analysis.intervals import paired_difference
-from study.analysis.moments import LEAST_SEEDS
-from study.paper.judged import ENOUGH_SEEDS
+from study.analysis.moments import ENOUGH_SEEDS, LEAST_SEEDS
 from study.paper.protocol import SIZES, STOP, Deviation, Kind, barring, dataset_of, deviations, is_copy, settings_of
 from study.paper.published import PublishedProtocol
 from study.projection.results import ProjectedData, Projection

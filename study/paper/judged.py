@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from study.analysis.moments import ENOUGH_SEEDS
 from study.analysis.wording import in_words
 from study.paper.protocol import Deviation, Kind, barring, copy_name
 from study.projection.results import ProjectedData, Projection
@@ -14,11 +15,6 @@ REPRODUCED, NOT_REPRODUCED, UNDETERMINED = "reproduced", "not reproduced", "unde
 SMALLER, OTHER_PROTOCOL, NOT_RUN = "tried at a smaller scale", "tried by another protocol", "not run"
 TRIED = (SMALLER, OTHER_PROTOCOL)  # nothing of these is held against the paper
 HOLDS, FAILS, OPEN = "it holds", "it does not hold", "it cannot be told"
-
-# Seeds that a verdict takes. The interval of two covers at its stated rate: for their mean it reaches 9 standard deviations
-# to either side, for one more run 15.6. A number outside is refuted by it, and what it is too wide for is undetermined.
-# One training may take ten hours.
-ENOUGH_SEEDS = 2
 
 Measure = Literal["accuracy", "points", "ratio", "share"]
 

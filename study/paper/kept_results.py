@@ -8,6 +8,7 @@ from typing import Any
 
 from study.analysis.read import read_analysed
 from study.analysis.reanalyse import reanalyse
+from study.analysis.wording import count_of
 from study.config.places import (
     KEPT_RESULTS,
     PAPER_FAILURES,
@@ -45,17 +46,41 @@ def keep(folder: Path) -> Path:
     for name in (results.profile, results.study):
         _require_plain(name, folder / FILE)
     target = kept_path(results.profile, results.study)
-    if target.is_file() and _overrides(before := read_results(target)) != _overrides(results):
-        raise InputError(
-            f"{target} holds what came of {before.command!r}, which has other settings than {results.command!r}; "
-            "remove it, or keep the new results under a profile of their own."
-        )
+    if target.is_file():
+        _require_replaces(results, read_results(target), target)
     if (folder / TIMING).is_file():  # for the report to be written again
         write_atomically(KEPT_RESULTS / results.profile / results.study / TIMING, (folder / TIMING).read_bytes())
     kept = with_commits(results, read_timing(folder / TIMING))
     _pack(json.loads(results_bytes(kept)), target)
     write_kept_report(target)
     return target
+
+
+def _require_replaces(results: StudyResults, before: StudyResults, target: Path) -> None:
+    """Raise `InputError` where results would take the place of others that say more, or something else."""
+    if _overrides(before) != _overrides(results):
+        raise InputError(
+            f"{target} holds what came of {before.command!r}, which has other settings than {results.command!r}; "
+            "remove it, or keep the new results under a profile of their own."
+        )
+    old, new = _device(before), _device(results)
+    if old is not None and old != new:
+        raise InputError(f"{target} holds runs on {old}, and these are on {new}; remove it first to keep these instead.")
+    if lost := _finished(before) - _finished(results):
+        raise InputError(
+            f"{target} holds {count_of(len(lost), 'run')} that these results lack ({min(lost)[0]}, seed {min(lost)[1]}, for "
+            "one); remove it first if they are to go."
+        )
+
+
+def _device(results: StudyResults) -> str | None:
+    """Return what the runs were made on; None where an earlier version did not record it."""
+    return (results.identity.machinery or {}).get("device") if results.identity else None
+
+
+def _finished(results: StudyResults) -> set[tuple[str, int]]:
+    """Return the arm and the seed of each run that has a result."""
+    return {(arm.name, run.seed) for arm in results.arms for run in arm.runs if run.test}
 
 
 def _keep_map(path: Path) -> Path:

@@ -100,7 +100,8 @@ def copy_name(data: Images) -> str:
 def data_of(data: Images) -> str:
     """Return the images in words: `CIFAR-10` or `a JPEG copy of CIFAR-10 (bytes not the canonical ones)`."""
     name = DATASETS.get(dataset_of(data) or "", data.dataset)
-    return f"a {copy_name(data)} of {name} (bytes not the canonical ones)" if is_copy(data) else name
+    unknown = "" if data.files else "; in which format, an earlier version did not record"
+    return f"a {copy_name(data)} of {name} (bytes not the canonical ones{unknown})" if is_copy(data) else name
 
 
 def trained_on(data: Images, found: Iterable[Deviation]) -> str:

@@ -76,7 +76,7 @@ def _quality(features: np.ndarray, near: Sequence[np.ndarray], labels: np.ndarra
     """Return how pure neighbourhoods are and how far maps keep them; `near` are of the features, then of each map."""
     trusted = trustworthiness(features, [of_map[:, : (len(features) - 1) // 2] for of_map in near[1:]])
     return {
-        "neighbours": NEIGHBOURS,
+        "neighbours": near[0].shape[1],
         "features": {"purity": round(purity(near[0], labels), 4)},
         "2d": {"purity": round(purity(near[1], labels), 4), "trustworthiness": round(trusted[0], 4)},
         "3d": {"purity": round(purity(near[2], labels), 4), "trustworthiness": round(trusted[1], 4)},

@@ -34,7 +34,7 @@ def pretrain_baseline(baseline: Baseline, *, on_epoch: OnEpoch = lambda record: 
     described = {"settings": dict(run.identity.settings), "effective_coefficients": result["effective_coefficients"]}
     write_atomically(DESCRIPTION, to_json({"digest": run.digest, **described}))
     rows = [flatten(record) for record in result["history"]]
-    columns = list(rows[0]) if rows else ["epoch"]
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch"]  # ranks are not logged each epoch
     table = to_csv(columns, [[row.get(name) for name in columns] for row in rows])
     write_atomically(PRETRAIN_RESULTS / "history.csv", table)
     write_atomically(PRETRAIN_RESULTS / "metrics.json", to_json(rows[-1] if rows else {}))

@@ -221,15 +221,17 @@ def _architecture(untrained: Config) -> str:
     return json.dumps([*(settings[name] for name in names), own_network_settings(untrained.pretrain.method_settings)])
 
 
+def _named(name: str, value: Any) -> str:
+    """Return a value as part of a name, with its key where other keys have such values: `width8`, but `resnet34`, `8x8`."""
+    said = str(value).replace(" ", "").strip("[]").replace(",", "x") or "none"
+    return f"{name}{said}" if isinstance(value, (int, float)) or name == "normalisation" else said
+
+
 def _control_name(untrained: Config, baseline: Config) -> str:
     """Return `untrained`, followed by what sets this architecture apart from the baseline's."""
     own, usual = untrained.values["pretrain"], baseline.values["pretrain"]
     differing = [name for name in ("method", *NETWORK_FIELDS) if own[name] != usual[name]]
-    parts = [
-        str(own[name]).replace(" ", "").strip("[]").replace(",", "x") or "none"
-        for name in differing
-        if name not in NETWORK_SWITCHES
-    ]
+    parts = [_named(name, own[name]) for name in differing if name not in NETWORK_SWITCHES]
     parts += [f"{'' if own[name] else 'no-'}{called}" for name, called in NETWORK_SWITCHES.items() if name in differing]
     of_method, usually = own[own["method"]], usual[own["method"]]
     keys = [name.rstrip("_") for name in own_network_settings(untrained.pretrain.method_settings)]

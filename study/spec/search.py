@@ -1,5 +1,6 @@
 """The section `search` of a study's file: ranges, objectives and extent."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,11 @@ class Search:
             {key: given["choices"][index] if "choices" in given else given[bound] for key, given in self.parameters.items()}
             for index, bound in ((0, "low"), (-1, "high"))
         ]
+
+
+def word_of(choice: Any) -> Any:
+    """Return a choice as Optuna can keep it, which has no lists."""
+    return json.dumps(choice) if isinstance(choice, list) else choice
 
 
 _KEYS = ("parameters", "trials", "batch", "seed", "seeds", "sampler", "objective", "prune_after", "confirm")

@@ -25,6 +25,10 @@ class Remote:
     files: fsspec.AbstractFileSystem
     root: str
 
+    def exists(self) -> bool:
+        """Return whether there is such a folder; a bucket has one as soon as there is anything in it."""
+        return bool(self.files.exists(self.root))
+
     def runs(self) -> list[str]:
         """Return the digests of the runs that there is anything of."""
         return [name for name in self._names(f"{self.root}/runs") if RUN.fullmatch(name)]

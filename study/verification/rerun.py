@@ -24,7 +24,8 @@ _DECIDED = ("seed", "status", "reason", "effective_coefficients", "history", "va
 def rerun_plan(plan: Plan, session: Session) -> int:
     """Run every cell of a plan again from nothing, and print what became of each.
 
-    Return 0 where each ends as it did with the same numbers, else 1. What a search has pruned is pruned by its rule again.
+    Return 0 where each ends as it did with the same numbers, else 1. A run that was never finished
+    cannot be the same. What a search has pruned is pruned by its rule again.
 
     Raises:
         InputError: where the plan waits for runs that there are not.
@@ -40,8 +41,9 @@ def rerun_plan(plan: Plan, session: Session) -> int:
         for cell in plan.cells:
             old, new = before[cell.run.digest], run_results(fresh.result(cell.run))
             if old.status not in (FINISHED, PRUNED, DIVERGED):
-                said = f"now {new.status}; this store has no finished run to compare with ({old.status})"
-                differing += new.status != FINISHED
+                said = f"now {new.status}; this store has no finished run to compare with ({old.status}); "
+                said += "give another by --store"
+                differing += 1
             else:
                 said = _comparison(old, differences := differing_keys(old, new))
                 differing += bool(differences)

@@ -169,6 +169,25 @@ def test_results_so_far_may_lack_the_baseline_and_their_report_is_written_all_th
     assert "Finish the baseline ν 1 first: it has no result yet" in (project.folder / "reports/so-far/README.md").read_text()
 
 
+def test_results_so_far_have_the_probes_that_there_are(project, command):
+    assert command(ablate.main, "--study", "tiny", "--set", "ablate.probes=[knn]")[0] == 0
+    more = ["--set", "ablate.probes=[knn, linear_cached]"]
+    assert command(ablate.main, "--study", "tiny", "--arm", "nu-1", *more)[0] == 0
+    status, output, _ = command(ablate.main, "--study", "tiny", "--so-far", "--out", "so-far", *more)
+    assert status == 0 and "not finished: ν 2, seed 0: partial" in output
+    summary = json.loads((project.folder / "so-far/study.json").read_bytes())
+    measured = {arm["name"]: {*arm["summary"]} & {"knn_5", "linear_cached"} for arm in summary["arms"]}
+    assert measured == {"nu-1": {"knn_5", "linear_cached"}, "nu-2": {"knn_5"}, "untrained": {"knn_5"}}
+    said = " ".join(summary["notes"])
+    assert "ν 2 (seed 0) is not measured by the linear probe on cached features yet." in said
+
+
+def test_an_arm_given_by_its_settings_has_those_of_an_arm_alone(project, command):
+    for key in ("prepare.dataset=cifar10", "pretrain.seed=7", "evaluate.knn=[3]"):
+        status, _, errors = command(ablate.main, "--study", "tiny", "--status", "--arm", key)
+        assert status == 2 and errors.startswith(f"error: --arm {key} may not "), errors
+
+
 def test_of_a_study_of_which_nothing_is_measured_there_are_no_results_so_far(project, command):
     status, _, errors = command(ablate.main, "--study", "tiny", "--so-far")
     assert status == 2
@@ -269,6 +288,11 @@ def test_again_computes_the_numbers_once_more_and_finds_them_identical(finished,
     status, output, _ = command(ablate.main, "--study", "tiny", "--again")
     assert status == 0 and output.count(": identical; knn_") == 3 and len(trained()) == 3
     assert {path: path.read_bytes() for path in (finished.folder / "store" / "runs").rglob("*.json")} == stored
+
+
+def test_again_of_a_run_that_was_never_finished_is_no_success(project, command):
+    status, output, _ = command(ablate.main, "--study", "tiny", "--arm", "nu-1", "--again")
+    assert status == 1 and "this store has no finished run to compare with (missing); give another by --store" in output
 
 
 def test_again_names_a_number_that_differs(finished, command):

@@ -110,6 +110,8 @@ def test_arguments_are_handed_on_to_each_study(monkeypatch, studied, capsys):
     studied("tiny", "rough")
     asked, ran = [], []
     monkeypatch.setattr(run_study, "open_session", lambda request: asked.append(request) or request)
+    monkeypatch.setattr(run_study, "unfold", lambda session, runner: None)
+    monkeypatch.setattr(run_study, "Lookup", lambda session: None)
     monkeypatch.setattr(run_study, "run_study", lambda session, **named: ran.append((session.study, named)) or 0)
     assert main(["--profile", "tiny", "--workers", "2", "--set", "pretrain.nu=3"]) == 0
     assert asked == [

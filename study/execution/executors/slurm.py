@@ -59,7 +59,9 @@ def newest_checkpoint(job: Mapping[str, Any]) -> str | None:
 
     It imports nothing: a signal may come in the middle of an import.
     """
-    return max((path.name for path in (Path(job["store"]) / "runs" / job["digest"]).glob("checkpoint-*")), default=None)
+    folder = Path(job["store"]) / "runs" / job["digest"]
+    places = ("checkpoint-*", "attempt-*/checkpoint-*")  # where a run is trained on another host than its first
+    return max((path.name for place in places for path in folder.glob(place)), default=None)
 
 
 @dataclass

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from study.analysis.intervals import ratio_interval
-from study.analysis.moments import LEAST_SEEDS
+from study.analysis.moments import ENOUGH_SEEDS, LEAST_SEEDS
 from study.analysis.spread import last_epochs, spread_ratio, wander
 from study.paper.evidence import accuracies, by_name, deviations_of_arms, digests, nearest, paired, probe_of
-from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
+from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.published import SourcePaper
 from study.reporting.panels.lines import logged_value
 from study.results.comparisons import Interval

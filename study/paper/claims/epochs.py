@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from study.analysis.moments import ENOUGH_SEEDS
 from study.analysis.wording import signed
 from study.paper.evidence import arms_of, by_name, deviations_of_arms, digests, nearest, paired, probe_of
-from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
+from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.published import RECIPE, SourcePaper
 from study.results.comparisons import Interval
 from study.results.schema import StudyResults

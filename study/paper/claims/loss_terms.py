@@ -7,8 +7,8 @@ from study.analysis.arms import COLLAPSES
 from study.analysis.intervals import wilson
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.vicreg_terms import SAME_SCALE, end_ratios
-from study.paper.evidence import digests, measured_elsewhere, nearest, recipe_arm
-from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
+from study.paper.evidence import arms_of, digests, measured_elsewhere, nearest, recipe_arm
+from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.protocol import deviations, settings_of
 from study.paper.published import RECIPE, SourcePaper
 from study.results.comparisons import Interval
@@ -37,7 +37,7 @@ def _ratios(results: StudyResults | None) -> tuple[Interval, Interval | None] | 
     arm = None if results is None else recipe_arm(results)
     if results is None or arm is None or results.method_of(arm) != VICREG:
         return None
-    return end_ratios(arm.runs, least=ENOUGH_SEEDS)
+    return end_ratios(arm.runs)
 
 
 def weigh_scale(ratio: Interval) -> Finding:
@@ -67,7 +67,25 @@ def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], pap
     ours = Interval(n=n, mean=collapsed / n, low=low, high=high, p=None) if n else None
     row = replace(_of_recipe(row, results, paper), arm="collapsed runs of the recipe", ours=ours)
     row = replace(row, deviations=(*row.deviations, *measured_elsewhere(recipe_arm(results))))
-    return [decide(row, weigh_collapses(ratios, results.scale, collapsed, n))]
+    others = nearest([one for one in candidates if one is not results], paper, dataset="cifar10")
+    beside = [] if others is None else _by_scale(row, others, paper)
+    return [decide(row, weigh_collapses(ratios, results.scale, collapsed, n)), *beside]
+
+
+def _by_scale(row: Judged, results: StudyResults, paper: SourcePaper) -> list[Judged]:
+    """Return how many runs of another study with terms of one scale collapsed; nothing if its protocol is the paper's."""
+    counts = results.scale
+    if counts is None or not counts.same[1] or not counts.other[1]:
+        return []
+    (collapsed, n), (others, of) = counts.same, counts.other
+    low, high = wilson(collapsed, n)
+    row = replace(
+        _of_recipe(row, results, paper), arm=f"collapsed runs of {results.study} whose unweighted terms are of one scale",
+        ours=Interval(n=n, mean=collapsed / n, low=low, high=high, p=None), study=results.study,
+        runs=tuple(run.digest for arm in arms_of(results) for run in arm.runs),
+    )  # fmt: skip
+    said = f"of runs whose terms are of two scales {others} of {of} collapsed"
+    return [decide(row, Finding(outcome=OPEN, reason=said, missing="more seeds"))] if row.barring else []
 
 
 def weigh_collapses(

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from study.analysis.intervals import mean_interval, prediction_interval
+from study.analysis.moments import ENOUGH_SEEDS
 from study.paper.evidence import accuracies, arms_of, digests, measured_elsewhere, nearest, probe_of, recipe_arm
-from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, OPEN, Finding, Judged, decide
+from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide
 from study.paper.protocol import SIZES, STOP, deviations, settings_of
 from study.paper.published import PublishedNumber, SourcePaper
 from study.paper.wording import STEM, arm_in_full

@@ -11,7 +11,7 @@ from study.paper.page.copies import cost_text
 from study.paper.page.figures import longer_section, losses_section, map_section
 from study.paper.page.measurements import Source, by_study, measurement_view, used_sources, warnings_of
 from study.paper.page.published_results import field_view
-from study.paper.page.standing import counts_of, first_step, next_commands, standing_text, tried_text
+from study.paper.page.standing import counts_of, first_step, next_commands, numbers_of, standing_text, tried_text
 from study.paper.page.unstated import silent_rows
 from study.paper.published import Published
 from study.projection.results import Projection
@@ -44,6 +44,7 @@ def build_view(
         "next": next_commands(rows),
         "tried": tried_text(rows),
         "counts": counts_of(rows),
+        "numbers": numbers_of(rows),
         "warnings": warnings_of(used),
         "copies": [(copy, cost_text(copy, cost)) for copy in copies_of(rows)],
         "failures": [f"{study}: {without_paths(why)}" for study, why in sorted(failures.items())],

@@ -127,7 +127,7 @@ def claim_card(
     made = dict.fromkeys(command for row in rows for command in made_by(row))
     missing = {next_command(row): missing_text(row) for row in rows if next_command(row)}
     return {
-        "says": first.says, "place": paper.places.get(first.claim, NOT_RECORDED), "paper": _paper(first),
+        "says": first.says, "place": paper.places.get(first.claim, NOT_RECORDED), "paper": paper_text(first),
         "status": status, "sign": sign, "style": style, "note": note_of(rows),
         "copies": [brief_cost_text(copy, cost) for copy in copies_of(rows)],
         "measurements": [_measurement(row, status, protocols) for row in rows if is_measured(row) or row.reason],
@@ -157,7 +157,7 @@ def _verdict(row: Judged, status: str) -> tuple[str, str]:
     return "Status", "" if row.verdict == status else row.verdict
 
 
-def _paper(row: Judged) -> str:
+def paper_text(row: Judged) -> str:
     """Return the paper's number; empty for a claim in words."""
     if row.paper is None:
         return ""

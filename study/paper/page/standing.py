@@ -5,9 +5,10 @@ from typing import TypedDict
 
 from study.analysis.wording import agree, capitalised, count_of, in_words, listed
 from study.paper.judged import NOT_REPRODUCED, NOT_RUN, REPRODUCED, TRIED, UNDETERMINED, Judged, is_settled, on_copy
-from study.paper.page.claims import anchor_of, claims_of
+from study.paper.page.claims import anchor_of, claims_of, paper_text
 from study.paper.page.commands import ablate, next_command
 from study.paper.page.status import DEPENDS, in_order, mark_of, status_of
+from study.paper.page.values import bounds_text, value_text
 from study.paper.published import RECIPE
 from study.results.schema import StudyResults
 
@@ -42,6 +43,23 @@ def standing_text(rows: Sequence[Judged]) -> str:
     undecided = [_part(status, counts[status]) for status in (DEPENDS, UNDETERMINED) if status in counts]
     rest = [_part(status, counts[status]) for status in (*TRIED, NOT_RUN) if status in counts]
     return " ".join(f"{capitalised(text)}." for text in (first, listed(undecided), listed(rest)) if text)
+
+
+def numbers_of(rows: Sequence[Judged]) -> list[list[str]]:
+    """Return a row for each measurement by the paper's protocol: the claim, our number, and the paper's."""
+    return [
+        [row.says, _number(row, named=len(claim) > 1 or row.kind == "share"), paper_text(row) or "–"]
+        for claim in claims_of(rows)
+        if status_of(claim) not in (*TRIED, NOT_RUN)
+        for row in claim
+        if row.ours is not None and row.verdict not in (*TRIED, NOT_RUN)
+    ]
+
+
+def _number(row: Judged, *, named: bool) -> str:
+    """Return our number with its interval, behind what it is where that is not the claim's."""
+    number = f"{value_text(row.ours, row.kind)} {bounds_text(row.ours, row.kind)}"
+    return f"{row.arm}: {number}" if named and row.arm else number
 
 
 def _settled(counts: Mapping[str, int]) -> str:

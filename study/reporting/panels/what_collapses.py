@@ -33,7 +33,7 @@ def collapse_type_panels(study: StudyResults) -> list[Panel]:
 
 
 def _row(arm: ArmResults, label: str, seeds: Sequence[int], change: Ablation | None = None) -> CollapseRow:
-    is_open = change is not None and not change.is_conclusive
+    is_open = change is not None and change.is_open
     return {
         "label": label,
         "is_unchanged": change is None,

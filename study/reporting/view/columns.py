@@ -44,10 +44,16 @@ def _setting_columns(study: StudyResults, arms: Sequence[ArmResults]) -> list[Co
 
 
 def _setting(study: StudyResults, key: str) -> Callable[[ArmResults], str]:
-    """Return what reads an arm's value of a setting, marked where tuning chose it."""
+    """Return what reads an arm's value of a setting, marked where tuning chose it.
+
+    A control has the value of the arms that are compared with it; where they have several, it counts for none of them.
+    """
 
     def cell(arm: ArmResults) -> str:
         value = arm.settings.get(key, study.recipe.get(key))
+        if arm.is_control and key not in arm.settings:
+            values = [one.settings.get(key, study.recipe.get(key)) for one in study.arms if one.control == arm.name]
+            value = values[0] if values and all(one == values[0] for one in values) else None
         return "" if value is None else plain(value) + (" (tuned)" if key in arm.tuned else "")
 
     return cell
@@ -97,12 +103,18 @@ def _test_columns(primary: str) -> list[Column]:
     return [
         ("n", of(lambda found: plain(found.n))),
         ("Holm's p", of(lambda found: p_value(found.p_holm))),
+        ("Holm's p of the gain", lambda arm: _gain_p(arm.gain(primary))),
         ("g", detail("effect_size", "+.1f")),
         ("P(better)", detail("probability_better", ".2f")),
         ("Spread of a difference, points", detail("spread", ".2f", 100)),
         ("Degrees of freedom", detail("freedom", ".1f")),
         ("Difference: test images, points", detail("test_error", ".1f", 100)),
     ]
+
+
+def _gain_p(gain: Difference | None) -> Number:
+    """Return the p-value of a gain over the untrained network, adjusted over all gains."""
+    return p_value(gain.p_holm) if gain else Number("–", None)
 
 
 def _collapse_columns() -> list[Column]:

@@ -95,10 +95,11 @@ def _seeds(trained: Sequence[ArmResults], looks: Looks | None) -> str:
 
 def _range(levels: Sequence[Number]) -> str:
     """Return one level as it is, and of several the lowest and the highest."""
-    if len(levels) == 1:
-        return levels[0]
     values = [level.value for level in levels if level.value is not None]
-    return f"{figure_of(min(values), '.1f')} to {figure_of(max(values), '.1f')}"
+    least, most = figure_of(min(values), ".1f"), figure_of(max(values), ".1f")
+    if len(levels) == 1 or least == most:
+        return levels[0]
+    return f"{least} to {most}"
 
 
 def found_text(study: StudyResults) -> str:

@@ -158,6 +158,23 @@ def arms_studies(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     ties = {"25-25-1": GOOD, "1-1-1": NOISE, "5-5-1": [0.71, 0.7, 0.695]}
     worse = {name: shifted(-by) for name, by in (("1-0-0", 0.3), ("25-0-1", 0.25), ("0-25-1", 0.2), ("10-1-1", 0.1))}
     yield "a tie that words can name", plans.results(runs_of({**ties, **worse}), asked=terms)
+    yield (
+        "ties of which one is equivalent",
+        decided(plans.results(runs_of({**ties, **worse}), asked=terms), "equivalent", "undecided", *["worse"] * 4),
+    )
+    both = decided(plans.results(runs_of({**ties, **worse}), asked=terms), "equivalent", "equivalent", *["worse"] * 4)
+    yield "ties that are equivalent", both
+    apart = runs_of({**ties, **worse})
+    apart["1-0-0", 1] = finished(0.3, verdict="complete")
+    yield (
+        "one of many worse ends differently",
+        decided(plans.results(apart, asked=terms), "undecided", "undecided", *["worse"] * 4),
+    )
+    apart = runs_of({"base": GOOD, "other": shifted(-0.2), "third": NOISE})
+    apart["other", 1] = finished(0.5, verdict="complete")
+    yield "what is worse ends differently", decided(plans.results(apart), "worse", "undecided")
+    ahead = {"base": [0.70, 0.701, 0.702], "other": [0.74, 0.735, 0.722], "third": NOISE}
+    yield "ahead, but not after correction", decided(of(ahead), "undecided", "undecided")
     yield "many open", plans.results(runs_of({**{arm.name: NOISE for arm in TERMS}, "25-25-1": GOOD}), asked=terms)
     rising = {arm.name: shifted(0.02 * place, wobble=0.0005 * place) for place, arm in enumerate(TERMS)}
     yield "many better", plans.results(runs_of(rising), asked=terms)
@@ -415,6 +432,19 @@ def about_collapse(
     return plans.results({**runs, **(changed or {})}, asked=study(parts(), about="collapse"), seeds=seeds)
 
 
+def two_methods_that_become_one(plans: Plans) -> StudyResults:
+    """Return a study about collapse of two methods that, with a part changed, come to the same numbers."""
+    arms = [
+        Arm(name=f"{name}{what}", settings={"pretrain.method": name, **settings})
+        for name in ("vicreg", "barlow_twins")
+        for what, settings in (("", {}), ("-off", {"pretrain.base_lr": 0.1}))
+    ]
+    runs = runs_of({"vicreg": GOOD, "barlow_twins": NOISE})
+    for name in ("vicreg-off", "barlow_twins-off"):
+        runs |= by_seed(name, shifted(-0.2), verdict="complete")
+    return plans.results(runs, asked=study(arms, baseline="vicreg", about="collapse"))
+
+
 def collapses(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     """Yield studies about collapse."""
     yield "nothing collapses", about_collapse(plans, {})
@@ -436,6 +466,7 @@ def collapses(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
         for arm in differ.arms
     ]  # fmt: skip
     yield "all seeds differ, one near a threshold", dataclasses.replace(differ, arms=tuple(near))
+    yield "two methods become one", two_methods_that_become_one(plans)
     asked = study(about="collapse")
     yield "nothing is changed", plans.results(runs_of({"base": GOOD, "other": NOISE, "third": NOISE}), asked=asked)
 

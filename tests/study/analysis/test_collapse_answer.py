@@ -11,7 +11,15 @@ from study.analysis.wording import word_count
 from study.results.files import parse_results, results_bytes
 from study.results.methods import ComparedMethod, MethodDescription, MethodFindings
 from study.spec.study_file import Arm
-from tests.study.analysis.sentences import GOOD, NOISE, about_collapse, parts, runs_of, shifted
+from tests.study.analysis.sentences import (
+    GOOD,
+    NOISE,
+    about_collapse,
+    parts,
+    runs_of,
+    shifted,
+    two_methods_that_become_one,
+)
 from tests.study.made_up import by_seed, finished, study
 
 
@@ -28,8 +36,8 @@ def test_changes_are_counted_by_type_and_a_healthy_one_is_none_of_them(plans):
 def test_nothing_follows_from_changes_to_a_method_that_is_not_healthy_as_it_is(plans):
     results = about_collapse(plans, {"a": "informational", "a-mu": "complete", "a-nu": "complete", "b-mu": "dimensional"})
     assert answer(results) == (
-        "One of two changes collapses a healthy method, and the collapse is dimensional. ν 1 is not healthy unchanged, so "
-        "nothing follows from its changes. All three seeds agree."
+        "One of two changes collapses a healthy method, and the collapse is dimensional. ν 1 is not always healthy "
+        "unchanged, so nothing follows from its changes. All three seeds agree."
     )
     assert found_collapses(results)[-1] == "Nothing follows: ν 1, μ 0; ν 1, base lr 0.1."
     assert "Not healthy unchanged: ν 1 (3 of 3 seeds)." in trust(results)
@@ -42,9 +50,9 @@ def test_one_seed_at_which_the_method_as_it_is_collapsed_is_enough_for_nothing_t
     lost = {("a", 1): finished(0.7, verdict="informational")}
     results = about_collapse(plans, {"a-mu": "complete", "b-mu": "complete"}, changed=lost)
     assert results.arm("a").collapse_type.name == "healthy"
-    assert "ν 1 is not healthy unchanged" in answer(results) and "Not healthy unchanged: ν 1 (1 of 3 seeds)." in trust(
+    assert "ν 1 is not always healthy unchanged" in answer(
         results
-    )
+    ) and "Not healthy unchanged: ν 1 (1 of 3 seeds)." in trust(results)
 
 
 def test_seeds_that_differ_are_said_to(plans):
@@ -100,11 +108,19 @@ def test_methods_are_called_by_their_titles_and_many_are_counted(plans):
     named = dataclasses.replace(
         plans.results(runs, asked=asked), methods=MethodFindings(described=titles, compared=compared)
     )
-    said = "Method 2, Method 3, Method 4 and Method 5 are not healthy unchanged, so nothing follows from theirs."
+    said = "Method 2, Method 3, Method 4 and Method 5 are not always healthy unchanged, so nothing follows from theirs."
     assert said in answer(named)
     more = plans.results({**runs, **by_seed("m6", GOOD, verdict="complete")}, asked=asked)
-    assert "Five methods are not healthy unchanged" in answer(more)
+    assert "Five methods are not always healthy unchanged" in answer(more)
     assert max(word_count(answer(one)) for one in (named, more)) <= MOST_WORDS
+
+
+def test_a_change_that_comes_to_the_same_numbers_as_another_methods_is_counted_once_with_it(plans):
+    results = two_methods_that_become_one(plans)
+    assert [one.same_as for one in ablations(results)] == ["", "VICReg, base lr 0.1"]
+    assert answer(results).startswith("The one change collapses a healthy method")
+    same = "Barlow Twins, base lr 0.1 came to the same numbers as VICReg, base lr 0.1, so the two count once."
+    assert same in trust(results)
 
 
 @pytest.mark.parametrize("about", [None, "collapse"])

@@ -6,6 +6,7 @@ import pytest
 
 from study.analysis import importances
 from study.analysis.findings import changes_of, describe_path
+from study.spec.study_file import Arm
 from tests.study.made_up import GRID, arm_of, by_seed, finished, log_record, study, unfinished
 
 # ---- grids
@@ -216,3 +217,27 @@ def test_a_path_ends_where_its_runs_came_to_no_accuracy(plans):
     assert path["steps"][0]["alternatives"] == ["ν 1, μ 5: 60.0 %"]
     nothing = plans.summary({}, of=plan)["path"]
     assert nothing["steps"] == [] and nothing["to"] == "ν 1, μ 25"
+
+
+def test_a_step_of_which_no_seed_ended_on_both_sides_ends_the_path(plans):
+    plan = plans.path([{"step-1-nu": 0.62, "step-1-mu": 0.6}, {"step-2-mu": 0.7}])
+    results = {("base", 0): finished(0.5), ("base", 1): finished(0.52), ("step-1-nu", 2): finished(0.6)}
+    assert plans.summary(results, of=plan)["path"]["steps"] == []
+
+
+def test_a_grid_may_cross_lists_and_null(plans):
+    crossed = [
+        Arm(name=f"{len(expander)}-{size}", settings={"pretrain.expander": expander, "pretrain.lr_batch_size": size})
+        for expander in ([16], [16, 16])
+        for size in (None, 32, 64)
+    ]
+    results = {}
+    for place, arm in enumerate(crossed):
+        results |= by_seed(
+            arm.name,
+            [0.5 + 0.01 * place + 0.01 * seed + 0.002 * (place * seed % 3) for seed in range(3)],
+            verdict="complete",
+        )
+    grid = plans.results(results, asked=study(crossed, mode="grid")).grid
+    assert grid.factors == {"pretrain.expander": ([16], [16, 16]), "pretrain.lr_batch_size": (None, 32, 64)}
+    assert {effect.term for effect in grid.anova.effects} == {"expander", "lr batch size", "expander x lr batch size"}

@@ -129,3 +129,15 @@ def test_a_space_that_is_not_the_trials_is_refused():
     trials = [({**settings, "noise": 0.1}, seed, value) for settings, seed, value in search()]
     with pytest.raises(InputError, match="named as a control is, but one is noise"):
         importances(trials, space={**SPACE, "noise": {"low": 0, "high": 1}})
+
+
+def test_choices_may_be_lists():
+    space = {**SPACE, "expander": {"choices": [[], [16], [16, 16]]}}
+    trials = [({**one, "expander": space["expander"]["choices"][at % 3]}, seed, value)
+              for at, (one, seed, value) in enumerate(search())]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MOST_FITS", 3)
+        patch.setattr(module, "MOST_TREES", 16)
+        found = importances(trials, space=space)
+    assert set(found.fanova) == set(found.ped_anova) == {*space, "seed"} | set(found.fanova)
+    assert found.fanova["expander"] < found.fanova["base_lr"]

@@ -180,7 +180,8 @@ def assert_collapses(name: str, said: str, results: StudyResults) -> None:
     count = sum(is_collapsed(one.changed) for one in clear)
     words = in_words(count).capitalize() if count else "None"
     if clear:
-        assert said.startswith(f"{words} of {in_words(len(clear))} changes"), (name, said)
+        counted = f"{words} of {in_words(len(clear))} changes" if len(clear) > 1 else "The one change"
+        assert said.startswith(counted), (name, said)
 
 
 def assert_region(name: str, said: str, results: StudyResults, found: Decisions) -> str:

@@ -34,3 +34,8 @@ def test_the_unpaired_interval_covers_at_its_stated_rate():
         interval, _ = unpaired_difference(*sides, images=(300, 300), margin=0.01)
         covered += interval.low <= 0 <= interval.high
     assert 0.93 <= covered / studies <= 0.98
+
+
+def test_of_a_single_test_image_nothing_is_concluded():
+    interval, close = unpaired_difference([0.8, 0.9, 1.0], [1.0, 0.0, 1.0], images=(400, 1), margin=0.01)
+    assert interval.low is None and interval.p is None and not close.equivalent

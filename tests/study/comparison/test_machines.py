@@ -97,9 +97,7 @@ def test_another_best_arm_on_another_machine_is_called_a_tie_where_it_is_one():
     b = side(HERE, best=NEAR, near=BEST, low=LOW)
     notes = view(a, b)["notes"]
     assert "A ran on cpu (AVX2), B on cpu (AVX512)." in notes
-    assert "None of the 9 pairs of runs of one seed is identical, bit for bit." in notes or any(
-        "pairs" in one for one in notes
-    )
+    assert "3 of the 9 pairs of runs of one seed are identical, bit for bit." in notes
     assert "Best on validation is best on A, and near on B." in notes
     assert "They tie on test: neither is above the other at every seed." in notes
     assert [row["order"] for row in view(a, b)["arms"]] == ["above 1, tied with 1"] * 2 + ["below 2"]

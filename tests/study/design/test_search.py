@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from study import ablate
+from study.design import search
 from study.design.search import TRIAL_SEED, pareto_front, spread
 
 
@@ -230,3 +231,30 @@ def test_a_range_whose_ends_no_run_can_have_is_refused_before_anything_is_run(pr
     edit(project, "front", "low: 2, high: 8", "low: -2, high: 8")
     status, _, errors = command(ablate.main, "--study", "front")
     assert status == 2 and "search.parameters of study 'front': pretrain.width must be" in errors
+
+
+# ---- proposals that no run can have
+
+
+@pytest.mark.slow
+def test_a_proposal_that_no_run_can_have_is_told_as_failed_and_another_is_asked_for(searched, plan_of, command):
+    ranges = "pretrain.mu: {low: 1, high: 1000, log: true}"
+    epochs = "pretrain.epochs: {low: 2, high: 4, int: true}\n    pretrain.warmup_epochs: {low: 0, high: 3, int: true}"
+    edit(searched, "quest", ranges, epochs)
+    edit(searched, "quest", "pretrain.lambda: {low: 0.1, high: 100, log: true}", "pretrain.lambda: {low: 24, high: 26}")
+    edit(searched, "quest", "trials: 4", "trials: 12")
+    assert command(ablate.main, "--study", "quest")[0] == 0
+    states = [trial.state.name for trial in searched.trials("quest")]
+    assert "FAIL" in states and len([state for state in states if state != "FAIL"]) == 12
+    assert len(of_role(plan_of("--study", "quest"), "trial")) == 12
+    again = searched.results("quest")
+    assert command(ablate.main, "--study", "quest")[0] == 0 and searched.results("quest") == again
+
+
+def test_a_space_without_room_for_a_run_is_refused(project, monkeypatch, command):
+    monkeypatch.setattr(search, "MOST_REFUSED", 3)
+    edit(project, "quest", "pretrain.lambda: {low: 0.1, high: 100, log: true}", "pretrain.epochs: {choices: [1, 2, 9]}")
+    edit(project, "quest", "pretrain.mu: {low: 1, high: 1000, log: true}", "pretrain.warmup_epochs: {choices: [0, 40, 1]}")
+    monkeypatch.setattr(search, "_setting", lambda value, given: 40 if 40 in given["choices"] else value)
+    status, _, errors = command(ablate.main, "--study", "quest", "--status")
+    assert status == 2 and "must leave room for runs, but 3 proposals in a row are none (" in errors

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from study.execution import packing
-from study.execution.packing import GAIN, best_number, choose_workers, pace
+from study.execution.packing import GAIN, best_number, choose_workers, cost_of, pace
 from study.runs.store import Store
 from vicreg.data.cache import save_dataset
 from vicreg.errors import InputError
@@ -172,3 +172,11 @@ def test_runs_that_several_processes_train_take_the_cores_of_all_and_several_gpu
     assert choose_workers(configs, digits, device=CPU, **given) == 2
     assert choose_workers(configs, digits, device=GPU, **given) == 1
     assert [number for _, number in timed] == [1]
+
+
+def test_a_methods_own_counts_are_part_of_what_a_step_costs_and_its_weights_are_not(tiny_config):
+    swav = {"pretrain.method": "swav"}
+    views = [cost_of(tiny_config({**swav, "pretrain.local_views": count}).pretrain) for count in (0, 2)]
+    assert views[0] != views[1]
+    weights = [cost_of(tiny_config({"pretrain.nu": nu}).pretrain) for nu in (1, 2)]
+    assert weights[0] == weights[1]

@@ -91,8 +91,21 @@ def test_results_with_other_settings_over_the_profile_do_not_take_the_place_of_k
     other = write_results(Path("other"), paper.results("stem", settings={"pretrain.nu": 2}))
     with pytest.raises(InputError, match="stem.json.xz holds what came of .* which has other settings than"):
         keep(other)
-    elsewhere = paper.results("stem", seeds=(0, 1), settings={"data.root": "another/folder"})
+    elsewhere = paper.results("stem", settings={"data.root": "another/folder"})
     assert keep(write_results(Path("elsewhere"), elsewhere)).name == "stem.json.xz"
+
+
+def test_fewer_runs_or_those_of_another_machine_do_not_take_the_place_of_kept_ones(place, paper, monkeypatch):
+    without_figures(monkeypatch)
+    whole = paper.results("stem")
+    keep(write_results(Path("one"), whole))
+    with pytest.raises(InputError, match=r"stem.json.xz holds \d+ runs that these results lack .*; remove it first"):
+        keep(write_results(Path("fewer"), paper.results("stem", seeds=(0, 1))))
+    assert whole.identity is not None and whole.identity.machinery is not None
+    machinery = {**whole.identity.machinery, "device": "cuda (NVIDIA H200)"}
+    other = dataclasses.replace(whole, identity=dataclasses.replace(whole.identity, machinery=machinery))
+    with pytest.raises(InputError, match=r"holds runs on .*, and these are on cuda \(NVIDIA H200\); remove it first"):
+        keep(write_results(Path("other"), other))
 
 
 def test_a_damaged_file_of_kept_results_is_named(place, command):

@@ -234,7 +234,9 @@ def test_bfloat16_is_named_and_bars_no_verdict():
         ({"dataset": "digits", "classes": ["0", "1"]}, "digits in place of CIFAR", Kind.OTHER),
         (
             {"dataset": "imagefolder"},
-            "a copy of CIFAR-10 (bytes not the canonical ones) in place of the canonical images", Kind.COPY,
+            "a copy of CIFAR-10 (bytes not the canonical ones; in which format, an earlier version did not record) "
+            "in place of the canonical images",
+            Kind.COPY,
         ),
     ],
 )  # fmt: skip
@@ -274,7 +276,10 @@ def test_validation_that_is_trained_on_too_is_not_held_out_and_earlier_results_h
 def test_a_folder_with_cifar_10s_names_of_classes_is_a_copy_of_it_and_says_so():
     folder = images(FOLDER)
     assert dataset_of(folder) == "cifar10" and is_copy(folder) and copy_name(folder) == "copy"
-    assert data_of(folder) == "a copy of CIFAR-10 (bytes not the canonical ones)"
+    assert (
+        data_of(folder)
+        == "a copy of CIFAR-10 (bytes not the canonical ones; in which format, an earlier version did not record)"
+    )
 
 
 def test_a_copy_is_called_by_the_format_of_its_files_where_that_was_recorded():

@@ -50,9 +50,26 @@ def test_the_studys_settings_lie_between_the_profiles_and_the_arms(tiny_config):
 
 def test_there_is_one_untrained_control_for_each_architecture_at_every_seed(tiny_config):
     controls = [cell for cell in plan_of(tiny_config()).cells if cell.is_control]
-    assert {cell.arm for cell in controls} == {"untrained", "untrained-8", "untrained-none"}
+    assert {cell.arm for cell in controls} == {"untrained", "untrained-width8", "untrained-none"}
     assert len(controls) == 9 and len({cell.run.digest for cell in controls}) == 9
     assert all(cell.run.config.pretrain.epochs == 0 and cell.control is None for cell in controls)
+
+
+def test_two_architectures_have_two_controls_though_they_have_a_value_in_common(tiny_config):
+    arms = [
+        Arm(name=name, settings={f"pretrain.{name}": value})
+        for name, value in (
+            ("nu", 1),
+            ("width", 12),
+            ("image_size", 12),
+            ("normalisation", "imagenet"),
+            ("stem", "imagenet"),
+        )
+    ]
+    plan = plan_of(tiny_config(), study(arms, baseline="nu"))
+    controls = {cell.control for cell in plan.cells if not cell.is_control}
+    digests = {(cell.arm, cell.run.digest) for cell in plan.cells if cell.is_control and cell.seed == 0}
+    assert len(controls) == len(digests) == len(arms)
 
 
 def test_an_arm_is_compared_with_the_control_of_its_own_architecture(tiny_config):
@@ -64,7 +81,7 @@ def test_an_arm_is_compared_with_the_control_of_its_own_architecture(tiny_config
             assert (own.width, own.expander, own.stem) == (control.width, control.expander, control.stem)
     assert {c.arm: c.control for c in plan.cells if c.seed == 0 and not c.is_control} == {
         "nu-1": "untrained", "nu-2": "untrained", "long": "untrained",
-        "wide": "untrained-8", "wide-nu-2": "untrained-8", "no-expander": "untrained-none",
+        "wide": "untrained-width8", "wide-nu-2": "untrained-width8", "no-expander": "untrained-none",
     }  # fmt: skip
 
 
@@ -83,7 +100,7 @@ def test_controls_are_the_same_runs_whatever_study_asks(tiny_config):
         ("backbone", "resnet34", "untrained-resnet34"),
         ("stem", "imagenet", "untrained-imagenet"),
         ("expander", [8, 8], "untrained-8x8"),
-        ("image_size", 12, "untrained-12"),
+        ("image_size", 12, "untrained-image_size12"),
         ("precision", "bfloat16", "untrained-bfloat16"),
         ("expander_batchnorm", False, "untrained-no-batchnorm"),
     ],

@@ -267,3 +267,10 @@ def test_a_folder_that_may_not_be_written_is_one_sentence(store, tmp_path):
 def test_an_empty_address_and_an_empty_store_hold_no_runs(address, tmp_path, elsewhere):
     assert copy_from(elsewhere, open_remote(address)).sentence() == "0 runs copied, 0 there already; 0 files, 0.0 MB"
     assert copy_to(tmp_path / "none", open_remote(address)).files == 0
+
+
+def test_a_name_that_is_mistyped_is_refused(store, address, tmp_path):
+    with pytest.raises(InputError, match="--store must be a folder of runs, but .*nowhere is none"):
+        sync.main(["--to", address, "--store", str(tmp_path / "nowhere")])
+    with pytest.raises(InputError, match="--from must be an address with runs, but .*nowhere does not exist"):
+        sync.main(["--from", f"{tmp_path}/nowhere", "--store", str(store)])

@@ -11,7 +11,7 @@ from benchmarks.torture import is_alive
 from study.config.slurm import SlurmSettings
 from study.execution.executors import queues, slurm
 from study.execution.executors.queues import LocalQueue, NotNow
-from study.execution.executors.slurm import RESENT, STALLED, ResumableRun, SubmititEngine
+from study.execution.executors.slurm import RESENT, STALLED, ResumableRun, SubmititEngine, newest_checkpoint
 from tests.study.execution.executors import deeds
 from vicreg.errors import InputError
 
@@ -192,3 +192,13 @@ def test_a_run_goes_on_in_the_next_job_as_long_as_it_gets_on(tmp_path, monkeypat
         assert again.function is run and again.args == (job,)
     with pytest.raises(InputError, match=r"ended before a checkpoint was due; raise ablate\.slurm\.time\.$"):
         interrupted(after=3)
+
+
+def test_a_checkpoint_of_an_attempt_on_another_host_is_progress_too(tmp_path):
+    folder = tmp_path / "runs" / "abc"
+    job = {"store": str(tmp_path), "digest": "abc"}
+    assert newest_checkpoint(job) is None
+    (folder / "checkpoint-0010").mkdir(parents=True)
+    assert newest_checkpoint(job) == "checkpoint-0010"
+    (folder / "attempt-1" / "checkpoint-0020").mkdir(parents=True)
+    assert newest_checkpoint(job) == "checkpoint-0020"

@@ -3,8 +3,9 @@
 import pytest
 
 from study.analysis.intervals import paired_difference
+from study.analysis.moments import ENOUGH_SEEDS
 from study.paper.claims.epochs import judge_epochs, weigh_gain
-from study.paper.judged import ENOUGH_SEEDS, FAILS, HOLDS, NOT_REPRODUCED, NOT_RUN, OPEN, OTHER_PROTOCOL, REPRODUCED, Finding
+from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, NOT_RUN, OPEN, OTHER_PROTOCOL, REPRODUCED, Finding
 from study.paper.page.status import note_of
 from tests.study.made_up_paper import PAPER, SPREAD, Paper, barred, measured
 

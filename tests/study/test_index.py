@@ -310,3 +310,16 @@ def test_a_hundred_settings_of_three_runs_stay_below_a_megabyte(page, finished):
     _, html, markdown = page()
     assert len(table(html)) > 100 and html.count("--again") > 300
     assert len(html.encode()) < 1e6 and len(markdown.encode()) < 1e6
+
+
+def test_a_page_does_not_replace_the_projects_readme(project, command):
+    (project.folder / "README.md").write_text("mine")
+    for main, argv in ((index.main, ["--out", "page.html"]), (index.main, ["--out", "./page.html"])):
+        status, _, errors = command(main, *argv)
+        assert status == 2 and errors.startswith("error: --out must not be the project's folder, whose README.md")
+    assert (project.folder / "README.md").read_text() == "mine"
+
+
+def test_a_folder_of_results_that_is_none_is_refused(project, command):
+    status, _, errors = command(index.main, "--results", "nowhere")
+    assert (status, errors) == (2, "error: --results must be a folder of results, but nowhere is none; check its name.\n")

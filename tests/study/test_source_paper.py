@@ -13,6 +13,7 @@ from study.design import run_study
 from study.execution.request import Request
 from study.runs import weights
 from study.source_paper import main
+from vicreg.errors import InputError
 from vicreg.models.joint_embedding import build_model
 from vicreg.randomness import make_generator
 
@@ -120,3 +121,21 @@ def test_arguments_are_handed_on_to_each_study(monkeypatch, studied, capsys):
     assert [(name, named["out"], named["allow_diverged"]) for name, named in ran] == [
         (name, PAPER_RESULTS / name, True) for name in ("tiny", "rough")
     ]
+
+
+def test_a_study_whose_results_cannot_be_written_is_a_failure_and_one_that_cannot_be_run_is_none(
+    monkeypatch, studied, capsys
+):
+    def full(*given, **named):
+        raise InputError("no space is left to write results.")
+
+    studied("tiny")
+    monkeypatch.setattr(run_study, "open_session", lambda request: request)
+    monkeypatch.setattr(run_study, "unfold", lambda session, runner: None)
+    monkeypatch.setattr(run_study, "Lookup", lambda session: None)
+    monkeypatch.setattr(run_study, "run_study", full)
+    assert main(["--profile", "tiny"]) == 1
+    assert "not finished: tiny: no space is left" in capsys.readouterr().out
+    monkeypatch.setattr(run_study, "unfold", full)
+    assert main(["--profile", "tiny"]) == 0
+    assert "not run: tiny: no space is left" in capsys.readouterr().out

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from study.analysis.answer import answer
+from study.analysis.by_decision import decisions_of
 from study.analysis.wording import word_count
 from study.results.findings import Looks
 from tests.study.analysis.sentences import (
@@ -248,3 +249,12 @@ def test_the_primary_accuracy_is_that_of_a_probe_that_was_measured(plans):
     assert plans.results({}, settings={"ablate.probes": ["knn"]}).primary == "knn_5"
     assert plans.results({}, settings={"ablate.probes": ["linear"]}).primary == "linear"
     assert plans.results({}, settings={"ablate.probes": ["knn", "linear", "linear_cached"]}).primary == "linear_cached"
+
+
+def test_a_question_is_not_settled_while_an_arm_that_lost_a_seed_is_undecided(plans):
+    looks = Looks(look=1, planned=(3, 5), declared=True, price=2, until_decided=True, stopped={"other": 1})
+    runs = runs_of({"base": [*GOOD, 0.7], "other": [*shifted(0.1), 0.8], "third": [*NOISE, 0.7]})
+    runs["third", 3] = unfinished("diverged")
+    results = decided(plans.results(runs, seeds=range(4)), "better", "undecided")
+    assert decisions_of(results).partial
+    assert "settled" not in answer(dataclasses.replace(results, looks=looks))

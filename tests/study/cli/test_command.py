@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from study import ablate, pretrain
+from study.cli.command import run_command
 
 # ---- bad input: one sentence, exit status 2, and nothing trained
 
@@ -31,6 +32,7 @@ def nothing(project):
         (["--set", "pretrain.mu=-1"], nothing, "pretrain.mu must be a finite number of at least 0, but got -1"),
         (["--set", "pretrain.width=wide"], nothing, "pretrain.width must be a whole number, but got 'wide'"),
         (["--set", "pretrain.nu"], nothing, "--set takes key=value"),
+        (["--set", "prepare.image_size=4097"], nothing, "prepare.image_size must be at most 4096, but got 4097"),
         (["--profile", "tony"], nothing, "profile must be one of"),
         (["--arm", "nu-3"], nothing, "study 'tiny' has no arm 'nu-3'; it has nu-1, nu-2, untrained"),
         (["--trials", "3"], nothing, "--trials is for a search, but study 'tiny' has mode arms; use --seeds"),
@@ -133,3 +135,16 @@ def test_a_stage_ends_in_one_sentence_where_the_baseline_diverges(project, comma
     status, _, errors = command(pretrain.main)
     assert status == 2 and errors.startswith("error: the baseline must train to its end, but ended as diverged")
     assert not (project.folder / "models").exists()
+
+
+def test_too_little_memory_is_one_sentence(monkeypatch, capsys):
+    def main():
+        raise MemoryError("Unable to allocate 9.9 PiB for an array")
+
+    with pytest.raises(SystemExit) as ended:
+        run_command(main)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: this machine has too little memory (Unable to allocate 9.9 PiB for an array); ask for smaller images, "
+        "batches or networks.\n"
+    )

@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Studies of the default profile beside the one of params.yaml: 83 runs.
+# Studies of the default profile beside the one of params.yaml: 100 runs.
 STUDIES := convention coefficient-grid coefficient-search
 
 .PHONY: repro studies keep test quick exhaustive lint gpu-wheels postgres-check slurm-check clean

@@ -24,7 +24,7 @@ TYPE_GLOSSARY = [
         "accuracy of the representations is not above the untrained network's either.",
     ),
     ("chance-level", "The k-NN accuracy of the representations is near that of always answering the largest class."),
-    ("undetermined", "There are too few held-out images to tell. It does not count as a collapse."),
+    ("undetermined", "What is needed to tell is missing: held-out images, or embeddings. It does not count as a collapse."),
 ]
 MEASURED = [
     (
@@ -97,6 +97,21 @@ COMPARED = [
     (
         "± and difference",
         "Standard deviation over seeds; mean over seeds of (this arm − baseline), each seed with itself.",
+    ),
+    (
+        "Better, worse",
+        "The difference from the baseline is not 0, by a p-value that Holm's rule adjusts for all comparisons of the study: "
+        "below 0.05.",
+    ),
+    (
+        "Equivalent",
+        "Neither, and the 90 % interval of the difference lies within the smallest difference of interest. The 95 % "
+        "interval that is shown may reach beyond it.",
+    ),
+    ("Undecided", "None of the three: seeds are too few to tell."),
+    (
+        "Detectable difference",
+        "What these seeds would find in 80 % of repetitions of the study. Smaller differences may be missed.",
     ),
 ]
 

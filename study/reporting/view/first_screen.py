@@ -7,15 +7,18 @@ from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import decisions_of, is_collapsed
 from study.analysis.collapse_answer import ablations, found_collapses
 from study.analysis.decisions import compared_arms
-from study.analysis.wording import LEAST_SHOWN, agree, count_of, explained, in_terms_of_methods, listed, points
+from study.analysis.wording import LEAST_SHOWN, agree, capitalised, count_of, explained, in_terms_of_methods, listed, points
 from study.reporting.format import Number, figure_of, mean_and_sd
 from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.panels.panel import Panel
 from study.reporting.panels.what_collapses import NAME as WHAT_COLLAPSES
 from study.reporting.selection import trained_arms
+from study.reporting.terms import TERM_OF, WEIGHTS
 from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from study.results.findings import Looks
+from study.results.methods import VICREG
 from study.results.schema import ArmResults, StudyResults
+from study.spec.names import short_name
 from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
 PLANE, HISTORY = "search-plane", "search-history"
@@ -106,9 +109,22 @@ def found_text(study: StudyResults) -> str:
     """Return what was found, in a line: decisions against the baseline, collapse, and what the design adds."""
     if study.is_about_collapse and (collapses := found_collapses(study)):
         return " ".join(collapses)
-    said = [*_decisions(study), *_collapsed(study), explained(study.grid)]
+    said = [*_decisions(study), *_collapsed(study), *_without_terms(study), explained(study.grid)]
     text = " ".join(filter(None, said)) or "No run has a result yet."
     return in_terms_of_methods(text) if study.methods and study.methods.is_one_an_arm else text
+
+
+def _without_terms(study: StudyResults) -> list[str]:
+    """Return how runs end in which one of VICReg's terms alone has the weight 0, term by term."""
+    ends = []
+    for arm in compared_arms(study.arms):
+        weights = {key: arm.settings.get(key, study.recipe.get(key)) for key in WEIGHTS}
+        zeros = [key for key, weight in weights.items() if weight == 0]
+        if len(zeros) == 1 and study.method_of(arm) == VICREG:
+            counts, name = arm.collapse_type.counts, arm.collapse_type.name
+            share = f" at {counts.get(name, 0)} of {sum(counts.values())} seeds" if len(counts) > 1 else ""
+            ends.append(f"without {TERM_OF[zeros[0]]} ({short_name(zeros[0])} 0): {name}{share}")
+    return [f"{capitalised('; '.join(ends))}."] if ends else []
 
 
 def _decisions(study: StudyResults) -> list[str]:

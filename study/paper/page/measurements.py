@@ -64,9 +64,9 @@ def warnings_of(used: Sequence[Source]) -> list[str]:
     copies = dict.fromkeys(copy_name(source.results.data) for source in used if is_copy(source.results.data))
     if copies:
         known = [f"a {copy} of CIFAR-10" for copy in copies if copy != "copy"]
-        unknown = ["a copy of whose format earlier versions kept no record"] if "copy" in copies else []
-        warnings.append(f"Some measurements are of {listed([*known, *unknown])}: a folder of image files whose bytes are not "
-                        "the canonical ones. Their results name it.")  # fmt: skip
+        unknown = ["a copy whose format was not recorded"] if "copy" in copies else []
+        warnings.append(f"Some measurements are of {listed([*known, *unknown], word='or')}. The bytes are not the canonical "
+                        "ones; results name the copy.")  # fmt: skip
     if any(source.changed for source in used):
         warnings.append("Some measurements were made by earlier training code, as the list of measurements says of each: "
                         "run again today they would be new runs.")  # fmt: skip

@@ -59,7 +59,7 @@ def describe_power(
         arms=main.arms if main else 0,
         detectable=main.detectable if main else None,
         needed=needed,
-        command=_command(command, n=n, needed=needed, configured=configured),
+        command=_command(command, n=n, needed=needed, configured=configured, is_small=_is_small(main, margin)),
         spread_of=main.name if main else None,
         needed_range=needed_range,
         classes=tuple(classes),
@@ -120,9 +120,16 @@ def _needed(one: ClassPower, n: int, *, margin: float, alpha: float) -> tuple[in
     return point, (fewest, most)
 
 
-def _command(command: str, *, n: int, needed: int | None, configured: int) -> str | None:
-    """Return the command that brings n seeds to those needed; None where that is not needed or not known."""
-    if needed is None or needed <= n:
+def _is_small(one: ClassPower | None, margin: float) -> bool:
+    """Return whether differences as small as `margin` are found already; True where no spread is known."""
+    return one is None or one.detectable <= margin
+
+
+def _command(command: str, *, n: int, needed: int | None, configured: int, is_small: bool) -> str | None:
+    """Return the command that brings n seeds to those needed, or to twice as many where it is not known how many are."""
+    if needed is None:
+        needed = n if is_small else 2 * n
+    if needed <= n:
         return None
     more = max(0, needed - configured)
     return f"{command} --add-seeds {more}" if more else command

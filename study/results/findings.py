@@ -61,7 +61,8 @@ class Power:
     class of most arms. `classes` has every class. `detectable` is the difference found with `power` at `n` seeds.
 
     `needed` seeds find `margin`, `needed_range` with the spread at either end of its 95 % interval, and `command` adds them.
-    All three are None where that range says too little; below three seeds `needed` is three, which is what it takes first.
+    Where that range says too little, the first two are None, and `command` doubles the seeds. Below three seeds `needed` is
+    three, which is what it takes first.
     In files of earlier versions, which have no `spread_of`, the spread may be of arms that are not healthy.
     """
 

@@ -108,7 +108,11 @@ def _needed(power: Power) -> list[str]:
     """Return how many seeds the smallest difference of interest would take; nothing where the spread is too uncertain."""
     margin = points(power.margin)
     if power.needed is None:
-        return ["The next look that was declared is run by:"] if power.command else []
+        if power.command is None:
+            return []
+        if " --look " in power.command:
+            return ["The next look that was declared is run by:"]
+        return [f"The spread is too uncertain to say how many seeds a difference of {margin} needs. Twice as many are run by:"]
     if power.needed <= power.n:
         return [f"That is enough for a difference of {margin}."]
     asked = ", which were asked for but have not all finished:" if power.needed <= power.asked else ":"

@@ -71,7 +71,10 @@ def test_each_look_has_its_price_in_what_could_have_been_seen(tiny_config, digit
 
 def test_seeds_needed_have_the_range_of_their_spread_and_are_not_said_where_it_is_wide(summary_of):
     few = summary_of(many_seeds(["other", "third"], n=4), seeds=range(4), settings={"ablate.margin": 0.004})["power"]
-    assert few["spread"] and (few["needed"], few["command"]) == (None, None) and "needed_range" not in few
+    assert few["spread"] and few["needed"] is None and "needed_range" not in few
+    assert few["command"] == "python -m study.ablate --study mine --add-seeds 4", "twice as many"
+    enough = summary_of(many_seeds(["other", "third"], n=4), seeds=range(4), settings={"ablate.margin": 0.9})["power"]
+    assert enough["command"] is None
     settings = {"ablate.margin": 0.004, "ablate.seeds": 3}
     power = summary_of(many_seeds(["other", "third"]), seeds=range(16), settings=settings)["power"]
     fewest, most = power["needed_range"]

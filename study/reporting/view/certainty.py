@@ -112,7 +112,7 @@ def _needed(power: Power) -> list[str]:
             return []
         if " --look " in power.command:
             return ["The next look that was declared is run by:"]
-        return [f"The spread is too uncertain to say how many seeds a difference of {margin} needs. Twice as many are run by:"]
+        return [f"The spread is too uncertain to say how many seeds a difference of {margin} needs. Twice as many:"]
     if power.needed <= power.n:
         return [f"That is enough for a difference of {margin}."]
     asked = ", which were asked for but have not all finished:" if power.needed <= power.asked else ":"

@@ -7,7 +7,17 @@ from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import decisions_of, is_collapsed
 from study.analysis.collapse_answer import ablations, found_collapses
 from study.analysis.decisions import compared_arms
-from study.analysis.wording import LEAST_SHOWN, agree, capitalised, count_of, explained, in_terms_of_methods, listed, points
+from study.analysis.wording import (
+    LEAST_SHOWN,
+    agree,
+    capitalised,
+    count_of,
+    explained,
+    in_terms_of_methods,
+    listed,
+    points,
+    signed,
+)
 from study.reporting.format import Number, figure_of, mean_and_sd
 from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.panels.panel import Panel
@@ -109,9 +119,24 @@ def found_text(study: StudyResults) -> str:
     """Return what was found, in a line: decisions against the baseline, collapse, and what the design adds."""
     if study.is_about_collapse and (collapses := found_collapses(study)):
         return " ".join(collapses)
-    said = [*_decisions(study), *_collapsed(study), *_without_terms(study), explained(study.grid)]
+    said = [
+        *_decisions(study), *_range_of_methods(study), *_collapsed(study), *_without_terms(study), explained(study.grid),
+    ]  # fmt: skip
     text = " ".join(filter(None, said)) or "No run has a result yet."
     return in_terms_of_methods(text) if study.methods and study.methods.is_one_an_arm else text
+
+
+def _range_of_methods(study: StudyResults) -> list[str]:
+    """Return how far methods lie from the baseline on average, and how far one with labels does."""
+    if study.methods is None or not study.methods.is_one_an_arm:
+        return []
+    compared = [(arm, found) for arm in compared_arms(study.arms) if (found := arm.difference(study.primary))]
+    own = [found.mean for arm, found in compared if not study.methods.takes_labels(arm.name)]
+    said = [f"Their means lie {signed(min(own))} to {signed(max(own))} points from it."] if len(own) > 1 else []
+    return said + [
+        f"With labels the mean lies {signed(found.mean)} points from it."
+        for arm, found in compared if study.methods.takes_labels(arm.name)
+    ]  # fmt: skip
 
 
 def _without_terms(study: StudyResults) -> list[str]:

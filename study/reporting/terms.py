@@ -23,7 +23,7 @@ TOTAL = TermDescription(title="Total loss, weighted by each arm's own coefficien
 TOTAL_OF_METHOD = TermDescription(title="Total loss")  # of methods: it may be negative
 # VICReg's weights: the setting, and its key among the coefficients in the official code's units.
 WEIGHTS = {"pretrain.lambda": "lambda_", "pretrain.mu": "mu", "pretrain.nu": "nu"}
-TERM_OF = {"pretrain.lambda": "invariance", "pretrain.mu": "variance", "pretrain.nu": "covariance"}
+TERM_OF = {"pretrain.lambda": "invariance (λ 0)", "pretrain.mu": "variance (μ 0)", "pretrain.nu": "covariance (ν 0)"}
 SCALED = ("invariance", "covariance", "λ and ν")  # two terms whose scales the source paper compares, and their weights
 RATIOS = ("λ / ν", "μ / ν")
 

@@ -28,7 +28,6 @@ from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from study.results.findings import Looks
 from study.results.methods import VICREG
 from study.results.schema import ArmResults, StudyResults
-from study.spec.names import short_name
 from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
 PLANE, HISTORY = "search-plane", "search-history"
@@ -145,10 +144,11 @@ def _without_terms(study: StudyResults) -> list[str]:
     for arm in compared_arms(study.arms):
         weights = {key: arm.settings.get(key, study.recipe.get(key)) for key in WEIGHTS}
         zeros = [key for key, weight in weights.items() if weight == 0]
-        if len(zeros) == 1 and study.method_of(arm) == VICREG:
+        known = arm.collapse_type.name in (*COLLAPSES, HEALTHY)
+        if known and len(zeros) == 1 and study.method_of(arm) == VICREG:
             counts, name = arm.collapse_type.counts, arm.collapse_type.name
             share = f" at {counts.get(name, 0)} of {sum(counts.values())} seeds" if len(counts) > 1 else ""
-            ends.append(f"without {TERM_OF[zeros[0]]} ({short_name(zeros[0])} 0): {name}{share}")
+            ends.append(f"without {TERM_OF[zeros[0]]}: {name}{share}")
     return [f"{capitalised('; '.join(ends))}."] if ends else []
 
 

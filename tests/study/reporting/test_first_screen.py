@@ -68,7 +68,7 @@ def test_what_was_found_counts_decisions_and_collapses(plans):
     found = view_of(decided(table_7(plans), _1_0_0="worse", _1_1_0="undecided"))["found"]
     assert found == (
         "Of 2 settings compared with the baseline, 1 is worse and 1 is undecided. "
-        "2 of 3 settings collapsed: 1 informational and 1 complete."
+        "2 of 3 settings collapsed: 1 informational and 1 complete. Without covariance (ν 0): informational."
     )
     found = view_of(decided(table_7(plans), _1_0_0="worse", _1_1_0="worse"))["found"]
     assert found.startswith("Of 2 settings compared with the baseline, 2 are worse.")

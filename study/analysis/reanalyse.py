@@ -66,8 +66,8 @@ def _configured_seeds(results: StudyResults) -> int:
         return results.looks.planned[0]
     power, command = results.power, results.command or ""
     offered = _option(power.command, "--add-seeds") if power and power.command else None
-    if offered is not None and power and power.needed is not None:
-        return power.needed - offered
+    if offered is not None and power:
+        return (power.needed or 2 * power.n) - offered
     asked = max((len(arm.runs) for arm in results.arms if arm.role in ("arm", "step")), default=0)
     return asked - (_option(command, "--add-seeds") or 0)
 

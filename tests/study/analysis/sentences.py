@@ -273,6 +273,7 @@ def looked_at(plans: Plans) -> Iterator[tuple[str, StudyResults]]:
     classes = ("healthy", "collapsed", "mixed")
     each = [ClassPower(name=one, arms=2, spread=0.01, freedom=4.0, detectable=0.02 * (1 + place))
             for place, one in enumerate(classes)]  # fmt: skip
+    powers["a declared look is next"] = {"needed": None, "command": "python -m study.ablate --study mine --look 2"}
     powers["three classes"] = {"classes": tuple(each), "spread_of": "mixed"}
     for name, changes in powers.items():
         yield name, dataclasses.replace(results, power=dataclasses.replace(results.power, **changes))

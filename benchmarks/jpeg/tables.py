@@ -1,9 +1,10 @@
 """Tables of what was measured, and the sentence's numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _PROBE, _CONTRAST, _TEST_ALONE = "linear_cached", "train and test", "test alone"
+_OF_ENCODER = "test alone, of a network from coded images"
 
 
 def statement(parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -11,7 +12,16 @@ def statement(parts: Mapping[str, Any]) -> dict[str, Any]:
 
     `test_alone` is the same of coding the test images alone, for a network and a probe from plain images.
     """
-    return {name: _entry(part) for name, part in parts.items() if "trained" in part}
+    entries = {name: _entry(part) for name, part in parts.items() if "trained" in part}
+    encoders = [part for part in parts.values() if part.get("encoder") and part.get("held_out")]
+    return entries | ({"networks": _networks(encoders)} if encoders else {})
+
+
+def _networks(encoders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return how far coded test images moved the accuracy of networks trained elsewhere on the copy, one by one."""
+    differences = [part["held_out"]["differences"][_PROBE][_OF_ENCODER]["mean"] for part in encoders]
+    psnr = [part["coding"]["psnr"]["mean"] for part in encoders]
+    return {"probe": _PROBE, "differences": differences, "psnr": sum(psnr) / len(psnr)}
 
 
 def _entry(part: Mapping[str, Any]) -> dict[str, Any]:

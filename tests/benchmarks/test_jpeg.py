@@ -15,6 +15,7 @@ from benchmarks.jpeg.coding import code_at, code_images, nearest_quality, psnr
 from benchmarks.jpeg.differences import difference, summary
 from benchmarks.jpeg.images import CopiedImages, all_images, find_files_of, fold_of, read_copy, read_lossless, with_images
 from benchmarks.jpeg.networks import Run, movement, train
+from benchmarks.jpeg.tables import statement
 from study.config.config import UNTRAINED
 from vicreg.errors import InputError
 from vicreg.training.checkpoint import save_weights
@@ -192,6 +193,8 @@ def test_a_network_trained_elsewhere_is_measured_on_coded_test_images(folders, t
     assert main(["--encoder", str(weights), "--copy", str(folders[0]), "--out", str(out)]) == 0
     results = json.loads(out.read_text())
     assert results["parts"]["encoder 1"]["again"] == found["again"] and results["statement"] == {}
+    (moved,) = found["held_out"]["differences"]["linear_cached"].values()
+    assert statement({"encoder 1": found})["networks"]["differences"] == [moved["mean"]]
     assert "of images alone" in capsys.readouterr().out
 
 

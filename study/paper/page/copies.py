@@ -1,6 +1,7 @@
 """What is said of a copy of the images, and of what it may cost."""
 
-from study.paper.copy_cost import COMMAND, CodingCost, CopyCost
+from study.analysis.wording import listed, signed, spelled
+from study.paper.copy_cost import COMMAND, CodingCost, CopyCost, NetworksCost
 from study.paper.page.values import bounds_text, value_text
 from study.reporting.names import measure_name
 from study.results.comparisons import Interval
@@ -28,7 +29,16 @@ def _sentences(copy: str, cost: CopyCost) -> list[str]:
         (cost.digits, "digits"),
         (cost.copy, "the copy, coded once more"),
     )
-    return [_sentence(one, on) for one, on in known if one is not None] or [f"not measured ({COMMAND})."]
+    said = [_sentence(one, on) for one, on in known if one is not None]
+    own = [_of_networks(cost.networks)] if cost.networks else []
+    return [*own, *said] or [f"not measured ({COMMAND})."]
+
+
+def _of_networks(cost: NetworksCost) -> str:
+    moved = listed([signed(one) for one in cost.differences])
+    count = spelled(len(cost.differences), "network")
+    return (f"Of {count} trained on it, coded test images give {moved} points over lossless ones, by "
+            f"“{measure_name(cost.probe)}”, coded at {cost.psnr:.1f} dB.")  # fmt: skip
 
 
 def _sentence(cost: CodingCost, on: str) -> str:

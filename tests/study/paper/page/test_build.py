@@ -7,7 +7,7 @@ import pytest
 
 from study.ablate import parse_arguments
 from study.paper.claims.judge import judge
-from study.paper.copy_cost import CodingCost, CopyCost
+from study.paper.copy_cost import CodingCost, CopyCost, NetworksCost
 from study.paper.page.build import build_view
 from study.paper.page.commands import more_seeds
 from study.paper.page.measurements import Source
@@ -265,6 +265,15 @@ def test_a_verdict_on_the_copy_stands_with_what_coding_was_measured_to_move(pape
     assert card_of(view, NUMBER)["copies"] == [f"{first}dB. In full under “How far to trust this”."]
     assert first.startswith("On lossless images of CIFAR-10: +1.0 points") and second in said
     assert third.startswith("On the copy, coded once more: −0.3 points n = 2, no interval, by ")
+
+
+def test_what_the_copy_costs_networks_that_were_trained_on_it_comes_first(paper):
+    networks = NetworksCost(probe="linear_cached", differences=(0.003, -0.008), psnr=30.5)
+    view = view_of({"stem": [paper.results("stem", data=JPEG)]}, cost=CopyCost(networks=networks, digits=DIGITS))
+    assert card_of(view, NUMBER)["copies"] == [
+        "Of two networks trained on it, coded test images give +0.3 and −0.8 points over lossless ones, by “Linear, cached "
+        "features”, coded at 30.5 dB. In full under “How far to trust this”."
+    ]
 
 
 def test_what_a_copy_may_cost_is_not_measured_without_a_measurement_of_its_format(paper):

@@ -1,8 +1,9 @@
 """Warnings before any number: runs without a result, and too few seeds."""
 
+from study.analysis.decisions import arm_class
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import agree, count_of, first_of, name_of
-from study.results.schema import StudyResults
+from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import DIVERGED, FAILED, FINISHED, KILLED, MISSING, OUT_OF_MEMORY, PARTIAL, PRUNED
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
@@ -65,3 +66,8 @@ def paired_seeds(results: StudyResults) -> int:
     measured = [arm.summary[results.primary] for arm in arms]
     paired = [column.difference.n for column in measured if column.difference is not None]
     return max(paired or [column.n for column in measured], default=0)
+
+
+def ends_differently(arm: ArmResults) -> bool:
+    """Return whether an arm's seeds ended in different ways, of those that say how."""
+    return arm_class(arm) == "mixed" and len(set(arm.collapse_type.counts) - set(SAYS_NOTHING)) > 1

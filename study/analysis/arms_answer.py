@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from study.analysis.alerts import ends_differently
 from study.analysis.by_decision import Decisions, is_collapsed, is_whole, leader
-from study.analysis.decisions import arm_class
 from study.analysis.regions import names_of_zeros, shared_settings, with_a_zero
-from study.analysis.wording import LEAST_SHOWN, agree, capitalised, in_words, listed, name_of, noun, points, signed, spelled
+from study.analysis.wording import LEAST_SHOWN, agree, capitalised, in_words, listed, name_of, points, signed, spelled
 from study.results.schema import ArmResults, StudyResults
 
 MOST_NAMED = 2
@@ -14,8 +14,8 @@ MOST_NAMED = 2
 def answer_of_arms(results: StudyResults, found: Decisions) -> list[str]:
     """Return whether to keep the baseline or what to use instead, then which settings are worse and which are open."""
     if found.better:
-        return [*_use(results, found), _worse(found), _lost(found), _open(results, found)]
-    return [*_keep(results, found), _leads(results, found)]
+        return [*_use(results, found), _worse(found), _lost(found), _open(results, found), _mixed(found)]
+    return [*_keep(results, found), _leads(results, found), _mixed(found)]
 
 
 def _use(results: StudyResults, found: Decisions) -> list[str]:
@@ -97,48 +97,42 @@ def _side(arm: ArmResults, results: StudyResults) -> int:
     return 1 if difference.mean > 0 else -1
 
 
+def _sides(results: StudyResults, arms: Sequence[ArmResults]) -> list[tuple[int, str]]:
+    """Return how many arms have a mean that is worse by the margin or more, and how many one that is better."""
+    sides = [_side(arm, results) for arm in arms]
+    return [(count, how) for how, side in (("worse", -1), ("better", 1)) if (count := sides.count(side))]
+
+
 def _far(results: StudyResults, found: Decisions, undecided: Sequence[ArmResults]) -> list[str]:
     """Return how many settings outside a tie are clearly worse, and how many undecided ones are so on average."""
     worse = len(found.worse)
-    clear = f"{capitalised(in_words(worse))} more {agree(worse, 'is', 'are')} clearly worse{_mixed(found)}." if worse else ""
-    lean = _lean(results, undecided, called=" undecided setting") if undecided else ""
-    return [clear, f"{capitalised(lean)}." if lean else ""]
+    clear = f"{capitalised(in_words(worse))} more {agree(worse, 'is', 'are')} clearly worse." if worse else ""
+    lean = [f"{capitalised(in_words(count))} more {agree(count, 'is', 'are')} {how} on average, but undecided."
+            for count, how in _sides(results, undecided)]  # fmt: skip
+    return [clear, *lean]
 
 
-def _lean(results: StudyResults, undecided: Sequence[ArmResults], *, called: str = "") -> str:
+def _lean(results: StudyResults, undecided: Sequence[ArmResults]) -> str:
     """Return how many undecided settings have a mean that is worse or better by the margin or more; empty if none has."""
-    sides = [_side(arm, results) for arm in undecided]
-    counts = [(count, how) for how, side in (("worse", -1), ("better", 1)) if (count := sides.count(side))]
+    counts = _sides(results, undecided)
     if not counts:
         return ""
     (count, how), *others = counts
-    which = "all" if count == len(undecided) > 1 and not called else in_words(count)
-    if len(undecided) == 1 and not called:
-        which = "it"
-    named, margin = f"{which}{called and noun(count, called)}", points(margin_of(results) or 0)
-    first = f"{named} {agree(count, 'is', 'are')} {margin} or more {how}"
+    which = "it" if len(undecided) == 1 else "all" if count == len(undecided) else in_words(count)
+    first = f"{which} {agree(count, 'is', 'are')} {points(margin_of(results) or 0)} or more {how}"
     return f"on average {listed([first, *(f'{in_words(count)} {how}' for count, how in others)])}"
-
-
-def _worse(found: Decisions) -> str:
-    """Return which settings are clearly worse; of many how many, and whether those are among them that lack a term."""
-    said = _named_worse(found)
-    return f"{said.removesuffix('.')}{_mixed(found)}." if said else ""
 
 
 def _mixed(found: Decisions) -> str:
     """Return of how many worse settings the seeds end differently, for their intervals are too narrow; empty if of none."""
-    worse = found.worse
-    mixed = sum(arm_class(arm) == "mixed" for arm in worse)
+    mixed = sum(map(ends_differently, found.worse))
     if not mixed:
         return ""
-    whose = "the seeds of " + in_words(mixed)
-    if mixed == len(worse):
-        whose = f"{agree(mixed, 'its', 'their')} seeds"
-    return f", though {whose} end differently"
+    return f"The seeds of {in_words(mixed)} that {agree(mixed, 'is', 'are')} worse end differently."
 
 
-def _named_worse(found: Decisions) -> str:
+def _worse(found: Decisions) -> str:
+    """Return which settings are clearly worse; of many how many, and whether those are among them that lack a term."""
     worse = found.worse
     if not worse:
         return ""

@@ -54,7 +54,7 @@ def ablations(results: StudyResults) -> list[Ablation]:
     for arm in arms:
         if (unchanged := _unchanged(arm, arms, results)) is not None:
             method, what = _title(unchanged, results), _what(arm, unchanged)
-            others = [one for one in found if not one.same_as and results.method_of(one.changed) != results.method_of(arm)]
+            others = [one for one in found if one.is_conclusive and results.method_of(one.changed) != results.method_of(arm)]
             same = next((one.name for one in others if _has_same_numbers(one.changed, arm)), "")
             found.append(Ablation(method=method, what=what, changed=arm, unchanged=unchanged, same_as=same))
     return found

@@ -9,7 +9,7 @@ from study.analysis.moderated import learned_freedom
 from study.analysis.moments import LEAST_SEEDS, mean
 from study.analysis.multiple_testing import ALPHA
 from study.analysis.power import seeds_needed, smallest_detectable, spread_interval
-from study.results.comparisons import DifferenceDetail
+from study.results.comparisons import UNDECIDED, DifferenceDetail
 from study.results.findings import ClassPower, Power
 from study.results.schema import ArmResults
 
@@ -59,7 +59,7 @@ def describe_power(
         arms=main.arms if main else 0,
         detectable=main.detectable if main else None,
         needed=needed,
-        command=_command(command, n=n, needed=needed, configured=configured, is_small=_is_small(main, margin)),
+        command=_command(command, n=n, needed=needed, configured=configured, is_open=_is_open(tested, primary)),
         spread_of=main.name if main else None,
         needed_range=needed_range,
         classes=tuple(classes),
@@ -120,15 +120,16 @@ def _needed(one: ClassPower, n: int, *, margin: float, alpha: float) -> tuple[in
     return point, (fewest, most)
 
 
-def _is_small(one: ClassPower | None, margin: float) -> bool:
-    """Return whether differences as small as `margin` are found already; True where no spread is known."""
-    return one is None or one.detectable <= margin
+def _is_open(tested: Sequence[ArmResults], primary: str) -> bool:
+    """Return whether some arm of at least three seeds is undecided."""
+    found = [difference for arm in tested if (difference := arm.difference(primary)) is not None]
+    return any(one.decision == UNDECIDED and one.n >= LEAST_SEEDS and one.low is not None for one in found)
 
 
-def _command(command: str, *, n: int, needed: int | None, configured: int, is_small: bool) -> str | None:
+def _command(command: str, *, n: int, needed: int | None, configured: int, is_open: bool) -> str | None:
     """Return the command that brings n seeds to those needed, or to twice as many where it is not known how many are."""
     if needed is None:
-        needed = n if is_small else 2 * n
+        needed = 2 * n if is_open else n
     if needed <= n:
         return None
     more = max(0, needed - configured)

@@ -1,10 +1,9 @@
 """How far to trust a study's answer: untrained level, seeds, power, ties."""
 
-from study.analysis.alerts import SAYS_NOTHING
+from study.analysis.alerts import ends_differently
 from study.analysis.answer import untrained_summary
 from study.analysis.by_decision import Decisions, decisions_of, is_collapsed, is_established
 from study.analysis.collapse_answer import trust_in_collapse
-from study.analysis.decisions import arm_class
 from study.analysis.looks import confidence_of
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import (
@@ -133,7 +132,7 @@ def _power(power: Power | None) -> list[str]:
 def _mixed(found: Decisions) -> list[str]:
     """Return of which arms the seeds ended differently, so that their intervals are too narrow."""
     arms = [found.baseline, *found.better, *found.worse, *found.tied, *found.partial, *found.untested]
-    mixed = [arm for arm in arms if arm_class(arm) == "mixed" and len(set(arm.collapse_type.counts) - set(SAYS_NOTHING)) > 1]
+    mixed = [arm for arm in arms if ends_differently(arm)]
     if not mixed:
         return []
     fewest = max(LEAST_SEEDS, min(len(arm.runs) for arm in mixed))

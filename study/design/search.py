@@ -18,7 +18,7 @@ from study.spec.study_file import CHOSEN, Arm
 from vicreg.errors import InputError
 
 TRIAL_SEED = 1000  # far from the seeds a study lists
-MOST_REFUSED = 1000  # proposals in a row that no run can have
+STUCK, MOST_REFUSED = 20, 1000  # proposals in a row that no run can have: from here they are drawn; and given up
 
 
 def search_plan(session: Session, search: Search, runner: Runner | Lookup) -> Plan:
@@ -86,17 +86,18 @@ def propose(
     """Return the next `count` proposals of a search, from all trials told before the batch.
 
     Two parameters may exclude each other, as more epochs of warmup than epochs do. Such a proposal is told to the search as
-    one that failed, and another is asked for.
+    one that failed, and another is asked for. After many such in a row it is drawn at random.
 
     Raises:
         InputError: where it proposes nothing else many times in a row.
     """
-    drawing = sampler(search, batch=batch)
+    drawing, at_random = sampler(search, batch=batch), optuna.samplers.RandomSampler(seed=search.seed + 1000 * batch)
     space = {key: _distribution(given) for key, given in search.parameters.items()}
     config, refused = fixed_config(session.study, session.config), 0
     proposals: list[tuple[optuna.Trial, Arm]] = []
     while len(proposals) < count:
-        trial = trials.ask_settings(space, drawing)
+        stuck = refused >= STUCK  # a sampler does not learn from what is refused, and may propose nothing else
+        trial = trials.ask_settings(space, at_random if stuck else drawing)
         settings = {key: _setting(value, search.parameters[key]) for key, value in trial.params.items()}
         try:
             config.with_settings(settings)

@@ -100,13 +100,13 @@ COMPARED = [
     ),
     (
         "Better, worse",
-        "The difference from the baseline is not 0, by a p-value that Holm's rule adjusts for all comparisons of the study: "
-        "below 0.05.",
+        "The difference from the baseline is not 0, by a p-value below 0.05. Holm's rule adjusts it for all comparisons of "
+        "the study; several looks at the results multiply it by their price.",
     ),
     (
         "Equivalent",
-        "Neither, and the 90 % interval of the difference lies within the smallest difference of interest. The 95 % "
-        "interval that is shown may reach beyond it.",
+        "Neither, and two one-sided tests at 5 % place the difference within the smallest difference of interest. The "
+        "interval that is shown is wider than theirs and may reach beyond it.",
     ),
     ("Undecided", "None of the three: seeds are too few to tell."),
     (

@@ -27,7 +27,11 @@ class Remote:
 
     def exists(self) -> bool:
         """Return whether there is such a folder; a bucket has one as soon as there is anything in it."""
-        return bool(self.files.exists(self.root))
+        try:  # not `exists`, which of many file systems calls a refusal a place that is not there
+            self.files.info(self.root)
+        except FileNotFoundError:
+            return False
+        return True
 
     def runs(self) -> list[str]:
         """Return the digests of the runs that there is anything of."""

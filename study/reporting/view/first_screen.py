@@ -149,7 +149,7 @@ def _without_terms(study: StudyResults) -> list[str]:
             counts, name = arm.collapse_type.counts, arm.collapse_type.name
             share = f" at {counts.get(name, 0)} of {sum(counts.values())} seeds" if len(counts) > 1 else ""
             ends.append(f"without {TERM_OF[zeros[0]]}: {name}{share}")
-    return [f"{capitalised('; '.join(ends))}."] if ends else []
+    return [f"{capitalised('; '.join(dict.fromkeys(ends)))}."] if ends else []
 
 
 def _decisions(study: StudyResults) -> list[str]:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from study.analysis.alerts import alerts
-from tests.study.made_up import by_seed, unfinished
+from study.analysis.alerts import alerts, ends_differently
+from tests.study.analysis.sentences import GOOD, NOISE, runs_of, shifted
+from tests.study.made_up import by_seed, finished, unfinished
 
 ALL = {**by_seed("base", [0.5] * 3), **by_seed("other", [0.6] * 3), **by_seed("third", [0.6] * 3)}
 ALL |= by_seed("untrained", [0.4] * 3)
@@ -53,3 +54,14 @@ def test_a_trial_that_was_killed_is_an_alert_and_one_that_was_pruned_is_none(pla
     assert "trial-000 seed 1000 was killed." in alerts(plans.results(results, of=plan))
     results["trial-000", 1000] = unfinished("pruned")
     assert alerts(plans.results(results, of=plan)) == []
+
+
+def test_seeds_that_say_nothing_of_how_they_ended_do_not_end_differently(plans):
+    def ends(*outcomes):
+        runs = runs_of({"base": GOOD, "other": shifted(-0.2), "third": NOISE})
+        runs |= {("other", seed): finished(0.5, verdict=name) for seed, name in enumerate(outcomes)}
+        return ends_differently(plans.results(runs).arm("other"))
+
+    assert ends("healthy", "complete", "healthy")
+    assert not ends("undetermined", "undetermined", "undetermined") and not ends("healthy", "undetermined", "healthy")
+    assert not ends("complete", "informational", "complete")

@@ -73,7 +73,7 @@ def test_settings_that_tie_are_named_by_what_they_share_and_the_others_by_how_th
     assert said.startswith(
         "Keep λ 25, μ 25, ν 1. The two others with λ = μ from 1 to 25 and ν 1 are undecided. Three more are clearly worse."
     )
-    assert said.endswith(" On average one undecided setting is 1 point or more worse.")
+    assert said.endswith(" One more is worse on average, but undecided.")
 
 
 def test_an_arm_that_leads_on_validation_by_less_than_its_noise_is_a_tie(answer_of):

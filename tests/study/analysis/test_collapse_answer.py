@@ -123,6 +123,15 @@ def test_a_change_that_comes_to_the_same_numbers_as_another_methods_is_counted_o
     assert same in trust(results)
 
 
+def test_a_change_of_a_healthy_method_counts_though_that_of_another_came_to_the_same_numbers(plans):
+    results = two_methods_that_become_one(plans)
+    (first, *others) = results.arms
+    mixed = dataclasses.replace(first.collapse_type, counts={"healthy": 2, "informational": 1})
+    arms = [arm if arm.name != "vicreg" else dataclasses.replace(arm, collapse_type=mixed) for arm in (first, *others)]
+    every = ablations(dataclasses.replace(results, arms=tuple(arms)))
+    assert [(one.same_as, one.is_conclusive) for one in every] == [("", False), ("", True)]
+
+
 @pytest.mark.parametrize("about", [None, "collapse"])
 def test_what_a_study_is_about_is_kept_in_its_file(plans, about):
     results = plans.results(runs_of({"a": GOOD}), asked=study(parts(), about=about))

@@ -274,3 +274,12 @@ def test_a_name_that_is_mistyped_is_refused(store, address, tmp_path):
         sync.main(["--to", address, "--store", str(tmp_path / "nowhere")])
     with pytest.raises(InputError, match="--from must be an address with runs, but .*nowhere does not exist"):
         sync.main(["--from", f"{tmp_path}/nowhere", "--store", str(store)])
+
+
+def test_a_refusal_of_a_file_system_is_not_called_a_place_that_is_not_there(store, address, monkeypatch):
+    def refuse(self, *given, **named):
+        raise PermissionError("credentials refused")
+
+    monkeypatch.setattr(type(open_remote(address).files), "info", refuse)
+    with pytest.raises(InputError, match="cannot be used .credentials refused"):
+        sync.main(["--from", address, "--store", str(store)])

@@ -37,10 +37,10 @@ class _Decoded(NamedTuple):
 
 
 def read_images(paths: Sequence[Path], *, image_size: int | None) -> np.ndarray:
-    """Return images as uint8 `(N, C, H, W)`, with one channel if all images have one, else with three.
+    """Return images as uint8 `(N, C, H, W)`, with one channel if all images are of 8-bit grey, else with three.
 
-    They are turned upright as their EXIF orientation says. Of several pictures in a file the first is read, of 16 bits a
-    channel the upper 8, and transparency is dropped; one warning counts such files.
+    They are turned upright as their EXIF orientation says. Of several pictures in a file the first is read, of colours of 16
+    bits the upper 8, and transparency is dropped; one warning counts such files. Grey of 16 bits is refused.
 
     Args:
         image_size: side in pixels that `fit` brings images to; None keeps their size.

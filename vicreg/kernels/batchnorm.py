@@ -25,7 +25,8 @@ def foldable(channels: int, rows: int) -> int:
 def write_moments(x, begin, steps, rows, fold, means, inverses, running_mean, running_variance, momentum, epsilon):  # type: ignore[no-untyped-def]
     """Write the mean and 1 / std over the rows of a view, and update the running statistics, of the channels given.
 
-    Sums are of differences from the first row, which lose nothing to a mean that is far from 0.
+    Sums are of differences from the first row, which lose nothing to a mean that is far from 0. Where the first row itself
+    lies hundreds of standard deviations off, they lose a digit or two.
 
     Args:
         x: numbers, of which those of the view begin at `begin`.

@@ -186,7 +186,10 @@ class Method(JointEmbedding):
 
     @property
     def target_std(self) -> float | None:
-        """The standard deviation to which the loss drives each embedding dimension; None where it sets no scale."""
+        """The standard deviation to which the loss drives each embedding dimension; None where it sets no scale.
+
+        VICReg's is gamma whatever mu is: an arm without the variance term is judged by the scale that the others have.
+        """
         return None
 
 

@@ -50,7 +50,7 @@ def byol_loss(p: Tensor, p_prime: Tensor, target: Tensor, target_prime: Tensor, 
 class BYOLSettings(MethodSettings):
     """`params.yaml`'s section `pretrain.byol`. Raises InputError for a value that no run can have."""
 
-    ema_start: float = field(metadata={"symbol": "τ₀"})
+    ema_start: float = field(metadata={"symbol": "EMA"})
     ema_schedule: str
     predictor: bool
     predictor_ratio: float

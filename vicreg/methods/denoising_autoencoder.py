@@ -41,8 +41,16 @@ def mask_patches(counter: Tensor, count: int, *, side: int, patch: int, share: f
         counter: of `vicreg.methods.counter_random`; the masks are a function of it.
         count: of images.
         share: of the squares, in [0, 1).
+
+    Raises:
+        InputError: where the one square is the image and `share` is above 0: masked, it would leave nothing.
     """
     grid = -(-side // patch)
+    if grid == 1 and share > 0:
+        raise InputError(
+            f"pretrain.masked_patch must be below the side of a view, {side} pixels, but got {patch}; lower it, or set "
+            "pretrain.masked_share to 0."
+        )
     wanted = min(math.ceil(share * grid**2 - 1e-9), grid**2 - 1)  # 0.55 * 100 is a little above 55
     numbers = counter_random.uniform(counter, (count, grid**2), stream=_MASK)
     ranks = numbers.argsort(dim=1).argsort(dim=1)

@@ -61,8 +61,11 @@ class TiCoSettings(MethodSettings):
 
     def __post_init__(self) -> None:
         EMASchedule(start=self.ema_start, kind=self.ema_schedule)  # which checks both
-        if not 0 <= self.beta <= 1:
-            raise InputError(f"pretrain.beta must lie in [0, 1], but got {self.beta}; the paper's is 0.9.")
+        if not 0 <= self.beta < 1:
+            raise InputError(
+                f"pretrain.beta must lie in [0, 1), for 1 keeps the covariance of 0 for ever, but got {self.beta}; the "
+                "paper's is 0.9."
+            )
         if not 0 <= self.rho < math.inf:
             raise InputError(f"pretrain.rho must be a finite number of at least 0, but got {self.rho}; 0 drops its term.")
 
@@ -70,7 +73,8 @@ class TiCoSettings(MethodSettings):
 class TiCo(Method):
     """TiCo as a method: `tico_loss` of the first view's embeddings and a momentum target's embeddings of the second.
 
-    Its state is the target and the covariance of unit embeddings, a moving average that starts at 0.
+    Its state is the target and the covariance of unit embeddings, a moving average that starts at 0. No network sees both
+    views, so `view_passes` changes nothing.
     """
 
     Settings = TiCoSettings
@@ -89,6 +93,11 @@ class TiCo(Method):
         super().__init__(settings=settings, **arguments)
         self.target = MomentumTarget(self)
         self.register_buffer("covariance", torch.zeros(self.embedding_dimension, self.embedding_dimension))
+
+    def compile_networks(self) -> None:
+        raise InputError(
+            "pretrain.compile must be false for method tico, for a pass of one view is not compiled; set it to false."
+        )
 
     def loss(self, views: Sequence[Tensor], *, progress: Tensor) -> Loss:
         settings: TiCoSettings = self.settings

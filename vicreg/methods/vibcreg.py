@@ -27,8 +27,11 @@ def normalised_covariance(z: Tensor, *, check_finite: bool = True) -> Tensor:
     """
     require_batch(z, check_finite=check_finite)
     with full_precision(z):
-        columns = functional.normalize(centre(z), dim=0)  # (n, d)
-        n, d = columns.shape
+        n, d = z.shape
+        centred = centre(z)
+        # The mean of equal numbers may be off by a last bit, which is no variation to be brought to length 1.
+        rounding = 2 * torch.finfo(centred.dtype).eps * z.abs().amax(dim=0) * math.sqrt(n)
+        columns = functional.normalize(centred, dim=0) * (centred.norm(dim=0) > rounding)  # (n, d)
         if n < d:
             gram = columns @ columns.T  # (n, n)
             return (gram.square().sum() - columns.square().sum(dim=0).square().sum()) / d**2

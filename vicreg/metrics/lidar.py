@@ -17,7 +17,8 @@ def lidar(views: Tensor, *, delta: float = _DELTA) -> float:
     between images, and S_w = sum_ij (z_ij - M_i)(z_ij - M_i)^T / (n (q - 1)) that within them. LiDAR is
     exp(-sum_k p_k log p_k), with p the eigenvalues of (S_w + delta)^-1/2 S_b (S_w + delta)^-1/2 over their sum. It is
     between 1 and min(n - 1, d), and 0 if all images have the same features. It does not depend on shift and rotation; where
-    variances are far above `delta` it does not depend on scale.
+    variances are far above `delta` it does not depend on scale. Of float32 features whose rank is below d and whose standard
+    deviation is above about 10^4, rounding exceeds `delta` and raises it.
 
     The eigenvalues are those of the smaller n x n matrix B^T (S_w + delta)^-1 B, with B the centred means.
 

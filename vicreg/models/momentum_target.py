@@ -24,7 +24,7 @@ class EMASchedule:
     `constant`: tau = start. `cosine`: tau = end - (end - start) (1 + cos(pi p)) / 2, which with an end of 1 is BYOL's
     tau = 1 - (1 - start) (1 + cos(pi p)) / 2 (arXiv 2006.07733, Section 3.3).
 
-    Raises InputError for another kind, and for momenta outside [0, 1] or an end below the start.
+    Raises InputError for another kind, for a start outside [0, 1], and where it rises for an end below the start or above 1.
     """
 
     start: float
@@ -40,7 +40,7 @@ class EMASchedule:
             raise InputError(
                 f"pretrain.ema_start must lie in [0, 1], but got {self.start}; published values lie between 0.97 and 0.9995."
             )
-        if not self.start <= self.end <= 1:
+        if self.kind != "constant" and not self.start <= self.end <= 1:
             raise InputError(
                 f"pretrain.ema_end must lie between pretrain.ema_start, {self.start}, and 1, but got {self.end}; "
                 "raise it, or lower the start."

@@ -118,6 +118,11 @@ def test_the_loss_falls_on_a_fixed_batch():
     assert totals[-1] < totals[0]
 
 
+def test_passes_of_one_view_are_not_compiled_in_silence():
+    with pytest.raises(InputError, match="pretrain.compile must be false for method tico"):
+        tiny_method(TiCo, GIVEN).compile_networks()
+
+
 def test_evaluation_leaves_the_covariance_alone():
     method = tiny_method(TiCo, GIVEN).eval()
     method.loss(random_views(), progress=progress(0.0))
@@ -132,7 +137,7 @@ def test_collapsed_embeddings_are_named(rows, name):
     assert diagnosis(rows, target_std=tiny_method(TiCo, GIVEN).target_std) == name
 
 
-@pytest.mark.parametrize("given", [{"beta": 1.5}, {"rho": -1.0}, {"ema_start": 2.0}])
+@pytest.mark.parametrize("given", [{"beta": 1.5}, {"beta": 1.0}, {"rho": -1.0}, {"ema_start": 2.0}])
 def test_a_value_no_run_can_have_is_refused(given):
     with pytest.raises(InputError):
         dataclasses.replace(GIVEN, **given)

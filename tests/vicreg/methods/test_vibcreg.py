@@ -36,6 +36,18 @@ def ours(z, z_prime):
     return vibcreg_loss(z, z_prime, coefficients=WEIGHTS).total
 
 
+@pytest.mark.parametrize(("rows", "dimensions"), [(128, 512), (100, 8)])
+def test_equal_numbers_are_no_variation_though_their_mean_is_off_by_a_last_bit(rows, dimensions):
+    z = torch.full((rows, dimensions), 0.1, requires_grad=True)
+    loss = normalised_covariance(z)
+    loss.backward()
+    assert loss == 0 and z.grad.abs().max() == 0
+    small = torch.randn(rows, dimensions, generator=torch.Generator().manual_seed(0)) * 1e-4 + 0.1
+    torch.testing.assert_close(
+        normalised_covariance(small), normalised_covariance(small.double()).float(), rtol=1e-2, atol=1e-6
+    )
+
+
 def by_matrices(z, z_prime):
     """The terms as solo-learn writes them."""
     total = 25 * functional.mse_loss(z, z_prime)

@@ -48,9 +48,9 @@ def test_the_cosine_schedule_is_lightlys_of_the_same_step():
         assert momentum == pytest.approx(cosine_schedule(step, 11, 0.99, 0.999), abs=1e-15)
 
 
-def test_a_constant_schedule_is_its_start_throughout():
-    schedule = EMASchedule(start=0.99, end=0.999, kind="constant")
-    assert [schedule.momentum(at(share)).item() for share in (0, 0.3, 1)] == [0.99] * 3
+def test_a_constant_schedule_is_its_start_throughout_whatever_its_end():
+    schedule = EMASchedule(start=0.9995, end=0.999, kind="constant")
+    assert [schedule.momentum(at(share)).item() for share in (0, 0.3, 1)] == [0.9995] * 3
 
 
 def test_the_last_steps_of_a_long_run_still_move_the_target():

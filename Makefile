@@ -50,13 +50,20 @@ lint: $(VENV)/.installed-tests
 	ruff format --check
 	mypy
 
+# pip compiles 16,000 modules one after another, which takes as long as the rest of it; here every core does. Some packages hold
+# files that are no Python and cannot be compiled.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+
 $(VENV)/.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(INSTALL) --requirement requirements.txt
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.installed-tests: requirements-test.txt $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-test.txt
+	$(INSTALL) --requirement requirements-test.txt
+	$(COMPILE)
 	touch $@
 
 # For CPython 3.12 on Linux, whatever runs here.

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from study.analysis.by_decision import is_established
 from study.results.schema import ArmResults
 from study.runs.outcomes import DIVERGED
 
@@ -12,9 +13,9 @@ def with_agreement(arms: Sequence[ArmResults], *, primary: str, margin: float) -
 
     A published outcome is an accuracy, or the word collapse in its place: nothing is published of the geometry of
     embeddings. So it is our accuracy that is compared, and no collapse type. A published accuracy says that representations
-    were learned, a published collapse that none were. Ours were learned where the interval of the gain over the untrained
-    network lies above zero. They were not where it lies below the smallest gain that would matter, or where every run
-    diverged. `agrees` is None where the interval tells neither.
+    were learned, a published collapse that none were. Ours were learned where the gain over the untrained network is
+    established, corrected for the number of arms. They were not where the gain's own interval lies below the smallest gain
+    that would matter, or where every run diverged. `agrees` is None where neither is so.
 
     Args:
         arms: compared, so that their summaries have gains.
@@ -29,9 +30,9 @@ def learned(arm: ArmResults, *, primary: str, margin: float) -> bool | None:
     if arm.runs and all(run.status == DIVERGED for run in arm.runs):
         return False
     gain = arm.gain(primary)
-    if gain is None or gain.low is None or gain.high is None:
+    if gain is None or gain.high is None:
         return None
-    if gain.low > 0:
+    if is_established(gain):
         return True
     return False if gain.high < margin else None
 

@@ -7,12 +7,12 @@ from study.analysis.alerts import ENDINGS, paired_seeds
 from study.analysis.arms_answer import answer_of_arms
 from study.analysis.by_decision import (
     Decisions,
-    decision_of,
     decisions_of,
     is_established,
     is_loss,
     is_whole,
     leader,
+    lost_seeds,
     self_supervised,
 )
 from study.analysis.collapse_answer import answer_of_collapse
@@ -24,13 +24,14 @@ from study.analysis.wording import (
     capitalised,
     count_of,
     in_terms_of_methods,
+    in_words,
     name_of,
     percent,
     probe_name,
     spelled,
     within,
 )
-from study.results.comparisons import UNDECIDED, ColumnSummary
+from study.results.comparisons import ColumnSummary
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import DIVERGED, FINISHED, MISSING, OUT_OF_MEMORY, PARTIAL
 
@@ -71,10 +72,17 @@ def _sentences(results: StudyResults) -> list[str]:
         return _baseline_alone(results, chosen)
     return [
         *gain_warning(results, chosen),
+        *_baseline_lost(found.baseline),
         *_BY_MODE.get(results.mode, answer_of_arms)(results, found),
         _settled(results, found),
         *_with_labels(results),
     ]
+
+
+def _baseline_lost(baseline: ArmResults) -> list[str]:
+    """Return at how many seeds the baseline has no result: its mean speaks for those that survived; nothing if at none."""
+    lost = lost_seeds(baseline)
+    return [f"The baseline itself lost {in_words(lost)} of {spelled(len(baseline.runs), 'seed')}."] if lost else []
 
 
 def _with_labels(results: StudyResults) -> list[str]:
@@ -110,10 +118,9 @@ def untrained_summary(results: StudyResults, arm: ArmResults) -> ColumnSummary |
 def _settled(results: StudyResults, found: Decisions) -> str:
     """Return that every comparison is decided, of a study that was to go on until they are."""
     looks = results.looks
-    lost = any(
-        decision_of(difference) == UNDECIDED for arm in found.partial if (difference := arm.difference(results.primary))
-    )
-    is_open = bool(found.undecided or found.untested or lost)
+    unmeasured = [arm for arm in compared_arms(results.arms) if results.primary not in arm.summary]
+    lost = any(run.status != DIVERGED for arm in unmeasured for run in arm.runs)  # of one that diverges no seed tells more
+    is_open = bool(found.undecided or found.untested or found.partial or lost)
     is_settled = looks is not None and looks.until_decided and found.tested and not is_open
     return "The question is settled: every comparison is decided." if is_settled else ""
 

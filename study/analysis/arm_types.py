@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from study.analysis.arms import COLLAPSES
 from study.analysis.wording import agree, count_of
 from study.results.runs import CollapseType, DecidingMeasure, RunResults
 from study.results.schema import ArmCollapseType
@@ -12,14 +13,16 @@ UNTRAINED = ArmCollapseType(name="untrained", reason="Initial weights: where tra
 
 
 def arm_collapse_type(runs: Sequence[RunResults]) -> ArmCollapseType:
-    """Return the collapse type that most seeds share, of a tie one that is a collapse, and the counts of all.
+    """Return an arm's collapse type, and the counts of all.
 
+    Where half of the seeds or more collapsed, in whatever way, it is the commonest collapse; else the commonest of the rest.
     The reason speaks for the arm: it counts the seeds, and gives the range of the measure that decided at those of this
     type. So does `borderline`.
     """
     named = {run.seed: run.collapse_type or CollapseType(name=run.status, reason=run.reason or "") for run in runs}
     counts = Counter(one.name for one in named.values())
-    name = max(counts, key=lambda one: (counts[one], one != HEALTHY))  # of equal ones the first seed's
+    collapsed = 2 * sum(counts[name] for name in COLLAPSES) >= len(named)
+    name = max((one for one in counts if (one in COLLAPSES) == collapsed), key=counts.__getitem__)  # of equal ones the first
     return ArmCollapseType(
         name=name,
         reason=_reason(named, name, counts),

@@ -6,9 +6,11 @@ from study.analysis.alerts import ends_differently
 from study.analysis.by_decision import Decisions, is_collapsed, is_whole, leader
 from study.analysis.regions import names_of_zeros, shared_settings, with_a_zero
 from study.analysis.wording import LEAST_SHOWN, agree, capitalised, in_words, listed, name_of, points, signed, spelled
+from study.results.findings import Power
 from study.results.schema import ArmResults, StudyResults
 
 MOST_NAMED = 2
+WIDEST = 4  # of the range of a detectable difference: one whose upper end is more times its lower end says too little
 
 
 def answer_of_arms(results: StudyResults, found: Decisions) -> list[str]:
@@ -128,7 +130,7 @@ def _mixed(found: Decisions) -> str:
     mixed = sum(map(ends_differently, found.worse))
     if not mixed:
         return ""
-    return f"The seeds of {in_words(mixed)} that {agree(mixed, 'is', 'are')} worse end differently."
+    return f"Of those that are worse, {in_words(mixed)} {agree(mixed, 'ends', 'end')} differently from seed to seed."
 
 
 def _worse(found: Decisions) -> str:
@@ -155,7 +157,8 @@ def _open(results: StudyResults, found: Decisions) -> str:
     undecided, equal, margin = found.undecided, found.equivalent, margin_of(results)
     same = ""
     if equal and margin:
-        same = f"{capitalised(_named(equal))} {agree(len(equal), 'equals', 'equal')} the baseline within {points(margin)}."
+        are = agree(len(equal), "is", "are")
+        same = f"{capitalised(_named(equal))} {are} equivalent to the baseline within {points(margin)}."
     if not undecided:
         return same
     return f"{same} {_cannot_tell(results, undecided, rest=found)}".strip()
@@ -163,7 +166,7 @@ def _open(results: StudyResults, found: Decisions) -> str:
 
 def _cannot_tell(results: StudyResults, undecided: Sequence[ArmResults], *, rest: Decisions) -> str:
     seeds = min(_pairs(arm, results.primary) for arm in undecided)
-    others = len(undecided) < rest.tested
+    others = len(undecided) < rest.tested + len(rest.untested)
     which = (
         f"For the other {in_words(len(undecided))}" if others and len(undecided) > MOST_NAMED else f"For {_named(undecided)}"
     )
@@ -171,9 +174,15 @@ def _cannot_tell(results: StudyResults, undecided: Sequence[ArmResults], *, rest
         which = f"For all {in_words(len(undecided))} others"
     lean = _lean(results, undecided)
     power, limit = results.power, ""
-    if not others and power and power.detectable and LEAST_SHOWN <= power.detectable < 1:
-        limit = f", which reliably {agree(seeds, 'finds', 'find')} only differences above {points(power.detectable)}"
+    if not others and power and power.detectable and LEAST_SHOWN <= power.detectable < 1 and _is_known(power):
+        limit = f"; {agree(seeds, 'it finds', 'they find')} only differences above {points(power.detectable)} reliably"
     return f"{which}, {spelled(seeds, 'seed')} cannot tell{f'; {lean}' if lean else limit}."
+
+
+def _is_known(power: Power) -> bool:
+    """Return whether the detectable difference is known well enough to be an answer."""
+    ends = next((one.detectable_range for one in power.classes or () if one.name == power.spread_of), None)
+    return ends is None or ends[1] <= WIDEST * ends[0]
 
 
 def _leads(results: StudyResults, found: Decisions) -> str:
@@ -194,9 +203,9 @@ def _leads(results: StudyResults, found: Decisions) -> str:
 
 def _lost(found: Decisions) -> str:
     """Return which settings were not considered, for they lost seeds."""
-    if not found.partial:
+    if not found.lost:
         return ""
-    return f"{capitalised(_named(found.partial))} lost seeds and {agree(len(found.partial), 'is', 'are')} left out."
+    return f"{capitalised(_named(found.lost))} lost seeds and {agree(len(found.lost), 'is', 'are')} left out."
 
 
 def _named(arms: Sequence[ArmResults]) -> str:

@@ -9,7 +9,7 @@ from study.analysis.moments import LEAST_SEEDS
 from study.analysis.multiple_testing import ALPHA
 from study.results.comparisons import BETTER, UNDECIDED, WORSE, ColumnSummary, Difference
 from study.results.schema import ArmResults, StudyResults
-from study.runs.outcomes import FINISHED
+from study.runs.outcomes import FINISHED, MISSING, PARTIAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,8 @@ class Decisions:
     """The arms that were compared with the baseline at three seeds or more, by decision.
 
     `partial` are arms that lost seeds: a mean over the seeds that survived would speak for settings that let some diverge,
-    so no decision in their favour counts. `untested` have fewer than three pairs.
+    so no decision in their favour counts. `untested` have fewer than three pairs, and `lost` are those of them and of the
+    partial ones that lost seeds.
     """
 
     baseline: ArmResults
@@ -32,6 +33,11 @@ class Decisions:
     def tested(self) -> int:
         """The number of arms that were compared."""
         return len(self.better) + len(self.worse) + len(self.tied) + len(self.partial)
+
+    @property
+    def lost(self) -> tuple[ArmResults, ...]:
+        """The arms that are left out because runs of theirs ended without a result."""
+        return (*self.partial, *(arm for arm in self.untested if lost_seeds(arm)))
 
     @property
     def tied(self) -> tuple[ArmResults, ...]:
@@ -94,8 +100,13 @@ def is_whole(arm: ArmResults) -> bool:
     return all(run.status == FINISHED for run in arm.runs)
 
 
+def lost_seeds(arm: ArmResults) -> int:
+    """Return at how many seeds a run of an arm ended without a result."""
+    return sum(run.status not in (FINISHED, MISSING, PARTIAL) for run in arm.runs)
+
+
 def is_collapsed(arm: ArmResults) -> bool:
-    """Return whether most seeds of an arm ended in a collapse."""
+    """Return whether half of an arm's seeds or more ended in a collapse."""
     return arm.collapse_type.name in COLLAPSES
 
 

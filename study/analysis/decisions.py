@@ -1,7 +1,6 @@
 """Tests arms against their baseline, and their gains over untrained controls."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -104,7 +103,7 @@ def decide(
     by_digests: dict[Digests, ArmResults] = {}
     for arm in compared_arms(arms):
         by_digests.setdefault(digests_of(arm), arm)
-    accuracies = {arm.name: _accuracies(arm, primary) for arm in by_digests.values()}
+    accuracies = {arm.name: arm.accuracies(primary) for arm in by_digests.values()}
     if not accuracies.get(baseline):
         return tuple(arms)
     classes = {arm.name: arm_class(arm) for arm in by_digests.values()}
@@ -147,11 +146,6 @@ def adjust_gains(arms: Sequence[ArmResults], primary: str, *, price: float = 1) 
 
 def _not_below(gate: float, p: float | None) -> float | None:
     return None if p is None else max(gate, p)
-
-
-def _accuracies(arm: ArmResults, primary: str) -> dict[int, float]:
-    values = {run.seed: run.test[primary].top1 for run in arm.runs if primary in run.test}
-    return {seed: value for seed, value in values.items() if math.isfinite(value)}
 
 
 def priced_holm(p_values: Sequence[float | None], price: float) -> list[float | None]:

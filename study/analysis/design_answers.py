@@ -92,7 +92,7 @@ def _proposal(results: StudyResults, found: Decisions, arm: ArmResults) -> str:
     if decision == WORSE:
         return f"{start}is clearly worse at {seeds} ({gained})."
     if decision == EQUIVALENT and margin:
-        return f"{start}equals it within {points(margin)} at {seeds}."
+        return f"{start}is equivalent to it within {points(margin)} at {seeds}."
     return f"{start}came to {gained} at {seeds}, which is within the noise."
 
 

@@ -244,7 +244,7 @@ def describe_path(
         if primary not in arm.summary or primary not in before.summary:
             break
         column = arm.summary[primary]
-        if not _accuracies(arm, primary).keys() & _accuracies(before, primary).keys():
+        if not arm.accuracies(primary).keys() & before.accuracies(primary).keys():
             break  # nothing is known of this difference: no seed ended with and without it
         steps.append(
             PathStep(
@@ -262,16 +262,11 @@ def describe_path(
 
 
 def _gain(arm: ArmResults, before: ArmResults, primary: str, price: float) -> Difference:
-    own, other = _accuracies(arm, primary), _accuracies(before, primary)
+    own, other = arm.accuracies(primary), before.accuracies(primary)
     seeds = sorted(own.keys() & other.keys())
     values, others = [own[seed] for seed in seeds], [other[seed] for seed in seeds]
     interval = paired_difference(values, others, confidence=1 - ALPHA / price)
     return Difference(**dataclasses.asdict(interval))
-
-
-def _accuracies(arm: ArmResults, primary: str) -> dict[int, float]:
-    """Return the test accuracy of an arm's runs that have one, by seed."""
-    return {run.seed: run.test[primary].top1 for run in arm.runs if primary in run.test}
 
 
 def outcome(run: RunResults) -> str:

@@ -140,12 +140,21 @@ def _spreads(accuracies: Mapping[str, BySeed], classes: Mapping[str, ArmClass]) 
         seed: mean([centred[arm][seed] for arm in healthy if seed in centred[arm]])
         for seed in {seed for arm in healthy for seed in centred[arm]}
     }
-    lost = len(healthy) / max(len(healthy) - 1, 1)  # of the variance, to the effect that is taken out
-    without = {
-        arm: lost * _sum_of_squares(value - common[seed] for seed, value in centred[arm].items()) / max(freedom[arm], 1)
-        for arm in healthy
-    }
+    count = {seed: sum(seed in centred[arm] for arm in healthy) for seed in common}
+    without = {arm: _without_common(centred[arm], common, count) for arm in healthy}
     return _Spreads(freedom=freedom, own=own, healthy=without)
+
+
+def _without_common(centred: BySeed, common: BySeed, count: Mapping[int, int]) -> float:
+    """Return the variance of an arm's centred accuracies after the effect that a seed has on all healthy arms.
+
+    Of a seed that k arms have, the effect takes 1 / k of the variance with it. A seed that this arm alone has tells nothing.
+    """
+    shared = [seed for seed in centred if count[seed] > 1]
+    if not shared:
+        return _sum_of_squares(centred.values()) / max(len(centred) - 1, 1)
+    squares = (count[seed] / (count[seed] - 1) * (centred[seed] - common[seed]) ** 2 for seed in shared)
+    return math.fsum(squares) / (len(shared) * max(len(centred) - 1, 1) / len(centred))
 
 
 def _class_variance(

@@ -62,8 +62,11 @@ def _published_note(results: StudyResults) -> list[str]:
     source = results.published_source
     published = [arm for arm in results.arms if arm.published]
     compared = [arm for arm in published if arm.agrees is not None]
-    if not compared or not source:
+    if not published or not source:
         return []
+    if not compared:
+        count = count_of(len(published), "published outcome")
+        return [f"For {count} ({source}), it is open whether training gains anything over the untrained network."]
     differing = []
     for arm in compared:
         if arm.agrees is False:
@@ -89,8 +92,11 @@ def _gain_in_words(arm: ArmResults, primary: str) -> str:
 
 
 def _choice_notes(results: StudyResults) -> list[str]:
-    """Return how a search or a tuning chose settings."""
+    """Return how a search, a path or a tuning chose settings."""
     found = []
+    if results.path is not None:
+        found.append("A path keeps the change that is best on validation, and its gain is of the same runs. So gains are "
+                     "somewhat too large.")  # fmt: skip
     if results.mode == "search":
         found.append("Trials were compared on validation, at seeds of their own.")
         confirmed = [

@@ -75,13 +75,26 @@ def _class_power(name: str, tested: Sequence[ArmResults], primary: str, alpha: f
             found.append((detail.spread, len(detail.seeds), detail.freedom))
     if not found:
         return None
+    spread = _quadratic_mean([spread for spread, _, _ in found])
+    detectable = typical_detectable(found, alpha=alpha, power=POWER)
+    ends = _spread_interval(spread, arms=len(found), seeds=mean([seeds for _, seeds, _ in found]))
     return ClassPower(
         name=name,
         arms=len(found),
-        spread=_quadratic_mean([spread for spread, _, _ in found]),
+        spread=spread,
         freedom=mean([freedom for _, _, freedom in found]),
-        detectable=typical_detectable(found, alpha=alpha, power=POWER),
+        detectable=detectable,
+        detectable_range=(detectable * ends[0] / spread, detectable * ends[1] / spread) if spread else None,
     )
+
+
+def _spread_interval(spread: float, *, arms: int, seeds: float) -> tuple[float, float]:
+    """Return the 95 % interval of a spread that `arms` differences over so many seeds tell of.
+
+    All of k arms' differences are from one baseline, which correlates them by one half and their variances by a quarter:
+    together they are worth 4 k / (k + 3) arms, four at most.
+    """
+    return spread_interval(spread, (seeds - 1) * 4 * arms / (arms + 3))
 
 
 def typical_detectable(spreads: Sequence[tuple[float, int, float]], *, alpha: float, power: float) -> float:
@@ -101,8 +114,7 @@ def _quadratic_mean(values: Sequence[float]) -> float:
 def _needed(one: ClassPower, n: int, *, margin: float, alpha: float) -> tuple[int, tuple[int, int]] | None:
     """Return the seeds that a class needs for the margin, and their range; None where that says too little.
 
-    The range is of the spread's 95 % interval. All of k arms' differences are from one baseline, which correlates them by
-    one half and their variances by a quarter: together they are worth 4 k / (k + 3) arms, four at most.
+    The range is of the spread's 95 % interval.
     """
     others = one.arms - 1
     moderated = one.freedom > n - 1 and others > 0 and one.name != "mixed"
@@ -113,7 +125,7 @@ def _needed(one: ClassPower, n: int, *, margin: float, alpha: float) -> tuple[in
     def seeds(spread: float) -> int | None:
         return seeds_needed(spread, margin, freedom=freedom, alpha=alpha, power=POWER)
 
-    ends = spread_interval(one.spread, (n - 1) * 4 * one.arms / (one.arms + 3))
+    ends = _spread_interval(one.spread, arms=one.arms, seeds=n)
     fewest, point, most = seeds(ends[0]), seeds(one.spread), seeds(ends[1])
     if fewest is None or point is None or most is None or (most > n and most > WIDEST * fewest):
         return None

@@ -2,11 +2,12 @@
 
 from study.analysis.alerts import ends_differently
 from study.analysis.answer import untrained_summary
-from study.analysis.by_decision import Decisions, decisions_of, is_collapsed, is_established
+from study.analysis.by_decision import Decisions, decisions_of, is_collapsed, is_established, lost_seeds
 from study.analysis.collapse_answer import trust_in_collapse
 from study.analysis.looks import confidence_of
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import (
+    CLASS_NAMES,
     LEAST_SHOWN,
     agree,
     capitalised,
@@ -26,7 +27,6 @@ from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
 # Of a 95 % interval of an arm that loses 20 points in one run of three, in %, by its number of seeds (docs/statistics.md).
 MIXED_COVERAGE = {3: 67, 4: 78, 5: 86, 6: 89}
-CLASS_NAMES = {"mixed": "seeds disagree"}
 MOST_NAMED = 6  # methods in one sentence
 
 
@@ -46,7 +46,7 @@ def trust(results: StudyResults) -> list[str]:
         *_gains_of_methods(results),
         *_seeds(results, found),
         *_power(results.power),
-        *_mixed(found),
+        *_mixed(results, found),
         *_machine(found),
     ]
     return [in_terms_of_methods(one) for one in said] if results.methods and results.methods.is_one_an_arm else said
@@ -93,8 +93,10 @@ def _of_these(arms: list[ArmResults]) -> str:
 
 def _seeds(results: StudyResults, found: Decisions) -> list[str]:
     """Return how many seeds there were, at which look and at what price, and which tests are corrected together."""
-    seeds = found.baseline.summary[results.primary].n
-    said = capitalised(f"{spelled(seeds, 'seed')} {agree(seeds, 'was', 'were')} run")
+    seeds, lost = found.baseline.summary[results.primary].n, lost_seeds(found.baseline)
+    said = capitalised(f"{spelled(seeds + lost, 'seed')} {agree(seeds + lost, 'was', 'were')} run")
+    if lost:
+        said += f", of which the baseline lost {in_words(lost)}"
     if results.looks and results.looks.until_decided and seeds > results.looks.planned[0]:
         said = f"{results.looks.planned[0]} to {seeds} seeds were run, until arms were decided"
     if seeds < LEAST_SEEDS:
@@ -123,26 +125,39 @@ def _power(power: Power | None) -> list[str]:
     classes = {one.name: one.detectable for one in power.classes or () if LEAST_SHOWN <= one.detectable < 1}
     if len(classes) > 1:
         sizes = [f"{points(size)} ({CLASS_NAMES.get(name, name)})" for name, size in classes.items()]
-        return [f"In {share} these seeds would find differences of {listed(sizes)}."]
+        return [f"In {share} these seeds would find differences of {listed(sizes)}.", *_range(power, "the first")]
     if not LEAST_SHOWN <= power.detectable < 1:
         return [] if power.detectable < 1 else [f"With {count_of(power.n, 'seed')} hardly any difference would be found."]
-    return [f"In {share} these seeds would find a difference of {points(power.detectable)}; smaller ones may be missed."]
+    said = f"In {share} these seeds would find a difference of {points(power.detectable)}; smaller ones may be missed."
+    return [said, *_range(power, "it")]
 
 
-def _mixed(found: Decisions) -> list[str]:
+def _range(power: Power, what: str) -> list[str]:
+    """Return how uncertain the first class's detectable difference is, as its spread is; nothing where that is not known."""
+    ends = next((one.detectable_range for one in power.classes or ()), None)
+    if ends is None or not ends[1] < 1:
+        return []
+    low, high = (points(end) for end in ends)
+    return [f"By the 95 % interval of how runs spread, {what} lies between {low} and {high}."]
+
+
+def _mixed(results: StudyResults, found: Decisions) -> list[str]:
     """Return of which arms the seeds ended differently, so that their intervals are too narrow."""
-    arms = [found.baseline, *found.better, *found.worse, *found.tied, *found.partial, *found.untested]
+    arms = [found.baseline, *found.better, *found.worse, *found.tied, *found.partial]
     mixed = [arm for arm in arms if ends_differently(arm)]
     if not mixed:
         return []
-    fewest = max(LEAST_SEEDS, min(len(arm.runs) for arm in mixed))
-    covered = MIXED_COVERAGE[min(fewest, max(MIXED_COVERAGE))]
     whose = name_of(mixed[0].label) if len(mixed) == 1 else spelled(len(mixed), "setting")
     how = f"{agree(len(mixed), 'ends', 'end')} differently from seed to seed"
     if all(HEALTHY in arm.collapse_type.counts for arm in mixed):
         how = f"{agree(len(mixed), 'is', 'are')} healthy at some seeds and not at others"
-    interval = agree(len(mixed), "Its 95 % interval", "Their 95 % intervals")
-    return [f"{capitalised(whose)} {how}. {interval} may hold the truth in only {covered} % of cases."]
+    confidence = confidence_of(results.looks)
+    interval = agree(len(mixed), f"Its {confidence} interval", f"Their {confidence} intervals")
+    fewest = max(LEAST_SEEDS, min(arm.summary[results.primary].n for arm in mixed))
+    covered = MIXED_COVERAGE[min(fewest, max(MIXED_COVERAGE))]
+    known = results.looks is None or results.looks.price == 1  # the simulation's intervals are at 95 %
+    simulated = f": where one run of three loses 20 points, {covered} % hold the truth" if known else ""
+    return [f"{capitalised(whose)} {how}. {interval} may be too narrow{simulated}."]
 
 
 def _machine(found: Decisions) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from study.analysis.equivalence import Equivalence, one_sided_tests
 from study.analysis.moments import LEAST_SEEDS, mean, standard_deviation
 from study.analysis.multiple_testing import ALPHA
+from study.analysis.sampling_error import sampling_error
 from study.analysis.student import t_quantile, t_share
 from study.results.comparisons import Interval
 
@@ -16,9 +17,9 @@ def unpaired_difference(
     """Return mean(values) - mean(others) with its interval, and whether it is within the margin.
 
     Welch's t interval (Biometrika 34, 1947) with the sampling error of both test sets added, which seeds do not show and
-    pairing cannot remove. The variance is the sum over the two sides of s^2 / n + p (1 - p) / N, of n seeds and N images.
-    Its degrees of freedom are Satterthwaite's (Biometrics Bulletin 2, 1946), those of a test set N - 1. Equivalence is by
-    two one-sided tests on the same error. Nothing is concluded with fewer than 3 seeds on either side.
+    pairing cannot remove. The variance is the sum over the two sides of s^2 / n + e^2, of n seeds and with the error e of
+    `sampling_error`. Its degrees of freedom are Satterthwaite's (Biometrics Bulletin 2, 1946), those of a test set N - 1.
+    Equivalence is by two one-sided tests on the same error. Nothing is concluded with fewer than 3 seeds on either side.
 
     Args:
         values, others: accuracies (n,), shares from 0 to 1, a seed each.
@@ -31,8 +32,6 @@ def unpaired_difference(
         return nothing
     parts = [part for side, count in zip((values, others), images, strict=True) for part in _variances(side, count)]
     variance = math.fsum(part for part, _ in parts)
-    if variance == 0:  # everything right, or everything wrong, on both sides: no error can be estimated
-        return nothing
     freedom = variance**2 / math.fsum(part**2 / free for part, free in parts)
     error = math.sqrt(variance)
     half = t_quantile(1 - ALPHA / 2, freedom) * error
@@ -44,4 +43,4 @@ def unpaired_difference(
 def _variances(values: Sequence[float], images: int) -> list[tuple[float, int]]:
     """Return the variance of a mean from its seeds and from its test images, each with its degrees of freedom."""
     share, spread = mean(values), standard_deviation(values) or 0.0
-    return [(spread**2 / len(values), len(values) - 1), (share * (1 - share) / images, images - 1)]
+    return [(spread**2 / len(values), len(values) - 1), (sampling_error(share, images) ** 2, images - 1)]

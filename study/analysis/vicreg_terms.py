@@ -84,7 +84,8 @@ def hinge_note(arms: Sequence[ArmResults]) -> list[str]:
     std = mean([end.term(STD) for end in last])
     below = mean([end.term(BELOW_GAMMA) for end in last])
     return [
-        f"At the baseline's last epoch the standard deviation of an embedding dimension is {std:.2f} on average. "
+        "In the training batches of the baseline's last epoch, embedding dimensions have a mean standard deviation of "
+        f"{std:.2f}. "
         f"{100 * below:.0f} % of dimensions are below gamma, where the variance term still pulls."
     ]
 

@@ -7,6 +7,7 @@ from study.analysis.multiple_testing import ALPHA
 from study.results.comparisons import ColumnSummary, Difference
 from study.results.findings import GridFindings
 
+CLASS_NAMES = {"mixed": "seeds disagree"}  # of classes of arms that are not called what they are
 LEAST_SHOWN = 0.0005  # a share: below 0.05 points a difference is shown as 0.0
 LONGEST_NAME, LONGEST_NAME_WORDS = 40, 8  # of an arm in a sentence: two of them and their sentence fit 25 words
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

@@ -57,7 +57,7 @@ def _noise(found: Machines) -> list[str]:
     if noise is None:
         return []
     moved, reseeded = (figure_of(value, ".2f", 100) for value in (noise.moved, noise.reseeded))
-    says = "This exceeds the seeds' noise" if noise.exceeds else "The machines differ no more than seeds do"
+    says = "This exceeds the seeds' noise" if noise.exceeds else "That machines differ more than seeds do is not shown"
     return [
         f"In {count_of(noise.arms, 'arm')} a run moves {moved} points from machine to machine, and {reseeded} from seed to "
         f"seed (root mean square). {says} (F test at 5 %)."

@@ -118,12 +118,14 @@ def overall_sentences(found: Overall | None) -> list[str]:
     if found is None:
         return []
     interval, close = found.interval, found.equivalence
+    mean_change = f"The mean over the {found.arms} arms that are healthy in both changed by {points(interval.mean)} points"
+    if interval.low is None or close.largest is None:
+        return [f"{mean_change} at each of {count_of(interval.n, 'seed')}.", "So there is no spread to test it by."]
     bounds = f"95 % interval {points(interval.low)} to {points(interval.high)}, {count_of(interval.n, 'seed')}"
     within = "is" if close.equivalent else "is not shown to be"
     return [
-        f"The mean over the {found.arms} arms that are healthy in both changed by {points(interval.mean)} points "
-        f"({bounds}). "
-        f"That {within} within the margin; the change is at most {figure_of(close.largest, '.2f', 100)} points."
+        f"{mean_change} ({bounds}).",
+        f"That {within} within the margin; at 95 % the change is at most {figure_of(close.largest, '.2f', 100)} points.",
     ]
 
 

@@ -18,7 +18,8 @@ from study.spec.study_file import CHOSEN, Arm
 from vicreg.errors import InputError
 
 TRIAL_SEED = 1000  # far from the seeds a study lists
-STUCK, MOST_REFUSED = 20, 1000  # proposals in a row that no run can have: from here they are drawn; and given up
+STUCK = 20  # proposals refused in a row, after which they are drawn at random
+MOST_REFUSED = 1000  # likewise, after which the search gives up
 
 
 def search_plan(session: Session, search: Search, runner: Runner | Lookup) -> Plan:

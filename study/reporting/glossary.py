@@ -29,8 +29,9 @@ TYPE_GLOSSARY = [
 MEASURED = [
     (
         "Collapse type",
-        "A name for what was measured on held-out images, mostly of the embeddings' geometry. The first test that fails "
-        "gives it. Accuracy is of the representations, so read it beside the type: one can be high where the other is bad.",
+        "A name for what was measured on the validation images, mostly of the embeddings' geometry. The first test that "
+        "fails gives it. A setting collapsed if half of its seeds or more did; its type is the commonest. Accuracy "
+        "is of the representations, so read it beside the type: one can be high where the other is bad.",
     ),
     (
         "Borderline",

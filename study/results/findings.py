@@ -43,7 +43,7 @@ class ClassPower:
 
     `spread` is the standard deviation of one difference from the baseline, `detectable` the difference that is found with
     `Power.power`: both are quadratic means over the class's `arms` that have them. `freedom` is the mean of the spreads'
-    degrees of freedom.
+    degrees of freedom. `detectable_range` is `detectable` with the spread at either end of its 95 % interval.
     """
 
     name: str
@@ -51,6 +51,7 @@ class ClassPower:
     spread: float
     freedom: float
     detectable: float
+    detectable_range: tuple[float, float] | None = json_field(omitted=True)
 
 
 @dataclass(frozen=True, kw_only=True)

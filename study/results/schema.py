@@ -1,5 +1,6 @@
 """What a `study.json` holds, as dataclasses."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,6 +78,11 @@ class ArmResults:
     def run_at(self, seed: int) -> RunResults | None:
         """Return the run at a seed, or None where there is none."""
         return next((run for run in self.runs if run.seed == seed), None)
+
+    def accuracies(self, probe: str) -> dict[int, float]:
+        """Return seed -> test top-1 by a probe, of the runs that have one that is a number."""
+        measured = {run.seed: run.test[probe].top1 for run in self.runs if probe in run.test}
+        return {seed: top1 for seed, top1 in measured.items() if math.isfinite(top1)}
 
 
 @dataclass(frozen=True, kw_only=True)

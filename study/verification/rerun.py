@@ -24,8 +24,8 @@ _DECIDED = ("seed", "status", "reason", "effective_coefficients", "history", "va
 def rerun_plan(plan: Plan, session: Session) -> int:
     """Run every cell of a plan again from nothing, and print what became of each.
 
-    Return 0 where each ends as it did with the same numbers, else 1. A run that was never finished
-    cannot be the same. What a search has pruned is pruned by its rule again.
+    Return 0 where each ends as it did with the same numbers, else 1. A run that was never finished cannot be the same. What
+    a search has pruned is pruned by its rule again.
 
     Raises:
         InputError: where the plan waits for runs that there are not.

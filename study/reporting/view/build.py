@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from study.analysis.alerts import paired_seeds
 from study.analysis.looks import confidence_of
+from study.analysis.moments import LEAST_SEEDS
 from study.reporting.format import without_paths
 from study.reporting.glossary import TYPE_GLOSSARY, glossary_of
 from study.reporting.inputs import Inputs
@@ -17,6 +19,7 @@ from study.reporting.selection import shown_arms, trained_arms
 from study.reporting.terms import terms_of
 from study.reporting.view import arms, certainty, columns, designs, first_screen, header, methods, runs
 from study.results.schema import StudyResults
+from study.results.training_images import saw_validation
 
 View = dict[str, Any]  # what the templates name: text, lists of rows, and dicts of these
 
@@ -27,6 +30,7 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
     measures = list(dict.fromkeys(["knn_20", "linear_cached", study.primary]))
     certain, power = certainty.certainty_texts(study, shown), certainty.power_view(study)
     figures = first_screen.with_main(groups_of(study, measures, inputs.curves, inputs.timing), study.mode)
+    interval = confidence_of(study.looks) if paired_seeds(study) >= LEAST_SEEDS else None
     types = [name for name in COLLAPSE_TYPES if any(arm.collapse_type.name == name for arm in shown)]
     return {
         **_header(inputs), **_designs(study), **_runs(inputs),
@@ -34,6 +38,7 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
         "facts": first_screen.facts_of(study, shown),
         "found": first_screen.found_text(study),
         "has_control": any(arm.is_control for arm in shown),
+        "collapse_images": f"validation images{', which were trained on too' if saw_validation(study) else ''}",
         "primary": measure_name(study.primary),
         "published": arms.published_notes(study),
         "arms": arms.arm_views(study, shown),
@@ -46,7 +51,7 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
         "power": power,
         "colours": ", ".join(f"{COLOUR_NAMES[name]} {name}" for name in types),
         "figures": figures,
-        "main_caption": first_screen.caption_of(figures["main"], phase_source(study), confidence_of(study.looks)),
+        "main_caption": first_screen.caption_of(figures["main"], phase_source(study), interval),
         "confidence": confidence_of(study.looks),
         "map": None if neighbours.map else _map(inputs),
         "map_link": neighbours.map if inputs.projection else None,

@@ -43,7 +43,8 @@ def certainty_texts(study: StudyResults, arms: Sequence[ArmResults]) -> list[str
         return [f"n = 2: descriptive only. Each arm has two finished seeds at most ({seeds}). {read} Two seeds give no "
                 "interval, and a difference may be chance."]  # fmt: skip
     return [f"Seeds {seeds}. {read}", _interval_text(study), _star_text(study), _detail_text(),
-            "Validation chooses the best arm, a probe's regularisation and a search's settings. Test decides nothing.",
+            "Validation chooses the best arm, a probe's regularisation and a search's settings. Test chooses none of these. "
+            "Differences are tested on it.",
             *(["Where n is 2 or less, no interval is given."] if min(counts) <= 2 else [])]  # fmt: skip
 
 

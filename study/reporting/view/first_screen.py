@@ -3,29 +3,38 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from study.analysis.alerts import paired_seeds
 from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import decisions_of, is_collapsed
 from study.analysis.collapse_answer import ablations, found_collapses
 from study.analysis.decisions import compared_arms
+from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import (
+    CLASS_NAMES,
     LEAST_SHOWN,
     agree,
     capitalised,
     count_of,
     explained,
     in_terms_of_methods,
+    in_words,
     listed,
+    name_of,
     points,
+    probe_name,
     signed,
+    spelled,
+    word_count,
 )
 from study.reporting.format import Number, figure_of, mean_and_sd
+from study.reporting.names import measure_name
 from study.reporting.palette import COLLAPSE_TYPES
 from study.reporting.panels.panel import Panel
 from study.reporting.panels.what_collapses import NAME as WHAT_COLLAPSES
 from study.reporting.selection import trained_arms
 from study.reporting.terms import TERM_OF, WEIGHTS
 from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE
-from study.results.findings import Looks
+from study.results.findings import Looks, Power
 from study.results.methods import VICREG
 from study.results.schema import ArmResults, StudyResults
 from vicreg.evaluation.collapse_diagnosis import HEALTHY
@@ -33,6 +42,7 @@ from vicreg.evaluation.collapse_diagnosis import HEALTHY
 PLANE, HISTORY = "search-plane", "search-history"
 MAIN = {"grid": ("phase-verdict",), "search": (PLANE, HISTORY)}  # mode -> names of figures that answer its question
 FOREST = "forest"
+LONGEST = 25  # words of a sentence
 _SAID = {
     BETTER: ("is better", "are better"), WORSE: ("is worse", "are worse"),
     EQUIVALENT: ("makes no difference that matters", "make no difference that matters"),
@@ -53,20 +63,23 @@ def with_main(groups: Mapping[str, Sequence[Panel]], mode: str) -> dict[str, lis
     return {"main": [main] if main else [], **rest}
 
 
-def caption_of(main: Sequence[Panel], published: str, confidence: str = "95 %") -> str:
+def caption_of(main: Sequence[Panel], published: str, confidence: str | None = "95 %") -> str:
     """Return how to read the main figure.
 
     `published` says where the points over a phase diagram are from, and `confidence` at what the intervals are.
     """
     name = main[0]["name"] if main else ""
     if name == FOREST:
-        return (f"Mean paired difference over seeds with its {confidence} interval; small dots are seeds. "
-                "The grey band holds differences too small to matter.")  # fmt: skip
+        band = "Small dots are seeds. The grey band holds differences too small to matter."
+        if confidence is None:
+            return f"Mean paired difference over seeds. {band} Fewer than three seeds give no interval."
+        return (f"Mean paired difference over seeds with its {confidence} interval. {band} What is decided is corrected for "
+                "all settings, so an interval without zero may be undecided.")  # fmt: skip
     if name == WHAT_COLLAPSES:
         return ("A mark is a seed. The first row of each method is the method as it is; below it stands what is changed. "
                 "Faint marks: the method is not healthy as it is, so nothing follows from its changes.")  # fmt: skip
     if name.startswith("phase-"):
-        tile = "A tile is a setting: the collapse type that most seeds share, and the mean test accuracy."
+        tile = "A tile is a setting: its collapse type and its mean test accuracy."
         marks = (" Rings are published coefficients that trained, crosses published ones that collapsed "
                  f"({published}). A setting with a zero has no place on these axes.") if published else ""  # fmt: skip
         return tile + marks
@@ -87,12 +100,25 @@ def facts_of(study: StudyResults, arms: Sequence[ArmResults]) -> list[tuple[str,
         facts.append(("Changes that collapse", f"{collapsed} of {len(clear)}"))
     power = None if study.is_about_collapse else study.power
     if power is not None and power.detectable is not None and power.detectable >= LEAST_SHOWN:
-        facts.append(("Detectable difference", points(power.detectable) if power.detectable < 1 else "none"))
+        facts.append(("Detectable difference", detectable_text(power)))
     levels = [mean_and_sd(arm.summary.get(study.primary), study.primary) for arm in arms if arm.is_control]
     known = [level for level in levels if level.value is not None]
     if known:
-        facts.append(("Untrained network", f"{_range(known)} %"))
+        quoted = any("linear" in arm.summary for arm in arms if arm.is_baseline) and study.primary != "linear"
+        what = f" ({measure_name(study.primary)})" if quoted else ""  # the answer has another probe's accuracy
+        facts.append(("Untrained network", f"{_range(known)} %{what}"))
     return facts
+
+
+def detectable_text(power: Power) -> str:
+    """Return the difference that would be found, of each class that spreads by itself."""
+    shown = [one for one in power.classes or () if one.detectable >= LEAST_SHOWN]
+    if len(shown) > 1:
+        sizes = [points(one.detectable) if one.detectable < 1 else "none" for one in shown]
+        return ", ".join(f"{size} ({CLASS_NAMES.get(one.name, one.name)})" for size, one in zip(sizes, shown, strict=True))
+    if power.detectable is None or power.detectable >= 1:
+        return "none"
+    return points(power.detectable)
 
 
 def _seeds(trained: Sequence[ArmResults], looks: Looks | None) -> str:
@@ -119,10 +145,26 @@ def found_text(study: StudyResults) -> str:
     if study.is_about_collapse and (collapses := found_collapses(study)):
         return " ".join(collapses)
     said = [
-        *_decisions(study), *_range_of_methods(study), *_collapsed(study), *_without_terms(study), explained(study.grid),
+        *_means(study), *_decisions(study), *_range_of_methods(study), *_collapsed(study), *_without_terms(study),
+        explained(study.grid),
     ]  # fmt: skip
     text = " ".join(filter(None, said)) or "No run has a result yet."
     return in_terms_of_methods(text) if study.methods and study.methods.is_one_an_arm else text
+
+
+def _means(study: StudyResults) -> list[str]:
+    """Return what settings reach where there are too few seeds to compare them; nothing where there are enough."""
+    seeds, measured = paired_seeds(study), [arm for arm in compared_arms(study.arms) if study.primary in arm.summary]
+    if not 0 < seeds < LEAST_SEEDS:
+        return []
+    baseline = next((arm for arm in measured if arm.is_baseline), measured[0])
+    probe = "linear" if "linear" in baseline.summary else study.primary  # as the answer has it
+    reached = [f"{name_of(arm.label)} {100 * arm.summary[probe].mean:.1f} %" for arm in measured if probe in arm.summary]
+    whose = "At one seed" if seeds == 1 else f"Means of {in_words(seeds)} seeds"
+    said = f"{whose} by the {probe_name(probe)}: {'; '.join(reached)}."
+    left = len(compared_arms(study.arms)) - len(measured)
+    without = [f"{capitalised(spelled(left, 'setting'))} {agree(left, 'has', 'have')} no result."] if left else []
+    return [*([said] if word_count(said) <= LONGEST else []), *without]
 
 
 def _range_of_methods(study: StudyResults) -> list[str]:
@@ -159,13 +201,13 @@ def _decisions(study: StudyResults) -> list[str]:
         return []
     found = {BETTER: decided.better, WORSE: decided.worse, EQUIVALENT: decided.equivalent, UNDECIDED: decided.undecided}
     tested = [(name, arm) for name, arms in found.items() for arm in arms]
-    lost = [count_of(len(decided.partial), "setting") + " lost seeds"] if decided.partial else []
+    lost = [count_of(len(decided.lost), "setting") + " lost seeds"] if decided.lost else []
     if len(tested) == 1 and not lost:
         ((name, arm),) = tested
         than = " than the baseline" if name in (BETTER, WORSE) else " beside the baseline"
         return [f"{arm.label} {_SAID[name][0]}{than}."]
     said = [f"{len(arms)} {agree(len(arms), *_SAID[name])}" for name, arms in found.items() if arms]
-    total = count_of(len(tested) + len(decided.partial), "setting")
+    total = count_of(len(tested) + len(decided.lost), "setting")
     return [f"Of {total} compared with the baseline, {listed([*said, *lost])}."] if said or lost else []
 
 
@@ -178,7 +220,13 @@ def _collapsed(study: StudyResults) -> list[str]:
         counts = Counter(arm.collapse_type.name for arm in settings if is_collapsed(arm))
         types = listed([f"{counts[name]} {name}" for name in COLLAPSE_TYPES if counts[name]])
         how = f", all {next(iter(counts))}" if len(counts) == 1 and counts.total() > 1 else f": {types}" if types else ""
+        if len(settings) == 1:
+            name, kind = name_of(settings[0].label), settings[0].collapse_type.name
+            return [f"{capitalised(name)} {f'collapsed: {kind}' if counts else 'did not collapse'}."]
         said.append(f"{counts.total() or 'None'} of {count_of(len(settings), 'setting')} collapsed{how}.")
+        at_some = sum(is_collapsed(arm) and arm.collapse_type.counts.get(HEALTHY, 0) > 0 for arm in settings)
+        if at_some:
+            said.append(f"{agree(at_some, 'One of these is', f'{at_some} of these are')} healthy at other seeds.")
     if trials:
         collapsed = sum(arm.outcomes.collapsed for arm in trials if arm.outcomes)
         said.append(f"{collapsed or 'None'} of {count_of(len(trials), 'trial')} collapsed.")

@@ -57,7 +57,7 @@ def test_a_note_says_how_far_the_variance_term_of_the_baseline_got(summary_of):
         late = log_record(2, **terms, embedding_std_mean=std, embedding_share_below_gamma=below)
         results["base", seed]["history"] = [early, late]
     (note,) = [note for note in summary_of(results)["notes"] if "gamma" in note]
-    assert "the standard deviation of an embedding dimension is 0.70 on average" in note
+    assert "embedding dimensions have a mean standard deviation of 0.70" in note
     assert "80 % of dimensions are below gamma" in note
 
 

@@ -18,10 +18,14 @@ def statement(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _networks(encoders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return how far coded test images moved the accuracy of networks trained elsewhere on the copy, one by one."""
+    """Return how far coding moved the accuracy of networks trained elsewhere on the copy, one by one.
+
+    `differences` are of lossless training images, `again` of test images that are coded once more.
+    """
     differences = [part["held_out"]["differences"][_PROBE][_OF_ENCODER]["mean"] for part in encoders]
+    again = [part["again"]["differences"][_PROBE][_TEST_ALONE]["mean"] for part in encoders]
     psnr = [part["coding"]["psnr"]["mean"] for part in encoders]
-    return {"probe": _PROBE, "differences": differences, "psnr": sum(psnr) / len(psnr)}
+    return {"probe": _PROBE, "differences": differences, "again": again, "psnr": sum(psnr) / len(psnr)}
 
 
 def _entry(part: Mapping[str, Any]) -> dict[str, Any]:

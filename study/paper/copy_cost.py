@@ -29,11 +29,16 @@ class CodingCost:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworksCost:
-    """Accuracy on coded test images less that on lossless ones, of each network that was trained on the copy; shares."""
+    """Accuracy on coded images less that on lossless ones, of each network that was trained on the copy; shares.
+
+    The images of `differences` are training images, for no others are lossless. `again` is the accuracy on test images of
+    the copy that were coded once more, less that on the copy's own.
+    """
 
     probe: str
     differences: tuple[float, ...]
     psnr: float
+    again: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,7 +111,7 @@ def probe_of(results: StudyResults) -> str:
 
 def accuracies(arm: ArmResults | None, probe: str) -> list[float]:
     """Return the test top-1 of an arm's runs, by seed."""
-    return [top1 for _, top1 in sorted(_by_seed(arm, probe).items())]
+    return [top1 for _, top1 in sorted(arm.accuracies(probe).items())] if arm else []
 
 
 def paired(
@@ -121,7 +121,7 @@ def paired(
 
     `least` are the seeds that an interval takes: a claim of the paper takes `ENOUGH_SEEDS`.
     """
-    own, others = _by_seed(arm, probe), _by_seed(reference, probe)
+    own, others = (one.accuracies(probe) if one else {} for one in (arm, reference))
     seeds = sorted(set(own) & set(others))
     values, references = [own[seed] for seed in seeds], [others[seed] for seed in seeds]
     return paired_difference(values, references, least=least) if seeds else None
@@ -161,10 +161,6 @@ def measured_elsewhere(*arms: ArmResults | None) -> list[Deviation]:
         for arm in arms if arm is not None
         for place in dict.fromkeys(run.measured_elsewhere for run in arm.runs) if place
     ]  # fmt: skip
-
-
-def _by_seed(arm: ArmResults | None, probe: str) -> dict[int, float]:
-    return {run.seed: run.test[probe].top1 for run in (arm.runs if arm else ()) if probe in run.test}
 
 
 ResultsByStudy = Mapping[str, Sequence[StudyResults]]  # study -> results of it, from whatever profile

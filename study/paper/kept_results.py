@@ -17,6 +17,7 @@ from study.config.places import (
     PROJECT_RESULTS,
     STUDY_RESULTS,
 )
+from study.paper.kept_look import with_kept_look
 from study.projection.results import FILE as MAP
 from study.projection.results import Projection, parse_projection, read_projection
 from study.reporting.inputs import Sources
@@ -34,6 +35,8 @@ SAYS_OF_WHAT = ("data", "profile", "recipe")  # keys of a map that says of what 
 def keep(folder: Path) -> Path:
     """Take the results in a folder into `reports/measured`, for git to keep, with their report; return where they lie.
 
+    Where they add seeds to runs that are kept already, they are a second look, and get its price.
+
     Raises:
         InputError: for a folder without a `study.json` or a `tsne.json`, or where results of the same study and profile
             with other settings over it are kept already.
@@ -47,7 +50,9 @@ def keep(folder: Path) -> Path:
         _require_plain(name, folder / FILE)
     target = kept_path(results.profile, results.study)
     if target.is_file():
-        _require_replaces(results, read_results(target), target)
+        before = read_results(target)
+        _require_replaces(results, before, target)
+        results = with_kept_look(results, before)
     if (folder / TIMING).is_file():  # for the report to be written again
         write_atomically(KEPT_RESULTS / results.profile / results.study / TIMING, (folder / TIMING).read_bytes())
     kept = with_commits(results, read_timing(folder / TIMING))

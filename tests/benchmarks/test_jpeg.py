@@ -194,7 +194,9 @@ def test_a_network_trained_elsewhere_is_measured_on_coded_test_images(folders, t
     results = json.loads(out.read_text())
     assert results["parts"]["encoder 1"]["again"] == found["again"] and results["statement"] == {}
     (moved,) = found["held_out"]["differences"]["linear_cached"].values()
-    assert statement({"encoder 1": found})["networks"]["differences"] == [moved["mean"]]
+    told = statement({"encoder 1": found})["networks"]
+    assert told["differences"] == [moved["mean"]]
+    assert told["again"] == [found["again"]["differences"]["linear_cached"]["test alone"]["mean"]]
     assert "of images alone" in capsys.readouterr().out
 
 

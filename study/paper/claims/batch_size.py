@@ -7,6 +7,7 @@ from typing import Any
 from study.analysis.intervals import ratio_interval
 from study.analysis.moments import ENOUGH_SEEDS, LEAST_SEEDS
 from study.analysis.spread import last_epochs, spread_ratio, wander
+from study.analysis.wording import probe_name
 from study.paper.evidence import accuracies, by_name, deviations_of_arms, digests, nearest, paired, probe_of
 from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.published import SourcePaper
@@ -32,8 +33,8 @@ def judge_batch_accuracy(name: str, says: str, candidates: Sequence[StudyResults
     small, large, probe = by_name(results, SMALL), by_name(results, LARGE), probe_of(results)
     difference = paired(large, small, probe, least=ENOUGH_SEEDS)
     row = replace(
-        row, arm="batch 256 over batch 128", ours=difference, results=results, runs=digests(small, large),
-        deviations=deviations_of_arms(results, SIZES, paper, probe=probe),
+        row, arm=f"batch 256 over batch 128, by the {probe_name(probe)}", ours=difference, results=results,
+        runs=digests(small, large), deviations=deviations_of_arms(results, SIZES, paper, probe=probe),
     )  # fmt: skip
     return [decide(row, weigh_improvement(difference))]
 
@@ -69,7 +70,7 @@ def judge_batch_stability(name: str, says: str, candidates: Sequence[StudyResult
             rows.append(decide(replace(row, arm=arm, ours=ratio, deviations=found), weigh_ratio(ratio)))
     spread = spread_ratio(accuracies(large, probe), accuracies(small, probe))
     row = replace(
-        row, arm="spread of accuracy over seeds, 256 over 128", ours=spread,
+        row, arm=f"spread of accuracy over seeds, 256 over 128, by the {probe_name(probe)}", ours=spread,
         deviations=deviations_of_arms(results, SIZES, paper, probe=probe),
     )  # fmt: skip
     return [*rows, decide(row, weigh_ratio(spread, least=LEAST_SEEDS))]

@@ -23,8 +23,8 @@ def judge_classes(name: str, says: str, maps: Sequence[Projection], paper: Sourc
         return [row]
     quality = shown.quality
     purity, before = quality.in_2d.purity, quality.features.purity
-    reason = (f"one network: of {quality.neighbours} neighbours on the plane {100 * purity:.0f} % are of the same "
-              f"class, among the {shown.features} themselves {100 * before:.0f} %")  # fmt: skip
+    row = replace(row, arm=f"of {quality.neighbours} neighbours on the map in two dimensions, those of the same class")
+    reason = f"one network, so no interval; among the {shown.features} themselves it is {100 * before:.0f} %"
     return [
         decide(replace(row, ours=_single(purity)), Finding(outcome=HOLDS if purity > MAJORITY else FAILS, reason=reason))
     ]
@@ -38,7 +38,9 @@ def judge_trucks(name: str, says: str, maps: Sequence[Projection], paper: Source
     pairs = [({shown.classes[pair.first], shown.classes[pair.second]}, pair.share) for pair in shown.confused]
     mixed = [share for names, share in pairs if names == TRUCKS]
     listed = "; ".join(" and ".join(sorted(names)) for names, _ in pairs)
-    finding = Finding(outcome=HOLDS if mixed else FAILS, reason=f"one network: the pairs mixed most are {listed or 'none'}")
+    row = replace(row, arm="of neighbours of automobiles and trucks on the map, those of the other class")
+    reason = f"one network, so no interval; the pairs mixed most are {listed or 'none'}"
+    finding = Finding(outcome=HOLDS if mixed else FAILS, reason=reason)
     return [decide(replace(row, ours=_single(mixed[0]) if mixed else None), finding)]
 
 
@@ -49,7 +51,7 @@ def _row(name: str, says: str, maps: Sequence[Projection], paper: SourcePaper) -
     if shown is None:
         return replace(row, missing="the stage project on CIFAR-10"), None
     found = tuple(deviations_of_map(shown, paper))
-    return replace(row, arm="map in two dimensions", deviations=found, results=shown, runs=(shown.digest,)), shown
+    return replace(row, deviations=found, results=shown, runs=(shown.digest,)), shown
 
 
 def _single(share: float) -> Interval:

@@ -35,10 +35,13 @@ def _sentences(copy: str, cost: CopyCost) -> list[str]:
 
 
 def _of_networks(cost: NetworksCost) -> str:
-    moved = listed([signed(one) for one in cost.differences])
+    moved, again = (listed([signed(one) for one in each]) for each in (cost.differences, cost.again))
     count = spelled(len(cost.differences), "network")
-    return (f"Of {count} trained on it, coded test images give {moved} points over lossless ones, by "
-            f"“{measure_name(cost.probe)}”, coded at {cost.psnr:.1f} dB.")  # fmt: skip
+    said = (f"Of {count} trained on it, coded images give {moved} points over the same ones lossless, by "
+            f"“{measure_name(cost.probe)}”, at {cost.psnr:.1f} dB.")  # fmt: skip
+    if not cost.again:
+        return said
+    return f"{said} These are training images; test images coded once more give {again} points."
 
 
 def _sentence(cost: CodingCost, on: str) -> str:

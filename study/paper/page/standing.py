@@ -46,9 +46,13 @@ def standing_text(rows: Sequence[Judged]) -> str:
 
 
 def numbers_of(rows: Sequence[Judged]) -> list[list[str]]:
-    """Return a row for each measurement by the paper's protocol: the claim, our number, and the paper's."""
+    """Return a row for each measurement by the paper's protocol: the claim, our number, the paper's with the verdict."""
     return [
-        [row.says, _number(row, named=len(claim) > 1 or row.kind == "share"), paper_text(row) or "–"]
+        [
+            row.says,
+            _number(row, named=len(claim) > 1 or row.kind == "share"),
+            "; ".join(filter(None, (paper_text(row), row.verdict))),
+        ]
         for claim in claims_of(rows)
         if status_of(claim) not in (*TRIED, NOT_RUN)
         for row in claim
@@ -107,7 +111,8 @@ def first_step(rows: Sequence[Judged]) -> tuple[str, str] | None:
         return None
     begun = [row for row in left if isinstance(row.results, StudyResults) and row.results.study == RECIPE]
     command = next(map(next_command, begun), ablate(RECIPE, "cifar10"))
-    return f"The cheapest step: one training a seed tells of {count_of(claims, 'claim')}.", command
+    what = "more seeds of the recipe tell" if begun else "one training a seed tells"
+    return f"The cheapest step: {what} of {count_of(claims, 'claim')}.", command
 
 
 def tried_text(rows: Sequence[Judged]) -> str:

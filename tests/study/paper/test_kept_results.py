@@ -108,6 +108,20 @@ def test_fewer_runs_or_those_of_another_machine_do_not_take_the_place_of_kept_on
         keep(write_results(Path("other"), other))
 
 
+def test_seeds_that_are_added_to_kept_runs_have_the_price_of_a_second_look(place, paper, monkeypatch):
+    without_figures(monkeypatch)
+    first, more = (paper.results("stem", seeds=range(count)) for count in (3, 5))
+    assert more.looks is None
+    keep(write_results(Path("first"), first))
+    keep(write_results(Path("more"), more))
+    ((_, kept),) = every_result(kept_only=True)
+    assert kept.looks is not None
+    assert (kept.looks.look, kept.looks.planned, kept.looks.declared, kept.looks.price) == (2, (3, 5), False, 6)
+    keep(write_results(Path("same"), more))  # the same runs again are no further look
+    ((_, again),) = every_result(kept_only=True)
+    assert again.looks == kept.looks
+
+
 def test_a_damaged_file_of_kept_results_is_named(place, command):
     path = Path("reports/measured/cifar10/stem.json.xz")
     path.parent.mkdir(parents=True)

@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     overrides = parse_settings(arguments.set)
     names = load_config(profile=arguments.profile, settings=overrides).source_paper.studies
-    request = Request(study="", profile=arguments.profile, overrides=overrides, workers=arguments.workers)
+    of_runs = {key: value for key, value in overrides.items() if not key.startswith("source_paper.")}
+    request = Request(study="", profile=arguments.profile, overrides=of_runs, workers=arguments.workers)
     status, failures = run_studies(names, request, out=PAPER_RESULTS)
     write_atomically(PAPER_FAILURES, to_json(failures))
     return status

@@ -12,6 +12,7 @@ Exit status: 0, 1 where a run was damaged and left out, 2 for bad input.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from study.cli.arguments import Parser, path
 from study.cli.command import run_command
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     copy, way, address = (copy_from, "from", arguments.source) if arguments.to is None else (copy_to, "to", arguments.to)
     if arguments.to is not None and not arguments.store.is_dir():
         raise InputError(f"--store must be a folder of runs, but {arguments.store} is none; check its name.")
+    if "://" not in address and Path(address).resolve() == arguments.store.resolve():
+        raise InputError(f"--{way} must be another place than the store, but both are {arguments.store}; give another.")
     try:
         remote = open_remote(address)
         if arguments.to is None and not remote.exists():

@@ -130,7 +130,7 @@ def _mixed(found: Decisions) -> str:
     mixed = sum(map(ends_differently, found.worse))
     if not mixed:
         return ""
-    return f"Of those that are worse, {in_words(mixed)} {agree(mixed, 'ends', 'end')} differently from seed to seed."
+    return f"{capitalised(in_words(mixed))} of the worse {agree(mixed, 'ends', 'end')} differently by seed."
 
 
 def _worse(found: Decisions) -> str:

@@ -130,8 +130,8 @@ def _inconclusive(every: Sequence[Ablation]) -> str:
     names = listed(methods)
     if len(methods) > MOST_NAMED or word_count(names) > MOST_NAMED_WORDS:
         names = capitalised(spelled(len(methods), "method"))
-    are, what = agree(len(methods), "is", "are"), agree(len(methods), "changes to it show", "changes to them show")
-    return f"{names} {are} not always healthy unchanged, so {what} nothing."
+    are, what = agree(len(methods), "is", "are"), agree(len(methods), "changing it", "changing them")
+    return f"{names} {are} not always healthy unchanged, so {what} shows nothing."
 
 
 def _sure(changes: Sequence[Ablation]) -> str:

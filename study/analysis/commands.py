@@ -22,12 +22,12 @@ def command_of(command: str, plan: Plan, cells: Sequence[Cell], *, alone: bool =
     """
     first = cells[0]
     own_seed = alone or first.role in CHOSEN_BY
-    start = f"{without_seeds(command)} --first-seed {first.seed} --seeds 1" if own_seed else command
+    start = f"{_without_set_seeds(without_seeds(command))} --first-seed {first.seed} --seeds 1" if own_seed else command
     if first.is_control or first.arm in [arm.name for arm in plan.study.arms]:
         return f"{start} --arm {shlex.quote(first.arm)} --again"
     held_out = plan.config.with_settings(first.settings).pretrain.trains_on_all and first.role in CHOSEN_BY
     spelled_out = {**first.settings, **(HELD_OUT if held_out else {})}
-    settings = ",".join(f"{key}={json.dumps(value)}" for key, value in spelled_out.items())
+    settings = ",".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in spelled_out.items())
     return f"{_without(start, '--trials')} --arm {shlex.quote(settings)} --again"
 
 
@@ -61,6 +61,19 @@ def next_look(command: str, looks: Looks, *, needed: int | None = None) -> str |
         return None
     enough = [number for number in later if needed is not None and looks.planned[number - 1] >= needed]
     return f"{command} --look {(enough or [later[-1]])[0] if needed is not None else later[0]}"
+
+
+def _without_set_seeds(command: str) -> str:
+    """Return the command without settings that say how many seeds there are: `--seeds` stands in their place."""
+    parts = shlex.split(command)
+    starts = tuple(f"ablate.{name}=" for name in ("seeds", "look", "budget"))
+    left_out = {
+        place + after
+        for place, (option, value) in enumerate(zip(parts, parts[1:], strict=False))
+        if option == "--set" and value.startswith(starts)
+        for after in (0, 1)
+    }
+    return shlex.join([part for place, part in enumerate(parts) if place not in left_out])
 
 
 def _without(command: str, *options: str) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from study.cli.console import Console
 
 
 def print_view(view: Mapping[str, Any]) -> None:

@@ -24,8 +24,8 @@ _SCALARS: Mapping[str, tuple[type, str]] = {
 NULL = "none"  # sets null where null itself means "as it stands below", or where YAML's word does not come to mind
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Return key and value of a `key=value` given on the command line.
+def parse_setting(text: str, *, option: str = "--set") -> tuple[str, Any]:
+    """Return key and value of a `key=value` given on the command line as the value of an option.
 
     The value is read as params.yaml is, so `[512, 512]`, `true`, `null` and `1e-3` have their types. `none` is null.
 
@@ -34,24 +34,24 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     key, separator, value = text.partition("=")
     if not separator or not key:
-        raise InputError(f"--set takes key=value, for example pretrain.nu=2, but got {text!r}.")
+        raise InputError(f"{option} takes key=value, for example pretrain.nu=2, but got {text!r}.")
     try:
-        return key, null_if_none(parse_yaml(value, where="--set"))
+        return key, null_if_none(parse_yaml(value, where=option))
     except InputError:
-        raise InputError(f"--set {key}: {value!r} is not a value YAML can read; put quotes around it.") from None
+        raise InputError(f"{option} {key}: {value!r} is not a value YAML can read; put quotes around it.") from None
 
 
-def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
-    """Return the values of several `key=value` by key.
+def parse_settings(texts: Iterable[str], *, option: str = "--set") -> dict[str, Any]:
+    """Return the values of several `key=value` by key, given as values of an option.
 
     Raises:
         InputError: for one that is none, and for a key given twice.
     """
     settings: dict[str, Any] = {}
     for text in texts:
-        key, value = parse_setting(text)
+        key, value = parse_setting(text, option=option)
         if key in settings:
-            raise InputError(f"--set {key} is given twice, and one of the two would have no effect; give it once.")
+            raise InputError(f"{option} {key} is given twice, and one of the two would have no effect; give it once.")
         settings[key] = value
     return settings
 

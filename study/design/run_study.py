@@ -11,6 +11,7 @@ from filelock import Timeout
 from study.analysis.cost import timing
 from study.analysis.looks import look_lines, undecided_note
 from study.analysis.summary import summarise
+from study.config.load import load_params
 from study.config.places import CUSTOM_RESULTS, STUDY_RESULTS
 from study.design.so_far import measured_so_far
 from study.design.unfold import unfold
@@ -142,9 +143,9 @@ def write_study(plan: Plan, session: Session, out: Path, say: Say = print) -> No
     report = ["python", "-m", "study.report", "--results", f"{out}/study.json", "--out", f"reports/{out.name}"]
     say(f"results: {out}; report: {shlex.join(report)}")
     if session.request.add_seeds:
-        say(how_to_keep_seeds(session))
+        say(how_to_keep_seeds(session, out))
     elif session.request.look and out != STUDY_RESULTS / session.study.name:
-        say(how_to_keep_look(session))
+        say(how_to_keep_look(session, out))
 
 
 def unfinished(plan: Plan, store: Store, *, allow_diverged: bool = False) -> list[str]:
@@ -162,9 +163,11 @@ def unfinished(plan: Plan, store: Store, *, allow_diverged: bool = False) -> lis
     return lines
 
 
-def how_to_keep_seeds(session: Session) -> str:
-    """Return how seeds that were added become part of what `dvc repro` runs; it runs none of them again."""
+def how_to_keep_seeds(session: Session, out: Path) -> str:
+    """Return how seeds that were added are kept: by `dvc repro`, which runs none of them again, or as results in git."""
     name, seeds = session.study.name, len(session.seeds)
+    if not _is_tracked(session):
+        return _how_to_keep(out)
     return (
         f"These results stand beside the tracked ones. To keep the added seeds, write `seeds: {seeds}` in "
         f"study/studies/{name}.yaml (or `seeds` of `ablate` in params.yaml, for every study) and run `dvc repro`: "
@@ -172,8 +175,20 @@ def how_to_keep_seeds(session: Session) -> str:
     )
 
 
-def how_to_keep_look(session: Session) -> str:
-    """Return how a look that was asked for becomes what `dvc repro` runs."""
+def _is_tracked(session: Session) -> bool:
+    """Return whether `dvc repro` runs the study as it was run: under params.yaml's profile, with nothing set over it."""
+    params = load_params()
+    return not session.overrides and session.config.profile == params["profile"] and session.study.name in params["studies"]
+
+
+def _how_to_keep(out: Path) -> str:
+    return f"To keep these results, run `{shlex.join(['python', '-m', 'study.source_page', '--keep', str(out)])}`."
+
+
+def how_to_keep_look(session: Session, out: Path) -> str:
+    """Return how a look that was asked for becomes what `dvc repro` runs, or how its results are kept."""
+    if not _is_tracked(session):
+        return _how_to_keep(out)
     return (
         "These results stand beside the tracked ones. To keep them, run "
         f"`dvc exp run -S ablate.look={session.request.look}`: what has run is not run again."

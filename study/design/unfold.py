@@ -52,7 +52,7 @@ def unfold_arms(session: Session, names: Sequence[str], runner: Runner | Lookup)
     """
     # A comma within a value, as in [512, 512], is followed by no key.
     given = [
-        Arm(name=name, settings=settings(f"--arm {name}", parse_settings(re.split(r",(?=[\w.]+=)", name))))
+        Arm(name=name, settings=settings(f"--arm {name}", parse_settings(re.split(r",(?=[\w.]+=)", name), option="--arm")))
         for name in names
         if "=" in name
     ]

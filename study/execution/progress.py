@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from study.cli.console import Console
 from study.runs.outcomes import REPEATABLE
 from study.spec.plan import Cell
 

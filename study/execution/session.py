@@ -145,7 +145,8 @@ class Session:
         asked = self.request
         parts = ["python -m study.ablate", f"--study {shlex.quote(self.study.name)}"]
         parts += [f"--profile {shlex.quote(self.config.profile)}"]
-        parts += [f"--set {shlex.quote(f'{key}={json.dumps(value)}')}" for key, value in sorted(self.overrides.items())]
+        given = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in sorted(self.overrides.items())]
+        parts += [f"--set {shlex.quote(one)}" for one in given]
         device = asked.device or (self.device.type if asked.machine else None)
         parts += [f"--device {device}"] if device else []
         parts += [f"--seeds {asked.seeds}"] if asked.seeds else []
@@ -225,6 +226,8 @@ def _check_overrides(study: Study, overrides: Mapping[str, Any]) -> None:
     for key in overrides:
         if key.startswith("project."):
             raise InputError(f"--set {key} has no effect on a study; the stage project takes it from params.yaml.")
+        if key.startswith("source_paper."):
+            raise InputError(f"--set {key} has no effect on a study; give it to python -m study.source_paper.")
         if key == "ablate.seeds" and study.seeds:
             raise InputError(f"--set {key} has no effect: study {study.name!r} has its own seeds; use --seeds.")
         if key == "pretrain.seed":

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from study.cli.console import Console
 from study.runs.identity import Identity
 from study.runs.outcomes import FINISHED, MISSING
 from study.runs.store import Store

@@ -49,8 +49,11 @@ def furthest_checkpoint(folder: Path) -> Path | None:
 
 
 def clear_workspaces(folder: Path) -> None:
-    """Delete all checkpoints of a run that has ended, those of other hosts too: nothing will be resumed from them."""
-    for leftover in (*folder.glob("checkpoint-*"), *folder.glob(f"{_ATTEMPT}*")):
+    """Delete all checkpoints of a run that has ended, those of other hosts too: nothing will be resumed from them.
+
+    Those that were half written when their process was killed go as well.
+    """
+    for leftover in (*folder.glob("checkpoint-*"), *folder.glob(".checkpoint-*"), *folder.glob(f"{_ATTEMPT}*")):
         shutil.rmtree(leftover, ignore_errors=True)
 
 

@@ -1,11 +1,15 @@
 """Runs cells again in an empty store and compares their results."""
 
 import json
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import psutil
 
 from study.config.values import flatten
 from study.execution.scheduler import Runner
@@ -19,6 +23,8 @@ from vicreg.errors import InputError
 
 # Keys of a result that come out alike wherever and whenever it is run: not its commit, nor its speed.
 _DECIDED = ("seed", "status", "reason", "effective_coefficients", "history", "validation", "test", "collapse", "verdict")
+
+_PREFIX = "again-"  # of a store for a moment, before the number of its process
 
 
 def rerun_plan(plan: Plan, session: Session) -> int:
@@ -63,7 +69,9 @@ def run_afresh(cells: Sequence[Cell], session: Session, *, pruned: Sequence[Cell
     """
     # Workers on other hosts see the store, and not the temporary files of this one.
     beside = None if session.request.executor is None else session.store.root.absolute()
-    with tempfile.TemporaryDirectory(prefix="again-", dir=beside) as folder:
+    if beside is None:
+        _remove_leftovers(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=beside) as folder:
         fresh = replace(session, store=Store(Path(folder)))
         with Runner(fresh, shares_training=False) as runner:  # each by itself: what was shared is checked too
             runner.finish_batch([cell for cell in cells if cell not in pruned], total=len(cells))
@@ -72,6 +80,14 @@ def run_afresh(cells: Sequence[Cell], session: Session, *, pruned: Sequence[Cell
                 prune_after = session.study.search.prune_after
                 runner.finish_batch(pruned, total=len(cells), done=len(cells) - len(pruned), prune_after=prune_after)
         yield fresh.store
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete the stores of commands that were killed: those whose process is no more."""
+    for left in folder.glob(f"{_PREFIX}*-*"):
+        number = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def differing_keys(before: RunResults, after: RunResults) -> list[str]:

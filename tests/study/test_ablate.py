@@ -65,6 +65,10 @@ def test_a_study_that_grows_trains_only_what_is_new_and_the_command_says_how_to_
     digests = {digest for digest, _ in trained()}
     assert len(digests) == 3 and not digests & before  # two arms and their control, at seed 1
     status, output, _ = command(ablate.main, "--study", "tiny", "--add-seeds", "1", "--out", "added")
+    assert status == 0 and "To keep these results, run `python -m study.source_page --keep added`." in output
+    params = finished.folder / "params.yaml"  # from here on `dvc repro` runs the study
+    params.write_text(re.sub(r"^studies:\n- .*", "studies:\n- tiny", params.read_text(), flags=re.M))
+    status, output, _ = command(ablate.main, "--study", "tiny", "--add-seeds", "1", "--out", "added")
     assert status == 0 and "write `seeds: 2` in study/studies/tiny.yaml" in output and len(trained()) == 3
     summary = json.loads(finished.results("added", folder="."))
     assert [run["seed"] for run in summary["arms"][0]["runs"]] == [0, 1]

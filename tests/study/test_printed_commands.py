@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from study.analysis.commands import next_look, without_seeds
+from study import ablate as ablate_command
+from study.analysis.commands import command_of, next_look, without_seeds
 from study.execution.request import Request
 from study.execution.session import open_session
 from study.paper.page.commands import ablate, more_seeds
@@ -37,6 +38,16 @@ def test_a_study_and_a_profile_with_spaces_are_quoted_on_the_page_of_the_paper()
 def test_seeds_are_taken_out_and_added_to_as_options_and_not_inside_a_name(command, without, more):
     assert without_seeds(command) == without
     assert more_seeds(command) == more
+
+
+@pytest.mark.parametrize("overrides", [{"ablate.seeds": 2}, {"ablate.seeds": [3, 5], "ablate.look": 2}])
+def test_the_command_of_one_run_is_accepted_where_the_study_ran_with_seeds_that_were_set(project, overrides):
+    session = open_session(Request(study="tiny", overrides=overrides))
+    cell = next(cell for cell in session.plan().cells if cell.arm == "nu-2")
+    command = command_of(session.command, session.plan(), [cell], alone=True)
+    again = ablate_command.request_of(ablate_command.parse_arguments(shlex.split(command)[3:]))
+    (own,) = [one for one in open_session(again).plan().cells if one.arm == "nu-2"]
+    assert own.run.digest == cell.run.digest and again.overrides == {}
 
 
 LOOKS = Looks(look=1, planned=(3, 5, 8, 12), declared=True, price=4)

@@ -16,8 +16,8 @@ from study.execution.job import make_job
 from study.runs.outcomes import FAILED, FINISHED, KILLED, OUTCOMES
 from study.runs.run import Run
 from study.runs.store import Store, read_log
+from study.runs.workspace import furthest_checkpoint
 from vicreg.errors import InputError
-from vicreg.training.checkpoint import latest_checkpoint
 
 LOOK = 0.5  # seconds from one look at the store for epochs to the next, at least
 LOOK_SHARE = 0.05  # of the time that looks may take: a thousand runs on a network file system are looked at more rarely
@@ -164,12 +164,12 @@ class EngineExecutor:
 
     def _saved_log(self, digest: str) -> Sequence[Mapping[str, Any]]:
         """Return the log of the newest checkpoint of a run; none where its worker removes it at this moment."""
-        checkpoint = latest_checkpoint(self._store.folder(digest))
+        checkpoint = furthest_checkpoint(self._store.folder(digest))
         with suppress(InputError):
             return [] if checkpoint is None else read_log(checkpoint)
         return []
 
     def _saved_epochs(self, digest: str) -> int:
         """Return how many epochs the newest checkpoint of a run has, by its name; 0 without one."""
-        checkpoint = latest_checkpoint(self._store.folder(digest))
+        checkpoint = furthest_checkpoint(self._store.folder(digest))
         return 0 if checkpoint is None else int(checkpoint.name.split("-")[1])

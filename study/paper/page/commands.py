@@ -36,7 +36,7 @@ def ablate(study: str, profile: str) -> str:
 
 def ablate_alike(study: str, results: StudyResults) -> str:
     """Return the command of a study on the images and with the settings of other results, with no folder of one machine."""
-    given = [f"--set={key}={json.dumps(value)}" for key, value in sorted(results.overrides.items())]
+    given = [f"--set={key}={json.dumps(value, ensure_ascii=False)}" for key, value in sorted(results.overrides.items())]
     parts = [part for one in given for part in one.split("=", 1)]
     return without_paths(shlex.join([*shlex.split(ablate(study, results.profile)), *parts]))
 

@@ -37,7 +37,7 @@ def test_nothing_follows_from_changes_to_a_method_that_is_not_healthy_as_it_is(p
     results = about_collapse(plans, {"a": "informational", "a-mu": "complete", "a-nu": "complete", "b-mu": "dimensional"})
     assert answer(results) == (
         "One of two changes collapses a healthy method, and the collapse is dimensional. ν 1 is not always healthy "
-        "unchanged, so changes to it show nothing. All three seeds agree."
+        "unchanged, so changing it shows nothing. All three seeds agree."
     )
     assert found_collapses(results)[-1] == "Nothing follows: ν 1, μ 0; ν 1, base lr 0.1."
     assert "Not healthy unchanged: ν 1 (3 of 3 seeds)." in trust(results)
@@ -108,7 +108,7 @@ def test_methods_are_called_by_their_titles_and_many_are_counted(plans):
     named = dataclasses.replace(
         plans.results(runs, asked=asked), methods=MethodFindings(described=titles, compared=compared)
     )
-    said = "Method 2, Method 3, Method 4 and Method 5 are not always healthy unchanged, so changes to them show nothing."
+    said = "Method 2, Method 3, Method 4 and Method 5 are not always healthy unchanged, so changing them shows nothing."
     assert said in answer(named)
     more = plans.results({**runs, **by_seed("m6", GOOD, verdict="complete")}, asked=asked)
     assert "Five methods are not always healthy unchanged" in answer(more)

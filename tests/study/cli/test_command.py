@@ -1,12 +1,15 @@
 """Bad input: one sentence, an exit status that says so, and nothing lost."""
 
+import os
 import re
 import shutil
+import sys
 
 import pytest
 
 from study import ablate, pretrain
 from study.cli.command import run_command
+from study.cli.console import Console
 
 # ---- bad input: one sentence, exit status 2, and nothing trained
 
@@ -34,6 +37,9 @@ def nothing(project):
         (["--set", "pretrain.nu"], nothing, "--set takes key=value"),
         (["--set", "prepare.image_size=4097"], nothing, "prepare.image_size must be at most 4096, but got 4097"),
         (["--profile", "tony"], nothing, "profile must be one of"),
+        (["--arm", "pretrain.nu=2,pretrain.nu=3"], nothing, "--arm pretrain.nu is given twice"),
+        (["--arm", "=3"], nothing, "--arm takes key=value"),
+        (["--set", "source_paper.studies=[tiny]"], nothing, "give it to python -m study.source_paper"),
         (["--arm", "nu-3"], nothing, "study 'tiny' has no arm 'nu-3'; it has nu-1, nu-2, untrained"),
         (["--trials", "3"], nothing, "--trials is for a search, but study 'tiny' has mode arms; use --seeds"),
         (["--device", "cuda"], nothing, "device cuda needs a GPU"),
@@ -51,6 +57,26 @@ def test_bad_input_is_one_sentence_and_status_2(project, command, trained, monke
     status, _, errors = command(ablate.main, *argv)
     assert (status, trained()) == (2, []), errors
     assert errors.startswith("error: ") and errors.count("\n") == 1 and said in errors
+
+
+@pytest.mark.parametrize("write", [lambda: print("a line"), lambda: Console().print("a line")])
+def test_a_command_whose_output_nobody_reads_on_ends_with_a_status_of_its_own(monkeypatch, write):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with pytest.raises(SystemExit) as ended:
+            run_command(write)
+        assert ended.value.code == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux")
+def test_an_output_without_space_is_one_sentence(monkeypatch, capsys):
+    with open("/dev/full", "w", encoding="utf-8") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with pytest.raises(SystemExit) as ended:
+            run_command(lambda: print("a line"))
+    assert ended.value.code == 2 and capsys.readouterr().err.startswith("error: the output cannot be written (no space left")
 
 
 def test_settings_that_do_not_fit_the_data_are_refused_before_any_run(project, command, trained):

@@ -91,6 +91,7 @@ def test_a_checkpoint_that_its_host_deletes_while_it_is_copied_is_none(folder, o
 def test_a_run_that_has_ended_keeps_no_checkpoint_of_any_host(folder, on):
     save(folder, 2)
     save(folder / "attempt-node3-1-1", 5)
+    (folder / ".checkpoint-00003.tmp").mkdir()  # of a process that was killed while it wrote
     (folder / "status.json").write_bytes(b"{}")
     clear_workspaces(folder)
     assert [path.name for path in folder.iterdir()] == ["status.json"]

@@ -269,6 +269,12 @@ def test_an_empty_address_and_an_empty_store_hold_no_runs(address, tmp_path, els
     assert copy_to(tmp_path / "none", open_remote(address)).files == 0
 
 
+def test_the_store_itself_is_no_address(store):
+    for way in ("--to", "--from"):
+        with pytest.raises(InputError, match=f"{way} must be another place than the store, but both are"):
+            sync.main([way, str(store), "--store", str(store)])
+
+
 def test_a_name_that_is_mistyped_is_refused(store, address, tmp_path):
     with pytest.raises(InputError, match="--store must be a folder of runs, but .*nowhere is none"):
         sync.main(["--to", address, "--store", str(tmp_path / "nowhere")])

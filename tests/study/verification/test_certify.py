@@ -1,5 +1,7 @@
 """Which runs are run again, and what is said of each."""
 
+import os
+
 import pytest
 
 from study.execution.request import Request
@@ -8,6 +10,7 @@ from study.results.files import read_results
 from study.results.runs import CollapseMetrics, CollapseType, EpochRecord, ProbeAccuracy, RunResults
 from study.verification.certify import certifiable_cells, choose_runs, judge_run
 from study.verification.replan import replan
+from study.verification.rerun import _remove_leftovers
 
 
 @pytest.fixture
@@ -80,6 +83,14 @@ def test_a_tolerance_of_accuracies_is_for_runs_that_have_one_and_of_zero_it_asks
 ):
     told = judge_run(before, after, arm="x", label="ν 1", weights="not kept", tolerance=tolerance)
     assert (told.outcome, told.differing, told.digest) == (outcome, differing, "of-the-run")
+
+
+def test_the_stores_of_commands_that_were_killed_are_removed_and_no_others(tmp_path):
+    names = {f"again-{os.getpid()}-a": True, "again-999999999-b": False, "again-c": True, "other-999999999-d": True}
+    for name in names:
+        (tmp_path / name / "runs").mkdir(parents=True)
+    _remove_leftovers(tmp_path)
+    assert {name: (tmp_path / name).exists() for name in names} == names
 
 
 def test_a_run_that_ended_otherwise_is_not_reproduced():

@@ -156,7 +156,7 @@ def _mixed(results: StudyResults, found: Decisions) -> list[str]:
     fewest = max(LEAST_SEEDS, min(arm.summary[results.primary].n for arm in mixed))
     covered = MIXED_COVERAGE[min(fewest, max(MIXED_COVERAGE))]
     known = results.looks is None or results.looks.price == 1  # the simulation's intervals are at 95 %
-    simulated = f": where one run of three loses 20 points, {covered} % hold the truth" if known else ""
+    simulated = f": of those where one run of three loses 20 points, {covered} % hold the truth" if known else ""
     return [f"{capitalised(whose)} {how}. {interval} may be too narrow{simulated}."]
 
 

@@ -17,6 +17,7 @@ from study.execution.trial_database import TrialDatabase
 from study.execution.trials import Trials
 from study.runs.outcomes import DIVERGED, FINISHED, OUTCOMES
 from study.runs.store import Store
+from study.runs.workspace import clear_workspaces
 from study.spec.objectives import objective_values
 from study.spec.plan import Cell
 
@@ -88,6 +89,7 @@ class Runner:
         waiting = []
         for cell in cells:
             if store.status(cell.run)[0] in (FINISHED, DIVERGED):
+                clear_workspaces(store.folder(cell.run.digest))  # of a worker that was killed between ending and clearing
                 trials.add_finished(cell, store.result(cell.run))
             else:
                 waiting.append(cell)

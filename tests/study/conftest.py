@@ -257,6 +257,10 @@ class Project:
             target[name] = value
         self._write(params)
 
+    def track(self, study: str) -> None:
+        """Has `dvc repro` run this study."""
+        self._write({**load_params(self.folder / "params.yaml"), "studies": [study]})
+
     def _write(self, params: dict[str, Any]) -> None:
         (self.folder / "params.yaml").write_text(as_yaml(json.dumps(params)), encoding="utf-8")
 

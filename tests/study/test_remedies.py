@@ -120,6 +120,7 @@ def test_a_study_that_was_run_is_reported_by_the_command_that_it_prints(finished
 
 
 def test_seeds_that_were_added_are_kept_as_the_study_says(finished, command, trained):
+    finished.track("tiny")
     _, output, _ = command(ablate.main, "--study", "tiny", "--add-seeds", "1")
     ran = len(trained())
     line, file = re.search(r"write `(seeds: .*?)` in study/studies/(\S+)", output).groups()

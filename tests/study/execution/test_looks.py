@@ -193,6 +193,7 @@ def test_a_folder_in_its_place_costs_a_note_and_no_run(look, project):
 @pytest.mark.slow
 def test_a_study_notes_each_look_and_says_its_price(workshop, project, command):
     workshop.write(FIXED)
+    project.track("settle")
     _, output, _ = command(ablate.main, "--study", "settle")
     assert "look" not in output.replace("looks", "") and "looks" not in project.summary("settle")
     _, output, _ = command(ablate.main, "--study", "settle", "--add-seeds", "2")
@@ -211,6 +212,7 @@ def test_a_study_notes_each_look_and_says_its_price(workshop, project, command):
 @pytest.mark.slow
 def test_the_page_of_declared_looks_names_the_next_look_in_place_of_added_seeds(workshop, project, command):
     workshop.write(DECLARED)
+    project.track("settle")
     _, output, _ = command(ablate.main, "--study", "settle")
     assert "look 1 of 3, at 3 seeds: p-values are times 3, intervals at 98.33 %" in output
     power = project.summary("settle")["power"]

@@ -5,6 +5,7 @@ from collections import deque
 import pytest
 import torch
 
+from study import ablate
 from study.execution.executors.base import Event
 from study.execution.request import Request
 from study.execution.scheduler import Lookup, Runner, deduplicate, have_outcomes
@@ -92,3 +93,11 @@ def test_two_arms_that_are_one_run_are_run_once_and_told_to_optuna_twice(session
     assert len(deduplicate(cells)) == 2 and {cell.run.digest for cell in deduplicate(cells)} == {c.run.digest for c in cells}
     assert run_on(executor, same, cells)
     assert len(executor.ran) == 2 and len(project.trials("tiny")) == 3
+
+
+def test_what_a_worker_left_that_was_killed_after_its_runs_end_is_cleared(finished, command):
+    digest = finished.arm("tiny", "nu-1")["runs"][0]["digest"]
+    left = finished.store.folder(digest) / "checkpoint-00003"
+    left.mkdir()
+    assert command(ablate.main, "--study", "tiny")[0] == 0
+    assert not left.exists() and finished.statuses("tiny")["nu-1"] == ["finished"]

@@ -133,6 +133,6 @@ def test_a_lost_connection_ends_the_command_and_says_nothing_of_the_run(told, ru
 
 def test_a_checkpoint_that_its_worker_removes_while_it_is_read_ends_nothing(told, run, store, monkeypatch):
     gone = store.folder(run.digest) / "checkpoint-00002"
-    monkeypatch.setattr(engines, "latest_checkpoint", lambda folder: gone)
+    monkeypatch.setattr(engines, "furthest_checkpoint", lambda folder: gone)
     killed = {"status": "killed", "reason": "its process died."}
     assert told(Inline(lambda job: killed), run) == [("killed", "its process died.")]

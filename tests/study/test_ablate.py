@@ -1,6 +1,7 @@
 """The command from end to end, in a folder of its own: what it writes, and what it never does twice."""
 
 import json
+import re
 import shlex
 import sys
 

@@ -181,7 +181,7 @@ def _cannot_tell(results: StudyResults, undecided: Sequence[ArmResults], *, rest
 
 def _is_known(power: Power) -> bool:
     """Return whether the detectable difference is known well enough to be an answer."""
-    ends = next((one.detectable_range for one in power.classes or () if one.name == power.spread_of), None)
+    ends = power.main_class.detectable_range if power.main_class else None
     return ends is None or ends[1] <= WIDEST * ends[0]
 
 

@@ -21,7 +21,7 @@ from study.analysis.wording import (
     probe_name,
     spelled,
 )
-from study.results.findings import Looks, Power
+from study.results.findings import ClassPower, Looks, Power
 from study.results.schema import ArmResults, StudyResults
 from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
@@ -122,19 +122,19 @@ def _power(power: Power | None) -> list[str]:
     if power is None or power.detectable is None:
         return []
     share = f"{100 * power.power:.0f} % of repetitions"
-    classes = {one.name: one.detectable for one in power.classes or () if LEAST_SHOWN <= one.detectable < 1}
+    classes = [one for one in power.classes or () if LEAST_SHOWN <= one.detectable < 1]
     if len(classes) > 1:
-        sizes = [f"{points(size)} ({CLASS_NAMES.get(name, name)})" for name, size in classes.items()]
-        return [f"In {share} these seeds would find differences of {listed(sizes)}.", *_range(power, "the first")]
+        sizes = [f"{points(one.detectable)} ({CLASS_NAMES.get(one.name, one.name)})" for one in classes]
+        return [f"In {share} these seeds would find differences of {listed(sizes)}.", *_range(classes[0], "the first")]
     if not LEAST_SHOWN <= power.detectable < 1:
         return [] if power.detectable < 1 else [f"With {count_of(power.n, 'seed')} hardly any difference would be found."]
     said = f"In {share} these seeds would find a difference of {points(power.detectable)}; smaller ones may be missed."
-    return [said, *_range(power, "it")]
+    return [said, *_range(power.main_class, "it")]
 
 
-def _range(power: Power, what: str) -> list[str]:
-    """Return how uncertain the first class's detectable difference is, as its spread is; nothing where that is not known."""
-    ends = next((one.detectable_range for one in power.classes or ()), None)
+def _range(one: ClassPower | None, what: str) -> list[str]:
+    """Return how uncertain a class's detectable difference is, as its spread is; nothing where that is not known."""
+    ends = one.detectable_range if one else None
     if ends is None or not ends[1] < 1:
         return []
     low, high = (points(end) for end in ends)

@@ -82,6 +82,11 @@ class Power:
     needed_range: tuple[int, int] | None = json_field(omitted=True)
     classes: tuple[ClassPower, ...] | None = json_field(omitted=True)
 
+    @property
+    def main_class(self) -> ClassPower | None:
+        """The class that `spread`, `detectable` and `needed` are of; None where files do not say it."""
+        return next((one for one in self.classes or () if one.name == self.spread_of), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:

@@ -1,22 +1,22 @@
 """`--status`: how each run stands, and why one is stale."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
 from study.cli.console import Console
 from study.runs.identity import Identity
+from study.runs.ledger import ledger_path, merged, read_ledger, write_ledger
 from study.runs.outcomes import FINISHED, MISSING
 from study.runs.store import Store
-from study.runs.stored_json import stored_object
 from study.spec.plan import Cell, Plan
-from vicreg.files import to_json, write_atomically
 
 
 def print_status(plan: Plan, store: Store) -> int:
     """Print a line for each run and how many are finished; return 0, for it is a question."""
     known = dict(store.identities())
-    remembered = stored_object(_path(plan, store))
+    remembered = read_ledger(_path(plan, store))
     table = Table(title=f"{plan.study.name} on profile {plan.config.profile}", title_justify="left")
     for column in ("arm", "seed", "run", "status", "why"):
         table.add_column(column, overflow="fold")
@@ -25,7 +25,7 @@ def print_status(plan: Plan, store: Store) -> int:
         status, reason = store.status(cell.run)
         finished += status == FINISHED
         if status == MISSING:
-            why = staleness(cell, known, remembered.get(f"{cell.arm}/{cell.seed}"))
+            why = staleness(cell, known, remembered.get(f"{cell.arm}/{cell.seed}", ()))
             status, reason = ("stale", why) if why else (status, "never run")
         table.add_row(cell.label, str(cell.seed), cell.run.digest[:8], status, reason or "")
     for one in plan.pending:
@@ -37,18 +37,18 @@ def print_status(plan: Plan, store: Store) -> int:
     return 0
 
 
-def staleness(cell: Cell, known: dict[str, Identity], remembered: str | None) -> str | None:
+def staleness(cell: Cell, known: dict[str, Identity], remembered: Sequence[str]) -> str | None:
     """Return why a run that was computed before has to be computed again, or None if it never was.
 
-    It is compared with the run that this arm and seed stood for last time, or else with one of the same settings.
+    It is compared with the run that this arm and seed stood for last, and with those of the same settings.
 
     Args:
         cell: whose run is missing.
         known: every run that was ever started, by digest.
-        remembered: digest of the run that the cell stood for last time.
+        remembered: digests of the runs that the cell has stood for, the last one last.
     """
     identity = cell.run.identity
-    candidates = [known[remembered]] if remembered in known else []
+    candidates = [known[digest] for digest in remembered[-1:] if digest in known]
     candidates += [other for other in known.values() if dict(other.settings) == dict(identity.settings)]
     if not candidates:
         return None
@@ -57,10 +57,10 @@ def staleness(cell: Cell, known: dict[str, Identity], remembered: str | None) ->
 
 
 def remember(plan: Plan, store: Store) -> None:
-    """Note which run each arm and seed stands for, so that a later `--status` can say what has changed."""
-    remembered = stored_object(_path(plan, store)) | {f"{cell.arm}/{cell.seed}": cell.run.digest for cell in plan.cells}
-    write_atomically(_path(plan, store), to_json(remembered))
+    """Note which run each arm and seed stands for: `--status` says later what has changed, and `sync --study` finds them."""
+    now = {f"{cell.arm}/{cell.seed}": (cell.run.digest,) for cell in plan.cells}
+    write_ledger(_path(plan, store), merged(read_ledger(_path(plan, store)), now))
 
 
 def _path(plan: Plan, store: Store) -> Path:
-    return store.root / "ledger" / f"{plan.study.name}@{plan.config.profile}.json"
+    return ledger_path(store.root, plan.study.name, plan.config.profile)

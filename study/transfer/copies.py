@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from study.runs.endings import read_ending
+from study.runs.ledger import merged, read_ledger, runs_of, study_of, write_ledger
 from study.runs.outcomes import REPEATABLE
-from study.runs.stored_json import stored_object
 from study.transfer.manifest import ENDING, LOG, MEASURED, RUN, WEIGHTS, Manifest, NotCopied, local_manifest
 from study.transfer.remote import Remote
 from vicreg.errors import InputError
-from vicreg.files import disk_error, flush_folder, to_json, write_atomically, writer_name
+from vicreg.files import disk_error, flush_folder, writer_name
 
 
 @dataclass
@@ -49,15 +49,15 @@ def copy_to(store: Path, remote: Remote, *, study: str | None = None) -> Counts:
         InputError: for a study of which the store knows no run, and for what does not arrive.
     """
     counts = Counts()
-    ledgers = _of_study(sorted(path.name for path in (store / "ledger").glob("*.json")), study, str(store))
-    wanted = _runs_of([stored_object(store / "ledger" / name) for name in ledgers]) if study else None
+    names = _of_study(sorted(path.name for path in (store / "ledger").glob("*.json")), study, str(store))
+    ledgers = {name: read_ledger(store / "ledger" / name) for name in names}
+    wanted = runs_of(ledgers.values()) if study else None
     for folder in sorted((store / "runs").glob("*")):
         if RUN.fullmatch(folder.name) and (wanted is None or folder.name in wanted):
             _send(folder, remote, counts)
-    for name in ledgers:
-        known, mine = remote.ledger(name), stored_object(store / "ledger" / name)
-        if known | mine != known:
-            remote.put_ledger(name, known | mine)
+    for name, mine in ledgers.items():
+        if runs_of([mine]) - runs_of([remote.ledger(name)]):
+            remote.put_ledger(name, mine)
     return counts
 
 
@@ -69,29 +69,25 @@ def copy_from(store: Path, remote: Remote, *, study: str | None = None) -> Count
     """
     counts = Counts()
     ledgers = _of_study(remote.ledgers(), study, "the address")
-    wanted = _runs_of([remote.ledger(name) for name in ledgers]) if study else None
+    wanted = runs_of([remote.ledger(name) for name in ledgers]) if study else None
     for run in remote.runs():
         if wanted is None or run in wanted:
             _fetch(run, store, remote, counts)
     for name in ledgers:
-        mine = stored_object(store / "ledger" / name)
-        if (both := remote.ledger(name) | mine) != mine:
-            write_atomically(store / "ledger" / name, to_json(both))
+        mine = read_ledger(store / "ledger" / name)
+        if (both := merged(remote.ledger(name), mine)) != mine:
+            write_ledger(store / "ledger" / name, both)
     return counts
 
 
 def _of_study(ledgers: Collection[str], study: str | None, where: str) -> list[str]:
     """Return the ledgers of a study, of each profile; all for None."""
-    found = [name for name in ledgers if study is None or name.rpartition("@")[0] == study]
+    found = [name for name in ledgers if study is None or study_of(name) == study]
     if study is not None and not found:
-        known = sorted({name.rpartition("@")[0] for name in ledgers})
+        known = sorted({study_of(name) for name in ledgers})
         hint = f"known are {', '.join(known)}" if known else "it knows of no study"
         raise InputError(f"--study must be a study that was run on {where}, but got {study!r}; {hint}.")
     return found
-
-
-def _runs_of(ledgers: Collection[dict[str, str]]) -> set[str]:
-    return {run for ledger in ledgers for run in ledger.values()}
 
 
 def _send(folder: Path, remote: Remote, counts: Counts) -> None:

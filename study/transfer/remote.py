@@ -1,7 +1,9 @@
 """Runs at an address of fsspec: a folder, a bucket, a server."""
 
+import functools
 import hashlib
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +13,13 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from study.config.storage import hide_password, without_password
+from study.runs.ledger import Ledger, ledger_of, merged
 from study.transfer.manifest import RUN, Entry, Manifest, is_manifest, manifest_file, object_name, read_manifest
 from vicreg.errors import InputError
 from vicreg.files import to_json
 
 _CHUNK = 2**20  # bytes read at a time
+_NAMED = re.compile(r"[0-9a-f]{16}-(.+)")  # a ledger's file; older ones have the ledger's name alone
 
 
 @dataclass(frozen=True)
@@ -72,21 +76,27 @@ class Remote:
         return False
 
     def ledgers(self) -> list[str]:
-        """Return the names of the files that say which run an arm at a seed is."""
-        return [name for name in self._names(f"{self.root}/ledger") if name.endswith(".json")]
+        """Return the names of the ledgers there is anything of: which runs each arm of a study is at a seed."""
+        return sorted({_ledger_name(name) for name in self._names(f"{self.root}/ledger") if name.endswith(".json")})
 
-    def ledger(self, name: str) -> dict[str, str]:
-        """Return arm and seed -> digest, as one file says; nothing where it is missing or damaged."""
+    def ledger(self, name: str) -> Ledger:
+        """Return the runs of each arm and seed, of all files of a ledger; what is missing or damaged says nothing."""
+        files = [file for file in self._names(f"{self.root}/ledger") if _ledger_name(file) == name]
+        return functools.reduce(merged, [self._ledger_in(file) for file in files], {})
+
+    def put_ledger(self, name: str, ledger: Ledger) -> None:
+        """Write a ledger under the name of its content, beside those that other stores have written."""
+        content = to_json(ledger)
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        self.files.makedirs(f"{self.root}/ledger", exist_ok=True)
+        self.files.pipe_file(f"{self.root}/ledger/{digest}-{name}", content)
+
+    def _ledger_in(self, file: str) -> Ledger:
         try:
-            found: Any = json.loads(self.files.cat_file(f"{self.root}/ledger/{name}"))
+            found: Any = json.loads(self.files.cat_file(f"{self.root}/ledger/{file}"))
         except (FileNotFoundError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
-
-    def put_ledger(self, name: str, ledger: dict[str, str]) -> None:
-        """Write which run an arm at a seed is."""
-        self.files.makedirs(f"{self.root}/ledger", exist_ok=True)
-        self.files.pipe_file(f"{self.root}/ledger/{name}", to_json(ledger))
+        return ledger_of(found) if isinstance(found, dict) else {}
 
     def _names(self, folder: str) -> list[str]:
         try:
@@ -104,6 +114,12 @@ class Remote:
         except FileNotFoundError:
             return None
         return digest.hexdigest()
+
+
+def _ledger_name(file: str) -> str:
+    """Return the name of the ledger that a file is of."""
+    named = _NAMED.fullmatch(file)
+    return named[1] if named else file
 
 
 def open_remote(address: str) -> Remote:

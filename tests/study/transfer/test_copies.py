@@ -1,6 +1,7 @@
 """Runs reach an address and come back whole, or not at all."""
 
 import hashlib
+import json
 
 import pytest
 
@@ -36,7 +37,7 @@ def store(tmp_path):
     write_run(made, TWO, status="diverged")
     write_run(made, BEGUN, status="failed")
     (made / "ledger").mkdir()
-    (made / "ledger" / "tiny@digits.json").write_bytes(to_json({"a/0": ONE, "b/0": BEGUN}))
+    (made / "ledger" / "tiny@digits.json").write_bytes(to_json({"a/0": [ONE], "b/0": [BEGUN]}))
     return made
 
 
@@ -81,6 +82,30 @@ def test_of_a_study_its_runs_alone_are_copied(store, address, elsewhere):
     assert copy_from(elsewhere, open_remote(address), study="tiny").copied == [ONE]
     with pytest.raises(InputError, match="must be a study that was run on .*, but got 'small'; known are tiny"):
         copy_to(store, open_remote(address), study="small")
+
+
+def test_of_a_study_every_run_that_an_arm_has_stood_for_is_copied(store, address, elsewhere, tmp_path):
+    """A study that ran on two machines, or before and after a change, has several runs of an arm at a seed."""
+    gpu = tmp_path / "gpu"
+    write_run(gpu, GPU := "4" * 16)
+    (gpu / "ledger").mkdir()
+    (gpu / "ledger" / "tiny@digits.json").write_bytes(to_json({"a/0": [GPU], "c/0": [BEGUN]}))
+    (store / "ledger" / "tiny@digits.json").write_bytes(to_json({"a/0": [TWO, ONE]}))
+    for place in (store, gpu, store):
+        copy_to(place, open_remote(address), study="tiny")
+    assert copy_from(elsewhere, open_remote(address), study="tiny").copied == [ONE, TWO, GPU]
+    assert copy_from(store, open_remote(address), study="tiny").copied == [GPU]
+    mine = json.loads((store / "ledger" / "tiny@digits.json").read_bytes())
+    assert mine == {"a/0": [GPU, TWO, ONE], "c/0": [BEGUN]}, "the last stays the store's own"
+
+
+def test_ledgers_of_older_versions_are_read_here_and_there(store, address, elsewhere):
+    (store / "ledger" / "tiny@digits.json").write_bytes(to_json({"a/0": ONE, "b/0": 7, "c/0": []}))
+    there = open_remote(address)
+    assert copy_to(store, there, study="tiny").copied == [ONE]
+    there.files.pipe_file(f"{there.root}/ledger/tiny@digits.json", to_json({"a/0": TWO}))
+    copy_to(store, there)
+    assert copy_from(elsewhere, there, study="tiny").copied == [ONE, TWO]
 
 
 def test_measurements_that_came_later_follow(store, address, elsewhere):

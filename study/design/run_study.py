@@ -13,6 +13,7 @@ from study.analysis.looks import look_lines, undecided_note
 from study.analysis.summary import summarise
 from study.config.load import load_params
 from study.config.places import CUSTOM_RESULTS, STUDY_RESULTS
+from study.config.seeds import LEAST_AT_LOOK
 from study.design.so_far import measured_so_far
 from study.design.unfold import unfold
 from study.execution.looks import note_look
@@ -68,7 +69,8 @@ def report_so_far(session: Session, *, out: Path | None = None, say: Say = print
     """Write the results of the runs that are measured, and run nothing; another command may be at the study.
 
     A run that is measured by some of its probes counts with these. The results lie beside the study's own:
-    `results/ablate/` holds whole studies alone.
+    `results/ablate/` holds whole studies alone. The look is noted, so that other numbers of seeds have its price; where it
+    decides anything else, such as which arms go on, later p-values are too small.
 
     Args:
         session: the request, opened.
@@ -83,15 +85,20 @@ def report_so_far(session: Session, *, out: Path | None = None, say: Say = print
     """
     plan = unfold(session, Lookup(session))
     left = unfinished(plan, session.store, allow_diverged=True)
-    plan = measured_so_far(plan, session.store)
-    if not any(session.store.status(cell.run)[0] == FINISHED for cell in plan.cells):
+    whole, plan = plan, measured_so_far(plan, session.store)
+    measured = [cell for cell in plan.cells if session.store.status(cell.run)[0] == FINISHED]
+    if not measured:
         study = f"study {session.study.name!r} on profile {session.config.profile}, with these settings,"
         raise InputError(f"of {study} no run is measured yet; `--status` tells how far each has come.")
+    note_look(session, whole, seeds=sum(cell.arm == plan.study.baseline for cell in measured))
     write_study(plan, session, out or CUSTOM_RESULTS / f"{session.results_folder.name}-so-far", say)
     for line in left:
         say(line)
     if left:
-        say("This look was not declared: where it decides which runs follow, later p-values are too small.")
+        say(
+            f"From {LEAST_AT_LOOK} seeds of the baseline on, this look is noted: it costs the planned seeds nothing, "
+            "but seeds that are added to them cost its price too."
+        )
     return 0
 
 

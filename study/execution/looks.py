@@ -57,12 +57,18 @@ def earlier_looks(session: Session, plan: Plan) -> tuple[int, ...]:
     return tuple(sorted(earlier))
 
 
-def note_look(session: Session, plan: Plan) -> None:
-    """Note that the results of a plan's seeds are looked at; a store that cannot be written keeps no note."""
+def note_look(session: Session, plan: Plan, *, seeds: int | None = None) -> None:
+    """Note that the results of a plan's seeds are looked at; a store that cannot be written keeps no note.
+
+    Args:
+        session: of the study; where it asks for some arms alone, nothing is noted.
+        plan: has the baseline's runs.
+        seeds: so many of the baseline's have a result; None for all. Fewer than are planned cost those nothing.
+    """
     if session.request.arms:
         return
     planned, taken = planned_looks(session), _taken(session.store, plan)
-    seeds = sum(cell.arm == plan.study.baseline for cell in plan.cells)
+    seeds = sum(cell.arm == plan.study.baseline for cell in plan.cells) if seeds is None else seeds
     key = _key(plan)
     if seeds < LEAST_AT_LOOK or key is None or (seeds, planned) in taken:
         return

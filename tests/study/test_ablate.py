@@ -151,12 +151,28 @@ def test_one_arm_alone_is_run_and_leaves_the_results_alone(project, trained, com
 # ---- results so far
 
 
+def test_a_look_at_results_so_far_costs_what_was_planned_nothing_and_more_seeds_its_price(project, command):
+    planned, looks = ["--study", "tiny", "--set", "ablate.seeds=4"], project.folder / "store" / "looks" / "tiny.json"
+    assert command(ablate.main, "--study", "tiny", "--seeds", "2")[0] == 0
+    assert command(ablate.main, *planned, "--so-far", "--out", "two")[0] == 0
+    assert not looks.exists(), "nothing is concluded from two seeds"
+    assert command(ablate.main, "--study", "tiny", "--seeds", "3", "--arm", "nu-1")[0] == 0
+    assert command(ablate.main, *planned, "--so-far", "--out", "three")[0] == 0
+    (taken,) = json.loads(looks.read_bytes()).values()
+    assert taken == [{"seeds": 3, "planned": [4]}]
+    assert command(ablate.main, *planned, "--out", "four")[0] == 0
+    assert "looks" not in json.loads((project.folder / "four" / "study.json").read_bytes())
+    assert command(ablate.main, "--study", "tiny", "--seeds", "5", "--out", "five")[0] == 0
+    looked = json.loads((project.folder / "five" / "study.json").read_bytes())["looks"]
+    assert (looked["look"], looked["planned"], looked["price"]) == (3, [3, 4, 5], 12)
+
+
 def test_results_so_far_are_of_the_runs_that_are_measured_and_of_no_others(project, trained, command):
     assert command(ablate.main, "--study", "tiny", "--arm", "nu-1")[0] == 0
     with FileLock(project.folder / "store" / "locks" / "tiny.lock"):  # while another command is at it
         status, output, _ = command(ablate.main, "--study", "tiny", "--so-far")
     assert status == 0 and len(trained()) == 1 and not (project.folder / "results" / "ablate").exists()
-    assert "not finished: ν 2, seed 0: missing" in output and "This look was not declared" in output
+    assert "not finished: ν 2, seed 0: missing" in output and "this look is noted" in output
     summary = json.loads(project.results("tiny-so-far", folder="results/custom"))
     assert {arm["name"]: [run["status"] for run in arm["runs"]] for arm in summary["arms"]} == {
         "nu-1": ["finished"], "nu-2": ["missing"], "untrained": ["missing"],

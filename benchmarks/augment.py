@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from benchmarks.measure import RESULTS, alternate, arguments_of, installed, machine, noise_images, table, write
+from study.cli.arguments import positive
 from study.cli.command import run_command
 from study.config.device import choose_device
 from vicreg.randomness import make_generator
@@ -41,10 +42,10 @@ EAGER, COMPILED = "ours", "ours, compiled"
 
 def main() -> int:
     parser = arguments_of("augment", __doc__)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--batches", type=int, default=8, help="in one call; best a multiple of --workers")
-    parser.add_argument("--side", type=int, default=32, help="of images and views, pixels")
-    parser.add_argument("--workers", type=int, default=2, help="processes of each data loader")
+    parser.add_argument("--batch", type=positive, default=256)
+    parser.add_argument("--batches", type=positive, default=8, help="in one call; best a multiple of --workers")
+    parser.add_argument("--side", type=positive, default=32, help="of images and views, pixels")
+    parser.add_argument("--workers", type=positive, default=2, help="processes of each data loader")
     parser.add_argument("--compiled", action="store_true", help="ours compiled too: half a minute more")
     arguments = parser.parse_args()
     torch.manual_seed(0)  # of the peers' views; they draw from torch's global state

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from study.cli.arguments import Parser
+from study.cli.arguments import Parser, positive
 from study.runs.revision import current_commit
 from vicreg.data.dataset import Dataset, Split
 from vicreg.data.statistics import channel_statistics
@@ -233,8 +233,8 @@ def arguments_of(name: str, description: str) -> argparse.ArgumentParser:
     parser = Parser(f"benchmarks.{name}", description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help=f"JSON file; by default benchmarks/results/{name}*.json")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--threads", type=int, default=2, help="torch's threads in this process")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is timed")
+    parser.add_argument("--threads", type=positive, default=2, help="torch's threads in this process")
+    parser.add_argument("--rounds", type=positive, default=5, help="how often each is timed")
     return parser
 
 

@@ -41,6 +41,7 @@ from benchmarks.measure import (
     table,
     write,
 )
+from study.cli.arguments import positive
 from study.cli.command import run_command
 from study.config.device import choose_device
 from study.config.load import load_config
@@ -68,9 +69,9 @@ def main() -> int:
     parser = arguments_of("peers", __doc__)
     parser.add_argument("--stem", default="imagenet", choices=tuple(STEPS))
     parser.add_argument("--backbone", default="resnet18", choices=("resnet18", "resnet34", "resnet50"))
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--steps", type=int, help="in a round; by default 4 (cifar: 2), on a GPU 4 for each worker")
-    parser.add_argument("--workers", type=int, help="of lightly's loader; by default 2, on a GPU one for each core")
+    parser.add_argument("--batch", type=positive, default=256)
+    parser.add_argument("--steps", type=positive, help="in a round; by default 4 (cifar: 2), on a GPU 4 for each worker")
+    parser.add_argument("--workers", type=positive, help="of lightly's loader; by default 2, on a GPU one for each core")
     arguments = parser.parse_args()
     device = choose_device(arguments.device)
     on_gpu = device.type == "cuda"

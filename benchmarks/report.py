@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from benchmarks.measure import RESULTS, ROOT, machine, table, write
-from study.cli.arguments import Parser
+from study.cli.arguments import Parser, positive
 from study.cli.command import run_command
 from study.config.load import load_config
 from study.spec.plan import Plan
@@ -37,8 +37,8 @@ COLLAPSED = {"complete": (0.4, 1.5, 1e-4), "dimensional": (0.7, 4.0, 0.4), "chan
 
 def main() -> int:
     parser = Parser("benchmarks.report", __doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=1000, help="of the large study")
-    parser.add_argument("--epochs", type=int, default=100, help="of each of its runs")
+    parser.add_argument("--runs", type=positive, default=1000, help="of the large study")
+    parser.add_argument("--epochs", type=positive, default=100, help="of each of its runs")
     parser.add_argument("--out", type=Path, default=RESULTS / "report.json")
     arguments = parser.parse_args()
     if arguments.runs < 2 * SEEDS or arguments.epochs < 3:

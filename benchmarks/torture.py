@@ -25,7 +25,7 @@ import optuna
 import psutil
 import yaml
 
-from study.cli.arguments import Parser
+from study.cli.arguments import Parser, positive
 from study.cli.command import run_command
 from study.config.load import load_params
 
@@ -201,9 +201,9 @@ def conclude(wrong: list[str], otherwise: str) -> int:
 
 def main() -> int:
     parser = Parser("benchmarks.torture", __doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--kills", type=positive, default=10)
     parser.add_argument("--study", default="lambda-mu-nu")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=positive, default=2)
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:

@@ -19,7 +19,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import RESULTS, foreign_share, machine, processor_time, table, write
-from study.cli.arguments import Parser
+from study.cli.arguments import Parser, positive
 from study.cli.command import run_command
 from study.config.load import load_config
 from study.config.sections import ProjectSettings
@@ -36,8 +36,8 @@ OURS, REFERENCE = "ours", "scikit-learn"
 
 def main() -> int:
     parser = Parser("benchmarks.tsne", __doc__.partition("\n")[0])
-    parser.add_argument("--points", type=int, default=10_000)
-    parser.add_argument("--width", type=int, default=512, help="dimensions of the features")
+    parser.add_argument("--points", type=positive, default=10_000)
+    parser.add_argument("--width", type=positive, default=512, help="dimensions of the features")
     parser.add_argument("--reference", action="store_true", help="time scikit-learn's t-SNE, too")
     parser.add_argument("--out", type=Path, default=RESULTS / "tsne.json")
     arguments = parser.parse_args()

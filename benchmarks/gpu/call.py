@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.gpu.queue import SECTIONS
+from study.cli.arguments import positive
 from study.runs.revision import current_commit
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +94,7 @@ def parse_call(description: str, argv: list[str] | None = None) -> Call:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--profile", default=PROFILE)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over the profile; repeatable")
-    parser.add_argument("--side", type=int, default=SIDE, help="of the random images that are timed, pixels")
+    parser.add_argument("--side", type=positive, default=SIDE, help="of the random images that are timed, pixels")
     parser.add_argument("--mps", action="store_true", help="serve the GPU by NVIDIA's MPS, where it is installed")
     parser.add_argument("--records", type=Path, help="an archive of runs, of an earlier call on such a machine")
     parser.add_argument("--commit", help="of this code, where git is not there to ask")

@@ -17,6 +17,7 @@ import torch
 
 from benchmarks.measure import ROOT, machine, noise_images, write
 from benchmarks.pretended_cuda.events import Seen, seen
+from study.cli.arguments import positive
 from study.config.config import Config
 from study.config.load import load_config
 from study.runs.execute import execute
@@ -66,7 +67,7 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pretended_cuda", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="JSON file")
-    parser.add_argument("--images", type=int, default=45_000, help="training images of the epochs that are counted")
+    parser.add_argument("--images", type=positive, default=45_000, help="training images of the epochs that are counted")
     parser.add_argument("--only", action="append", metavar="WORD", help="walks whose name holds this; repeatable")
     return parser.parse_args()
 

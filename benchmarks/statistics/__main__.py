@@ -22,7 +22,7 @@ from benchmarks.statistics.adaptive import adaptive
 from benchmarks.statistics.moderated import detectable, scenarios
 from benchmarks.statistics.normal import PARTS
 from benchmarks.statistics.rows import Rows, tables
-from study.cli.arguments import Parser
+from study.cli.arguments import Parser, positive
 from study.cli.command import run_command
 from vicreg.errors import InputError
 
@@ -33,7 +33,7 @@ ALL: dict[str, Callable[[Generator, int], Rows]] = {
 
 def main() -> int:
     parser = Parser("benchmarks.statistics", __doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=4000, help="synthetic studies for each row")
+    parser.add_argument("--studies", type=positive, default=4000, help="synthetic studies for each row")
     parser.add_argument("--only", nargs="+", choices=list(ALL), default=list(ALL), help="parts to measure; by default all")
     parser.add_argument("--out", type=Path, help="JSON file; by default benchmarks/results/statistics.json")
     arguments = parser.parse_args()

@@ -19,7 +19,7 @@ from study.runs.weights import starting_weights
 from vicreg.methods import method_class
 from vicreg.methods.base import DESCRIPTIONS, OVER_PROCESSES, TRAITS
 from vicreg.torchvision_compat import torchvision
-from vicreg.training.settings import LATER_SWITCHES, PretrainSettings, decisive_settings
+from vicreg.training.settings import LATER_SWITCHES, PretrainSettings, decisive_settings, switches_on
 from vicreg.views.settings import ViewSettings
 
 TRAINING = "vicreg.training.loop:pretrain"  # what decides a run's weights and its log
@@ -113,8 +113,7 @@ def training_code(method: str, *, switches: frozenset[str] = frozenset()) -> Cod
 
 def code_of(settings: PretrainSettings) -> CodeDigest:
     """Return the digest of the code that trains with these settings. An untrained network depends on no switch."""
-    switches = [name for name in LATER_SWITCHES if getattr(settings, name)] if settings.epochs > 0 else []
-    return training_code(settings.method, switches=frozenset(switches))
+    return training_code(settings.method, switches=switches_on(settings) if settings.epochs > 0 else frozenset())
 
 
 def evaluation_code() -> CodeDigest:

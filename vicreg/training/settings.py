@@ -212,8 +212,16 @@ NETWORK_SWITCHES = {name: says["called"] for name, says in _FIELDS.items() if sa
 # Switches added later: off, neither they nor the code that only they reach are part of an identity.
 # `distributed` is the switch that `processes` turns on.
 LATER_SWITCHES = (*(name for name, says in _FIELDS.items() if says.get("before") is False), "distributed")
+# Switches that only some optimisers have: with another they decide nothing, and are off.
+_OF_OPTIMIZERS = {"lars_clip": ("lars",), "nesterov": ("lars", "sgd")}
 # The settings that turn a run into its untrained control, the same network with its initial weights.
 UNTRAINED = {name: says["untrained"] for name, says in _FIELDS.items() if "untrained" in says}
+
+
+def switches_on(settings: PretrainSettings) -> frozenset[str]:
+    """Return those of `LATER_SWITCHES` that are on, but for those that the optimiser does not have."""
+    idle = {name for name, having in _OF_OPTIMIZERS.items() if settings.optimizer not in having}
+    return frozenset(name for name in LATER_SWITCHES if getattr(settings, name)) - idle
 
 
 def decisive_settings(settings: PretrainSettings, *, device: str) -> dict[str, Any]:
@@ -227,6 +235,7 @@ def decisive_settings(settings: PretrainSettings, *, device: str) -> dict[str, A
     """
     values = dataclasses.asdict(settings)
     own = values.pop("method_settings")
+    values |= {name: name in switches_on(settings) for name in _OF_OPTIMIZERS}
     for fields in (dataclasses.fields(settings), dataclasses.fields(settings.method_settings)):
         for field in fields:
             if "before" in field.metadata and (values | own)[field.name] == field.metadata["before"]:

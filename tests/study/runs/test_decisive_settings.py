@@ -66,6 +66,7 @@ OTHER = {
     "pretrain.augmentation.solarize": 0.3,
     "pretrain.augmentation.solarize_threshold": 0.6,
 }
+OF_LARS = ("pretrain.lars_clip", "pretrain.nesterov")  # AdamW, the tiny config's optimiser, has none of these
 WITHOUT_EFFECT = {
     "pretrain.checkpoint_every": 2,
     "pretrain.checkpoint_share": 0.5,
@@ -96,9 +97,18 @@ def test_every_pretraining_setting_is_accounted_for(tiny_config):
 
 @pytest.mark.parametrize("key", OTHER)
 def test_every_setting_that_has_an_effect_makes_another_run(tiny_config, key):
-    before, after = identify(tiny_config()), identify(tiny_config({key: OTHER[key]}))
+    base = {"pretrain.optimizer": "lars"} if key in OF_LARS else {}
+    before, after = identify(tiny_config(base)), identify(tiny_config({**base, key: OTHER[key]}))
     assert after.digest != before.digest
     assert after.differences(before), key
+
+
+@pytest.mark.parametrize("optimizer", ["lars", "sgd", "adamw"])
+@pytest.mark.parametrize(("key", "having"), [("pretrain.lars_clip", ("lars",)), ("pretrain.nesterov", ("lars", "sgd"))])
+def test_a_switch_makes_another_run_with_an_optimiser_that_has_it_alone(tiny_config, key, having, optimizer):
+    base = {"pretrain.optimizer": optimizer}
+    before, after = identify(tiny_config(base)), identify(tiny_config({**base, key: True}))
+    assert (after.digest != before.digest) == (optimizer in having)
 
 
 @pytest.mark.parametrize("key", WITHOUT_EFFECT)

@@ -10,7 +10,7 @@ from study.results.findings import Power
 from study.results.schema import ArmResults, StudyResults
 
 MOST_NAMED = 2
-WIDEST = 4  # of the range of a detectable difference: one whose upper end is more times its lower end says too little
+WIDEST_OF_POWER = 4  # of the range of a detectable difference: one whose upper end is more times its lower end says nothing
 
 
 def answer_of_arms(results: StudyResults, found: Decisions) -> list[str]:
@@ -182,7 +182,7 @@ def _cannot_tell(results: StudyResults, undecided: Sequence[ArmResults], *, rest
 def _is_known(power: Power) -> bool:
     """Return whether the detectable difference is known well enough to be an answer."""
     ends = power.main_class.detectable_range if power.main_class else None
-    return ends is None or ends[1] <= WIDEST * ends[0]
+    return ends is None or ends[1] <= WIDEST_OF_POWER * ends[0]
 
 
 def _leads(results: StudyResults, found: Decisions) -> str:

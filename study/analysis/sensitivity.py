@@ -15,7 +15,7 @@ from study.results.schema import ArmResults
 
 POWER = 0.8
 CLASSES = ("healthy", "collapsed", "mixed")
-WIDEST = 3  # of an interval of seeds needed: one whose upper end is more times its lower end says too little
+WIDEST_OF_SEEDS = 3  # of an interval of seeds needed: one whose upper end is more times its lower end says too little
 
 
 def describe_power(
@@ -127,7 +127,7 @@ def _needed(one: ClassPower, n: int, *, margin: float, alpha: float) -> tuple[in
 
     ends = _spread_interval(one.spread, arms=one.arms, seeds=n)
     fewest, point, most = seeds(ends[0]), seeds(one.spread), seeds(ends[1])
-    if fewest is None or point is None or most is None or (most > n and most > WIDEST * fewest):
+    if fewest is None or point is None or most is None or (most > n and most > WIDEST_OF_SEEDS * fewest):
         return None
     return point, (fewest, most)
 

@@ -13,7 +13,7 @@ from study.paper.wording import STEM, arm_in_full
 from study.results.comparisons import Interval
 from study.results.schema import StudyResults
 
-WIDEST = 0.05  # half a prediction interval: a wider one would take in almost any number, and agree with it
+WIDEST_TO_AGREE = 0.05  # half a prediction interval: a wider one would take in almost any number, and agree with it
 
 
 def judge_number(number: PublishedNumber, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
@@ -79,7 +79,7 @@ def weigh_number(values: Sequence[float], paper: float) -> Finding:
     if not low <= paper <= high:
         side = "above" if paper > high else "below"
         return Finding(outcome=FAILS, reason=said, against=f"the paper's number lies {side}")
-    if (high - low) / 2 > WIDEST:
+    if (high - low) / 2 > WIDEST_TO_AGREE:
         return Finding(outcome=OPEN, reason=said, against="that is too wide to agree with a number", missing="more seeds")
     return Finding(outcome=HOLDS, reason=said, against="the paper's number is among them")
 

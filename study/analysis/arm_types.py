@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from study.analysis.arms import COLLAPSES
 from study.analysis.wording import agree, count_of
 from study.results.runs import CollapseType, DecidingMeasure, RunResults
 from study.results.schema import ArmCollapseType
+from study.spec.about import COLLAPSES
 from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
 UNTRAINED = ArmCollapseType(name="untrained", reason="Initial weights: where training starts from.")

@@ -18,14 +18,13 @@ from study.results.comparisons import ColumnSummary, Difference, DifferenceDetai
 from study.results.runs import SPACES, RunResults
 from study.results.schema import ArmResults
 from study.runs.outcomes import PRUNED
-from vicreg.evaluation.collapse_criteria import CHANCE_LEVEL, VIEW_DEPENDENT
+from study.spec.about import COLLAPSES
 
 COLLAPSE_COLUMNS = (
     "rankme", "effective_rank", "participation_ratio", "stable_rank", "nesum", "alpha_req", "lidar", "std_mean",
     "rms_correlation", "normalised_std", "view_discrepancy", "alignment", "uniformity", "cluster_learnability",
     "intrinsic_dimension",
 )  # fmt: skip
-COLLAPSES = ("complete", "dimensional", "informational", VIEW_DEPENDENT, CHANCE_LEVEL)
 
 Rows = Mapping[int, Mapping[str, float]]  # seed -> column -> number
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from study.analysis.arms import COLLAPSES
 from study.analysis.decisions import compared_arms, digests_of
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.multiple_testing import ALPHA
 from study.results.comparisons import BETTER, UNDECIDED, WORSE, ColumnSummary, Difference
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import FINISHED, MISSING, PARTIAL
+from study.spec.about import COLLAPSES
 
 
 @dataclass(frozen=True, kw_only=True)

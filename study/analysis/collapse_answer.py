@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import is_collapsed
 from study.analysis.decisions import compared_arms
 from study.analysis.wording import agree, capitalised, in_words, listed, name_of, noun, spelled, word_count
 from study.results.methods import METHOD
 from study.results.schema import ArmResults, StudyResults
+from study.spec.about import COLLAPSES
 from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
 TYPES = ("complete", *(name for name in COLLAPSES if name != "complete"))

@@ -124,6 +124,7 @@ def _described(plan: Plan, dataset: Dataset, *, command: str, overrides: Mapping
         question=study.question,
         hypothesis=study.hypothesis,
         about=study.about,
+        predictions=study.predictions or None,
         baseline=study.baseline,
         command=command,
         overrides=dict(overrides),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from study.analysis.arms import COLLAPSES
 from study.analysis.intervals import ratio_interval
 from study.analysis.moments import ENOUGH_SEEDS, mean
 from study.analysis.predictors import different_runs
@@ -18,6 +17,7 @@ from study.results.methods import VICREG
 from study.results.runs import EpochRecord, RunResults, looks_at_others
 from study.results.schema import ArmResults, StudyResults
 from study.runs.outcomes import FINISHED, PRUNED
+from study.spec.about import COLLAPSES
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
 PUBLISHED = Path(__file__).parent / "published_coefficients.yaml"

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from study.results.json_values import json_field
+from study.spec.about import BETTER, EQUIVALENT, WORSE
 
-BETTER, WORSE, EQUIVALENT, UNDECIDED = "better", "worse", "equivalent", "undecided"
+UNDECIDED = "undecided"
 DECISIONS = (BETTER, WORSE, EQUIVALENT, UNDECIDED)  # of an arm against the baseline; equivalent is within the margin
 
 

@@ -21,6 +21,7 @@ from study.results.json_values import json_field
 from study.results.methods import METHOD, VICREG, EmbeddingScale, MethodFindings, TermDescription
 from study.results.runs import CollapseType, RunResults
 from study.spec.about import COLLAPSE
+from study.spec.predictions import Prediction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,9 +137,9 @@ class StudyResults:
 
     `recipe` are the settings that all arms share, by dotted key, `overrides` those set on the command line. `environment`
     has versions and hardware. `terms` are the terms of the loss by the name they are logged under; files of earlier versions
-    have none. `about` is what the question is about, where it is not accuracy. `methods` is of a study whose arms differ in
-    their method. `answer` says in at most 40 words what to do, and `trust` in a few sentences how far to trust it. `alerts`
-    and `notes` are sentences that follow from the numbers.
+    have none. `about` is what the question is about, where it is not accuracy; `predictions` are parts of the hypothesis
+    that results judge. `methods` is of a study whose arms differ in their method. `answer` says in at most 40 words what to
+    do, and `trust` in a few sentences how far to trust it. `alerts` and `notes` are sentences that follow from the numbers.
     """
 
     study: str
@@ -154,6 +155,7 @@ class StudyResults:
     recipe: Mapping[str, Any]
     arms: tuple[ArmResults, ...]
     about: str | None = json_field(omitted=True)
+    predictions: tuple[Prediction, ...] | None = json_field(omitted=True)
     command: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     terms: Mapping[str, TermDescription] | None = json_field(omitted=True)

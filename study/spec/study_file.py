@@ -19,6 +19,7 @@ from study.config.seeds import UNTIL_DECIDED, Seeds, read_looks, read_seeds
 from study.spec.about import ABOUT
 from study.spec.keys import check_keys, crossed, is_plain, lists, mapping, settings, whole
 from study.spec.names import grid_name, short_name, value_name
+from study.spec.predictions import Prediction, read_predictions
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError, kind_of
 
@@ -27,7 +28,7 @@ MODES = ("arms", "grid", "search", "path")
 CHOSEN = "best"  # the arm of a search's best trial, run at every seed beside the study's own arms; and the end of a path
 _KEYS = (
     "question", "headline", "about", "hypothesis", "mode", "baseline", "fixed", "nuisance", "arms", "grid", "search", "path",
-    "seeds", "looks", "budget", "published",
+    "seeds", "looks", "budget", "predictions", "published",
 )  # fmt: skip
 _OF_AN_ARM = ("reason", "settings", "nuisance")
 _MODES_OF = {
@@ -87,6 +88,7 @@ class Study:
     path: str | None = None
     headline: str | None = None
     about: str | None = None
+    predictions: tuple[Prediction, ...] = ()
 
     @property
     def roles(self) -> dict[str, str]:
@@ -169,6 +171,7 @@ def load_study(name: str, *, folder: Path = STUDIES) -> Study:
         path=_path(where, content, names) if mode == "path" else None,
         headline=" ".join(content["headline"].split()) if "headline" in content else None,
         about=content.get("about"),
+        predictions=read_predictions(where, content, names),
     )
     _check_roles(where, study)
     return study

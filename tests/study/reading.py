@@ -130,7 +130,7 @@ def _block(read: Read, line: str, *, code: bool) -> None:
         read.figures.append(plain(picture[1]))
         return
     else:
-        kind, text = "p", plain(re.sub(r"^(> )?(⚠ )?(- )?", "", line))
+        kind, text = "p", plain(re.sub(r"^(> )?(⚠ )?([-*] )?", "", line))
     read.blocks.append(text)
     read.places.append((kind, text))
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from study.analysis.arms import COLLAPSES
 from study.analysis.intervals import wilson
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.vicreg_terms import SAME_SCALE, end_ratios
@@ -15,6 +14,7 @@ from study.results.comparisons import Interval
 from study.results.findings import ScaleClaim
 from study.results.methods import VICREG
 from study.results.schema import StudyResults
+from study.spec.about import COLLAPSES
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
 MAJORITY = 0.5  # of runs that collapse: what is indicative of a collapse

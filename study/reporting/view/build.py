@@ -18,6 +18,7 @@ from study.reporting.panels.phase_diagram import phase_source
 from study.reporting.selection import shown_arms, trained_arms
 from study.reporting.terms import terms_of
 from study.reporting.view import arms, certainty, columns, designs, first_screen, header, methods, runs
+from study.reporting.view.expected import expected_view
 from study.results.schema import StudyResults
 from study.results.training_images import saw_validation
 
@@ -65,7 +66,7 @@ def _header(inputs: Inputs) -> View:
     return {
         "study": study.study,
         "question": study.question,
-        "hypothesis": study.hypothesis,
+        **expected_view(study),
         "profile": study.profile,
         "mode": study.mode,
         "answer": study.answer,

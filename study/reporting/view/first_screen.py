@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from study.analysis.alerts import paired_seeds
-from study.analysis.arms import COLLAPSES
 from study.analysis.by_decision import decisions_of, is_collapsed
 from study.analysis.collapse_answer import ablations, found_collapses
 from study.analysis.decisions import compared_arms
@@ -37,6 +36,7 @@ from study.results.comparisons import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from study.results.findings import Looks, Power
 from study.results.methods import VICREG
 from study.results.schema import ArmResults, StudyResults
+from study.spec.about import COLLAPSES
 from vicreg.evaluation.collapse_diagnosis import HEALTHY
 
 PLANE, HISTORY = "search-plane", "search-history"

@@ -8,7 +8,14 @@ from tests.study.made_up import Plans, unfinished
 from tests.study.made_up_reports import everything, table_7, twins, without_figures
 from tests.study.reading import read_html, read_markdown
 
-MODES = ("arms", "grid", "search", "path", "tuned", "empty")
+MODES = ("arms", "grid", "search", "path", "tuned", "empty", "predicted")
+EXPECTED = {
+    "hypothesis": "Without variance a | b all collapses; x < y. No prediction says this.",
+    "predictions": [
+        {"says": "Without variance a | b all collapses;", "arms": ["25-25-1"], "ends": ["healthy"]},
+        {"says": "x < y.", "arms": ["25-25-1", "gone"], "ends": ["complete"]},
+    ],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +27,7 @@ def read(tiny_config, digits, made_up_modes):
         modes = made_up_modes()
         lost = {(arm["name"], seed): unfinished("failed", "a | b") for arm in modes["arms"]["arms"] for seed in range(3)}
         pages = {mode: twins(summary, **everything(summary)) for mode, summary in modes.items()}
+        pages["predicted"] = twins({**table_7(plans), **EXPECTED})
         pages["empty"] = twins(table_7(plans, lost=lost))
     return {mode: (read_html(page), read_markdown(markdown)) for mode, (page, markdown) in pages.items()}
 
@@ -90,6 +98,18 @@ def test_every_paragraph_of_one_is_in_the_other(read, mode):
     theirs = [loose(text) for text in markdown.blocks if loose(text) and loose(text) not in titles]
     assert [text for text in theirs if text not in ours] == []
     assert [text for text in ours if text and text not in theirs] == []
+
+
+def test_predictions_stand_with_their_verdicts_and_what_is_not_judged_apart(read):
+    for twin in read["predicted"]:
+        said = " ".join(twin.blocks)
+        for text in (
+            "Held: Without variance a | b all collapses. λ 25, μ 25, ν 1: healthy at all three seeds.",
+            "Did not hold: X < y. λ 25, μ 25, ν 1: healthy at all three seeds.",
+            "Not judged: No prediction says this.",
+        ):
+            assert text in said
+        assert EXPECTED["hypothesis"] not in said
 
 
 def test_each_mode_has_what_it_was_made_for(read):

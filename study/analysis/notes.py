@@ -66,7 +66,8 @@ def _published_note(results: StudyResults) -> list[str]:
         return []
     if not compared:
         count = count_of(len(published), "published outcome")
-        return [f"For {count} ({source}), it is open whether training gains anything over the untrained network."]
+        open_ = "it is open after correction whether training gains anything over the untrained network"
+        return [f"For {count} ({source}), {open_}."]
     differing = []
     for arm in compared:
         if arm.agrees is False:
@@ -79,7 +80,8 @@ def _published_note(results: StudyResults) -> list[str]:
         found.append(f"{agree(len(differing), 'One differs', 'Others differ')}: {first_of(differing, MOST_NAMED)}.")
     if untold := len(published) - len(compared):
         found.append(
-            f"For {count_of(untold, 'other')}, it is open whether training gains anything over the untrained network."
+            f"For {count_of(untold, 'other')}, it is open after correction whether training gains anything over the "
+            "untrained network."
         )
     return found
 

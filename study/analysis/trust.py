@@ -125,11 +125,18 @@ def _power(power: Power | None) -> list[str]:
     classes = [one for one in power.classes or () if LEAST_SHOWN <= one.detectable < 1]
     if len(classes) > 1:
         sizes = [f"{points(one.detectable)} ({CLASS_NAMES.get(one.name, one.name)})" for one in classes]
-        return [f"In {share} these seeds would find differences of {listed(sizes)}.", *_range(classes[0], "the first")]
+        return [
+            f"In {share} these seeds would find differences of {listed(sizes)}.",
+            *_range(classes[0], _that_of(classes[0])),
+        ]
     if not LEAST_SHOWN <= power.detectable < 1:
         return [] if power.detectable < 1 else [f"With {count_of(power.n, 'seed')} hardly any difference would be found."]
     said = f"In {share} these seeds would find a difference of {points(power.detectable)}; smaller ones may be missed."
     return [said, *_range(power.main_class, "it")]
+
+
+def _that_of(one: ClassPower) -> str:
+    return "that where seeds disagree" if one.name in CLASS_NAMES else f"that of {one.name} settings"
 
 
 def _range(one: ClassPower | None, what: str) -> list[str]:
@@ -138,7 +145,7 @@ def _range(one: ClassPower | None, what: str) -> list[str]:
     if ends is None or not ends[1] < 1:
         return []
     low, high = (points(end) for end in ends)
-    return [f"By the 95 % interval of how runs spread, {what} lies between {low} and {high}."]
+    return [f"How runs spread is uncertain itself: {what} lies between {low} and {high}, at 95 %."]
 
 
 def _mixed(results: StudyResults, found: Decisions) -> list[str]:
@@ -156,7 +163,7 @@ def _mixed(results: StudyResults, found: Decisions) -> list[str]:
     fewest = max(LEAST_SEEDS, min(arm.summary[results.primary].n for arm in mixed))
     covered = MIXED_COVERAGE[min(fewest, max(MIXED_COVERAGE))]
     known = results.looks is None or results.looks.price == 1  # the simulation's intervals are at 95 %
-    simulated = f": of those where one run of three loses 20 points, {covered} % hold the truth" if known else ""
+    simulated = f": in simulations where one run of three loses 20 points, {covered} % held the truth" if known else ""
     return [f"{capitalised(whose)} {how}. {interval} may be too narrow{simulated}."]
 
 

@@ -47,16 +47,17 @@ def scale_claim(arms: Sequence[ArmResults]) -> ScaleClaim | None:
     ratios = end_ratios([run for arm in arms if arm.is_baseline for run in arm.runs])
     if ratios is None:
         return None
+    same, other = runs_by_scale(arms)
+    return ScaleClaim(ratio=ratios[0], weighted=ratios[1], factor=SAME_SCALE, same=_collapsed(same), other=_collapsed(other))
+
+
+def runs_by_scale(arms: Sequence[ArmResults]) -> tuple[list[RunResults], list[RunResults]]:
+    """Return VICReg's runs that tell whether they collapsed: those with terms of one scale at the end, and the others."""
     looks = looks_at_others(run for arm in arms for run in arm.runs)
     ended = [run for _, run in different_runs(arms) if run.status in (FINISHED, PRUNED) and run.digest not in looks]
-    counted = [run for run in ended if _has_terms(run)]
-    return ScaleClaim(
-        ratio=ratios[0],
-        weighted=ratios[1],
-        factor=SAME_SCALE,
-        same=_collapsed([run for run in counted if _is_of_one_scale(_end(run))]),
-        other=_collapsed([run for run in counted if not _is_of_one_scale(_end(run))]),
-    )
+    told = [run for run in ended if _has_terms(run) and run.outcome != UNDETERMINED]
+    same = [run for run in told if _is_of_one_scale(_end(run))]
+    return same, [run for run in told if run not in same]
 
 
 def end_ratios(runs: Sequence[RunResults]) -> tuple[Interval, Interval | None] | None:
@@ -104,7 +105,5 @@ def _is_of_one_scale(end: EpochRecord) -> bool:
 
 
 def _collapsed(runs: Sequence[RunResults]) -> tuple[int, int]:
-    """Return how many of these runs collapsed, and how many there are of which that could be told."""
-    told = [run for run in runs if run.outcome != UNDETERMINED]
-    collapsed = sum(run.status == PRUNED or run.outcome in COLLAPSES for run in told)
-    return collapsed, len(told)
+    """Return how many of these runs collapsed, and how many there are."""
+    return sum(run.status == PRUNED or run.outcome in COLLAPSES for run in runs), len(runs)

@@ -8,7 +8,7 @@ from study.comparison.alignment import Pair, has_equal_results, is_same_run
 from study.comparison.changes import Change
 from study.comparison.effects import DIFFERENT, Effect, accuracies_by_seed, rank_change
 from study.comparison.sentences import conclusion_of
-from study.reporting.format import figure_of, percent, points, signed
+from study.reporting.format import figure_of, p_value, percent, points, signed
 from study.reporting.names import key_name
 from study.reporting.palette import badge
 from study.results.runs import SPACES, RunResults
@@ -30,7 +30,7 @@ def arm_row(pair: Pair, effect: Effect, settings: Sequence[Change], *, margin: f
         "b": b,
         "difference": points(interval.mean) if interval else "–",
         "interval": f"[{points(interval.low)}, {points(interval.high)}]" if interval and bounded else "–",
-        "p": "–" if effect.p_holm is None else "< 0.001" if effect.p_holm < 0.001 else f"{effect.p_holm:.3f}",
+        "p": str(p_value(effect.p_holm)),
         "says": conclusion_of(effect, margin=margin),
         "is_different": effect.conclusion == DIFFERENT,
         "ranks": [_rank(pair, space, effect.seeds) for space in SPACES],

@@ -199,7 +199,7 @@ def _row(
         "collapse_type": _type(arm),
         "borderline": arm.collapse_type.borderline or "",
         "gain": no_difference("control") if arm.is_control else paired(gain, primary),
-        "gain_value": gain.mean if gain and is_finite(gain.mean) and not arm.is_control else None,
+        "gain_value": 100 * gain.mean if gain and is_finite(gain.mean) and not arm.is_control else None,
         "studies": list(dict.fromkeys(other.study.study for other in group)),
         "runs": _runs(group, one),
     }
@@ -228,7 +228,7 @@ def _number(value: Any) -> Value:
 
 def _accuracy(column: ColumnSummary | None, primary: str) -> Value:
     mean = column.mean if column else None
-    return {"text": mean_and_sd(column, primary), "value": mean if is_finite(mean) else None}
+    return {"text": mean_and_sd(column, primary), "value": 100 * mean if is_finite(mean) else None}
 
 
 def _runs(group: Sequence[ReportedArm], speaker: ReportedArm) -> list[RunRow]:

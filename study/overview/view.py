@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+from study.analysis.alerts import paired_seeds
 from study.analysis.looks import confidence_of
+from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import agree, count_of
 from study.overview.settings import STOPPED_EARLY, setting_table
 from study.reporting.format import without_paths
@@ -16,8 +18,8 @@ from study.reporting.lead import lead_figure
 from study.reporting.names import measure_name
 from study.reporting.panels.panel import Panel
 from study.reporting.panels.phase_diagram import has_phase_diagram, phase_source
-from study.reporting.selection import CHOOSING, seeds_of, shown_arms
-from study.reporting.view.first_screen import caption_of, facts_of
+from study.reporting.selection import CHOOSING, shown_arms
+from study.reporting.view.first_screen import caption_of, facts_of, seeds_text
 from study.results.certificate import Certificate, certified
 from study.results.schema import StudyResults
 from study.runs.outcomes import FINISHED, KILLED, PRUNED
@@ -131,9 +133,14 @@ def _lead(results: StudyResults, headlines: Mapping[str, str], links: Mapping[st
         "trust": [without_paths(sentence) for sentence in results.trust or ()],
         "figure": _renamed(figure, f"lead-{results.study}"),
         "file": _file(figure, links),
-        "caption": caption_of([figure], phase_source(results), confidence_of(results.looks)) if figure else "",
+        "caption": caption_of([figure], phase_source(results), _confidence(results)) if figure else "",
         "links": dict(links),
     }
+
+
+def _confidence(results: StudyResults) -> str | None:
+    """Return at what confidence intervals are; None where there are too few seeds for one."""
+    return confidence_of(results.looks) if paired_seeds(results) >= LEAST_SEEDS else None
 
 
 def _renamed(figure: Panel | None, name: str) -> Panel | None:
@@ -176,11 +183,9 @@ def _counts(results: StudyResults) -> str:
     """Return how many seeds, settings and trials a study has, in a few words."""
     arms = [arm for arm in shown_arms(results) if not arm.is_control]
     tried = sum(arm.role in CHOOSING for arm in results.arms)
-    seeds = len(seeds_of(arms))
-    look = f", look {results.looks.look} of {len(results.looks.planned)}" if results.looks else ""
-    parts = [f"{count_of(seeds, 'seed')}{look}", count_of(len(arms), "setting")]
+    parts = [f"seeds: {seeds_text(arms, results.looks)}", count_of(len(arms), "setting")]
     parts += [f"{count_of(tried, 'trial')} to choose by"] if tried else []
-    return ", ".join(parts)
+    return "; ".join(parts)
 
 
 def _finished(studies: Sequence[StudyResults]) -> str:

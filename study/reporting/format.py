@@ -56,10 +56,12 @@ def signed(value: float, spec: str = ".1f") -> Number:
 
 
 def figure_of(value: object, spec: str = ".3g", scale: float = 1) -> Number:
-    """Return `value` times `scale` as text, a dash where it is missing or not finite."""
+    """Return `value` times `scale` as text, a dash where it is missing or not finite. 1024 is no 1e+03."""
     if not is_finite(value):
         return Number("–", None)
-    return Number(f"{value * scale:{spec}}".replace("-", "−"), value * scale)
+    scaled = value * scale
+    plain_spec = ".0f" if spec == ".3g" and 999.5 <= abs(scaled) < 99_999.5 else spec
+    return Number(f"{scaled:{plain_spec}}".replace("-", "−"), scaled)
 
 
 def percent(share: float | None, sd: float | None = None) -> Number:
@@ -124,10 +126,13 @@ def decision_text(entry: Difference | None) -> str:
 
 
 def p_value(p: float | None) -> Number:
-    """Return a p-value as text of three digits, `< 0.001` where it is smaller."""
+    """Return a p-value as text of three digits, `< 0.001` where it is smaller; of more where it would be rounded to 0.05."""
     if not is_finite(p):
         return Number("–", None)
-    return Number("< 0.001" if p < 0.001 else f"{p:.3f}", p)
+    if p < 0.001:
+        return Number("< 0.001", p)
+    digits = next((digits for digits in (3, 4, 5) if p >= ALPHA or float(f"{p:.{digits}f}") < ALPHA), 6)
+    return Number(f"{p:.{digits}f}", p)
 
 
 def outcome_lines(outcomes: Outcomes | None) -> str:
@@ -149,12 +154,12 @@ def objective_text(name: str, value: object) -> Number:
 
 def quantity(value: float) -> str:
     """Return a large count in words that a reader can hold: 718 thousand, 1.2 million, 20.0 trillion."""
-    if value < 10_000:
+    if round(value) < 10_000:
         return f"{value:,.0f}"
-    if value < 1_000_000:
+    if round(value / 1000) < 1000:
         return f"{value / 1000:,.0f} thousand"
     for size, name in ((1e9, "million"), (1e12, "billion"), (1e15, "trillion")):
-        if value < size:
+        if round(1000 * value / size, 1) < 1000:
             return f"{1000 * value / size:,.1f} {name}"
     return f"{value / 1e15:,.1f} quadrillion"
 
@@ -164,7 +169,7 @@ def memory(size: float) -> Number:
     if size == 0:
         return Number("none", 0)
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= unit:
+        if size >= 0.9995 * unit:  # what would be rounded to 1000 of the next smaller unit
             return Number(f"{size / unit:.3g} {name}", size)
     return Number(f"{size:.0f} bytes", size)
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from study.analysis.intervals import wilson
-from study.analysis.moments import LEAST_SEEDS
-from study.analysis.vicreg_terms import SAME_SCALE, end_ratios
-from study.paper.evidence import arms_of, digests, measured_elsewhere, nearest, recipe_arm
+from study.analysis.vicreg_terms import SAME_SCALE, end_ratios, runs_by_scale, vicreg_arms
+from study.analysis.wording import in_words
+from study.paper.evidence import digests, measured_elsewhere, nearest, recipe_arm
 from study.paper.judged import FAILS, HOLDS, OPEN, Finding, Judged, decide, without_interval
 from study.paper.protocol import deviations, settings_of
 from study.paper.published import RECIPE, SourcePaper
@@ -18,6 +18,7 @@ from study.spec.about import COLLAPSES
 from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
 MAJORITY = 0.5  # of runs that collapse: what is indicative of a collapse
+LEAST_OF_A_SHARE = 4  # runs: Wilson's interval of none of three still has one half in it
 
 
 def judge_scale(name: str, says: str, candidates: Sequence[StudyResults], paper: SourcePaper) -> list[Judged]:
@@ -68,7 +69,7 @@ def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], pap
     low, high = wilson(collapsed, n) if n else (None, None)
     ours = Interval(n=n, mean=collapsed / n, low=low, high=high, p=None) if n else None
     alike = [kind for kind, is_alike in _alike(ratios).items() if is_alike]
-    arm = "collapsed runs of the recipe" + (f", whose terms are of one scale {alike[0]} alone" if len(alike) == 1 else "")
+    arm = "collapsed runs of the recipe" + (f", whose terms are of one scale only when {alike[0]}" if len(alike) == 1 else "")
     row = replace(_of_recipe(row, results, paper), arm=arm, ours=ours)
     row = replace(row, deviations=(*row.deviations, *measured_elsewhere(recipe_arm(results))))
     others = nearest([one for one in candidates if one is not results], paper, dataset="cifar10")
@@ -83,9 +84,10 @@ def _by_scale(row: Judged, results: StudyResults, paper: SourcePaper) -> list[Ju
         return []
     (collapsed, n), (others, of) = counts.same, counts.other
     row = replace(  # without an interval: seeds of one setting are no independent evidence, and there are few settings
-        _of_recipe(row, results, paper), arm=f"collapsed runs of {results.study} whose unweighted terms are of one scale",
+        _of_recipe(row, results, paper),
+        arm=f"share of {results.study}'s runs with unweighted terms of one scale that collapsed",
         ours=Interval(n=n, mean=collapsed / n, low=None, high=None, p=None), study=results.study,
-        runs=tuple(run.digest for arm in arms_of(results) for run in arm.runs),
+        runs=tuple(run.digest for run in runs_by_scale(vicreg_arms(results))[0]),
     )  # fmt: skip
     said = f"of runs whose terms are of two scales {others} of {of} collapsed"
     return [decide(row, Finding(outcome=OPEN, reason=said, missing="more seeds"))] if row.barring else []
@@ -111,8 +113,8 @@ def weigh_collapses(
         missing = "a baseline whose terms are of one scale"
         return Finding(outcome=OPEN, reason=said, against="the baseline's own terms are not", missing=missing)
     against = "“indicative” read as more than half"
-    if ours is None or ours.n < LEAST_SEEDS or ours.low is None or ours.high is None:
-        return Finding(outcome=OPEN, reason=said, against=against, missing="three seeds")
+    if ours is None or ours.n < LEAST_OF_A_SHARE or ours.low is None or ours.high is None:
+        return Finding(outcome=OPEN, reason=said, against=against, missing=f"{in_words(LEAST_OF_A_SHARE)} seeds")
     outcome = HOLDS if ours.low > MAJORITY else FAILS if ours.high < MAJORITY else OPEN
     return Finding(outcome=outcome, reason=said, against=against, missing="more seeds")
 

@@ -53,7 +53,7 @@ class _End(NamedTuple):
 def curves(
     styles: Sequence[LineStyle], lines: Sequence[Line], *, log: bool = False, xlabel: str = "epoch",
     reference: tuple[str, float] | None = None, from_zero: bool = False, log_x: bool = False,
-    ends: Sequence[Sequence[RunEnd]] = (), most_named: int = MANY_ARMS,
+    ends: Sequence[Sequence[RunEnd]] = (), most_named: int = MANY_ARMS, what: str = "",
 ) -> Figure:  # fmt: skip
     """Draw one quantity, a line an arm (mean over seeds) with a band from lowest to highest, and where its runs end.
 
@@ -65,6 +65,7 @@ def curves(
         from_zero: whether a linear axis begins at zero.
         ends: where the runs of each line end; none where runs are not told apart.
         most_named: beyond so many lines the baseline's alone has a name; the figure is high enough for as many.
+        what: a value of x, before its number; "" where the axis says it.
     """
     everyone = ends or [()] * len(lines)
     shown = [(style, x, y, runs) for style, (x, y), runs in zip(styles, lines, everyone) if x]
@@ -81,10 +82,10 @@ def curves(
     used: dict[str | None, int] = {}
     for (style, x, y, runs), name in zip(shown, names):
         nth = used[style["type"]] = used.get(style["type"], -1) + (0 if style["is_baseline"] else 1)
-        columns = [[max(value, floor) for value in column] for column in zip(*y)]
-        end = _line(axes, style, x, columns, nth=nth, few=few, what=xlabel)
+        measured = [list(column) for column in zip(*y)]
+        end = _line(axes, style, x, measured, nth=nth, few=few, what=what or xlabel, floor=floor)
         if few:
-            _runs(axes, style, [run._replace(y=max(run.y, floor)) for run in runs], colour=end.colour)
+            _runs(axes, style, runs, colour=end.colour, floor=floor)
         if few or style["is_baseline"]:
             labels.append(end._replace(label=name))
     if reference:
@@ -96,10 +97,14 @@ def curves(
 
 
 def _line(
-    axes: Axes, style: LineStyle, x: list[int], columns: list[list[float]], *, nth: int, few: bool, what: str
+    axes: Axes, style: LineStyle, x: list[int], measured: list[list[float]], *, nth: int, few: bool, what: str, floor: float
 ) -> _End:  # fmt: skip
-    """Draw one line from its (mean, lowest, highest) columns, with a band where there are few; return its end."""
-    mean, low, high = columns
+    """Draw one line from its (mean, lowest, highest) columns, with a band where there are few; return its end.
+
+    What lies below the `floor` of the axis is drawn on it, and named by the value that was measured.
+    """
+    mean, low, high = [[max(value, floor) for value in column] for column in measured]
+    last, least, most = (column[-1] for column in measured)
     label, is_baseline = style["label"], style["is_baseline"]
     colour = MUTED if style["is_control"] else collapse_style(style["type"])[0]
     dash = ":" if style["is_control"] else "-" if is_baseline else DASHES[nth % len(DASHES)]
@@ -113,19 +118,19 @@ def _line(
     else:  # a thousand calls of seaborn take minutes
         axes.plot(x, mean, color=colour, linestyle=dash, linewidth=width, alpha=alpha, zorder=zorder,
                   marker="o" if len(x) == 1 else None, markersize=3)  # fmt: skip
-    spread = f", {plain_number(low[-1])} to {plain_number(high[-1])} over seeds" if high[-1] > low[-1] else ""
-    name_mark(axes.lines[-1], f"{label}: {plain_number(mean[-1])} at {what} {x[-1]}{spread}", series=label)
+    spread = f", {plain_number(least)} to {plain_number(most)} over seeds" if most > least else ""
+    name_mark(axes.lines[-1], f"{label}: {plain_number(last)} at {what} {x[-1]}{spread}", series=label)
     if few:
         name_mark(axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0), "", series=label)
     return _End(x[-1], mean[-1], label, colour, is_baseline, label)
 
 
-def _runs(axes: Axes, style: LineStyle, runs: Sequence[RunEnd], *, colour: str) -> None:
-    """Draw where the runs of a line end, each named."""
+def _runs(axes: Axes, style: LineStyle, runs: Sequence[RunEnd], *, colour: str, floor: float) -> None:
+    """Draw where the runs of a line end, not below the axis's floor, each named by its value."""
     if len(runs) < 2:  # the line itself ends there
         return
-    drawn = axes.scatter([run.x for run in runs], [run.y for run in runs], s=7, color=colour, linewidths=0, clip_on=False,
-                         zorder=3.5)  # fmt: skip
+    drawn = axes.scatter([run.x for run in runs], [max(run.y, floor) for run in runs], s=7, color=colour, linewidths=0,
+                         clip_on=False, zorder=3.5)  # fmt: skip
     texts = [f"{style['label']}, seed {run.seed}: {plain_number(run.y)}" for run in runs]
     name_marks(drawn, texts, series=style["label"])
 

@@ -33,14 +33,20 @@ class ImportanceRow(TypedDict):
 
 
 @as_svg
-def search_history(trials: Sequence[Point], *, objective: str) -> Figure:
-    """Draw trials by their number, and the best so far; `objective` names the values with their unit."""
+def search_history(trials: Sequence[Point], *, objective: str, lowest: bool = False) -> Figure:
+    """Draw trials by their number, and the best so far.
+
+    Args:
+        trials: in the order they were proposed.
+        objective: names the values with their unit.
+        lowest: the lowest value is the best, as of a cost.
+    """
     import seaborn
 
     figure, axes = new_figure(250, 42, 14, bottom=54)
-    best, line = -math.inf, []
+    best, line = math.inf if lowest else -math.inf, []
     for trial in trials:
-        best = max([best, *finite([trial["y"]])])
+        best = (min if lowest else max)([best, *finite([trial["y"]])])
         if math.isfinite(best):
             line.append((trial["x"], best))
     if line:
@@ -48,7 +54,8 @@ def search_history(trials: Sequence[Point], *, objective: str) -> Figure:
         seaborn.lineplot(x=list(numbers), y=list(values), estimator=None, color=INK, linewidth=1.2, drawstyle="steps-post",
                          zorder=1.5, ax=axes)  # fmt: skip
         name_mark(axes.lines[-1], "best so far", series="best so far")
-        low, high = min(finite([trial["y"] for trial in trials])), max(values)
+        every = [*finite([trial["y"] for trial in trials]), *values]
+        low, high = min(every), max(every)
         room = (high - low) or 1
         axes.set_ylim(low - 0.1 * room, high + 0.06 * room)  # crosses stand below all that has a value
     draw_points(axes, trials)

@@ -45,11 +45,16 @@ class Parameter(NamedTuple):
 
 
 @as_svg
-def plane_of_trials(trials: Sequence[SearchPoint], x: Parameter, y: Parameter, *, objective: str) -> Figure:
-    """Draw the trials by two numeric parameters, coloured by their value; a cross has none, and a ring is the best."""
+def plane_of_trials(
+    trials: Sequence[SearchPoint], x: Parameter, y: Parameter, *, objective: str, lowest: bool = False
+) -> Figure:
+    """Draw the trials by two numeric parameters, coloured by their value; a cross has none, and a ring is the best.
+
+    Where the `lowest` value is the best, the scale of colours has all values; else the poor ones share a colour.
+    """
     figure, axes = new_figure(300, 46, ROOM, bottom=64)
     shown = [one for one in trials if all(is_finite(one["settings"].get(axis.name)) for axis in (x, y))]
-    scale, at_most = _scale_of([one["value"] for one in shown])
+    scale, at_most = _scale_of([one["value"] for one in shown], lowest=lowest)
     valued = [one for one in shown if is_finite(one["value"])]
     _valued_points(axes, valued, x, y, scale)
     for one in shown:
@@ -88,16 +93,16 @@ def _valued_points(
     name_marks(axes.collections[-1], [one["tip"] for one in valued], series=[type_label(one["type"]) for one in valued])
 
 
-def _scale_of(values: Sequence[float | None]) -> tuple[Normalize, bool]:
+def _scale_of(values: Sequence[float | None], *, lowest: bool) -> tuple[Normalize, bool]:
     """Return the scale of colours, and whether its low end stands for all that is lower."""
     known = finite(values)
     if not known:
         return Normalize(0, 1), False
-    best, lowest = max(known), min(known)
-    low = max(lowest, best - POOR * (best - statistics.median(known)))
+    best, least = max(known), min(known)
+    low = least if lowest else max(least, best - POOR * (best - statistics.median(known)))
     if low >= best:
-        low = lowest if lowest < best else best - max(1e-6, 0.01 * abs(best))
-    return Normalize(low, best), low > lowest
+        low = least if least < best else best - max(1e-6, 0.01 * abs(best))
+    return Normalize(low, best), low > least
 
 
 def _numeric_axis(axes: Axes, which: str, parameter: Parameter, values: Sequence[float]) -> None:
@@ -135,13 +140,15 @@ def _key_of_points(trials: Sequence[SearchPoint]) -> list[tuple[Artist, str]]:
 
 
 @as_svg
-def parallel_trials(trials: Sequence[SearchPoint], parameters: Sequence[Parameter], *, objective: str) -> Figure:
+def parallel_trials(
+    trials: Sequence[SearchPoint], parameters: Sequence[Parameter], *, objective: str, lowest: bool = False
+) -> Figure:
     """Draw each trial as a line over an upright axis a parameter, and one of its value, which colours it.
 
     A dashed line collapsed; one that ends in a cross before the last axis has no value. The best is thick.
     """
     figure, axes = new_figure(290, 34, 40, top=30, bottom=46)
-    scale, _ = _scale_of([one["value"] for one in trials])
+    scale, _ = _scale_of([one["value"] for one in trials], lowest=lowest)
     heights = [_heights([one["settings"].get(axis.name) for one in trials], axis) for axis in parameters]
     numbers = Parameter(objective, True, False)
     heights.append(_heights([one["value"] for one in trials], numbers))

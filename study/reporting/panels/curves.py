@@ -86,7 +86,7 @@ def spectrum_panels(arms: Sequence[ArmResults], *, most_named: int = MANY_ARMS) 
         make_panel(
             f"spectrum-{space}", f"Spectrum of the {title}",
             curves.curves(styles, lines[space], log=True, xlabel="eigenvalue, from the largest", log_x=True,
-                          most_named=most_named),
+                          what="eigenvalue no.", most_named=most_named),
             lines_table(styles, lines[space], "no."),
         )
         for space, title in SPACES.items()

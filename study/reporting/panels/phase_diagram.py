@@ -55,8 +55,9 @@ def _tile(place: tuple[float, float], arms: Sequence[ArmResults], primary: str) 
     counted = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     decision = _decision(arms, primary)
     numbers = f"RankMe {figure_of(rank)}, {figure_of(accuracy, '.1f', 100)} %" + (f"; {decision}" if decision else "")
+    kind = arms[0].collapse_type.name if len(arms) == 1 else counts.most_common(1)[0][0]
     cell: Cell = {
-        "x": place[0], "y": place[1], "type": counts.most_common(1)[0][0], "rank": rank, "accuracy": accuracy,
+        "x": place[0], "y": place[1], "type": kind, "rank": rank, "accuracy": accuracy,
         "decision": decision, "is_baseline": any(arm.is_baseline for arm in arms),
         "tip": f"{'; '.join(arm.label for arm in arms)}: {counted}; {numbers}",
     }  # fmt: skip

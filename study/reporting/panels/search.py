@@ -10,6 +10,7 @@ from study.reporting.names import is_accuracy, key_name, main_objective, objecti
 from study.reporting.panels.panel import Panel, Table, make_panel
 from study.results.findings import ImportanceTable, SearchFindings, Trial
 from study.results.schema import StudyResults
+from study.spec.objectives import COST
 
 MOST_AXES = 7  # parallel axes that the width has room for
 
@@ -44,11 +45,12 @@ def _in_space(search: SearchFindings, objective: str) -> list[Panel]:
     if len(plane := [one for one in parameters if one.is_numeric][:2]) == 2:
         x, y = plane
         title = f"All trials by {x.name} and {y.name}, coloured by {objective_name(objective)}"
-        svg = trials.plane_of_trials(points, x, y, objective="%" if is_accuracy(objective) else objective_name(objective))
+        svg = trials.plane_of_trials(points, x, y, objective="%" if is_accuracy(objective) else objective_name(objective),
+                                     lowest=objective == COST)  # fmt: skip
         drawn.append(make_panel("search-plane", title, svg, table))
     if len(parameters) > 1:
         title = f"All trials over every parameter, coloured by {objective_name(objective)}"
-        svg = trials.parallel_trials(points, parameters[:MOST_AXES], objective=axis)
+        svg = trials.parallel_trials(points, parameters[:MOST_AXES], objective=axis, lowest=objective == COST)
         drawn.append(make_panel("search-parallel", title, svg, table))
     return drawn
 
@@ -56,7 +58,7 @@ def _in_space(search: SearchFindings, objective: str) -> list[Panel]:
 def best_trial(search: SearchFindings, objective: str) -> Trial | None:
     """Return the trial with the highest value, or the lowest cost; None where no trial has a value."""
     valued = [one for one in search.trials if is_finite(one.values.get(objective))]
-    sign = -1 if objective == "cost" else 1
+    sign = -1 if objective == COST else 1
     return max(valued, key=lambda one: sign * one.values[objective], default=None)
 
 
@@ -89,7 +91,7 @@ def _history(search: SearchFindings, objective: str) -> Panel:
     rows = [[one.name, objective_text(objective, one.values.get(objective)), one.outcome] for one in search.trials]
     return make_panel(
         "search-history", f"The search: {objective_name(objective)} on validation",
-        figures.search_history(proposed, objective=axis), (["Trial", axis, "Outcome"], rows),
+        figures.search_history(proposed, objective=axis, lowest=objective == COST), (["Trial", axis, "Outcome"], rows),
     )  # fmt: skip
 
 
@@ -147,6 +149,6 @@ def _front(search: SearchFindings, first: str) -> Panel:
         rows.append([one.name, objective_text(first, one.values[first]), objective_text(second, one.values[second]),
                      "yes" if on_front else ""])  # fmt: skip
     axes = objective_axis(second), objective_axis(first)
-    svg = scatter.scatter_plot(points, xlabel=axes[0], ylabel=axes[1], log_x=second == "cost", line=line)
+    svg = scatter.scatter_plot(points, xlabel=axes[0], ylabel=axes[1], log_x=second == COST, line=line)
     title = "Pareto front: no other trial is as good in every objective and better in one"
     return make_panel("search-front", title, svg, (["Trial", axes[1], axes[0], "On the front"], rows))

@@ -83,7 +83,8 @@ def _arm_view(arm: ArmResults, primary: str) -> ArmView:
         "collapse_type": known, "marks": _marks(arm, known),
         "because": " ".join(without_paths(text) for text in (arm.collapse_type.reason, borderline) if text),
         "test": mean_and_sd(main, primary),
-        "difference": no_difference("baseline") if arm.is_baseline else paired(difference, primary),
+        "difference": no_difference("baseline") if arm.is_baseline
+        else no_difference("not tested") if arm.is_control else paired(difference, primary),
         "decision": "" if arm.is_baseline or arm.is_control else decision_text(difference),
         "gain": no_difference("untrained") if arm.is_control else paired(gain, primary),
     }  # fmt: skip
@@ -124,7 +125,8 @@ def published_notes(study: StudyResults) -> list[str]:
         f"Published: {study.published_source}. Here: {', '.join(map(str, ours))}. The protocols differ, so compare "
         "outcomes, not numbers.",
         "“Agrees” means an accuracy there and a gain over the untrained network here, or a collapse there and no gain here. "
-        "Where the interval of the gain tells neither, nothing is said.",
+        "A gain counts by its corrected p-value, no gain by an interval that ends below the margin. "
+        "Of others nothing is said.",
         "Nothing was published of the geometry of embeddings, so collapse types are not compared.",
     ]
 

@@ -39,6 +39,7 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
         "facts": first_screen.facts_of(study, shown),
         "found": first_screen.found_text(study),
         "has_control": any(arm.is_control for arm in shown),
+        "control_is_drawn": sum(arm.is_control for arm in shown) == 1,
         "collapse_images": f"validation images{', which were trained on too' if saw_validation(study) else ''}",
         "primary": measure_name(study.primary),
         "published": arms.published_notes(study),

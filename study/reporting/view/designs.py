@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from study.analysis.predictors import ranked
-from study.analysis.wording import agree, count_of, first_of, listed
+from study.analysis.wording import agree, capitalised, count_of, first_of, listed
 from study.reporting.format import (
     figure_of,
     finite_pair,
@@ -192,13 +192,11 @@ def _predictor_note(found: Sequence[Predictor]) -> str:
         which = "All" if len(rivals) == len(others) else f"{len(rivals)} of the"
         rival = (f" {which} {count_of(len(others), 'other metric')} may do as well, for "
                  f"{agree(len(rivals), 'its interval overlaps', 'their intervals overlap')} with it.")  # fmt: skip
-    return (f"{metric_name(top.metric, top.space)} goes with test accuracy best (Spearman "
+    return (f"{capitalised(metric_name(top.metric, top.space))} goes with test accuracy best (Spearman "
             f"{signed(best, '.2f')}{sure}).{rival} "
-            f"That is over {count_of(top.runs, 'run')} of {count_of(top.settings, 'setting')}. Intervals count "
-            "settings, for "
-            "seeds of one setting are no independent evidence, and are not adjusted for the number of metrics. Runs "
-            "without an "
-            "accuracy are not counted.")  # fmt: skip
+            f"That is over {count_of(top.runs, 'run')} of {count_of(top.settings, 'setting')}; runs without an accuracy are "
+            "not counted. Intervals count settings, since seeds of one setting are no independent evidence. "
+            "They are not adjusted for the number of metrics.")  # fmt: skip
 
 
 def _furthest(one: Correlation) -> float:
@@ -226,18 +224,18 @@ def scale_texts(study: StudyResults) -> list[str]:
     said = [f"The source paper says that {first} and {second} “converge to the same scale”, which “can be indicative of a "
             f"collapse”. We call scales the same within a factor of {factor:.1f}.",
             f"At the end of {count_of(claim.ratio.n, 'baseline run')}, unweighted {first} is {_ratio(claim.ratio)} times "
-            f"{second}: the first half {_of_one_scale(claim.ratio, factor)}."]  # fmt: skip
+            f"{second}: “the same scale” {_of_one_scale(claim.ratio, factor)}."]  # fmt: skip
     if claim.weighted:
-        said.append(f"Weighted by {weights} it is {_ratio(claim.weighted)} times: the first half "
+        said.append(f"Weighted by {weights} it is {_ratio(claim.weighted)} times: “the same scale” "
                     f"{_of_one_scale(claim.weighted, factor)}.")  # fmt: skip
-    second_half = f"{listed(tally)} (unweighted)" if tally else "there is no run to judge it by"
-    return [*said, f"The second half: {second_half}."]
+    counted = f"{listed(tally)} (unweighted)" if tally else "there is no run to judge it by"
+    return [*said, f"“Indicative of a collapse”: {counted}."]
 
 
 def _ratio(interval: Interval) -> str:
     """Return a ratio with its interval."""
     known = is_finite(interval.low)
-    bounds = f" (95 % interval {figure_of(interval.low)} to {figure_of(interval.high)})" if known else ""
+    bounds = f" (95 % interval {figure_of(interval.low, '#.3g')} to {figure_of(interval.high, '#.3g')})" if known else ""
     return figure_of(interval.mean) + bounds
 
 

@@ -93,7 +93,7 @@ def caption_of(main: Sequence[Panel], published: str, confidence: str | None = "
 
 def facts_of(study: StudyResults, arms: Sequence[ArmResults]) -> list[tuple[str, str]]:
     """Return (what, how much) that says how far to trust a study: seeds, detectable difference, untrained level."""
-    facts = [("Seeds", _seeds(trained_arms(arms), study.looks))]
+    facts = [("Seeds", seeds_text(trained_arms(arms), study.looks))]
     if study.is_about_collapse:
         clear = [one for one in ablations(study) if one.is_conclusive]
         collapsed = sum(is_collapsed(one.changed) for one in clear)
@@ -121,7 +121,7 @@ def detectable_text(power: Power) -> str:
     return points(power.detectable)
 
 
-def _seeds(trained: Sequence[ArmResults], looks: Looks | None) -> str:
+def seeds_text(trained: Sequence[ArmResults], looks: Looks | None) -> str:
     """Return how many seeds finished, of how many, and which look at the results this is."""
     finished = [sum(run.status == "finished" for run in arm.runs) for arm in trained]
     least, most = min(finished, default=0), max(finished, default=0)
@@ -159,7 +159,7 @@ def _means(study: StudyResults) -> list[str]:
         return []
     baseline = next((arm for arm in measured if arm.is_baseline), measured[0])
     probe = "linear" if "linear" in baseline.summary else study.primary  # as the answer has it
-    reached = [f"{name_of(arm.label)} {100 * arm.summary[probe].mean:.1f} %" for arm in measured if probe in arm.summary]
+    reached = [f"{name_of(arm.label)}: {100 * arm.summary[probe].mean:.1f} %" for arm in measured if probe in arm.summary]
     whose = "At one seed" if seeds == 1 else f"Means of {in_words(seeds)} seeds"
     said = f"{whose} by the {probe_name(probe)}: {'; '.join(reached)}."
     left = len(compared_arms(study.arms)) - len(measured)

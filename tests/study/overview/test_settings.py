@@ -82,7 +82,7 @@ def test_epochs_and_weights_are_columns_with_numbers_to_sort_by():
     assert table["columns"] == ["Epochs", "λ", "μ", "ν"]
     assert [[one["value"] for one in row["numbers"]] for row in table["rows"]] == [[3, 25, 25, 0.5], [3, 100, 25, 1]]
     assert [row["label"] for row in table["rows"]] == ["λ 25, μ 25, ν 0.5", "λ 100, μ 25, ν 1"]
-    assert [row["test"]["value"] for row in table["rows"]] == [0.6, 0.5]
+    assert [row["test"]["value"] for row in table["rows"]] == [60.0, 50.0]
 
 
 def test_a_method_without_these_weights_has_no_columns_of_them():
@@ -136,7 +136,7 @@ def test_the_collapse_types_of_seeds_that_differ_are_counted_and_a_borderline_is
 def test_the_gain_over_the_untrained_network_is_that_of_the_study():
     gain = Difference(n=3, mean=0.055, low=0.01, high=0.1, p=0.03, detail=None, adjusted=None)
     (row,) = rows_of(study(with_accuracy(arm("x", WEIGHTS, seeds([0.5, 0.6, 0.7])), gain=gain)))
-    assert row["gain"]["text"].startswith("+5.5") and row["gain_value"] == 0.055
+    assert row["gain"]["text"].startswith("+5.5") and row["gain_value"] == 100 * 0.055
     assert row["gain"]["interval"] == "[+1.0, +10.0]"
 
 

@@ -69,11 +69,15 @@ def test_a_card_has_the_figure_of_the_studys_design_under_a_name_of_its_own(mode
 def test_a_card_says_one_sentence_of_the_answer_and_how_many_seeds_and_settings_there_are(modes):
     study = results(arm("x", {}, seeds([0.5, 0.6])), arm("u", {}, [run(0, 0.3)], is_control=True), answer="Use x. It leads.")
     (card,) = page(study)["cards"]
-    assert (card["answer"], card["counts"]) == ("Use x.", "2 seeds, 1 setting")
+    assert (card["answer"], card["counts"]) == ("Use x.", "seeds: 2; 1 setting")
     (searched,) = page(modes["search"])["cards"]
     assert searched["counts"].endswith(" trials to choose by")
     looks = Looks(look=2, planned=(3, 5, 8), declared=True, price=3)
-    assert page(dataclasses.replace(study, looks=looks))["cards"][0]["counts"] == "2 seeds, look 2 of 3, 1 setting"
+    assert page(dataclasses.replace(study, looks=looks))["cards"][0]["counts"] == "seeds: 2, look 2 of 3; 1 setting"
+    late = dataclasses.replace(looks, planned=(3, 5), declared=False)
+    assert (
+        page(dataclasses.replace(study, looks=late))["cards"][0]["counts"] == "seeds: 2, look 2 and not planned; 1 setting"
+    )
 
 
 @pytest.mark.parametrize(

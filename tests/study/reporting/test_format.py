@@ -11,6 +11,7 @@ from study.reporting.format import (
     is_finite,
     many,
     mean_and_sd,
+    memory,
     objective_text,
     outcome_lines,
     p_value,
@@ -94,10 +95,26 @@ def test_a_formatted_number_knows_its_number_and_a_dash_has_none():
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.0004, "< 0.001"), (0.001, "0.001"), (0.25, "0.250"), (1.0, "1.000"), (None, "–")]
-)
-def test_a_p_value_has_three_digits(p, text):
+    ("p", "text"),
+    [(0.0004, "< 0.001"), (0.001, "0.001"), (0.25, "0.250"), (1.0, "1.000"), (None, "–"), (0.0494, "0.049"),
+     (0.0496, "0.0496"), (0.04996, "0.04996"), (0.049999, "0.049999"), (0.05, "0.050"), (0.0504, "0.050")],
+)  # fmt: skip
+def test_a_p_value_has_three_digits_or_as_many_as_tell_it_from_0_05(p, text):
     assert p_value(p) == text
+
+
+def test_a_size_has_less_than_a_thousand_of_its_unit():
+    assert [memory(size) for size in (0, 320, 999.6, 16_800_000, 999_600)] == [
+        "none",
+        "320 bytes",
+        "1 kB",
+        "16.8 MB",
+        "1 MB",
+    ]
+
+
+def test_a_number_of_thousands_has_no_power_of_ten():
+    assert [figure_of(value) for value in (999.4, 1024.2, 99_999, 123_456)] == ["999", "1024", "99999", "1.23e+05"]
 
 
 def test_the_share_that_collapsed_is_of_all_runs_with_its_interval():
@@ -115,7 +132,16 @@ def test_a_minus_is_a_minus_and_what_is_not_finite_is_a_dash():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(660, "660"), (9_999, "9,999"), (718_080, "718 thousand"), (1_234_567, "1.2 million"), (3.1e13, "31.0 trillion")],
+    [
+        (660, "660"),
+        (9_999, "9,999"),
+        (718_080, "718 thousand"),
+        (1_234_567, "1.2 million"),
+        (3.1e13, "31.0 trillion"),
+        (9_999.6, "10 thousand"),
+        (999_600, "1.0 million"),
+        (999_960_000, "1.0 billion"),
+    ],
 )
 def test_a_large_count_is_one_a_reader_can_hold(value, text):
     assert quantity(value) == text

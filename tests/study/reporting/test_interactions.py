@@ -114,6 +114,40 @@ def test_columns_have_limits_and_are_chosen(table):
     assert told["added"] == ["", "10b", "10c", "10d", "10e", "10f"] and told["sorted"] == "bcdefa"
 
 
+def small_table(rows, kind=""):
+    heads = '<th scope="col" data-key="name">Name</th><th scope="col" data-key="test">Test</th>'
+    tools = '<div class="tools" data-table="t" hidden></div>'
+    return f'{tools}<table id="t" class="{kind} sortable"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def test_a_limit_means_the_number_that_is_seen():
+    rows = "".join(
+        f'<tr><th scope="row">{n}</th><td data-value="{n}">{n:.1f}</td></tr>' for n in (97.3538, 97.34, 96.6, 97.96)
+    )
+    page = page_of(small_table(rows))
+    told = ask(page, SCRIPT + """
+        await opened();
+        const [from, to] = control("Test").querySelectorAll("input[type=number]");
+        const left = () => [...table.tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.cells[1].textContent);
+        type(from, "97.4"); told.one = left();
+        type(from, "97"); told.none = left(); type(from, "");
+        type(to, "97.35"); told.two = left();
+        tell(told);""")  # fmt: skip
+    assert told == {"one": ["97.4", "98.0"], "none": ["97.4", "97.3", "98.0"], "two": ["97.4", "97.3", "96.6"]}
+
+
+@pytest.mark.parametrize("kind", ["five", "settings"])
+def test_a_filter_hides_rows_on_a_phone_too(kind):
+    rows = "".join(f'<tr><th scope="row">{name}</th><td data-label="Test">1</td></tr>' for name in "ab")
+    style = rendered("overview.css.j2") if kind == "settings" else ""
+    page = page_of(f"<style>{style}</style>{small_table(rows, kind)}")
+    told = ask(page, SCRIPT + """
+        const heights = () => [...table.tBodies[0].rows].map((row) => row.getBoundingClientRect().height > 0);
+        told.before = heights(); type(search, "b"); told.after = heights();
+        tell(told);""", width=390)  # fmt: skip
+    assert told == {"before": [True, True], "after": [False, True]}
+
+
 def test_a_table_is_copied_as_it_is_shown_in_three_forms(table):
     told = ask(table, SCRIPT + """
         Object.defineProperty(navigator, "clipboard", {value: {writeText: () => Promise.reject(new Error("refused"))}});

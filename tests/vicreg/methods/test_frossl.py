@@ -127,6 +127,12 @@ def test_a_weight_no_run_can_have_is_refused_in_one_sentence():
     )
 
 
+def test_the_method_is_the_loss_of_the_embeddings_of_both_views():
+    method, views = tiny_method(FroSSL, FroSSLSettings(invariance_weight=2.0)), random_views()
+    loss = method.loss(views, progress=progress(0.0))
+    assert torch.equal(loss.total, frossl_loss(method.embed(*views), invariance_weight=2.0).total)
+
+
 def test_the_total_is_the_sum_of_the_terms_times_the_coefficients():
     method = tiny_method(FroSSL, FroSSLSettings(invariance_weight=2.0))
     loss = method.loss(random_views(), progress=progress(0.0))

@@ -201,10 +201,11 @@ def test_slices_are_new_in_each_step_and_of_other_seeds():
 
 
 def test_the_method_is_the_loss_of_its_embeddings_with_the_counters_slices():
-    method, views = tiny_method(LeJEPA, dataclasses.replace(GIVEN, lambda_=0.3, mixing="additive")), random_views()
+    changed = dataclasses.replace(GIVEN, lambda_=0.3, knots=5, mixing="additive")
+    method, views = tiny_method(LeJEPA, changed), random_views()
     loss = method.loss(views, progress=progress(0.0))
     slices = unit_slices(method.counter, dimension=16, slices=32)
-    expected = lejepa_loss(*method.embed(*views), slices=slices, lambda_=0.3, mixing="additive")
+    expected = lejepa_loss(*method.embed(*views), slices=slices, lambda_=0.3, knots=5, mixing="additive")
     assert torch.equal(loss.total, expected.total)
     assert loss.total.item() == pytest.approx(
         sum(weight * loss.terms[name].item() for name, weight in method.coefficients().items()), rel=1e-6

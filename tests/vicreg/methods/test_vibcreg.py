@@ -184,6 +184,13 @@ def test_the_expander_ends_with_the_whitening_that_the_settings_give_or_with_non
     assert z.mean(dim=0).abs().max() < 1e-5
 
 
+def test_the_method_is_the_loss_of_the_embeddings_of_both_views_with_the_settings_gamma_and_epsilon():
+    method, views = tiny_method(VIbCReg, dataclasses.replace(GIVEN, gamma=2.0, epsilon=0.3)), random_views()
+    loss = method.loss(views, progress=progress(0.0))
+    expected = vibcreg_loss(*method.embed(*views), coefficients=WEIGHTS, gamma=2.0, epsilon=0.3)
+    assert torch.equal(loss.total, expected.total) and expected.variance > 0
+
+
 def test_the_total_is_the_sum_of_the_terms_times_the_coefficients():
     method = tiny_method(VIbCReg, GIVEN)
     loss = method.loss(random_views(), progress=progress(0.0))

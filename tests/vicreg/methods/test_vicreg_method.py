@@ -63,10 +63,11 @@ def test_the_registry_knows_vicreg_by_the_name_of_its_file():
 
 
 def test_the_loss_is_vicreg_loss_of_the_two_views_with_the_settings_coefficients():
-    method, views = made(dataclasses.replace(GIVEN, gamma=0.5)), torch.randn(2, 6, 3, 8, 8)
+    method, views = made(dataclasses.replace(GIVEN, gamma=1.5, epsilon=0.1)), torch.randn(2, 6, 3, 8, 8)
     loss = method.loss(views, progress=torch.tensor(0.5))
-    expected = vicreg_loss(method(views[0])[1], method(views[1])[1], coefficients=GIVEN.coefficients(8), gamma=0.5)
-    assert loss.total.item() == pytest.approx(expected.total.item(), rel=1e-6)
+    z, z_prime = method(views[0])[1], method(views[1])[1]
+    expected = vicreg_loss(z, z_prime, coefficients=GIVEN.coefficients(8), gamma=1.5, epsilon=0.1)
+    assert loss.total.item() == pytest.approx(expected.total.item(), rel=1e-6) and expected.variance > 0
     assert {name: term.item() for name, term in loss.terms.items()} == pytest.approx(
         {name: getattr(expected, name).item() for name in VICReg.TERMS}, rel=1e-6
     )

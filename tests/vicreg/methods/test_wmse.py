@@ -23,6 +23,7 @@ from tests.vicreg.methods.helpers import (
 )
 from tests.vicreg.methods.host_reads import refused
 from vicreg.errors import InputError
+from vicreg.methods.counter_random import permutation
 from vicreg.methods.wmse import WMSE, WMSESettings, whiten, wmse_loss
 from vicreg.metrics.collapse import collapse_trace
 
@@ -178,6 +179,13 @@ def test_a_last_linear_layer_makes_the_embeddings_narrow_and_leaves_the_other_we
 def test_the_dimension_of_the_expander_counts_where_there_is_no_other():
     with pytest.raises(InputError, match="twice the embeddings' dimension.* got 8 for 16 dimensions"):
         tiny_method(WMSE, dataclasses.replace(GIVEN, dimension=None))
+
+
+def test_the_method_is_the_loss_of_the_embeddings_of_both_views_in_the_counters_order():
+    method, views = tiny_method(WMSE, dataclasses.replace(GIVEN, epsilon=1e-2)), random_views()
+    loss = method.loss(views, progress=progress(0.0))
+    order = permutation(method.counter, 16)
+    assert torch.equal(loss.total, wmse_loss(*method.embed(*views), order=order, w_size=8, epsilon=1e-2))
 
 
 def test_the_permutation_is_new_in_each_step_and_of_other_seeds():

@@ -5,6 +5,7 @@ import math
 import pytest
 from scipy import stats
 
+from study.analysis.power import seeds_needed, spread_interval
 from study.analysis.sensitivity import describe_power
 from tests.study.made_up import ARMS, Plans, by_seed, finished, study, unfinished
 
@@ -47,6 +48,10 @@ def test_what_a_study_could_have_seen_is_said_of_healthy_and_of_collapsed_arms(s
     for one in (healthy, collapsed):
         found = power_at(one["detectable"], 3, spread=one["spread"], alpha=0.05 / 2)
         assert one["freedom"] == 2 and found == pytest.approx(0.8, abs=1e-6)
+        low, high = one["detectable_range"]
+        ends = spread_interval(one["spread"], 2)
+        assert [low, high] == pytest.approx([one["detectable"] * end / one["spread"] for end in ends])
+        assert low < one["detectable"] < high
 
 
 def test_a_moderated_comparison_could_have_seen_less_than_its_own_seeds_alone_would(summary_of):
@@ -57,6 +62,10 @@ def test_a_moderated_comparison_could_have_seen_less_than_its_own_seeds_alone_wo
     assert healthy["arms"] == 2 and healthy["freedom"] == pytest.approx(2 + 4 * 2 / (4 + 2))
     alone = healthy["spread"] / math.sqrt(3) * 20  # about what t with two degrees of freedom would need at 0.05 / 2
     assert healthy["detectable"] < 0.6 * alone
+    low, high = healthy["detectable_range"]
+    ends = spread_interval(healthy["spread"], 2 * 8 / 5)  # two arms of one baseline are worth 8 / 5 of one
+    assert [low, high] == pytest.approx([healthy["detectable"] * end / healthy["spread"] for end in ends])
+    assert low < healthy["detectable"] < high
 
 
 def test_each_look_has_its_price_in_what_could_have_been_seen(tiny_config, digits):
@@ -104,6 +113,17 @@ def test_where_no_arm_is_healthy_the_spread_is_said_to_be_of_another_class(summa
     power = summary_of(results)["power"]
     assert power["arms"] == 2 and power["spread"] == pytest.approx(math.sqrt((0.01**2 + 0.04**2) / 2))
     assert (power["spread_of"], [one["name"] for one in power["classes"]]) == ("collapsed", ["collapsed"])
+
+
+def test_arms_that_end_differently_learn_nothing_of_one_another_though_one_has_more_seeds_than_most(summary_of):
+    results = many_seeds(["base", "other", "third"], n=16)
+    for arm, lost in (("other", range(10, 16)), ("third", range(12, 16))):
+        results[arm, 0] = finished(0.7, verdict="complete")
+        results |= {(arm, seed): unfinished("missing") for seed in lost}
+    power = summary_of(results, seeds=range(16), settings={"ablate.margin": 0.021})["power"]
+    (mixed,) = power["classes"]
+    assert (power["n"], mixed["name"], mixed["arms"], mixed["freedom"]) == (10, "mixed", 2, 10)
+    assert power["needed"] == seeds_needed(power["spread"], 0.021, alpha=0.05 / 2) == 6
 
 
 def test_seeds_that_were_asked_for_and_lost_are_not_asked_for_again(summary_of):

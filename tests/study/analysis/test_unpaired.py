@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from study.analysis.sampling_error import sampling_error
 from study.analysis.unpaired import unpaired_difference
 
 
@@ -21,6 +22,20 @@ def test_with_seeds_that_all_agree_the_interval_is_that_of_two_shares():
     interval, _ = unpaired_difference([0.8] * 5, [0.7] * 5, images=(400, 300), margin=0.01)
     error = (0.8 * 0.2 / 400 + 0.7 * 0.3 / 300) ** 0.5
     assert (interval.high - interval.low) / 2 == pytest.approx(1.96 * error, rel=0.01)
+
+
+def test_each_side_has_the_sampling_error_of_its_own_images():
+    interval, close = unpaired_difference([0.8] * 5, [0.7] * 5, images=(100, 10**12), margin=0.01)
+    half = stats.t.ppf(0.975, 99) * sampling_error(0.8, 100)
+    assert (interval.high - interval.low) / 2 == pytest.approx(half, rel=1e-6) and close.margin == 0.01
+
+
+def test_two_accuracies_are_equivalent_by_the_margin_that_is_given():
+    given = {"values": [0.80, 0.82, 0.85, 0.81], "others": [0.79, 0.83, 0.82], "images": (400, 300)}
+    _, close = unpaired_difference(**given, margin=0.01)
+    bound = max(-close.low, close.high)
+    for margin, equivalent in ((1.001 * bound, True), (0.999 * bound, False)):
+        assert unpaired_difference(**given, margin=margin)[1].equivalent == equivalent
 
 
 def test_the_unpaired_interval_covers_at_its_stated_rate():

@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from study.analysis.multiple_testing import holm
+from study.analysis.unpaired import unpaired_difference
 from study.comparison.alignment import Pair, align
-from study.comparison.effects import effects, overall, rank_change
+from study.comparison.effects import EQUIVALENT, UNDECIDED, effects, overall, rank_change
 from tests.study.comparison.sides import DATA, PROBE, arm, results, run, seeds
 
 
@@ -50,6 +51,23 @@ def test_seeds_are_not_paired_on_different_data():
     (effect,) = effects_of(a, b)
     assert not effect.paired and (len(effect.a), len(effect.b)) == (3, 4)
     assert effect.interval.mean == pytest.approx(0.6425 - 0.6)
+
+
+def test_on_different_data_each_side_has_the_error_of_its_own_images_and_the_margin_decides():
+    of_a, of_b = [0.5, 0.51, 0.52], [0.9, 0.905, 0.91]
+    a = results(arm("x", {}, seeds(of_a)))
+    few = dataclasses.replace(DATA, digest="sha256:2", test=40)
+    b = results(arm("x", {}, seeds(of_b)), data=few)
+    expected, close = unpaired_difference(of_b, of_a, images=(40, 400), margin=0.01)
+    swapped, _ = unpaired_difference(of_b, of_a, images=(400, 40), margin=0.01)
+    (effect,) = effects_of(a, b)
+    assert effect.interval == expected != swapped and effect.equivalence == close
+    near = results(arm("x", {}, seeds([0.501, 0.512, 0.519])), data=few)
+    (effect,) = effects_of(a, near)
+    bound = max(-effect.equivalence.low, effect.equivalence.high)
+    for margin, conclusion in ((1.001 * bound, EQUIVALENT), (0.999 * bound, UNDECIDED)):
+        (effect,) = effects(align(a, near), a, near, probe=PROBE, margin=margin)
+        assert effect.conclusion == conclusion and effect.equivalence.margin == margin
 
 
 def test_a_rank_is_compared_over_the_seeds_that_both_have():

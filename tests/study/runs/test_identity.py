@@ -50,8 +50,8 @@ def test_other_data_make_another_run(tiny_config):
     assert after.differences(before) == ["data changed from aaaaaaaaaaaa to bbbbbbbbbbbb"]
 
 
-@pytest.mark.parametrize("library", ["torch", "torchvision"])
-def test_another_version_of_torch_or_torchvision_makes_another_run(tiny_config, monkeypatch, library):
+@pytest.mark.parametrize("library", ["torch", "torchvision", "numba"])
+def test_another_version_of_torch_torchvision_or_numba_makes_another_run(tiny_config, monkeypatch, library):
     before = identify(tiny_config())
     monkeypatch.setattr(getattr(identity, library), "__version__", "9.9.9")
     after = identify(tiny_config())
@@ -90,6 +90,21 @@ def test_bfloat16_on_a_cpu_is_known_by_the_instructions_that_the_cpu_has_for_it(
     assert len({one.digest for one, _ in runs.values()}) == 3
     assert len({one.digest for _, one in runs.values()}) == 1
     assert runs["amx"][0].differences(runs["emulated"][0]) == ["bfloat16 changed from emulated to amx"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernels"),
+    [
+        ({"avx2", "avx512_bf16", "amx_bf16", "amx_tile"}, "amx"),
+        ({"avx2", "avx512_bf16", "amx_tile"}, "avx512-bf16"),
+        ({"avx2", "avx512_bf16"}, "avx512-bf16"),
+        ({"avx2", "amx_bf16"}, "emulated"),
+        (set(), "emulated"),
+    ],
+)
+def test_the_instructions_for_bfloat16_are_those_that_the_cpu_lists(monkeypatch, flags, kernels):
+    monkeypatch.setattr(identity, "_cpu_flags", lambda: flags)
+    assert identity.bfloat16_kernels() == kernels
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -50,6 +50,17 @@ def test_the_host_that_began_a_run_goes_on_in_its_folder_and_another_in_an_attem
     assert open_workspace(folder, is_locked=True) == folder
 
 
+def test_two_machines_of_one_name_are_two_hosts_by_their_boots(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(workspace.platform, "node", lambda: "localhost")
+    monkeypatch.setattr(workspace, "writer_name", lambda: "localhost-1-1")
+    for boot in ("one", "two"):
+        (tmp_path / boot).write_text(f"{boot}\n", encoding="ascii")
+    monkeypatch.setattr(workspace, "_BOOT", tmp_path / "one")
+    assert open_workspace(folder, is_locked=True) == folder == open_workspace(folder, is_locked=True)
+    monkeypatch.setattr(workspace, "_BOOT", tmp_path / "two")
+    assert open_workspace(folder, is_locked=True) == folder / "attempt-localhost-1-1"
+
+
 def test_without_a_lock_even_the_host_that_began_has_an_attempt(folder, on):
     assert open_workspace(folder, is_locked=False) == folder / "attempt-node1-1-1"
 

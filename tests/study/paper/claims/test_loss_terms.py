@@ -1,11 +1,13 @@
 """The claims about the scale of two terms of the loss."""
 
+import re
+
 import pytest
 
 from study.paper.claims.loss_terms import judge_collapse, judge_scale
 from study.paper.judged import FAILS, HOLDS, NOT_REPRODUCED, NOT_RUN, OPEN, REPRODUCED, UNDETERMINED
 from tests.study.made_up import unfinished
-from tests.study.made_up_paper import PAPER, SPREAD, Paper, measured
+from tests.study.made_up_paper import FEW, PAPER, SPREAD, WHOLE, Paper, measured
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,21 @@ def test_some_collapsed_runs_or_too_few_decide_nothing(paper):
     assert (row.verdict, row.ours.mean, row.missing) == (UNDETERMINED, 0.25, "more seeds")
     (row,) = curves(paper, judge_collapse, invariance=1.0, covariance=1.0, seeds=(0, 1))
     assert (row.verdict, row.missing) == (UNDETERMINED, "four seeds")
+
+
+def test_runs_of_another_study_are_counted_by_whether_their_terms_are_of_one_scale(paper):
+    def outcome(arm, seed):
+        is_one_scale, is_last = arm.startswith("25-"), seed == 2
+        verdict = "complete" if is_last or not is_one_scale else "healthy"
+        return losses(arm, seed, invariance=1.0 if is_one_scale else 1e-4, covariance=1.0, verdict=verdict, others=verdict)
+
+    recipe = paper.results("source-recipe", lambda arm, seed: losses(arm, seed, invariance=1.0, covariance=1.0))
+    study = paper.results("lambda-mu-nu", outcome, data={**WHOLE, **FEW})  # on fewer images than the paper's
+    (alike, n), (others, of) = study.scale.same, study.scale.other
+    assert n == 3 * alike > 0 and others == of > 0 and n != of
+    _, row = judge_collapse("collapse", "says", [recipe, study], PAPER)
+    assert (row.study, row.outcome, row.ours.n, row.ours.mean) == ("lambda-mu-nu", OPEN, n, pytest.approx(1 / 3))
+    assert [int(number) for number in re.findall(r"\d+", row.reason)][:2] == [others, of]
 
 
 def test_a_run_without_a_verdict_is_not_counted_among_those_that_have_one(paper):

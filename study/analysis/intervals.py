@@ -13,13 +13,13 @@ from vicreg.errors import InputError
 CONFIDENCE = 0.95
 
 
-def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE, least: int = LEAST_SEEDS) -> Interval:
-    """Return the mean of n values, one a seed, with Student's t interval of it; none below `least` seeds.
+def mean_interval(values: Sequence[float], *, least: int = LEAST_SEEDS) -> Interval:
+    """Return the mean of n values, one a seed, with Student's 95 % t interval of it; none below `least` seeds.
 
     `p` is None: a mean accuracy is tested against nothing.
     """
     centre, n = mean(values), len(values)
-    if (reach := _reach(values, confidence, least)) is None:
+    if (reach := _reach(values, least)) is None:
         return Interval(n=n, mean=centre, low=None, high=None, p=None)
     half = reach / math.sqrt(n)
     return Interval(n=n, mean=centre, low=centre - half, high=centre + half, p=None)
@@ -54,10 +54,8 @@ def paired_difference(
     return Interval(n=n, mean=centre, low=centre - half, high=centre + half, p=p)
 
 
-def ratio_interval(
-    values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE, least: int = LEAST_SEEDS
-) -> Interval:  # fmt: skip
-    """Return the geometric mean of values / reference, paired by seed, with Student's t interval of the log ratio.
+def ratio_interval(values: Sequence[float], reference: Sequence[float], *, least: int = LEAST_SEEDS) -> Interval:
+    """Return the geometric mean of values / reference, paired by seed, with Student's 95 % t interval of the log ratio.
 
     exp(mean +- t sd / sqrt(n)) of ln(values / reference), (n,) each. It is for what is compared by its ratio, as times and
     ranks are. p is against a ratio of 1.
@@ -69,20 +67,18 @@ def ratio_interval(
         if not number > 0:
             raise InputError(f"numbers of a ratio must be above 0, but got {number}; compare such numbers by difference.")
     of, against = [math.log(x) for x in values], [math.log(x) for x in reference]
-    logs = paired_difference(of, against, confidence=confidence, least=least)
+    logs = paired_difference(of, against, least=least)
     low, high = (None if bound is None else math.exp(bound) for bound in (logs.low, logs.high))
     return Interval(n=logs.n, mean=math.exp(logs.mean), low=low, high=high, p=logs.p)
 
 
-def prediction_interval(
-    values: Sequence[float], *, confidence: float = CONFIDENCE, least: int = LEAST_SEEDS
-) -> tuple[float, float] | None:  # fmt: skip
-    """Return where one more run at another seed would lie, from (n,) values.
+def prediction_interval(values: Sequence[float], *, least: int = LEAST_SEEDS) -> tuple[float, float] | None:
+    """Return where one more run at another seed would lie with 95 %, from (n,) values.
 
     mean +- t_{n-1} s sqrt(1 + 1/n) (Geisser, Predictive Inference, 1993). A published single run is one more run, if it was
     made in the same way. None below `least` seeds, or where all values are equal.
     """
-    if (reach := _reach(values, confidence, least)) is None:
+    if (reach := _reach(values, least)) is None:
         return None
     centre, half = mean(values), reach * math.sqrt(1 + 1 / len(values))
     return centre - half, centre + half
@@ -107,7 +103,7 @@ def wilson(successes: int, n: int, *, confidence: float = CONFIDENCE) -> tuple[f
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)  # exact there; rounding is not
 
 
-def _reach(values: Sequence[float], confidence: float, least: int) -> float | None:
+def _reach(values: Sequence[float], least: int) -> float | None:
     """Return t_{n-1} s of (n,) values; None where they are too few or all equal.
 
     Equality is tested on the values. The rounding of their mean would give equal ones a spread of 1e-17, and an interval of
@@ -116,4 +112,4 @@ def _reach(values: Sequence[float], confidence: float, least: int) -> float | No
     spread = standard_deviation(values)
     if len(values) < least or spread is None or min(values) == max(values):
         return None
-    return float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * spread
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * spread

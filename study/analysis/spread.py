@@ -14,8 +14,8 @@ LAST_SHARE = 0.1  # of the epochs are "the last" ones,
 LEAST_EPOCHS = 5  # and at least this many: four differences tell a wander within a factor of two, two do not
 
 
-def spread_ratio(values: Sequence[float], reference: Sequence[float], *, confidence: float = CONFIDENCE) -> Interval | None:
-    """Return the ratio of two standard deviations over seeds, (n,) and (m,), with the interval of the F distribution.
+def spread_ratio(values: Sequence[float], reference: Sequence[float]) -> Interval | None:
+    """Return the ratio of two standard deviations over seeds, (n,) and (m,), with the 95 % interval of the F distribution.
 
     sqrt(s1^2 / s2^2 / F_q) with F of n - 1 and m - 1 degrees of freedom (Snedecor and Cochran, Statistical Methods, 1989,
     Section 6.12). With three seeds each it reaches over a factor of 39: a spread takes many more seeds than a mean does. It
@@ -27,7 +27,7 @@ def spread_ratio(values: Sequence[float], reference: Sequence[float], *, confide
     first, second = standard_deviation(values), standard_deviation(reference)
     assert first is not None and second is not None, "three values have a spread"
     ratio, freedom = first / second, (len(values) - 1, len(reference) - 1)
-    low, high = (ratio / math.sqrt(float(stats.f.ppf(q, *freedom))) for q in ((1 + confidence) / 2, (1 - confidence) / 2))
+    low, high = (ratio / math.sqrt(float(stats.f.ppf(q, *freedom))) for q in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2))
     p = 2 * min(float(stats.f.cdf(ratio**2, *freedom)), float(stats.f.sf(ratio**2, *freedom)))
     return Interval(n=min(len(values), len(reference)), mean=ratio, low=low, high=high, p=min(1.0, p))
 

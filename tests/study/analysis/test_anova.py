@@ -29,6 +29,18 @@ def analyse(cells, factors, **options):
     return found, {effect.term: effect for effect in found.effects}
 
 
+def test_true_and_the_word_are_two_levels_and_25_and_25_point_0_are_one():
+    values = [0.5, 0.7, 0.6, 0.9, 0.55, 0.72]
+    cells = [
+        {"kind": kind, "weight": weight, "seed": seed, "accuracy": values[2 * seed + place]}
+        for seed in range(3) for place, (kind, weight) in enumerate(((True, 25), ("True", 25.0)))
+    ]  # fmt: skip
+    _, effects = analyse(cells, ["kind"])
+    assert effects["kind"].df == 1
+    with pytest.raises(InputError, match="a factor must have at least 2 levels, but weight has one"):
+        analyse(cells, ["weight"])
+
+
 @pytest.fixture
 def table():
     """(3, 2, 4): two factors and four seeds, with an effect of each, of both, and of the seed."""

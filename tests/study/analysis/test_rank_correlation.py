@@ -46,6 +46,17 @@ def test_a_perfect_order_is_no_certainty():
         assert one.low == pytest.approx(-1) and -0.9 < one.high < 0
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_at_a_perfect_order_the_inner_bound_is_that_of_two_neighbours_exchanged(sign):
+    rho, tau = rank_correlations([1, 2, 3, 4, 5, 6], [sign * value for value in (1, 2, 3, 4, 5, 6)])
+    half = 1.959964 * math.sqrt(1.5 / 3)
+    inner = math.tanh(math.atanh(1 - 6 * 2 / (6 * 35)) - half)  # two ranks differ by 1
+    assert (rho.low if sign > 0 else -rho.high) == pytest.approx(inner, rel=1e-6)
+    half = 1.959964 * math.sqrt(0.437 / 2)
+    inner = math.tanh(math.atanh((14 - 1) / 15) - half)  # one pair of 15 is discordant
+    assert (tau.low if sign > 0 else -tau.high) == pytest.approx(inner, rel=1e-6)
+
+
 def test_fewer_than_five_units_have_no_interval_and_a_constant_no_correlation():
     for one in rank_correlations([1, 2, 3, 4], [1, 3, 2, 4]):
         assert one.value is not None and (one.low, one.high) == (None, None)

@@ -15,6 +15,7 @@ STAGES = ("check", "prepare", "pretrain", "evaluate", "project")
 NEEDED = {
     "ablate": ["--study", "tiny"], "report": ["--results", "study.json", "--out", "out"], "compare": ["a", "b"],
 }  # fmt: skip
+OURS = ("benchmarks", "study", "tests", "vicreg")  # of which none is missing but by a mistake
 BENCHMARKS = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text("utf-8"))
 
 
@@ -94,7 +95,12 @@ def test_an_option_without_effect_or_out_of_range_is_refused(command, name, argv
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_benchmark_answers_help_and_refuses_what_it_does_not_know(command, monkeypatch, name):
-    module = pytest.importorskip(f"benchmarks.{name}", exc_type=ImportError)
+    try:
+        module = importlib.import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in OURS:
+            raise
+        pytest.skip(f"{error.name} is not installed")
     for argv, expected in ((["--help"], 0), (["--nonsense"], 2)):
         monkeypatch.setattr(sys, "argv", [name, *argv])
         status, output, errors = command(lambda _: module.main())

@@ -8,6 +8,7 @@ import psutil
 import pytest
 import torch
 
+from study.execution import energy
 from study.execution.energy import Meter, going, noted_energy
 from study.runs.run import make_run
 from study.runs.store import Store
@@ -80,6 +81,13 @@ class Ticking:
         return 1.0
 
 
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """Runs that are going on this host beside the tests are not found."""
+    monkeypatch.setattr(energy.tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    return tmp_path / "temporary"
+
+
 @pytest.fixture
 def run(tiny_config):
     return make_run(tiny_config(), data="sha256:" + "a" * 64, device=CPU, probes=("knn",))
@@ -93,6 +101,16 @@ def test_energy_is_noted_of_a_run_however_it_ends_and_added_to_what_it_used_befo
     with pytest.raises(ZeroDivisionError), noted_energy(run, store, CPU, meter=Ticking(), every=60):
         raise ZeroDivisionError
     assert store.result(run)["joules"] == 2
+
+
+def test_two_runs_that_are_going_on_a_device_share_its_energy(tmp_path, temporary, run):
+    store, other = Store(tmp_path / "store"), psutil.Process(os.getppid())
+    beside = temporary / f"vicreg-study-going-{os.getuid()}" / "cpu" / f"{other.pid}-{other.create_time():.2f}"
+    beside.parent.mkdir(parents=True)
+    beside.touch()
+    with noted_energy(run, store, CPU, meter=Ticking(), every=60):
+        pass
+    assert store.result(run)["joules"] == 0.5
 
 
 def test_a_run_of_a_device_that_does_not_tell_has_no_energy(tmp_path, run):

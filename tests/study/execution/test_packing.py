@@ -1,5 +1,6 @@
 """How many runs a device is given at a time."""
 
+import io
 import json
 import os
 from types import SimpleNamespace
@@ -153,6 +154,33 @@ def test_processes_train_side_by_side_and_report_their_pace_and_memory_though_th
     save_dataset(digits, tmp_path)
     found = pace(tiny_config(DIVERGING), number=2, data=tmp_path, device=CPU, seconds=0.1)
     assert found["images_per_second"] > 0 and 0 < found["memory_share"] < 1
+
+
+def test_what_processes_reach_and_take_is_added_up(tiny_config, tmp_path, monkeypatch):
+    reports = [
+        {"images_per_second": 100.0, "memory_share": 0.25, "bytes": 1000},
+        {"images_per_second": 30.0, "memory_share": 0.125, "bytes": 500},
+    ]
+    children = []
+
+    class Child:
+        returncode = 0
+
+        def __init__(self, command, **_):
+            self.report = json.dumps(reports[len(children)])
+            self.stdin, self.stdout = io.StringIO(), io.StringIO("ready\n")
+            children.append(self)
+
+        def communicate(self):
+            return f"{self.report}\n", ""
+
+        def kill(self):
+            pass
+
+    monkeypatch.setattr(packing, "subprocess", SimpleNamespace(Popen=Child, PIPE=None))
+    found = pace(tiny_config(), number=2, data=tmp_path, device=CPU)
+    assert found == {"images_per_second": 130.0, "memory_share": 0.375, "bytes": 1500}
+    assert [child.stdin.getvalue().splitlines()[-1] for child in children] == ["go", "go"]
 
 
 @pytest.mark.slow

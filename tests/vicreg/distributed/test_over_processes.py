@@ -4,6 +4,7 @@ import json
 import multiprocessing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.vicreg.distributed.member import work
@@ -51,7 +52,7 @@ def of(count, tmp_path_factory):
 
 
 def largest(cases: dict[str, dict[str, float]], *values: str) -> float:
-    return max(case[value] for case in cases.values() for value in values)
+    return float(np.max([case[value] for case in cases.values() for value in values]))  # nan where one is: `max` may skip it
 
 
 def test_three_steps_of_vicreg_have_the_losses_gradients_and_weights_of_one_process(of):
@@ -79,7 +80,7 @@ def test_every_method_that_gathers_embeddings_has_the_steps_of_one_process(of, c
 def test_batchnorm_of_all_processes_has_the_gradients_and_running_statistics_of_one(of):
     (case,) = of("batchnorm").values()
     assert case.pop("counter") == 0
-    assert max(case.values()) < TOLERANCE, case
+    assert all(error < TOLERANCE for error in case.values()), case
 
 
 def test_batchnorm_of_each_process_is_another_experiment_with_the_same_weights_everywhere(of):

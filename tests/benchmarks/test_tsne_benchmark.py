@@ -1,6 +1,8 @@
 """The benchmark of t-SNE maps made-up features both ways, and says by how much a map is worse."""
 
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -19,6 +21,30 @@ def test_both_ways_are_timed_on_the_same_features():
     assert results["quality"]["3d"]["trustworthiness"] == pytest.approx(
         results["measured"]["ours, 3-D"]["trustworthiness"], abs=0.02
     )  # of points to two decimals
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system cannot hold a process to a core")
+def test_both_ways_are_held_to_one_core_and_the_stage_is_not(monkeypatch):
+    seen, cores = [], len(os.sched_getaffinity(0))
+
+    def watched(name):
+        original = getattr(tsne, name)
+
+        def call(*arguments, **named):
+            with ThreadPoolExecutor(1) as pool:
+                seen.append((name, pool.submit(lambda: len(os.sched_getaffinity(0))).result()))
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(tsne, name, call)
+
+    for name in ("nearest", "tsne", "TSNE", "trustworthiness", "project_features"):
+        watched(name)
+    settings = replace(load_config().project, perplexity=10, iterations=250)
+    results = tsne.compare(points=80, width=16, reference=True, settings=settings)
+    quality = [("nearest", cores), ("trustworthiness", cores)]
+    maps = [("nearest", 1), ("tsne", 1), *quality, ("TSNE", 1), *quality]
+    assert seen == [("nearest", cores), ("tsne", cores), *maps, *maps, ("project_features", cores)]
+    assert all(0 <= one["foreign_load"] <= 1 for one in results["measured"].values())
 
 
 def test_clusters_that_are_mapped_overlap():

@@ -1,5 +1,6 @@
 """The tests that need a GPU, with the outcome of each on disk as it ends."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ def gpu_tests(bench: Bench, record: Any) -> None:
     """Run them in this process.
 
     Raises:
-        InputError: where pytest is not installed, or a test failed.
+        InputError: where pytest is not installed, or a test failed; on a GPU also where none passed or one was skipped.
     """
     try:
         import pytest
@@ -29,6 +30,12 @@ def gpu_tests(bench: Bench, record: Any) -> None:
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         failed = [name for name, one in seen.outcomes.items() if one["outcome"] == "failed"]
         raise InputError(f"{len(failed)} of {len(seen.outcomes)} tests failed; the log says why.")
+    counts = Counter(one["outcome"] for one in seen.outcomes.values())
+    if bench.device.type == "cuda" and (counts["passed"] == 0 or counts["skipped"] > 0):
+        raise InputError(
+            f"the tests that need a GPU must pass on one, but {counts['passed']} passed and {counts['skipped']} were "
+            "skipped; the log says why."
+        )
 
 
 def files() -> list[Path]:

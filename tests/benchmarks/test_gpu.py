@@ -8,14 +8,16 @@ import subprocess
 import sys
 import tarfile
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
+import torch
 
-from benchmarks.gpu import agreement, archives, background, mps, ready, recipe, results, supervise
+from benchmarks.gpu import agreement, archives, background, gpu_tests, mps, ready, recipe, results, supervise
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.call import Call, parse_call, read_call, written
@@ -499,6 +501,38 @@ def test_an_error_that_is_no_number_does_not_agree(small, monkeypatch):
     recorded: dict[str, dict] = {}
     agreement.agreement(Bench(call=call_of(small())), recorded.__setitem__)
     assert recorded == {"one": {"error": None, "bound": 1.0, "agrees": False}}
+
+
+def test_a_run_that_does_not_stop_is_not_compared_as_one_that_was_resumed(small, monkeypatch):
+    trained = SimpleNamespace(model=torch.nn.Linear(1, 1))
+    monkeypatch.setattr(agreement, "pretrain", lambda *arguments, **named: trained)
+    with pytest.raises(RuntimeError, match="did not stop"):
+        agreement.stopped_and_whole(Bench(call=call_of(small())))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "device", "error"),
+    [
+        (["passed", "passed"], "cuda", None),
+        (["passed", "skipped"], "cuda", "but 1 passed and 1 were skipped"),
+        ([], "cuda", "but 0 passed and 0 were skipped"),
+        (["passed", "failed"], "cuda", "1 of 2 tests failed"),
+        (["skipped", "skipped"], "cpu", None),
+        ([], "cpu", None),
+    ],
+)
+def test_on_a_gpu_the_tests_that_need_one_must_pass_and_none_be_skipped(monkeypatch, outcomes, device, error):
+    def run(arguments, *, plugins):
+        for number, outcome in enumerate(outcomes):
+            when = "setup" if outcome == "skipped" else "call"
+            plugins[0].pytest_runtest_logreport(
+                SimpleNamespace(when=when, outcome=outcome, nodeid=f"test {number}", longrepr="Skipped: why", duration=0.1)
+            )
+        return pytest.ExitCode.TESTS_FAILED if "failed" in outcomes else pytest.ExitCode.OK
+
+    monkeypatch.setattr(pytest, "main", run)
+    with pytest.raises(InputError, match=error) if error else nullcontext():
+        gpu_tests.gpu_tests(SimpleNamespace(device=torch.device(device)), lambda name, value: None)
 
 
 def test_the_status_is_1_where_something_does_not_agree(small, tmp_path, capsys):

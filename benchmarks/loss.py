@@ -4,9 +4,11 @@
 
 Embeddings are (256, 2048), the source paper's expander, and with `--large` also (256, 8192), the original paper's. Errors
 are relative to the authors' formula in float64: |loss - exact| / |exact|, and the same of the norms of the gradients.
-Needs lightly for its row (`benchmarks/requirements.txt`).
+Needs lightly for its row and for the column of times as fast as it (`benchmarks/requirements.txt`). A number of times is the
+median of the rounds' ratios.
 """
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -51,13 +53,19 @@ def compare(*, n: int, d: int, rounds: int, device: torch.device) -> dict[str, A
     errors = {name: relative_errors(value_and_gradient(loss, z, z_prime), exact) for name, loss in losses.items()}
     passes = {name: one_pass(loss, z, z_prime) for name, loss in losses.items()}
     measured = alternate(passes, reference=REFERENCE, repeats=rounds, device=device)
+    beside = dataclasses.replace(measured, reference=LIGHTLY)
+    times_lightly = {name: beside.ratio(name) for name in losses} if LIGHTLY in losses else {}
     rows = [
-        {**row, "error of value": f"{value:.1e}", "of gradient": f"{gradient:.1e}"}
-        for row, (value, gradient) in zip(measured.rows(work=1, unit="passes"), errors.values(), strict=True)
-    ]
+        {
+            **row, **({f"times {LIGHTLY}": f"{times_lightly[name]:.2f}"} if times_lightly else {}),
+            "error of value": f"{value:.1e}", "of gradient": f"{gradient:.1e}",
+        }
+        for row, (name, (value, gradient)) in zip(measured.rows(work=1, unit="passes"), errors.items(), strict=True)
+    ]  # fmt: skip
     return {
         "relative_error_of_value": {name: value for name, (value, _) in errors.items()},
         "relative_error_of_gradient": {name: gradient for name, (_, gradient) in errors.items()},
+        "times_lightly": times_lightly,
         "measured": measured.to_dict(),
         "rows": rows,
     }

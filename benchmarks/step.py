@@ -37,6 +37,7 @@ from study.cli.command import run_command
 from study.config.device import choose_device
 from study.config.load import load_config
 from vicreg.data.dataset import Dataset
+from vicreg.errors import InputError
 from vicreg.methods.base import Loss
 from vicreg.methods.vicreg import VICRegSettings, vicreg_loss
 from vicreg.models.live_taps import LiveTapConv2d
@@ -73,11 +74,12 @@ NETWORKS = (
     Network("ResNet-18, cifar stem, batch 64", "cifar10", {"pretrain.backbone": "resnet18", **_CIFAR}),
 )
 
-# Kinds of operation in the order they are drawn, and how the profiler's names are told apart (the first that fits).
+# Kinds of operation in the order they are drawn, and how the profiler's names, in small letters, are told apart (the first
+# that fits). `_SumsOfTaps`, `_Convolution` and `_Normalise` are our own, with their backward passes.
 KINDS = {
-    "convolutions": ("convolution", "conv2d"),
+    "convolutions": ("convolution", "conv2d", "_sumsoftaps"),
     "matrix products": ("mm", "linear", "bmm"),
-    "BatchNorm": ("batch_norm",),
+    "BatchNorm": ("batch_norm", "batchnorm", "_normalise"),
     "ReLU, pooling, sums, copies": ("",),
 }
 OTHER_PARTS = ("views", "loss", "metrics", "optimizer")
@@ -93,6 +95,11 @@ def main() -> int:
     if arguments.waits:
         return compare_waits(rounds=arguments.rounds, out=arguments.out)
     device = choose_device(arguments.device)
+    if device.type != "cpu":
+        raise InputError(
+            f"--device must be cpu, whose operations alone are profiled, but got {device.type}; "
+            "`python -m benchmarks.gpu --out OUT --only parts` times the parts of a step on a GPU."
+        )
     before = processor_time()
     measured = {
         one.name: measure(one, threads=arguments.threads, rounds=arguments.rounds, device=device)
@@ -213,10 +220,14 @@ def kinds_of(network: Callable[[], Any], milliseconds: float) -> dict[str, float
         network()
     own = dict.fromkeys(KINDS, 0.0)
     for event in profiled.key_averages():
-        name = event.key.removeprefix("aten::").removeprefix("mkldnn_")
-        kind = next(kind for kind, words in KINDS.items() if any(word in name for word in words))
-        own[kind] += event.self_cpu_time_total
+        own[kind_of(event.key)] += event.self_cpu_time_total
     return {kind: milliseconds * value / sum(own.values()) for kind, value in own.items()}
+
+
+def kind_of(operation: str) -> str:
+    """The one of `KINDS` that an operation belongs to, by the profiler's name of it."""
+    name = operation.lower()
+    return next(kind for kind, words in KINDS.items() if any(word in name for word in words))
 
 
 def rows_of(found: dict[str, Any]) -> list[dict[str, str]]:

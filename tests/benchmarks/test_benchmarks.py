@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmarks import augment, loss, measure, peers
+from benchmarks import augment, loss, measure, peers, step
 from benchmarks.measure import noise_images
 from vicreg.errors import InputError
+from vicreg.models import normalise, shared_batchnorm, unfolded, winograd
 
 CPU = torch.device("cpu")
 needs_lightly = pytest.mark.skipif(find_spec("lightly") is None, reason="lightly is not installed")
@@ -85,6 +86,23 @@ def test_every_loss_is_the_same_in_value_and_gradient():
     assert loss.OURS in results["relative_error_of_value"]
     for errors in (results["relative_error_of_value"], results["relative_error_of_gradient"]):
         assert all(error < 1e-5 for error in errors.values()), errors
+
+
+@needs_lightly
+def test_times_lightly_are_medians_of_the_rounds_ratios_to_lightly(monkeypatch):
+    seconds = {loss.REFERENCE: [2.0, 4.0, 9.0], loss.LIGHTLY: [6.0, 8.0, 9.0], loss.OURS: [1.0, 4.0, 1.0]}
+    measured = measure.Measured(reference=loss.REFERENCE, seconds=seconds, foreign_load=0.0)
+    monkeypatch.setattr(loss, "alternate", lambda *arguments, **named: measured)
+    results = loss.compare(n=16, d=8, rounds=3, device=CPU)
+    assert results["times_lightly"] == {loss.REFERENCE: 2.0, loss.LIGHTLY: 1.0, loss.OURS: 6.0}  # of 6, 2 and 9
+    shown = {row[""]: (row["times authors' formula"], row["times lightly"]) for row in results["rows"]}
+    assert shown[loss.OURS] == ("2.00", "6.00") and shown[loss.LIGHTLY] == ("0.50", "1.00")
+
+
+def test_without_lightly_there_is_no_column_of_times_lightly(monkeypatch):
+    monkeypatch.setattr(loss, "installed", lambda module: False)
+    results = loss.compare(n=16, d=8, rounds=1, device=CPU)
+    assert results["times_lightly"] == {} and "times lightly" not in results["rows"][0]
 
 
 def test_errors_of_another_loss_are_seen():
@@ -202,6 +220,39 @@ def test_lightly_is_spared_its_wait_in_the_same_round():
         reference=peers.LIGHTLY, seconds={peers.OURS: [1, 2, 4], peers.LIGHTLY: [3, 6, 20]}, foreign_load=0.0
     )
     assert peers.ratio_without([1, 2, 8], measured) == 2  # of 2, 2 and 3
+
+
+# ---- A step
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("aten::mkldnn_convolution", "convolutions"),
+        ("autograd::engine::evaluate_function: ConvolutionBackward0", "convolutions"),
+        (winograd._Convolution.__name__, "convolutions"),
+        (unfolded._Convolution.__name__ + "Backward", "convolutions"),
+        (winograd._SumsOfTaps.__name__, "convolutions"),
+        (winograd._SumsOfTaps.__name__ + "Backward", "convolutions"),
+        ("aten::baddbmm_", "matrix products"),
+        ("AddmmBackward0", "matrix products"),
+        ("aten::native_batch_norm", "BatchNorm"),
+        ("NativeBatchNormBackward0", "BatchNorm"),
+        (normalise._Normalise.__name__, "BatchNorm"),
+        (shared_batchnorm._Normalise.__name__ + "Backward", "BatchNorm"),
+        ("aten::threshold_backward", "ReLU, pooling, sums, copies"),
+        ("aten::copy_", "ReLU, pooling, sums, copies"),
+    ],
+)
+def test_operations_are_of_their_kind_those_of_our_own_too(operation, kind):
+    assert step.kind_of(operation) == kind
+
+
+def test_a_step_is_profiled_on_a_cpu_alone(monkeypatch):
+    monkeypatch.setattr(step, "choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(sys, "argv", ["step", "--device", "cuda"])
+    with pytest.raises(InputError, match="--device must be cpu, .* but got cuda; .*--only parts"):
+        step.main()
 
 
 # ---- Commands

@@ -69,7 +69,8 @@ def judge_collapse(name: str, says: str, candidates: Sequence[StudyResults], pap
     low, high = wilson(collapsed, n) if n else (None, None)
     ours = Interval(n=n, mean=collapsed / n, low=low, high=high, p=None) if n else None
     alike = [kind for kind, is_alike in _alike(ratios).items() if is_alike]
-    arm = "collapsed runs of the recipe" + (f", whose terms are of one scale only when {alike[0]}" if len(alike) == 1 else "")
+    when = f", whose terms are of one scale only when {alike[0]}" if len(alike) == 1 else ""
+    arm = f"collapsed runs of the recipe{when}"
     row = replace(_of_recipe(row, results, paper), arm=arm, ours=ours)
     row = replace(row, deviations=(*row.deviations, *measured_elsewhere(recipe_arm(results))))
     others = nearest([one for one in candidates if one is not results], paper, dataset="cifar10")

@@ -84,6 +84,13 @@ def test_both_twins_print_every_formatted_number(full):
         assert all(text in html and text in markdown for text in row)
 
 
+def test_the_controls_own_difference_is_no_test_and_its_number_stands_as_the_baselines_gain(full):
+    view, *_ = full
+    (control,) = [arm for arm in view["arms"] if arm["is_control"]]
+    (baseline,) = [arm for arm in view["arms"] if arm["is_baseline"]]
+    assert control["difference"]["text"] == "not tested" and baseline["gain"]["text"].startswith("+")
+
+
 def test_only_differences_that_are_told_apart_are_set_in_bold(full):
     view, html, _ = full
     marked = [cell for arm in view["arms"] for cell in (arm["difference"], arm["gain"]) if cell["is_significant"]]

@@ -28,6 +28,11 @@ def is_accuracy(name: str) -> bool:
     return name.removeprefix("validation_").startswith(("knn", "linear"))
 
 
+def dataset_name(name: str) -> str:
+    """Return what readers call a data set: a folder of images has no name of its own."""
+    return "Images from a folder" if name == "imagefolder" else name
+
+
 def measure_name(name: str) -> str:
     """Return what readers call the measure `name`: a probe, or a collapse metric of one space."""
     if name in MEASURES:

@@ -6,3 +6,4 @@ COLLAPSE = "collapse"  # what collapses, and how
 ABOUT = (COLLAPSE,)
 COLLAPSES = ("complete", "dimensional", "informational", VIEW_DEPENDENT, CHANCE_LEVEL)  # collapse types
 BETTER, WORSE, EQUIVALENT = DECIDED = ("better", "worse", "equivalent")  # than or to the baseline, by the margin
+COST = "cost"  # an objective of a search, which is lowest where it is best

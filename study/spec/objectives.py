@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from study.config.config import Config
 from study.runs.store import Store
+from study.spec.about import COST
 from study.spec.plan import Cell
 from vicreg.data.dataset import Dataset
 from vicreg.errors import InputError
 from vicreg.training.method_cost import run_operations
 
 Direction = Literal["minimize", "maximize"]  # as Optuna says it
-COST = "cost"
 RANKS = ("rankme_representations", "rankme_embeddings")  # of the validation images, which is where collapse is measured
 
 

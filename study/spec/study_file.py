@@ -19,7 +19,8 @@ from study.config.seeds import UNTIL_DECIDED, Seeds, read_looks, read_seeds
 from study.spec.about import ABOUT
 from study.spec.keys import check_keys, crossed, is_plain, lists, mapping, settings, whole
 from study.spec.names import grid_name, short_name, value_name
-from study.spec.predictions import Prediction, read_predictions
+from study.spec.predictions import Prediction
+from study.spec.read_predictions import read_predictions
 from study.spec.search import Search, read_search
 from vicreg.errors import InputError, kind_of
 

@@ -80,7 +80,7 @@ def measurement_view(source: Source) -> Measurement:
     runs = {digest for arm in results.arms if not arm.is_control for digest in digests(arm)}
     return {
         "study": results.study, "profile": results.profile, "links": dict(source.links),
-        "data": f"{data_of(data)}: {data.train:,} + {data.validation:,} + {data.test:,} images",
+        "data": f"{data_of(data)}: {data.train:,} training, {data.validation:,} validation and {data.test:,} test images",
         "runs": count_of(len(runs), "run"),
         "machine": ", ".join(str(environment[key]) for key in ("device", "torch") if environment.get(key)),
         "commits": ", ".join(short(commit) for commit in results.commits) or "–",

@@ -5,6 +5,7 @@ from typing import TypedDict
 from study.projection.results import Projection
 from study.reporting.figures import maps
 from study.reporting.format import figure_of, plain, without_paths
+from study.reporting.names import dataset_name
 from study.reporting.panels.panel import Panel, make_panel
 
 
@@ -44,7 +45,7 @@ def map_view(shown: Projection, *, run: str) -> MapView:
                      maps.map_3d(shown.points_3d, shown.labels, classes, azimuth=angle))
           for side, angle in (("left", 35), ("right", 125))),
     ]  # fmt: skip
-    caption = (f"t-SNE of the {shown.features} of {len(shown.labels)} test images of {shown.dataset}, "
+    caption = (f"t-SNE of the {shown.features} of {len(shown.labels)} test images ({dataset_name(shown.dataset)}), "
                f"perplexity {plain(shown.perplexity)}; colour is the class. They are from {run}. "
                "Distances between far groups and the sizes of groups carry no meaning in a t-SNE.")  # fmt: skip
     return {"figures": drawn, "caption": caption, "note": without_paths(shown.note or ""),

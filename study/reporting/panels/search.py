@@ -10,7 +10,7 @@ from study.reporting.names import is_accuracy, key_name, main_objective, objecti
 from study.reporting.panels.panel import Panel, Table, make_panel
 from study.results.findings import ImportanceTable, SearchFindings, Trial
 from study.results.schema import StudyResults
-from study.spec.objectives import COST
+from study.spec.about import COST
 
 MOST_AXES = 7  # parallel axes that the width has room for
 

@@ -3,7 +3,7 @@
 from study.analysis.wording import capitalised, count_of, listed, noun
 from study.reporting.format import duration, finite, plain, quantity, settings_lines, without_paths
 from study.reporting.inputs import Timing
-from study.reporting.names import key_name
+from study.reporting.names import dataset_name, key_name
 from study.reporting.selection import seeds_of
 from study.results.runs import looks_at_others
 from study.results.schema import StudyResults
@@ -32,7 +32,8 @@ def scale_text(study: StudyResults) -> str:
     parts = [count_of(len(arms) - controls, "arm")]
     parts += [count_of(controls, "untrained control")] if controls else []
     parts += [count_of(trials, "search trial")] if trials else []
-    return (f"{data.dataset}: {data.train} training, {data.validation} validation and {count_of(data.test, 'test image')}"
+    images = f"{data.train} training, {data.validation} validation and {count_of(data.test, 'test image')}"
+    return (f"{dataset_name(data.dataset)}: {images}"
             f"{size}, {count_of(len(data.classes), 'class')}. {capitalised(training_of(study))}. "
             f"{capitalised(listed(parts))}; "
             f"{noun(len(seeds), 'seed')} {', '.join(map(str, seeds))}.")  # fmt: skip

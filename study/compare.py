@@ -13,7 +13,7 @@ their order, and what is a tie.
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path, require_free, share
+from study.cli.arguments import Parser, path, share
 from study.cli.command import run_command
 from study.comparison.sources import resolve_results
 from study.comparison.terminal import print_view
@@ -21,17 +21,19 @@ from study.comparison.view import build_view
 from study.config.load import load_config
 from study.config.places import STORE
 from study.reporting.render import write_twins
+from study.reporting.written import require_free
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the comparison, and write its pages where asked."""
     arguments = parse_arguments(argv)
+    if arguments.out:
+        require_free(arguments.out)
     a, b = (resolve_results(text, store=arguments.store) for text in (arguments.a, arguments.b))
     margin = load_config().ablate.margin if arguments.margin is None else arguments.margin
     view = build_view(a, b, margin=margin)
     print_view(view)
     if arguments.out:
-        require_free(arguments.out)
         write_twins("compare", view, html=arguments.out / "index.html", markdown=arguments.out / "README.md")
         print(f"written: {arguments.out}/index.html and README.md")
     return 0

@@ -11,11 +11,12 @@ compared.
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path, require_free
+from study.cli.arguments import Parser, path
 from study.cli.command import run_command
 from study.config.load import load_params, profile_of
 from study.config.places import CERTIFICATES, INDEX_PAGE, REPORTS, STORE, STUDY_RESULTS
 from study.overview.page import studies_with_results, write_page
+from study.reporting.written import require_free
 from vicreg.errors import InputError
 
 

@@ -6,10 +6,11 @@ It computes no result: numbers come from `study.json`, and are formatted in one 
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path, require_free
+from study.cli.arguments import Parser, path
 from study.cli.command import run_command
 from study.reporting.inputs import Sources
 from study.reporting.report import write_report
+from study.reporting.written import require_free
 
 
 def main(argv: Sequence[str] | None = None) -> int:

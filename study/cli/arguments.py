@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vicreg.errors import InputError
-
 _MOST = 1_000_000  # of anything that is counted; more is a slip of the finger, and would fill the memory first
 
 
@@ -113,15 +111,3 @@ def _counted(text: str, *, least: int) -> int:
     if not re.fullmatch("0|[1-9][0-9]{0,6}", text) or not least <= int(text) <= _MOST:
         raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {_MOST}, but got {text!r}")
     return int(text)
-
-
-def require_free(folder: Path) -> None:
-    """Refuse the project's own folder as the place of a page, whose README.md would replace the project's.
-
-    Raises:
-        InputError: for the folder with `params.yaml`.
-    """
-    if (folder / "params.yaml").exists():
-        raise InputError(
-            f"--out must not be the project's folder, whose README.md a page would replace, but is {folder}; name another."
-        )

@@ -7,6 +7,7 @@ from study.reporting.neighbours import neighbours_of
 from study.reporting.panels.panel import Panel
 from study.reporting.render import render
 from study.reporting.view.build import View, build_view
+from study.reporting.written import figures_in
 from vicreg.errors import InputError
 
 
@@ -22,7 +23,7 @@ def write_report(sources: Sources, out: Path, *, map_page: Path | None = None) -
 
 
 def write_view(view: View, out: Path) -> None:
-    """Write index.html, README.md and figures/*.svg to the folder `out`; figures of an earlier report are removed.
+    """Write index.html, README.md and figures/*.svg to the folder `out`; figures of the report that was there are removed.
 
     Raises:
         InputError: where `out` may not be written.
@@ -31,8 +32,8 @@ def write_view(view: View, out: Path) -> None:
     try:
         folder = out / "figures"
         folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.glob("*.svg"):
-            stale.unlink()
+        for stale in figures_in(out):
+            stale.unlink(missing_ok=True)
         for figure in figures_of(view):
             (folder / f"{figure['name']}.svg").write_text(figure["svg"], encoding="utf-8", newline="\n")
         (out / "index.html").write_text(html, encoding="utf-8", newline="\n")

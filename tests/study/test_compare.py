@@ -146,13 +146,13 @@ def test_a_margin_that_is_none_is_refused(finished, command):
 
 def test_the_pages_say_what_the_terminal_says_and_their_bytes_are_the_same_each_time(finished, command):
     written = []
-    for folder in ("one", "two"):
+    for folder in ("one", "two", "two"):  # a page replaces a page
         status, output, _ = command(compare.main, "tiny", str(finished.folder / "results/ablate/quest"), "--out", folder)
         assert status == 0
         written.append(
             [(finished.folder / folder / name).read_text(encoding="utf-8") for name in ("index.html", "README.md")]
         )
-    assert written[0] == written[1]
+    assert written[0] == written[1] == written[2]
     for text in written[0]:
         assert str(finished.folder) not in text and "http" not in text
         assert "All 2 runs they share are the same in both" in text and "untrained" in text

@@ -387,6 +387,7 @@ def test_figures_beside_the_markdown_are_complete_and_well_formed(small, tmp_pat
     study = small()
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "stale.svg").write_text("<svg/>")
+    (tmp_path / "README.md").write_text("VICReg study **a**, profile b.\n\n![](figures/stale.svg)\n")
     write_view(view_of(study, **everything(study)), tmp_path)
     linked = re.findall(r"\(figures/([^ )]+)", (tmp_path / "README.md").read_text(encoding="utf-8"))
     assert set(linked) == {path.name for path in (tmp_path / "figures").iterdir()}

@@ -20,6 +20,7 @@ from study.cli.command import run_command
 from study.config.places import STORE
 from study.config.values import parse_settings
 from study.design.measure_here import measure_here
+from study.design.out_folder import require_own_folder
 from study.design.run_study import report_so_far, run_study
 from study.design.unfold import unfold
 from study.execution.dry_run import print_dry_run
@@ -35,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Do what the arguments ask for and return the exit status."""
     arguments = parse_arguments(argv)
     session = open_session(request_of(arguments))
+    if arguments.out:
+        require_own_folder(arguments.out, session, so_far=arguments.so_far)
     if arguments.dry_run:
         plan = unfold(session, Lookup(session))
         print_dry_run(plan, session.store, session.dataset, session.own_device, workers=session.workers)

@@ -14,6 +14,7 @@ from study.analysis.summary import summarise
 from study.config.load import load_params
 from study.config.places import CUSTOM_RESULTS, STUDY_RESULTS
 from study.config.seeds import LEAST_AT_LOOK
+from study.design.out_folder import name_of, option
 from study.design.so_far import measured_so_far
 from study.design.unfold import unfold
 from study.execution.looks import note_look
@@ -147,7 +148,8 @@ def write_study(plan: Plan, session: Session, out: Path, say: Say = print) -> No
     say(results.answer)
     for line in (*look_lines(results), *(plan.notes if session.stops else ()), *undecided_note(results)):
         say(line)
-    report = ["python", "-m", "study.report", "--results", f"{out}/study.json", "--out", f"reports/{out.name}"]
+    given = option("--results", f"{out}/study.json")
+    report = ["python", "-m", "study.report", *given, "--out", f"reports/{name_of(out)}"]
     say(f"results: {out}; report: {shlex.join(report)}")
     if session.request.add_seeds:
         say(how_to_keep_seeds(session, out))
@@ -189,7 +191,7 @@ def _is_tracked(session: Session) -> bool:
 
 
 def _how_to_keep(out: Path) -> str:
-    return f"To keep these results, run `{shlex.join(['python', '-m', 'study.source_page', '--keep', str(out)])}`."
+    return f"To keep these results, run `{shlex.join(['python', '-m', 'study.source_page', *option('--keep', out)])}`."
 
 
 def how_to_keep_look(session: Session, out: Path) -> str:

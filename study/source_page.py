@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from study.cli.arguments import Parser, path
 from study.cli.command import run_command
 from study.config.places import KEPT_RESULTS, PAPER_PAGE
-from study.paper.kept_results import keep, kept_files, write_kept_report
+from study.paper.kept_results import keep, kept_files, require_keepable, write_kept_report
 from study.paper.readme import README, update_readme
 from study.paper.write import write_own_reports, write_page
 
@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     folders = arguments.keep
     kept = []
+    for folder in folders:  # all of them, before the first is kept
+        require_keepable(folder)
     for folder in folders:
         kept.append(keep(folder))
         print(f"kept: {kept[-1]}")

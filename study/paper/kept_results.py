@@ -41,23 +41,39 @@ def keep(folder: Path) -> Path:
         InputError: for a folder without a `study.json` or a `tsne.json`, or where results of the same study and profile
             with other settings over it are kept already.
     """
+    target = require_keepable(folder)
     if (folder / MAP).is_file():
-        return _keep_map(folder / MAP)
-    if not (folder / FILE).is_file():
-        raise InputError(f"--keep takes folders that hold a {FILE} or a {MAP}, but {folder} holds neither.")
+        return _pack(json.loads((folder / MAP).read_bytes()), target)
     results = read_results(folder / FILE)
-    for name in (results.profile, results.study):
-        _require_plain(name, folder / FILE)
-    target = kept_path(results.profile, results.study)
     if target.is_file():
-        before = read_results(target)
-        _require_replaces(results, before, target)
-        results = with_kept_look(results, before)
+        results = with_kept_look(results, read_results(target))
     if (folder / TIMING).is_file():  # for the report to be written again
         write_atomically(KEPT_RESULTS / results.profile / results.study / TIMING, (folder / TIMING).read_bytes())
     kept = with_commits(results, read_timing(folder / TIMING))
     _pack(json.loads(results_bytes(kept)), target)
     write_kept_report(target)
+    return target
+
+
+def require_keepable(folder: Path) -> Path:
+    """Return where `keep` would take the results in a folder; nothing is written.
+
+    Raises:
+        InputError: where it would refuse them.
+    """
+    if (folder / MAP).is_file():
+        return _map_target(folder / MAP)
+    if not (folder / FILE).is_file():
+        raise InputError(f"--keep takes folders that hold a {FILE} or a {MAP}, but {folder} holds neither.")
+    results = read_results(folder / FILE)
+    for name in (results.profile, results.study):
+        _require_plain(name, folder / FILE)
+    if results.study == Path(MAP).stem:  # whose file would be read as a map
+        raise InputError(f"{folder / FILE} must be of a study of another name than {results.study}; rename the study.")
+    target = kept_path(results.profile, results.study)
+    if target.is_file():
+        _require_replaces(results, read_results(target), target)
+    read_timing(folder / TIMING)
     return target
 
 
@@ -88,13 +104,13 @@ def _finished(results: StudyResults) -> set[tuple[str, int]]:
     return {(arm.name, run.seed) for arm in results.arms for run in arm.runs if run.test}
 
 
-def _keep_map(path: Path) -> Path:
+def _map_target(path: Path) -> Path:
     shown = read_projection(path)
     lacking = [key for key in SAYS_OF_WHAT if getattr(shown, key) is None]
     if lacking:
         raise InputError(f"{path} must have the key {lacking[0]!r}, but has none; run python -m study.project again.")
     _require_plain(str(shown.profile), path)
-    return _pack(json.loads(path.read_bytes()), KEPT_RESULTS / str(shown.profile) / f"{MAP}.xz")
+    return KEPT_RESULTS / str(shown.profile) / f"{MAP}.xz"
 
 
 def _require_plain(name: str, path: Path) -> None:

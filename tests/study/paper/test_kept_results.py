@@ -75,6 +75,20 @@ def test_a_folder_without_results_is_refused_in_one_sentence(place, command):
     assert not PAGE.exists()
 
 
+def test_nothing_is_kept_where_one_of_the_folders_is_refused(place, paper, command):
+    good = write_results(Path("good"), paper.results("stem"))
+    Path("empty").mkdir()
+    status, _, errors = command(main, "--keep", str(good), "empty")
+    assert status == 2 and "but empty holds neither" in errors and not Path("reports/measured").exists()
+
+
+def test_a_study_whose_file_would_be_read_as_a_map_is_not_kept(place, paper):
+    folder = write_results(Path("one"), dataclasses.replace(paper.results("stem"), study="tsne"))
+    with pytest.raises(InputError, match="must be of a study of another name than tsne; rename the study"):
+        keep(folder)
+    assert not Path("reports/measured").exists()
+
+
 def test_a_map_that_does_not_say_of_what_it_is_is_refused_and_on_the_page_left_out(place, capsys):
     old = {key: value for key, value in map_of().items() if key not in ("recipe", "profile", "data")}
     folder = write_results(Path("results/project"), old, "tsne.json")

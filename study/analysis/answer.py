@@ -16,7 +16,7 @@ from study.analysis.by_decision import (
     self_supervised,
 )
 from study.analysis.collapse_answer import answer_of_collapse
-from study.analysis.decisions import compared_arms
+from study.analysis.decisions import compared_arms, digests_of
 from study.analysis.design_answers import answer_of_grid, answer_of_path, answer_of_search
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import (
@@ -179,6 +179,9 @@ def _baseline_alone(results: StudyResults, arm: ArmResults) -> list[str]:
     """Return what is known of the baseline where no other arm has a result."""
     others = len(self_supervised(results, compared_arms(results.arms))) - 1
     first = "Add an arm: only the baseline was run, so nothing is compared."
+    if same := sum(digests_of(one) == digests_of(arm) for one in results.arms if one.role in ("arm", "step")) - 1:
+        have = f"{spelled(same, 'other setting')} {agree(same, 'has', 'have')}"
+        first = f"Change a setting: {have} the same runs as the baseline, so nothing is compared."
     if others:
         first = f"Finish the study first: {spelled(others, 'setting')} {agree(others, 'has', 'have')} no result."
     column, gain = arm.summary[results.primary], arm.gain(results.primary)

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import functools
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ _SCALARS: Mapping[str, tuple[type, str]] = {
 }
 
 
+_BESIDE_LETTERS = " -_.+"  # in a name: it has to fit tables of Markdown and HTML, CSV files and commands alike
 NULL = "none"  # sets null where null itself means "as it stands below", or where YAML's word does not come to mind
 
 
@@ -197,3 +199,9 @@ def check_numbers(name: str, value: Any) -> None:
 def shorten(text: str) -> str:
     """Return a text of at most 60 characters, the middle of a longer one left out."""
     return text if len(text) <= 60 else f"{text[:40]}...{text[-10:]}"
+
+
+def is_plain(name: str) -> bool:
+    """Return whether a name is of letters of any script (with marks), digits, and what may stand between them."""
+    known = all(one.isalnum() or one in _BESIDE_LETTERS or unicodedata.category(one).startswith("M") for one in name)
+    return known and name[:1].isalnum() and " ".join(name.split()) == name

@@ -6,13 +6,13 @@ An arm compared at settings that were tuned for another is compared at a handica
 et al. 2023, "Scientific, nuisance, and fixed hyperparameters").
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from study.execution.scheduler import Lookup, Runner, have_outcomes
 from study.execution.session import Session
-from study.spec.keys import crossed
 from study.spec.names import grid_name
 from study.spec.objectives import best, validation_mean
 from study.spec.plan import Cell, Pending, Plan, Role
@@ -63,8 +63,8 @@ def tuning_cells(session: Session, arm: Arm) -> list[Cell]:
         for values in session.study.combinations_of(arm.name)
     ]
     cells = session.plan(arms=arms, seeds=(TUNING_SEED,), role="tuning").cells
-    own = crossed(arm.nuisance)  # the first so many cells differ in these alone
-    if arm.nuisance and len({cell.run.digest for cell in cells[: len(own)]}) < len(own):
+    own = math.prod(map(len, arm.nuisance.values()))  # the first so many cells differ in these alone
+    if arm.nuisance and len({cell.run.digest for cell in cells[:own]}) < own:
         method = cells[0].run.config.pretrain.method
         raise InputError(
             f"arm {arm.name!r} of study {session.study.name!r} is tuned over {', '.join(arm.nuisance)}, but its runs, of "

@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import itertools
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,7 +13,6 @@ from vicreg.training.settings import PretrainSettings
 from vicreg.views.settings import ViewSettings
 
 MOST = 1_000_000  # of trials and of a seed: NumPy's generators take 32 bits
-_BESIDE_LETTERS = " -_.+"  # in a name: it has to fit tables of Markdown and HTML, CSV files and commands alike
 
 # Dotted keys of params.yaml's section `pretrain`, which are what a study may fix, tune and vary. The data are the same
 # for a whole study, and so is what is measured of its runs; else arms could not be compared.
@@ -113,14 +111,3 @@ def lists(where: str, given: Any) -> dict[str, tuple[Any, ...]]:
         if any(value in values[:index] for index, value in enumerate(values)):
             raise InputError(f"{where} must list different values for {key}, but got {values!r}.")
     return {key: tuple(values) for key, values in found.items()}
-
-
-def crossed(listed: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Return every combination of the values listed, the first key's varying slowest."""
-    return [dict(zip(listed, values, strict=True)) for values in itertools.product(*listed.values())]
-
-
-def is_plain(name: str) -> bool:
-    """Return whether a name is of letters of any script (with marks), digits, and what may stand between them."""
-    known = all(one.isalnum() or one in _BESIDE_LETTERS or unicodedata.category(one).startswith("M") for one in name)
-    return known and name[:1].isalnum() and " ".join(name.split()) == name

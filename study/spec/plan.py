@@ -10,6 +10,7 @@ import torch
 from study.config.config import UNTRAINED, Config
 from study.runs.identity import Machinery
 from study.runs.run import Run, make_run
+from study.spec.arm_checks import check_runs
 from study.spec.looks import Look, first_seeds
 from study.spec.study_file import Arm, Study
 from vicreg.errors import InputError
@@ -156,12 +157,13 @@ def make_plan(
         below: the machinery of the hosts that run them; None for this one's.
 
     Raises:
-        InputError: for settings no run can have; the sentence names the arm.
+        InputError: for settings no run can have, in a sentence that names the arm, and for too many runs.
     """
     config = fixed_config(study, config)
     # Diagnosis and alignment compare two views: the baseline's for every arm, or arms would differ by what they are asked.
     views = config.with_settings(next(arm for arm in study.arms if arm.name == study.baseline).settings).pretrain.views
     seeds = tuple(seeds) if seeds else first_seeds(study, config)
+    check_runs(f"study {study.name!r}", len(seeds) * len(study.arms if arms is None else arms))
     controlled = role not in CHOSEN_BY
 
     def run_at(own: Config, seed: int) -> Run:

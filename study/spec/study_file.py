@@ -16,8 +16,10 @@ from typing import Any
 from study.config.methods import is_same_setting
 from study.config.read_yaml import read_yaml
 from study.config.seeds import UNTIL_DECIDED, Seeds, read_looks, read_seeds
+from study.config.values import is_plain
 from study.spec.about import ABOUT
-from study.spec.keys import check_keys, crossed, is_plain, lists, mapping, settings, whole
+from study.spec.arm_checks import crossed, grid_arms, read_outcome
+from study.spec.keys import check_keys, lists, mapping, settings, whole
 from study.spec.names import grid_name, short_name, value_name
 from study.spec.predictions import Prediction
 from study.spec.read_predictions import read_predictions
@@ -38,7 +40,7 @@ _MODES_OF = {
 STOPS = ("arms", "grid")  # modes in which decided arms may stop: in the others arms depend on one another
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
-_TAKEN = ("measured", "source-paper")  # under reports/, which has a folder for each study
+_TAKEN = ("measured", "source-paper", "tsne")  # names under reports/, where each study has a folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +115,13 @@ class Study:
         return {**self.nuisance, **own}
 
     def combinations_of(self, arm: str) -> list[dict[str, Any]]:
-        """Return every combination of an arm's nuisance values, the first key's varying slowest; none where it has none."""
+        """Return every combination of an arm's nuisance values, the first key's varying slowest; none where it has none.
+
+        Raises:
+            InputError: for more of them than a study may have runs.
+        """
         nuisance = self.nuisance_of(arm)
-        return crossed(nuisance) if nuisance else []
+        return crossed(f"{self.name}.yaml: nuisance", nuisance) if nuisance else []
 
 
 def available() -> list[str]:
@@ -218,12 +224,7 @@ def _seeds(where: str, content: Mapping[str, Any], mode: str) -> Seeds | None:
 
 def _arms(where: str, content: Mapping[str, Any], published: Mapping[str, Any]) -> tuple[Arm, ...]:
     if content.get("mode") == "grid":
-        grid = lists(f"{where}: grid", content.get("grid"))
-        if not grid:
-            raise InputError(f"{where}: grid must list values for at least one key, but got {content.get('grid')!r}.")
-        arms: Any = {grid_name(one): one for one in crossed(grid)}
-        if len(arms) < len(crossed(grid)):
-            raise InputError(f"{where}: grid has values that differ after the sixth digit alone; its arms need other names.")
+        arms: Any = grid_arms(where, content.get("grid"))
     else:
         arms = content.get("arms")
         if not isinstance(arms, dict) or not arms:
@@ -249,9 +250,9 @@ def _arm(where: str, name: str, given: Any, published: Any) -> Arm:
         reason, nuisance, given = given.get("reason"), given.get("nuisance"), given.get("settings")
         if reason is not None and not isinstance(reason, str):
             raise InputError(f"{place} must give its reason as text, but gives {reason!r}.")
-    outcome = mapping(f"{where}: published.arms.{name}", published)
+    outcome = read_outcome(f"{where}: published.arms.{name}", published)
     return Arm(
-        name=name, settings=settings(place, given), published=outcome or None,
+        name=name, settings=settings(place, given), published=outcome,
         reason=" ".join(reason.split()) if reason else None, nuisance=lists(f"{place}: nuisance", nuisance),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from study.analysis.answer import answer
 from study.analysis.by_decision import decisions_of
 from study.analysis.wording import word_count
 from study.results.findings import Looks
+from study.spec.study_file import Arm
 from tests.study.analysis.sentences import (
     GOOD,
     NOISE,
@@ -195,6 +196,15 @@ def test_without_a_baseline_nothing_is_compared_and_a_baseline_alone_asks_for_ar
         "Finish the study first: two settings have no result. ν 1 reaches 70.0 ± 1.0 % over 3 seeds. That is clearly above "
         "the untrained network."
     )
+
+
+def test_settings_that_are_the_baselines_own_runs_are_said_to_be_the_same(plans):
+    arms = tuple(Arm(name=name, settings={"pretrain.nu": 1}) for name in ("base", "again", "also"))
+    results = plans.results({**runs_of({arm.name: GOOD for arm in arms})}, asked=study(arms))
+    said = answer(results)
+    assert "Change a setting: two other settings have the same runs as the baseline, so nothing is compared." in said
+    one = answer(plans.results({**runs_of({arm.name: GOOD for arm in arms[:2]})}, asked=study(arms[:2])))
+    assert "Change a setting: one other setting has the same runs as the baseline, so nothing is compared." in one
 
 
 # ---- designs

@@ -499,7 +499,9 @@ def test_a_study_is_named_as_a_file_of_its_folder_and_nothing_else(tmp_path, nam
     assert message.startswith(f"there is no study {name!r}; ")
 
 
-@pytest.mark.parametrize("name", ["measured", "source-paper", "a@b", "a:b", "a,b", " a", "a  b", "-a", "a\nb", "a'b"])
+@pytest.mark.parametrize(
+    "name", ["measured", "source-paper", "tsne", "a@b", "a:b", "a,b", " a", "a  b", "-a", "a\nb", "a'b"]
+)
 def test_a_file_whose_name_has_a_meaning_elsewhere_is_refused(tmp_path, name):
     (tmp_path / f"{name}.yaml").write_text(GOOD, encoding="utf-8")
     assert "of a study needs another name: letters, digits" in refusal(lambda: load_study(name, folder=tmp_path))

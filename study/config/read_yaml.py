@@ -12,6 +12,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from vicreg.errors import InputError
 
+_MOST_BITS = 10_000  # of a whole number: hexadecimal ones may be longer than what Python prints, 4,300 decimal digits
+
 
 class _PlainConstructor(SafeConstructor):
     """Builds plain values; a key that a mapping holds twice is refused, for the first value would be lost."""
@@ -51,7 +53,7 @@ def parse_yaml(content: bytes | str, *, where: str) -> Any:
     reader.Constructor = _PlainConstructor
     try:
         values = reader.load(content if isinstance(content, str) else content.decode("utf-8"))
-        _refuse_loops(values, (), set())
+        _refuse_unusable(values, (), set())
     except UnicodeDecodeError:
         raise InputError(f"{where} is not valid YAML: it is no UTF-8 text; save it as UTF-8.") from None
     except _RepeatedKey as error:
@@ -74,11 +76,13 @@ def _line(error: MarkedYAMLError) -> str:
     return "" if mark is None else f", line {mark.line + 1}"
 
 
-def _refuse_loops(value: Any, above: tuple[int, ...], seen: set[int]) -> None:
-    """Raise RecursionError where a value lies in itself, by an anchor."""
+def _refuse_unusable(value: Any, above: tuple[int, ...], seen: set[int]) -> None:
+    """Raise RecursionError where a value lies in itself, by an anchor, and ValueError for a number too long to print."""
     if id(value) in above:
         raise RecursionError
+    if type(value) is int and value.bit_length() > _MOST_BITS:
+        raise ValueError(f"a number has more than {_MOST_BITS} bits; write a smaller one")
     if isinstance(value, (dict, list)) and id(value) not in seen:
-        for one in value.values() if isinstance(value, dict) else value:
-            _refuse_loops(one, (*above, id(value)), seen)
+        for one in (*value, *value.values()) if isinstance(value, dict) else value:
+            _refuse_unusable(one, (*above, id(value)), seen)
         seen.add(id(value))

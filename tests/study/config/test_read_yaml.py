@@ -43,6 +43,8 @@ def test_a_value_is_what_yaml_1_2_says_in_a_file_and_on_the_command_line(text, v
         ("a: &a {b: *a}", "is not valid YAML: its values lie in one another too deep, or in a circle"),
         ("[" * 600, "is not valid YAML: its values lie in one another too deep"),
         ("a: " + "9" * 5000, "is not valid YAML: Exceeds the limit (4300 digits)"),
+        ("a: 0x" + "f" * 5000, "is not valid YAML: a number has more than 10000 bits; write a smaller one."),
+        ("? 0x" + "f" * 5000 + "\n: a", "is not valid YAML: a number has more than 10000 bits; write a smaller one."),
         ("a: \0", "is not valid YAML: unacceptable character"),
         ("a: !!python/object/apply:os.system [ls]", "is not valid YAML, line 1: could not determine a constructor"),
         ("a: !!set {b, c}", "is not valid YAML, line 1: could not determine a constructor"),

@@ -15,7 +15,7 @@ and why is printed), 2 for bad input, 130 for Ctrl-C.
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path, positive, scheduler_address, whole
+from study.cli.arguments import Parser, name, path, positive, scheduler_address, whole
 from study.cli.command import run_command
 from study.config.places import STORE
 from study.config.values import parse_settings
@@ -94,7 +94,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--executor", type=scheduler_address, metavar="WHERE", help="slurm, or a Dask scheduler: tcp://, tls://"
     )
     parser.add_argument(
-        "--machine", metavar="NAME", help="that trained the runs of --so-far, --status and --measure, part of its name: H200"
+        "--machine",
+        type=name,
+        metavar="NAME",
+        help="that trained the runs of --so-far, --status and --measure, part of its name: H200",
     )
     parser.add_argument("--arm", action="append", metavar="NAME", help="only this arm, or one as KEY=VALUE,...; no results")
     parser.add_argument("--store", type=path, default=STORE, help="folder of finished runs; default: store")
@@ -119,7 +122,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _refuse_without_effect(parser: Parser, arguments: argparse.Namespace) -> None:
     """Refuse an option that nothing of what is asked for uses."""
-    what = next((name for name in ("dry_run", "status", "so_far", "measure", "again") if getattr(arguments, name)), None)
+    what = next((one for one in ("dry_run", "status", "so_far", "measure", "again") if getattr(arguments, one)), None)
     said = "" if what is None else f"--{what.replace('_', '-')}"
     if arguments.out and (what not in (None, "so_far") or arguments.arm):
         parser.error(f"--out has no effect with {said or '--arm'}, which writes no results; leave it out")

@@ -93,6 +93,17 @@ def scheduler_address(text: str) -> str:
     return text
 
 
+def name(text: str) -> str:
+    """Return the name that an argument gives; it is a `type` of argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: for a blank one, which would be part of every name.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must be a name, or part of one, but is blank")
+    return text
+
+
 def path(text: str) -> Path:
     """Return the path that an argument gives, `~` expanded; it is a `type` of argparse.
 

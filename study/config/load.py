@@ -9,7 +9,7 @@ from typing import Any
 from study.config.config import Config, config_from_values
 from study.config.methods import check_known, check_other_methods, replace_values
 from study.config.read_yaml import parse_yaml
-from study.config.values import flatten, null_if_none, section_of, unknown_key
+from study.config.values import flatten, is_plain, null_if_none, section_of, unknown_key
 from vicreg.errors import InputError, kind_of
 
 SECTIONS = ("prepare", "pretrain", "evaluate", "project", "ablate", "source_paper")
@@ -35,6 +35,10 @@ def load_params(path: Path = Path("params.yaml")) -> dict[str, Any]:
         if not isinstance(params[name], dict):
             raise InputError(f"section {name!r} of {path} must hold named sections, but holds {params[name]!r}.")
     _check_sections(params["baseline"], SECTIONS, f"section 'baseline' of {path}")
+    for name in params["profiles"]:
+        if not isinstance(name, str) or not is_plain(name):
+            rule = "letters, digits, single spaces and - _ . +, a letter or digit first"
+            raise InputError(f"{path} must name a profile by a text of {rule}, but has {name!r}; rename it.")
     if not isinstance(params["profile"], str):
         raise InputError(f"profile must be the name of one of {path}'s profiles, but got {params['profile']!r}.")
     for key in params["data"] if isinstance(params["data"], dict) else ():

@@ -74,6 +74,7 @@ def test_a_stage_says_where_its_settings_come_from(command, name, given):
         ("ablate", ["--workers", "2", "--status"], "--workers has no effect with --status"),
         ("ablate", ["--store", ""], "--store: must name a file or a folder, but is empty"),
         ("ablate", ["--out", " "], "--out: must name a file or a folder, but is empty"),
+        ("ablate", ["--status", "--machine", " "], "--machine: must be a name, or part of one, but is blank"),
         ("verify", ["--tolerance", "nan"], "must be a number from 0 to 1, but got 'nan'"),
         ("verify", ["--runs", "2", "--runs", "3"], "--runs: is given twice"),
         ("compare", ["a", "b", "--margin", "2"], "must be a number from 0 to 1, but got '2'"),

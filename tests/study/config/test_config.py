@@ -295,6 +295,12 @@ def test_a_mistake_in_the_file_is_named(edited, change, sentence):
     assert refusal(load_config, path=edited(change), profile="cifar10") == sentence
 
 
+@pytest.mark.parametrize("name", [7, "../../dig", "", " x", "-x", "a@b"])
+def test_a_profile_whose_name_cannot_be_chosen_or_leads_elsewhere_is_refused(edited, name):
+    message = refusal(load_params, edited(lambda p: p["profiles"].update({name: {}})))
+    assert "must name a profile by a text of letters, digits" in message and f"but has {name!r}; rename it." in message
+
+
 # ---- impossible values
 
 

@@ -3,7 +3,8 @@
     python -m study.source_paper [--profile P] [--set key=value ...]
 
 They are those that `source_paper.studies` names. What has run is not run again; `study.source_page` holds what came out
-against the paper's claims.
+against the paper's claims. With other settings, or another profile than params.yaml's, results go to `results/custom/`, and
+the page does not show them.
 
 Exit status: 1 where runs of a study did not finish, or DVC would take half a study for the whole.
 """
@@ -13,11 +14,13 @@ from collections.abc import Sequence
 
 from study.cli.arguments import Parser, positive
 from study.cli.command import run_command
-from study.config.load import load_config
+from study.config.load import load_config, load_params
 from study.config.places import PAPER_FAILURES, PAPER_RESULTS
 from study.config.values import parse_settings
 from study.design.run_study import run_studies
 from study.execution.request import Request
+from study.runs.stored_json import stored_object
+from study.spec.study_file import load_study
 from vicreg.files import to_json, write_atomically
 
 
@@ -25,11 +28,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run each study of the profile, note why one could not be run, and return the exit status."""
     arguments = parse_arguments(argv)
     overrides = parse_settings(arguments.set)
-    names = load_config(profile=arguments.profile, settings=overrides).source_paper.studies
+    config = load_config(profile=arguments.profile, settings=overrides)
+    names = config.source_paper.studies
+    for name in names:
+        load_study(name)  # a wrong name is found before the first runs
     of_runs = {key: value for key, value in overrides.items() if not key.startswith("source_paper.")}
     request = Request(study="", profile=arguments.profile, overrides=of_runs, workers=arguments.workers)
+    if of_runs or config.profile != load_params()["profile"]:
+        return run_studies(names, request, out=None)[0]
+    others = {name: why for name, why in stored_object(PAPER_FAILURES).items() if name not in names} if overrides else {}
     status, failures = run_studies(names, request, out=PAPER_RESULTS)
-    write_atomically(PAPER_FAILURES, to_json(failures))
+    write_atomically(PAPER_FAILURES, to_json(others | failures))
     return status
 
 

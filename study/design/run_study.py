@@ -103,15 +103,15 @@ def report_so_far(session: Session, *, out: Path | None = None, say: Say = print
     return 0
 
 
-def run_studies(names: Sequence[str], request: Request, *, out: Path, say: Say = print) -> tuple[int, dict[str, str]]:
-    """Run studies one after the other, each into a folder of its own below `out`; a diverged run is an outcome.
+def run_studies(names: Sequence[str], request: Request, *, out: Path | None, say: Say = print) -> tuple[int, dict[str, str]]:
+    """Run studies one after the other, each into a folder of its own; a diverged run is an outcome.
 
     What one study lacks, another may have: weights that cannot be had do not keep the others from being run.
 
     Args:
         names: of the studies.
         request: what is asked of each; its `study` is replaced.
-        out: the folder above their results.
+        out: the folder above their results; None for the folder that each session has of its own.
         say: is told what `run_study` says, and which study could not be run.
 
     Returns:
@@ -129,7 +129,7 @@ def run_studies(names: Sequence[str], request: Request, *, out: Path, say: Say =
             say(f"not run: {name}: {error}")
             continue
         try:
-            status = max(status, run_study(session, out=out / name, allow_diverged=True, say=say))
+            status = max(status, run_study(session, out=None if out is None else out / name, allow_diverged=True, say=say))
         except InputError as error:
             failures[name] = str(error)
             say(f"not finished: {name}: {error}")

@@ -22,7 +22,7 @@ import pytest
 import torch
 import yaml
 
-from study import ablate, evaluate, prepare, pretrain, verify
+from study import ablate, evaluate, prepare, pretrain, source_paper, verify
 from study import project as project_stage
 from study.cli.command import run_command
 from study.config.config import Config
@@ -307,7 +307,8 @@ def enter(project: Project, patch: pytest.MonkeyPatch) -> None:
     patch.chdir(project.folder)
     patch.setenv("COLUMNS", "200")  # so that no line of a table is broken
     patch.setenv("GIT_CEILING_DIRECTORIES", str(project.folder.parent))
-    patch.setattr(session, "load_study", lambda name: load_study(name, folder=project.studies))
+    for module in (session, source_paper):
+        patch.setattr(module, "load_study", lambda name: load_study(name, folder=project.studies))
     patch.setattr("study.execution.executors.starting.START_METHOD", "fork")  # with whatever a test has replaced
 
 

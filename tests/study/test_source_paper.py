@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from study.config.load import load_params
-from study.config.places import PAPER_FAILURES, PAPER_RESULTS
+from study.config.places import CUSTOM_RESULTS, PAPER_FAILURES, PAPER_RESULTS, STUDY_RESULTS
 from study.design import run_study
 from study.execution.request import Request
 from study.runs import weights
@@ -51,14 +51,38 @@ def failures(project):
 @pytest.mark.slow
 def test_the_studies_of_the_profile_are_run_each_into_a_folder_of_its_own(studied, trained, capsys):
     project = studied("tiny", "rough", epochs=2)
-    assert main(["--set", "pretrain.lambda=20"]) == 0
+    assert main([]) == 0
     assert sorted(path.parent.name for path in (project.folder / PAPER_RESULTS).glob("*/study.json")) == ["rough", "tiny"]
     assert failures(project) == {}
-    results = json.loads((project.folder / PAPER_RESULTS / "tiny/study.json").read_bytes())
-    assert results["recipe"]["pretrain.lambda"] == 20 and results["overrides"] == {"pretrain.lambda": 20}
     before = len(trained())
-    assert main(["--set", "pretrain.lambda=20"]) == 0
+    assert main([]) == 0
     assert len(trained()) == before == 4  # a control that both share, and four arms, of which two are one run
+
+
+def test_other_settings_go_into_other_folders_and_leave_the_tracked_results_alone(studied, trained, capsys):
+    project = studied("tiny")
+    assert main([]) == 0
+    tracked = {path: path.read_bytes() for path in (project.folder / PAPER_RESULTS).rglob("*") if path.is_file()}
+    assert main(["--set", "pretrain.lambda=20"]) == 0
+    (path,) = (project.folder / CUSTOM_RESULTS).glob("tiny-*/study.json")
+    results = json.loads(path.read_bytes())
+    assert results["recipe"]["pretrain.lambda"] == 20 and results["overrides"] == {"pretrain.lambda": 20}
+    now = {path: path.read_bytes() for path in (project.folder / PAPER_RESULTS).rglob("*") if path.is_file()}
+    assert now == tracked and not (project.folder / STUDY_RESULTS).exists()
+
+
+def test_some_of_the_studies_leave_what_is_noted_of_the_others(studied, finished, capsys):
+    project = studied("borrowed", "tiny")
+    assert main([]) == 0 and list(failures(project)) == ["borrowed"]
+    assert main(["--set", "source_paper.studies=[tiny]"]) == 0
+    assert list(failures(project)) == ["borrowed"]
+
+
+def test_a_study_that_there_is_not_is_refused_before_any_runs(studied, trained, command):
+    project = studied("tiny", "tinny")
+    status, _, errors = command(main)
+    assert status == 2 and "there is no study 'tinny'; did you mean 'tiny'?" in errors
+    assert trained() == [] and not (project.folder / PAPER_FAILURES).exists()
 
 
 def test_a_study_whose_weights_cannot_be_had_is_noted_in_a_sentence_and_the_next_is_run(studied, finished, capsys):
@@ -114,13 +138,15 @@ def test_arguments_are_handed_on_to_each_study(monkeypatch, studied, capsys):
     monkeypatch.setattr(run_study, "unfold", lambda session, runner: None)
     monkeypatch.setattr(run_study, "Lookup", lambda session: None)
     monkeypatch.setattr(run_study, "run_study", lambda session, **named: ran.append((session.study, named)) or 0)
-    assert main(["--profile", "tiny", "--workers", "2", "--set", "pretrain.nu=3"]) == 0
-    assert asked == [
-        Request(study=name, profile="tiny", overrides={"pretrain.nu": 3}, workers=2) for name in ("tiny", "rough")
-    ]
-    assert [(name, named["out"], named["allow_diverged"]) for name, named in ran] == [
-        (name, PAPER_RESULTS / name, True) for name in ("tiny", "rough")
-    ]
+    for settings, folder in (([], PAPER_RESULTS), (["--set", "pretrain.nu=3"], None)):
+        asked.clear()
+        ran.clear()
+        assert main(["--profile", "tiny", "--workers", "2", *settings]) == 0
+        overrides = {"pretrain.nu": 3} if settings else {}
+        assert asked == [Request(study=name, profile="tiny", overrides=overrides, workers=2) for name in ("tiny", "rough")]
+        assert [(name, named["out"], named["allow_diverged"]) for name, named in ran] == [
+            (name, folder and folder / name, True) for name in ("tiny", "rough")
+        ]
 
 
 def test_a_study_whose_results_cannot_be_written_is_a_failure_and_one_that_cannot_be_run_is_none(

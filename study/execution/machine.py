@@ -69,7 +69,9 @@ def recorded_machine(store: Store, name: str) -> WorkersMachine:
     """
     recorded: dict[str, dict[str, Mapping[str, str]]] = {}  # name -> precision -> the machinery
     for _, identity in store.identities():
-        below, precision = identity.machinery, identity.settings["precision"]
+        below, precision = identity.machinery, identity.settings.get("precision")
+        if precision not in PRECISIONS or "device" not in below:  # damaged, or of another version
+            continue
         if recorded.setdefault(_name_of(below), {}).setdefault(precision, below) != below:
             raise InputError(
                 f"the runs on {_name_of(below)} must have one kind of bfloat16 kernels, but have several; keep them in "

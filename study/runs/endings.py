@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from study.runs.outcomes import FINISHED
+from study.runs.outcomes import ENDINGS, FINISHED
 from study.runs.stored_json import holds, stored_list, stored_object
 from vicreg.files import disk_error, temporary_path, to_json, write_atomically
 
@@ -20,12 +20,19 @@ KEYS = ("status", "reason")  # of what is noted of an ending
 
 
 def read_ending(path: Path, log: Path) -> dict[str, Any]:
-    """Return what a file notes of an ending; nothing where it cannot be read, or a finished training's log is lost."""
-    ended = stored_object(path, KEYS)
+    """Return what a file notes of an ending; nothing where it notes none, or a finished training's log is lost."""
+    ended = noted_ending(path)
     if ended.get("status") != FINISHED:
         return ended
     is_whole = holds(log, list, ()) and ended.get("log") in (None, log_digest(log))  # none by an earlier version
     return ended if is_whole else {}
+
+
+def noted_ending(path: Path) -> dict[str, Any]:
+    """Return what a file notes of an ending, whatever became of the log; nothing where it cannot be read."""
+    ended = stored_object(path, KEYS)
+    is_one = ended.get("status") in ENDINGS and isinstance(ended["reason"], str | None)
+    return ended if is_one else {}
 
 
 def log_digest(log: Path) -> str:

@@ -14,6 +14,7 @@ MISSING, PARTIAL = "missing", "partial"
 REPEATABLE = (FINISHED, DIVERGED, PRUNED)
 # Say something of the settings. What was killed or failed has to be run before anything is chosen by it.
 OUTCOMES = (*REPEATABLE, OUT_OF_MEMORY)
+ENDINGS = (*OUTCOMES, KILLED, FAILED)
 
 # The entries of a result that hold measurements, where there are none.
 NOTHING_MEASURED: Mapping[str, Any] = {"validation": {}, "test": {}, "collapse": {}, "verdict": None}

@@ -23,7 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.runs.endings import KEYS, digest_of, log_digest, read_ending, remove_ending, write_ending, write_partial_log
+from study.runs.endings import (
+    digest_of,
+    log_digest,
+    noted_ending,
+    read_ending,
+    remove_ending,
+    write_ending,
+    write_partial_log,
+)
 from study.runs.identity import Identity
 from study.runs.locking import hold, to_stderr
 from study.runs.outcomes import FINISHED, MISSING, NOTHING_MEASURED, PARTIAL
@@ -67,7 +75,7 @@ class Store:
         """
         status, reason = self.ending(run.digest)
         if status == FINISHED and not self.is_measured(run):
-            failed = stored_object(self._unmeasured_path(run), KEYS)
+            failed = noted_ending(self._unmeasured_path(run))
             if failed:
                 return failed["status"], failed["reason"]
             return PARTIAL, "trained, but not yet measured with these probes"
@@ -111,7 +119,7 @@ class Store:
     def _measured(self, run: Run) -> Path | None:
         """Return the file of the measurements that count, those of the machine that trained it first; None without one."""
         paths = [self.evaluation_path(run), *([self.elsewhere_path(run)] if self.takes_elsewhere else [])]
-        return next((path for path in paths if holds(path, dict, tuple(NOTHING_MEASURED))), None)
+        return next((path for path in paths if holds(path, dict, tuple(NOTHING_MEASURED), filled=True)), None)
 
     def result(self, run: Run) -> dict[str, Any]:
         """Return what a report shows of one run; empty measurements where there are none.
@@ -144,8 +152,7 @@ class Store:
         """Yield every run that was ever started: its digest and identity. What cannot be read is left out."""
         for path in sorted((self.root / "runs").glob("*/identity.json")):
             recorded = stored_object(path)
-            fields = {field.name for field in dataclasses.fields(Identity)}
-            if set(recorded) == fields:  # other fields: written by another version of this module
+            if _is_identity(recorded):
                 yield path.parent.name, Identity(**recorded)
 
     def record_ending(self, run: Run, status: str, reason: str | None) -> None:
@@ -241,6 +248,16 @@ class Store:
             raise InputError(f"the store {self.root} cannot be written ({error.strerror}); choose another.") from None
         with hold(folder / "lock", lease_s=lease_s, timeout=timeout) as is_locked:
             yield is_locked
+
+
+def _is_identity(recorded: dict[str, Any]) -> bool:
+    """Return whether a file holds an identity; one with other fields is of another version, one of other kinds damaged."""
+    if set(recorded) != {field.name for field in dataclasses.fields(Identity)}:
+        return False
+    settings, below, definitions = (recorded[name] for name in ("settings", "machinery", "definitions"))
+    are_texts = all(isinstance(recorded[name], str) for name in ("data", "code"))
+    are_objects = all(isinstance(one, dict) for one in (settings, below, definitions))
+    return are_texts and are_objects and all(isinstance(one, str) for one in (*below.values(), *definitions.values()))
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

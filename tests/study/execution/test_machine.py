@@ -1,14 +1,17 @@
 """Runs are planned with the machinery of the workers, which must be one; each GPU of this host has its own workers."""
 
+import json
+
 import pytest
 import torch
 
 from study.execution import session as sessions
 from study.execution.gpus import device_environments, gpu_environments
-from study.execution.machine import describe_host, workers_machine
+from study.execution.machine import describe_host, recorded_machine, workers_machine
 from study.execution.request import Request
 from study.execution.session import open_session
 from study.runs.identity import machinery
+from study.runs.store import Store
 from vicreg.errors import InputError
 
 CPU = torch.device("cpu")
@@ -48,6 +51,18 @@ def test_auto_is_a_gpu_where_the_workers_have_one_whatever_this_host_has():
 def test_workers_that_disagree_are_refused_in_one_sentence(reports, device, sentence):
     with pytest.raises(InputError, match=sentence.replace("(", r"\(").replace(")", r"\)")):
         workers_machine(reports, device)
+
+
+@pytest.mark.parametrize("settings", [{}, {"precision": "float8"}])
+def test_an_identity_without_a_known_precision_does_not_stop_questions_about_other_runs(tmp_path, settings):
+    below = {"torch": "9.1", "device": "cpu (AVX2)"}
+    whole = {"settings": {"precision": "float32"}, "data": "d", "code": "c", "machinery": below, "definitions": {}}
+    damaged = ({**whole, "settings": settings}, {**whole, "machinery": {"torch": "9.1"}})
+    for name, identity in (("a", whole), ("b", damaged[0]), ("c", damaged[1])):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "identity.json").write_text(json.dumps(identity))
+    assert recorded_machine(Store(tmp_path), "AVX2").machinery["float32"] == below
 
 
 def test_a_study_is_planned_with_the_machinery_of_the_workers_that_its_request_names(project, monkeypatch):

@@ -356,6 +356,51 @@ def test_a_run_whose_ending_or_log_is_damaged_is_trained_again_and_not_measured_
     assert same_weights(store, undisturbed[0], run) and result_of(store, run) == result_of(undisturbed[0], run)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("history.json", "[1, 2]"), ("history.json", "[[]]"), ("history.json", "[null]"),
+        ("status.json", '{"status": 5, "reason": null}'), ("status.json", '{"status": "foo", "reason": null}'),
+        ("status.json", '{"status": [], "reason": null}'), ("status.json", '{"status": "failed", "reason": {}}'),
+        ("status.json", '{"status": null, "reason": null}'),
+    ],
+)  # fmt: skip
+def test_an_ending_or_a_log_that_is_json_of_other_values_counts_as_missing(copied, name, content):
+    store, run = copied
+    (store.folder(run.digest) / name).write_text(content)
+    assert store.status(run) == ("missing", None) and store.result(run)["test"] == {}
+    assert store.forget_ending(run)
+
+
+@pytest.mark.parametrize("key", ["validation", "test", "collapse", "verdict"])
+@pytest.mark.parametrize("value", [None, {}, 5, [1]])
+def test_a_measurement_with_nothing_in_it_is_none(copied, key, value):
+    store, run = copied
+    path = store.evaluation_path(run)
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), key: value}))
+    assert store.status(run) == ("partial", "trained, but not yet measured with these probes")
+
+
+def test_a_note_of_why_a_run_is_not_measured_may_be_damaged(copied):
+    store, run = copied
+    store.evaluation_path(run).unlink()
+    store.record_ending(run, "failed", "no space")
+    assert store.status(run) == ("failed", "no space")
+    (path,) = store.folder(run.digest).glob("unmeasured-*.json")
+    path.write_text('{"status": 5, "reason": "x"}')
+    assert store.status(run) == ("partial", "trained, but not yet measured with these probes")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("settings", "x"), ("machinery", None), ("machinery", {"torch": 5}), ("data", 5), ("definitions", [])]
+)
+def test_an_identity_of_other_kinds_of_values_is_left_out(copied, key, value):
+    store, run = copied
+    path = store.folder(run.digest) / "identity.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), key: value}))
+    assert list(store.identities()) == []
+
+
 def test_a_measurement_that_is_damaged_is_made_again_and_nothing_is_trained(copied, go, monkeypatch):
     store, run = copied
     path = store.evaluation_path(run)

@@ -17,6 +17,7 @@ def run_command(main: Callable[[], int | None]) -> None:
 
     The last is that of a program which a closed pipe ends: `head` has seen enough, and the command has not ended its work.
     """
+    open_closed_streams()
     print_in_any_encoding()
     end_with_dvc()
     try:
@@ -48,6 +49,13 @@ def run_command(main: Callable[[], int | None]) -> None:
         print("stopped; what was finished is kept, start again to go on", file=sys.stderr)
         status = INTERRUPTED
     sys.exit(status or 0)
+
+
+def open_closed_streams() -> None:
+    """Let what is printed go nowhere where the shell has closed the output, by `>&-`: Python then has no stream for it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def print_in_any_encoding() -> None:

@@ -70,6 +70,24 @@ def test_a_command_whose_output_nobody_reads_on_ends_with_a_status_of_its_own(mo
         assert ended.value.code == 141
 
 
+def test_a_command_whose_output_is_closed_ends_as_any_other(monkeypatch):
+    """`>&-` leaves Python without the stream."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    with pytest.raises(SystemExit) as ended:
+        run_command(lambda: print("a line"))
+    assert ended.value.code == 0
+    for stream in (sys.stdout, sys.stderr):
+        stream.close()
+
+
+@pytest.mark.parametrize("asked", [["--status"], ["--so-far"], ["--again"], ["--measure", "x", "--machine", "y"]])
+def test_a_question_about_a_store_that_is_not_there_is_refused(project, command, asked):
+    status, _, errors = command(ablate.main, "--study", "tiny", "--store", "stor", *asked)
+    assert (status, errors) == (2, "error: --store must be a folder of runs, but stor is none; check its name.\n")
+    assert not (project.folder / "stor").exists()
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux")
 def test_an_output_without_space_is_one_sentence(monkeypatch, capsys):
     with open("/dev/full", "w", encoding="utf-8") as output:

@@ -30,10 +30,16 @@ class Remote:
     root: str
 
     def exists(self) -> bool:
-        """Return whether there is such a folder; a bucket has one as soon as there is anything in it."""
+        """Return whether there is such a folder; a bucket has one as soon as there is anything in it.
+
+        Raises:
+            Exception: of the file system, where it cannot be asked.
+        """
         try:  # not `exists`, which of many file systems calls a refusal a place that is not there
             self.files.info(self.root)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if (cause := error.__cause__) is not None and _is_refusal(cause):
+                raise cause from None
             return False
         return True
 
@@ -114,6 +120,16 @@ class Remote:
         except FileNotFoundError:
             return None
         return digest.hexdigest()
+
+
+def _is_refusal(cause: BaseException) -> bool:
+    """Return whether the cause of a FileNotFoundError is that nobody answers, or that the answer is another than 404.
+
+    The file system of HTTP makes a FileNotFoundError of every error; those of connections are no OSError all.
+    """
+    is_of_connection = any("Connection" in kind.__name__ for kind in type(cause).__mro__)
+    is_other = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+    return is_of_connection or is_other or getattr(cause, "status", 404) not in (404, 410)
 
 
 def _ledger_name(file: str) -> str:

@@ -314,3 +314,33 @@ def test_a_refusal_of_a_file_system_is_not_called_a_place_that_is_not_there(stor
     monkeypatch.setattr(type(open_remote(address).files), "info", refuse)
     with pytest.raises(InputError, match="cannot be used .credentials refused"):
         sync.main(["--from", address, "--store", str(store)])
+
+
+class ServerConnectionError(Exception):
+    """As aiohttp's of this kind, which is no OSError."""
+
+
+class Answered(Exception):
+    def __init__(self, status):
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (ConnectionRefusedError("nobody listens"), "cannot be used .nobody listens"),
+        (ServerConnectionError("gone"), "cannot be used .gone"),
+        (Answered(403), "cannot be used .status 403"),
+        (Answered(404), "does not exist"),
+        (FileNotFoundError("no such folder"), "does not exist"),
+        (None, "does not exist"),
+    ],
+)
+def test_a_place_that_does_not_answer_is_not_called_one_that_is_not_there(store, address, monkeypatch, cause, said):
+    def refuse(self, *given, **named):
+        raise FileNotFoundError("x") from cause
+
+    monkeypatch.setattr(type(open_remote(address).files), "info", refuse)
+    with pytest.raises(InputError, match=said):
+        sync.main(["--from", address, "--store", str(store)])

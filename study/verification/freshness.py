@@ -107,7 +107,7 @@ def _reason(
         return "never run"
     if is_same_run(cell, before.digest, results):
         return f"reported from another machine: {'; '.join(changes_since(results, cell))}"
-    stale = staleness(cell, known, before.digest) or "; ".join(changes_since(results, cell))
+    stale = staleness(cell, known, (before.digest,)) or "; ".join(changes_since(results, cell))
     return f"stale: {stale}" if stale else "stale: its settings have changed"
 
 

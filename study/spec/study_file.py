@@ -70,10 +70,9 @@ class Arm:
 class Study:
     """A study as its file states it.
 
-    `headline` is the short question that it helps to answer, beside other studies. `about` is `collapse` where it asks what
-    collapses, which is then what its answer says. `settings` are those it fixes, `nuisance`
-    the values that every arm is tuned over, and `path` where `mode: path` walks to: `best` or an arm. `published_protocol`
-    is one of study/analysis/published_methods.yaml: arms that follow it have their method's number as published outcome.
+    `headline` is the short question that it helps to answer. `about` is `collapse` where its answer says what collapses.
+    `settings` are those it fixes, `nuisance` the values that every arm is tuned over, `path` where `mode: path` walks to.
+    `published_protocol` is one of study/analysis/published_methods.yaml, with a number of each method as published outcome.
     """
 
     name: str

@@ -137,7 +137,8 @@ def _power(power: Power | None) -> list[str]:
 
 
 def _that_of(one: ClassPower) -> str:
-    return "that where seeds disagree" if one.name in CLASS_NAMES else f"that of {one.name} settings"
+    """Return whose detectable difference it is."""
+    return f"where {CLASS_NAMES[one.name]} it" if one.name in CLASS_NAMES else f"for {one.name} settings it"
 
 
 def _range(one: ClassPower | None, what: str) -> list[str]:
@@ -146,7 +147,7 @@ def _range(one: ClassPower | None, what: str) -> list[str]:
     if ends is None or not ends[1] < 1:
         return []
     low, high = (points(end) for end in ends)
-    return [f"How runs spread is uncertain itself: {what} lies between {low} and {high}, at 95 %."]
+    return [f"How runs spread is itself uncertain, so {what} may be {low} to {high} (95 %)."]
 
 
 def _mixed(results: StudyResults, found: Decisions) -> list[str]:

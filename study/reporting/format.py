@@ -60,8 +60,8 @@ def figure_of(value: object, spec: str = ".3g", scale: float = 1) -> Number:
     if not is_finite(value):
         return Number("–", None)
     scaled = value * scale
-    plain_spec = ".0f" if spec == ".3g" and 999.5 <= abs(scaled) < 99_999.5 else spec
-    return Number(f"{scaled:{plain_spec}}".replace("-", "−"), scaled)
+    plain_spec = ".0f" if spec.endswith(".3g") and 999.5 <= abs(scaled) < 99_999.5 else spec
+    return Number(f"{scaled:{plain_spec}}".rstrip(".").replace("-", "−"), scaled)
 
 
 def percent(share: float | None, sd: float | None = None) -> Number:

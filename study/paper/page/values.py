@@ -15,7 +15,7 @@ def value_text(value: Interval | None, kind: Measure) -> str:
         return f"{figure_of(value.mean, '.2f', 100)} %"
     if kind == "points":
         return f"{signed(100 * value.mean)} points"
-    return f"{figure_of(value.mean)} times" if kind == "ratio" else f"{figure_of(value.mean, '.0f', 100)} %"
+    return f"{figure_of(value.mean, '#.3g')} times" if kind == "ratio" else f"{figure_of(value.mean, '.0f', 100)} %"
 
 
 def bounds_text(value: Interval | None, kind: Measure) -> str:
@@ -32,7 +32,7 @@ def _bound(bound: float, kind: Measure) -> str:
     if kind == "points":
         return signed(100 * bound)
     if kind == "ratio":
-        return figure_of(bound)
+        return figure_of(bound, "#.3g")
     return figure_of(min(1.0, max(0.0, bound)), ".2f" if kind == "accuracy" else ".0f", 100)  # no share lies outside
 
 

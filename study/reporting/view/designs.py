@@ -236,7 +236,7 @@ def _ratio(interval: Interval) -> str:
     """Return a ratio with its interval."""
     known = is_finite(interval.low)
     bounds = f" (95 % interval {figure_of(interval.low, '#.3g')} to {figure_of(interval.high, '#.3g')})" if known else ""
-    return figure_of(interval.mean) + bounds
+    return figure_of(interval.mean, "#.3g") + bounds
 
 
 def _of_one_scale(interval: Interval, factor: float) -> str:

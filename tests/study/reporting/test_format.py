@@ -115,6 +115,7 @@ def test_a_size_has_less_than_a_thousand_of_its_unit():
 
 def test_a_number_of_thousands_has_no_power_of_ten():
     assert [figure_of(value) for value in (999.4, 1024.2, 99_999, 123_456)] == ["999", "1024", "99999", "1.23e+05"]
+    assert [figure_of(value, "#.3g") for value in (0.088, 2.1, 124.2, 1024.2)] == ["0.0880", "2.10", "124", "1024"]
 
 
 def test_the_share_that_collapsed_is_of_all_runs_with_its_interval():

@@ -6,15 +6,17 @@ bounds or outside. "Held" needs no correction for the number of arms, for each h
 lies outside by luck in at most 5 % of studies at 95 %.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
-from study.analysis.by_decision import decision_of, is_whole
+from study.analysis.by_decision import decision_of, is_whole, lost_seeds
 from study.analysis.moments import LEAST_SEEDS
 from study.analysis.wording import in_words, listed, name_of, signed
-from study.results.comparisons import UNDECIDED
+from study.results.comparisons import UNDECIDED, WORSE
 from study.results.schema import ArmResults, StudyResults
-from study.runs.outcomes import MISSING, PARTIAL
+from study.runs.outcomes import MISSING, PARTIAL, REPEATABLE
 from study.spec.predictions import Prediction
+from vicreg.evaluation.collapse_diagnosis import UNDETERMINED
 
 HELD, NOT_HELD, OPEN = "held", "did not hold", "undecided"
 MOST_NAMED = 4  # arms whose numbers are given
@@ -53,10 +55,14 @@ def _of_arm(prediction: Prediction, arm: ArmResults | None, name: str, primary: 
 
 
 def _end(prediction: Prediction, arm: ArmResults) -> tuple[str, str]:
-    """Return whether an arm's runs ended as predicted, at all seeds or at none, and how they ended."""
-    counts = arm.collapse_type.counts
-    total, expected = sum(counts.values()), sum(counts.get(end, 0) for end in prediction.ends)
-    verdict = HELD if expected == total else NOT_HELD if expected == 0 else OPEN
+    """Return whether an arm's runs ended as predicted, at all seeds or at none, and how they ended.
+
+    A run that did not come to an end of its own, or too few images tell of, is evidence for nothing.
+    """
+    counts = Counter(run.outcome for run in arm.runs)
+    total, expected = counts.total(), sum(counts[end] for end in prediction.ends)
+    told = all(run.status in REPEATABLE and run.outcome != UNDETERMINED for run in arm.runs)
+    verdict = HELD if expected == total else NOT_HELD if told and expected == 0 else OPEN
     if len(counts) == 1:
         return verdict, f"{next(iter(counts))} at {'its one seed' if total == 1 else f'all {in_words(total)} seeds'}"
     ends = [f"{end} at {count}" for end, count in sorted(counts.items(), key=lambda one: -one[1])]
@@ -70,11 +76,13 @@ def _difference(prediction: Prediction, arm: ArmResults, primary: str) -> tuple[
         return OPEN, "without an accuracy to compare"
     if found.n < LEAST_SEEDS or found.low is None or found.high is None:
         return OPEN, f"{signed(found.mean)} points at {in_words(found.n)} {'seed' if found.n == 1 else 'seeds'}"
-    if not is_whole(arm):
-        return OPEN, f"{signed(found.mean)} points, without the seeds that it lost"
     said = f"{signed(found.mean)} points [{signed(found.low)}, {signed(found.high)}]"
+    decision = decision_of(found)
+    # As in the answer: of an arm that lost seeds no decision counts but the one against it.
+    if not is_whole(arm) and not (prediction.decided and decision == WORSE):
+        missing = "without the seeds that it lost" if lost_seeds(arm) else "and some seeds have not run"
+        return OPEN, f"{signed(found.mean)} points, {missing}"
     if prediction.decided:
-        decision = decision_of(found)
         if decision == UNDECIDED:
             return OPEN, f"{said}{' before correction for all settings' if found.low > 0 or found.high < 0 else ''}"
         return HELD if decision in prediction.decided else NOT_HELD, f"{decision}, {said}"

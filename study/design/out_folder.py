@@ -19,8 +19,8 @@ def require_own_folder(out: Path, session: Session, *, so_far: bool = False) -> 
         so_far: whether the results are of the runs that are measured so far, which are no whole study.
 
     Raises:
-        InputError: for the project's folder, for a file, and for a folder of other results; for results so far also below
-            `results/ablate` and `results/source_paper`.
+        InputError: for the project's folder, for a file, and for a folder of other results; for results so far, or with
+            other settings, also below `results/ablate` and `results/source_paper`.
     """
     place = Path(os.path.abspath(out))
     existing = next((one for one in (place, *place.parents) if one.exists()), place)
@@ -31,6 +31,11 @@ def require_own_folder(out: Path, session: Session, *, so_far: bool = False) -> 
     for whole in (STUDY_RESULTS, PAPER_RESULTS) if so_far else ():
         if place.is_relative_to(os.path.abspath(whole)):
             raise InputError(f"--out of --so-far must not be below {whole}, which holds whole studies; leave --out out.")
+    for tracked in (STUDY_RESULTS, PAPER_RESULTS) if session.overrides else ():
+        if place.is_relative_to(os.path.abspath(tracked)):
+            raise InputError(
+                f"--out must not be below {tracked}, whose results are tracked, where --set changes settings; leave it out."
+            )
     found = stored_object(place / FILE, ("study", "profile"))
     if found and (found["study"], found["profile"]) != (session.study.name, session.config.profile):
         raise InputError(

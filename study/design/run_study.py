@@ -97,8 +97,8 @@ def report_so_far(session: Session, *, out: Path | None = None, say: Say = print
         say(line)
     if left:
         say(
-            f"From {LEAST_AT_LOOK} seeds of the baseline on, this look is noted: it costs the planned seeds nothing, "
-            "but seeds that are added to them cost its price too."
+            f"From {LEAST_AT_LOOK} seeds of the baseline on, this look is noted: seeds that are added to the planned ones "
+            "cost its price too. Where it decides anything else, such as when to stop, later p-values are too small."
         )
     return 0
 

@@ -138,8 +138,9 @@ class StudyResults:
     `recipe` are the settings that all arms share, by dotted key, `overrides` those set on the command line. `environment`
     has versions and hardware. `terms` are the terms of the loss by the name they are logged under; files of earlier versions
     have none. `about` is what the question is about, where it is not accuracy; `predictions` are parts of the hypothesis
-    that results judge. `methods` is of a study whose arms differ in their method. `answer` says in at most 40 words what to
-    do, and `trust` in a few sentences how far to trust it. `alerts` and `notes` are sentences that follow from the numbers.
+    that results judge, `predicted_after` whether these were written after the runs. `methods` is of a study whose arms
+    differ in their method. `answer` says in at most 40 words what to do, and `trust` in a few sentences how far to trust it.
+    `alerts` and `notes` are sentences that follow from the numbers.
     """
 
     study: str
@@ -156,6 +157,7 @@ class StudyResults:
     arms: tuple[ArmResults, ...]
     about: str | None = json_field(omitted=True)
     predictions: tuple[Prediction, ...] | None = json_field(omitted=True)
+    predicted_after: bool | None = json_field(omitted=True)
     command: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     terms: Mapping[str, TermDescription] | None = json_field(omitted=True)

@@ -2,8 +2,8 @@
 
     {"nu-1/0": ["1a2b3c4d5e6f7081", "9f8e7d6c5b4a3928"]}
 
-The last is what the arm stood for when the study was last run. The others are of other settings, code, data or machines.
-A file that older versions wrote names the last alone.
+The last is what the arm stood for when the study was last run; in a new store that `sync` filled it may be any. The others
+are of other settings, code, data or machines. A file that older versions wrote names the last alone.
 """
 
 from collections.abc import Collection, Mapping

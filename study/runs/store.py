@@ -217,7 +217,8 @@ class Store:
         if joules is None:
             return
         path = self.folder(run.digest) / "energy.json"
-        before = stored_object(path).get("joules", 0.0)
+        noted = stored_object(path).get("joules")
+        before = noted if isinstance(noted, (int, float)) else 0.0
         with suppress(InputError):  # on a full disk, say: a study must not fail for want of a note
             write_atomically(path, to_json({"joules": round(before + joules, 1)}))
 

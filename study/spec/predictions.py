@@ -22,7 +22,11 @@ class Prediction:
 
 
 def beside(hypothesis: str, predictions: Sequence[Prediction]) -> str:
-    """Return the sentences and clauses of a hypothesis (they end at . or ;) that no prediction has words of."""
-    parts = re.split(r"(?<=[.;]) ", hypothesis)
-    left = [part for part in parts if not any(one.says in part or part.rstrip(".;") in one.says for one in predictions)]
-    return " ".join(left).rstrip(";")
+    """Return what of a hypothesis no prediction has, clause by clause: they end at . or ;."""
+    left = []
+    for part in re.split(r"(?<=[.;]) ", hypothesis):
+        for one in predictions:
+            part = part.replace(one.says, "").replace(one.says.rstrip(".;"), "")
+        if rest := part.strip(" ,.;"):
+            left.append(f"{rest[0].upper()}{rest[1:]}.")
+    return " ".join(left)

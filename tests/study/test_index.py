@@ -101,7 +101,7 @@ def test_every_study_has_a_card_with_its_question_answer_figure_seeds_and_a_link
     for name, card in zip(("tiny", "quest"), found, strict=True):
         summary = undisturbed.summary(name)
         assert summary["question"] in card and f'href="{name}/index.html"' in card and "<svg" in card
-        assert re.search(r"\d seeds?, \d settings?", card)
+        assert re.search(r"seeds: \d; \d settings?", card)
         assert f"[{name}]({name}/README.md)" in markdown and summary["question"] in markdown
 
 

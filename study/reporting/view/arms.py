@@ -16,7 +16,7 @@ from study.reporting.format import (
     settings_lines,
     without_paths,
 )
-from study.reporting.names import MEASURES, measure_name
+from study.reporting.names import MEASURES, dataset_name, measure_name
 from study.reporting.palette import TypeView, collapse_style, type_view
 from study.reporting.selection import seeds_of, trained_arms
 from study.results.schema import ArmResults, StudyResults
@@ -118,14 +118,15 @@ def published_notes(study: StudyResults) -> list[str]:
     if not study.published_source:
         return []
     recipe = study.recipe
-    ours = [study.data.dataset, recipe.get("pretrain.backbone"), f"width {recipe.get('pretrain.width')}",
+    ours = [dataset_name(study.data.dataset), recipe.get("pretrain.backbone"), f"width {recipe.get('pretrain.width')}",
             f"{recipe.get('pretrain.epochs')} epochs", f"batch {recipe.get('pretrain.batch_size')}",
             measure_name(study.primary)]  # fmt: skip
     return [
         f"Published: {study.published_source}. Here: {', '.join(map(str, ours))}. The protocols differ, so compare "
         "outcomes, not numbers.",
         "“Agrees” means an accuracy there and a gain over the untrained network here, or a collapse there and no gain here. "
-        "A gain counts by its corrected p-value, no gain by an interval that ends below the margin. "
+        "A gain counts by its corrected p-value, no gain by an interval that ends below the margin, or "
+        "where every run diverged. "
         "Of others nothing is said.",
         "Nothing was published of the geometry of embeddings, so collapse types are not compared.",
     ]

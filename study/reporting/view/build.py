@@ -31,6 +31,7 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
     measures = list(dict.fromkeys(["knn_20", "linear_cached", study.primary]))
     certain, power = certainty.certainty_texts(study, shown), certainty.power_view(study)
     figures = first_screen.with_main(groups_of(study, measures, inputs.curves, inputs.timing), study.mode)
+    controls = [arm for arm in shown if arm.is_control]
     interval = confidence_of(study.looks) if paired_seeds(study) >= LEAST_SEEDS else None
     types = [name for name in COLLAPSE_TYPES if any(arm.collapse_type.name == name for arm in shown)]
     return {
@@ -39,7 +40,7 @@ def build_view(inputs: Inputs, neighbours: Neighbours = ALONE) -> View:
         "facts": first_screen.facts_of(study, shown),
         "found": first_screen.found_text(study),
         "has_control": any(arm.is_control for arm in shown),
-        "control_is_drawn": sum(arm.is_control for arm in shown) == 1,
+        "control_is_drawn": len(controls) == 1 and any(name.endswith("_embeddings") for name in controls[0].summary),
         "collapse_images": f"validation images{', which were trained on too' if saw_validation(study) else ''}",
         "primary": measure_name(study.primary),
         "published": arms.published_notes(study),

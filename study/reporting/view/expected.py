@@ -19,9 +19,9 @@ def expected_view(study: StudyResults) -> dict[str, Any]:
         }
         for one in judge_predictions(study)
     ]
-    left = beside(study.hypothesis, study.predictions or ()).rstrip(".")
     return {
         "hypothesis": study.hypothesis,
         "predictions": rows,
-        "also_expected": f"{capitalised(left)}." if left else "",
+        "also_expected": beside(study.hypothesis, study.predictions or ()),
+        "predicted_after": bool(study.predicted_after),
     }

@@ -9,6 +9,7 @@ from study.analysis.predictions import HELD, NOT_HELD, OPEN, judge_predictions
 from study.analysis.reanalyse import reanalyse
 from study.results.json_values import from_values, to_values
 from study.results.schema import StudyResults
+from study.runs.outcomes import OUT_OF_MEMORY
 from study.spec.predictions import Prediction
 from tests.study.analysis.sentences import GOOD, NOISE, runs_of, shifted
 from tests.study.made_up import study, unfinished
@@ -55,6 +56,29 @@ def test_an_end_is_undecided_where_seeds_disagree(judged):
     runs["third", 1]["verdict"] = {"name": "healthy", "reason": "Because it is healthy."}
     said = judged(predict("other", "third", ends=("complete",)), runs)
     assert said == (OPEN, "ν 3: complete at 2 and healthy at 1 of three seeds.")
+
+
+@pytest.mark.parametrize("status", ["killed", "failed", OUT_OF_MEMORY, "missing"])
+def test_a_run_that_came_to_no_end_of_its_own_is_evidence_for_nothing(judged, status):
+    runs = runs_of(CLEAR, other="complete")
+    runs |= {("other", seed): unfinished(status, "why") for seed in (1, 2)}
+    assert {judged(predict("other", ends=(end,)), runs)[0] for end in ("healthy", "complete")} == {OPEN}
+    runs |= {("other", 0): unfinished(status, "why")}
+    assert judged(predict("other", ends=("healthy",)), runs)[0] == OPEN
+
+
+def test_an_end_that_too_few_images_tell_of_is_evidence_for_nothing(judged):
+    runs = runs_of(CLEAR, other="undetermined")
+    assert judged(predict("other", ends=("healthy",)), runs) == (OPEN, "ν 2: undetermined at all three seeds.")
+
+
+def test_an_arm_that_lost_seeds_may_be_worse_and_nothing_else(plans):
+    four = (0, 1, 2, 3)
+    runs = runs_of({"base": [*GOOD, 0.7], "other": shifted(-0.2)}) | {("other", 3): unfinished("diverged", "the loss")}
+    for decided, verdict in ((("worse",), HELD), (("better", "equivalent"), NOT_HELD)):
+        asked = study(predictions=(predict("other", decided=decided),))
+        (one,) = judge_predictions(plans.results(runs, asked=asked, seeds=four))
+        assert one.verdict == verdict and one.because.startswith("ν 2: worse, −20.0 points [")
 
 
 def test_a_decision_held_did_not_hold_or_is_undecided(judged):

@@ -46,6 +46,15 @@ def test_results_so_far_do_not_take_the_place_of_whole_ones(finished, command, o
     assert status == 2 and "which holds whole studies; leave --out out" in errors and finished.results("tiny") == before
 
 
+def test_results_of_other_settings_do_not_take_the_place_of_tracked_ones(finished, trained, command):
+    before = finished.results("tiny")
+    asked = ["--study", "tiny", "--set", "pretrain.gamma=2", "--out"]
+    status, _, errors = command(ablate.main, *asked, "results/ablate/tiny")
+    assert status == 2 and "whose results are tracked, where --set changes settings; leave it out" in errors
+    assert finished.results("tiny") == before and trained() == []
+    assert command(ablate.main, *asked, "results/mine")[0] == 0
+
+
 @pytest.mark.parametrize("out", ["file", "file/below"])
 def test_a_file_as_the_folder_is_found_before_anything_runs(project, trained, command, out):
     (project.folder / "file").write_text("mine")

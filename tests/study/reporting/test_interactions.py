@@ -136,6 +136,22 @@ def test_a_limit_means_the_number_that_is_seen():
     assert told == {"one": ["97.4", "98.0"], "none": ["97.4", "97.3", "98.0"], "two": ["97.4", "97.3", "96.6"]}
 
 
+def test_a_limit_does_not_round_what_is_shown_with_more_digits():
+    rows = "".join(
+        f'<tr><th scope="row">{n}</th><td data-value="{n}">{text}</td></tr>'
+        for n, text in ((0.054, "0.054"), (0.0496, "0.0496"), (0.000012, "1.2e-05"), (0.953, "0.953 [0.9, 1.0]"))
+    )
+    told = ask(page_of(small_table(rows)), SCRIPT + """
+        await opened();
+        const [from, to] = control("Test").querySelectorAll("input[type=number]");
+        const left = () => [...table.tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.cells[1].textContent);
+        type(to, "0.05"); told.to = left();
+        type(to, "0"); told.none = left(); type(to, "");
+        type(from, "1"); told.from = left();
+        tell(told);""")  # fmt: skip
+    assert told == {"to": ["0.0496", "1.2e-05"], "none": [], "from": []}
+
+
 @pytest.mark.parametrize("kind", ["five", "settings"])
 def test_a_filter_hides_rows_on_a_phone_too(kind):
     rows = "".join(f'<tr><th scope="row">{name}</th><td data-label="Test">1</td></tr>' for name in "ab")

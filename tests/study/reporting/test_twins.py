@@ -15,6 +15,7 @@ EXPECTED = {
         {"says": "Without variance a | b all collapses;", "arms": ["25-25-1"], "ends": ["healthy"]},
         {"says": "x < y.", "arms": ["25-25-1", "gone"], "ends": ["complete"]},
     ],
+    "predicted_after": True,
 }  # fmt: skip
 
 
@@ -107,6 +108,7 @@ def test_predictions_stand_with_their_verdicts_and_what_is_not_judged_apart(read
             "Held: Without variance a | b all collapses. λ 25, μ 25, ν 1: healthy at all three seeds.",
             "Did not hold: X < y. λ 25, μ 25, ν 1: healthy at all three seeds.",
             "Not judged: No prediction says this.",
+            "The hypothesis is older than the runs; these predictions were taken from it after them.",
         ):
             assert text in said
         assert EXPECTED["hypothesis"] not in said

@@ -422,6 +422,13 @@ def test_what_a_run_says_beside_its_results_may_be_damaged(copied, undisturbed, 
     assert store.result(run)["joules"] == 2.0
 
 
+def test_a_note_of_energy_that_is_no_number_counts_as_none(copied):
+    store, run = copied
+    (store.folder(run.digest) / "energy.json").write_bytes(b'{"joules": null}')
+    store.add_energy(run, 2.0)
+    assert store.result(run)["joules"] == 2.0
+
+
 def test_a_note_of_energy_that_cannot_be_written_stops_nothing(copied):
     store, run = copied
     path = store.folder(run.digest) / "energy.json"

@@ -53,8 +53,12 @@ def test_one_bound_may_be_left_open(predicted):
 
 def test_what_no_prediction_has_words_of_is_left(predicted):
     study = predicted(COLLAPSES, WITHIN)
-    assert beside(study.hypothesis, study.predictions) == "the second is better."
-    assert beside(study.hypothesis, ()) == study.hypothesis
+    assert beside(study.hypothesis, study.predictions) == "The second is better."
+    assert beside(study.hypothesis, ()) == (
+        "Without it all collapses. The second is better. The third comes within two points."
+    )
+    part = predicted("{says: Without it, arms: [one], ends: healthy}", BETTER, WITHIN)
+    assert beside(part.hypothesis, part.predictions) == "All collapses."
     study = predicted(COLLAPSES, BETTER, WITHIN)
     assert beside(study.hypothesis, study.predictions) == ""
 

@@ -157,7 +157,7 @@ def _train(
         if history and not had_finished:
             store.record_partial_log(run, history)
         raise
-    weights = temporary_path(workspace / "model.safetensors")
+    weights = temporary_path(folder / "model.safetensors")  # another host that ends first clears all workspaces
     save_weights(weights, trained.model)
     store.publish(run, weights=weights, history=trained.history)
     clear_workspaces(folder)  # the ending is on disk

@@ -13,17 +13,16 @@ from typing import Any, Self
 import dask
 from dask._task_spec import Task
 from distributed import Client, Future
-from distributed.client import FutureCancelledError
-from distributed.scheduler import KilledWorker
 from distributed.utils import get_mp_context
 
 from study.execution.executors import starting
-from study.execution.executors.dask_cluster import LOOPBACK, LocalWorkersCluster
+from study.execution.executors.dask_answer import answer_of
+from study.execution.executors.dask_cluster import LocalWorkersCluster
 from study.execution.executors.engine import Answer
 from study.execution.job import run_job
 from study.execution.machine import describe_host
 from study.runs.locking import to_stderr
-from study.runs.outcomes import FAILED, KILLED
+from study.runs.outcomes import KILLED
 from vicreg.errors import InputError
 
 RESENT = 3  # times that a job is sent again whose worker has died; a scheduler's default, too
@@ -77,6 +76,10 @@ class DaskEngine:
 
     def send(self, job: dict[str, Any], answer: Callable[[Answer], None]) -> None:
         """Begin a job, and call `answer` once when it has ended."""
+        self._send(job, answer, lost=0)
+
+    def _send(self, job: dict[str, Any], answer: Callable[[Answer], None], *, lost: int) -> None:
+        """Send a job, again where its answers were `lost` with their workers: it finds in the store what has run."""
         self._sent += 1
         key = f"{job['digest']}-{os.getpid()}-{time.time_ns()}-{self._sent}"  # it is executed, whatever was before
         task = Task(key, run_job, job, _data_producer=True)  # such a task waits with the scheduler while all are busy
@@ -84,7 +87,15 @@ class DaskEngine:
         self._futures[key] = future
 
         def end(one: Future) -> None:
-            answer(_answer(one))
+            try:
+                found = answer_of(one)
+            except TimeoutError:
+                self._futures.pop(key, None)
+                if lost < RESENT:
+                    self._send(job, answer, lost=lost + 1)
+                    return
+                found = {"status": KILLED, "reason": f"its answer was lost {lost + 1} times; start again to go on"}
+            answer(found)
             self._futures.pop(key, None)
             self._ended += 1
 
@@ -232,29 +243,6 @@ class SchedulerWorkers(DaskEngine):
             raise InputError(f"no Dask scheduler can be reached at {self._address} ({why}); {remedy}.") from None
         stack.callback(client.close, timeout=2)
         return client
-
-
-def _answer(future: Future) -> Answer:
-    """Return how a job ended whose future is done; it raises nothing, since nobody would hear of it."""
-    remedy = "what was finished is kept, start again to go on"
-    reason = f"the connection to the Dask scheduler was lost; {remedy}."
-    lost = {"status": KILLED, "reason": reason, "connection_lost": True}
-    if future.status not in ("finished", "error"):
-        return lost
-    try:
-        answer: Answer = future.result()
-        return answer
-    except FutureCancelledError:
-        return lost
-    except Exception as one:
-        error = one
-    if isinstance(error, KilledWorker):
-        last = error.last_worker.host
-        died = f"its process died {error.allowed_failures + 1} times" + (
-            "" if last == LOOPBACK else f", last on host {last}"
-        )
-        return {"status": KILLED, "reason": f"{died}; a killed worker often means that memory ran out"}
-    return {"status": FAILED, "reason": f"its worker could not execute it ({type(error).__name__}: {error})".splitlines()[0]}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from study.runs import execute as executing
 from study.runs import workspace
 from study.runs.execute import execute
 from study.runs.run import make_run
@@ -81,6 +82,18 @@ def test_both_end_well_and_what_is_kept_is_whole(tmp_path, run, digits, wrong):
     assert said.count("was computed twice, here and by another command") <= 1
     if said:
         assert ("with the same log" in said) == (not wrong)
+
+
+def test_another_host_may_end_before_this_one_has_written_its_weights(tmp_path, run, digits, monkeypatch):
+    store, write = Store(tmp_path / "store"), executing.save_weights
+
+    def write_late(path, model):
+        workspace.clear_workspaces(store.folder(run.digest))  # as the other host does at its end
+        write(path, model)
+
+    monkeypatch.setattr(executing, "save_weights", write_late)
+    monkeypatch.setattr(Store, "lock", lambda *_, **__: nullcontext(False))  # so it trains in an attempt of its own
+    assert execute(run, store=store, dataset=digits, device=CPU) == "finished" and is_whole(store, run)
 
 
 def test_a_run_that_another_host_finished_meanwhile_is_kept_and_said(tmp_path, run, digits, monkeypatch, capsys):

@@ -84,14 +84,14 @@ def test_both_end_well_and_what_is_kept_is_whole(tmp_path, run, digits, wrong):
         assert ("with the same log" in said) == (not wrong)
 
 
-def test_another_host_may_end_before_this_one_has_written_its_weights(tmp_path, run, digits, monkeypatch):
+def test_another_host_may_end_before_this_one_has_published_its_weights(tmp_path, run, digits, monkeypatch):
     store, write = Store(tmp_path / "store"), executing.save_weights
 
-    def write_late(path, model):
-        workspace.clear_workspaces(store.folder(run.digest))  # as the other host does at its end
+    def write_first(path, model):
         write(path, model)
+        workspace.clear_workspaces(store.folder(run.digest))  # as the other host does at its end
 
-    monkeypatch.setattr(executing, "save_weights", write_late)
+    monkeypatch.setattr(executing, "save_weights", write_first)
     monkeypatch.setattr(Store, "lock", lambda *_, **__: nullcontext(False))  # so it trains in an attempt of its own
     assert execute(run, store=store, dataset=digits, device=CPU) == "finished" and is_whole(store, run)
 

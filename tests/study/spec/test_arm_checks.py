@@ -1,14 +1,11 @@
 """What a study's file says of its arms: how many runs they are, and what was published of them."""
 
-import textwrap
-
 import pytest
 import torch
 
 from study.config.load import load_config
 from study.spec.arm_checks import MOST_RUNS, check_runs
 from study.spec.plan import make_plan
-from study.spec.study_file import load_study
 from tests.study.config.refused import PARAMS, refusal
 from vicreg.errors import InputError
 
@@ -21,17 +18,6 @@ arms:
   two: {pretrain.nu: 2}
 """
 GRID = "question: a?\nhypothesis: b.\nmode: grid\nbaseline: x\n"
-
-
-@pytest.fixture
-def study_of(tmp_path):
-    """`study_of(text)`: the study that a file `mine.yaml` of this text states."""
-
-    def load(text: str):
-        (tmp_path / "mine.yaml").write_text(textwrap.dedent(text), encoding="utf-8")
-        return load_study("mine", folder=tmp_path)
-
-    return load
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """A study's file: what the shipped ones say, what files may say, and the sentence for those that may not."""
 
 import itertools
-import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,17 +39,6 @@ search:
   objective: linear_cached
   prune_after: 2
 """
-
-
-@pytest.fixture
-def study_of(tmp_path):
-    """`study_of(text)`: the study that a file `mine.yaml` of this text states."""
-
-    def load(text: str):
-        (tmp_path / "mine.yaml").write_text(textwrap.dedent(text), encoding="utf-8")
-        return load_study("mine", folder=tmp_path)
-
-    return load
 
 
 def refusal(call, *arguments) -> str:

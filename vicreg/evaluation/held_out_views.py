@@ -17,6 +17,7 @@ from vicreg.views.settings import ViewSettings
 # LiDAR's n images and q views of each. The source takes n = 1,000 and q = 50, fifty thousand views; these are as many as a
 # probe encodes, some thousand. LiDAR is at most n - 1, above the widths that it tells apart here.
 LIDAR_IMAGES, LIDAR_VIEWS = 512, 10
+_DRAWN = 512  # images whose views are drawn at a time, however many are encoded at a time: it decides which views are drawn
 
 
 def measure_collapse(
@@ -100,8 +101,9 @@ def _encode_pair(
     """Return the features of two views of uint8 images (N, C, H, W), drawn from the generator."""
     model.eval()
     pairs = []
-    for batch in images.split(settings.batch_size):
-        pair = two_views(batch, settings=views, size=size, mean=dataset.mean, std=dataset.std, generator=generator)
-        pairs.append([encode_views(model, view) for view in pair])
+    for drawn in images.split(_DRAWN):
+        pair = two_views(drawn, settings=views, size=size, mean=dataset.mean, std=dataset.std, generator=generator)
+        parts = zip(*(view.split(settings.batch_size) for view in pair), strict=True)
+        pairs += [[encode_views(model, view) for view in part] for part in parts]
     first, second = (Encoded(*(torch.cat(parts) for parts in zip(*view, strict=True))) for view in zip(*pairs, strict=True))
     return first, second

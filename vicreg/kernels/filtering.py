@@ -1,104 +1,188 @@
-"""Multiply maps by a matrix along both axes, in one pass over memory."""
+"""Multiply maps by a matrix along both axes, in one pass over memory.
 
-from typing import NamedTuple
+The matrices are small and constant, and most of their entries are 0. So each pair of them is a function of its own, built by
+llvmlite, which numba compiles with: a vector of channels is read once, and every sum of it is straight-line code.
+"""
+
+import ctypes
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from llvmlite import binding, ir
 from torch import Tensor
 
-from vicreg.kernels.compiled import compiled
-
-
-class Terms(NamedTuple):
-    """The entries of a matrix that are not 0, row by row; rows with fewer are filled with weights of 0."""
-
-    columns: np.ndarray  # (rows, terms), unsigned
-    weights: np.ndarray  # (rows, terms); `terms` is even
+_NUMBERS = {torch.float32: (ir.FloatType(), 4), torch.float64: (ir.DoubleType(), 8)}  # and their bytes
+_INTEGER = ir.IntType(64)
+_NEAR = ["contract"]  # a product and a sum may be one instruction; nothing is reordered
 
 
 class Layout(NamedTuple):
-    """Where maps (N, h, w, C) lie in a flat tensor, in numbers: place (n, i, j) is image * n + rows[i] + columns[j].
-
-    Columns come in runs of `run`, which follow each other without a gap.
-    """
+    """Where maps (N, h, w, C) lie in a flat tensor, in numbers: place (n, i, j) is image * n + rows[i] + columns[j]."""
 
     image: int
-    rows: np.ndarray  # (h,), unsigned
-    columns: np.ndarray  # (w,), unsigned
-    run: int
+    rows: np.ndarray  # (h,), int64
+    columns: np.ndarray  # (w,), int64
 
 
-def terms_of(matrix: Tensor) -> Terms:
-    """Return the entries of a matrix (rows, columns) on the CPU, of which no row is empty."""
-    entries = matrix.numpy()
-    most = max(int(np.count_nonzero(row)) for row in entries)
-    terms = most + most % 2
-    columns = np.zeros((len(entries), terms), dtype=np.uint64)
-    weights = np.zeros((len(entries), terms), dtype=entries.dtype)
-    for row, own in enumerate(entries):
-        found = np.flatnonzero(own)
-        columns[row] = found[0]  # where the weight is 0, one that is read anyway
-        columns[row, : len(found)], weights[row, : len(found)] = found, own[found]
-    return Terms(columns, weights)
-
-
-def multiply_along(
-    rows: Terms, columns: Terms, maps: Tensor, at: Layout, *, out: Tensor, to: Layout, count: int, channels: int
-) -> None:
-    """Multiply maps by matrices (p, h) and (q, w) along their axes.
+class AlongBothAxes:
+    """Maps multiplied by matrices (p, h) and (q, w) along their axes.
 
     Args:
-        rows, columns: `terms_of` the matrices.
-        maps: contiguous, of `count` maps (h, w, channels), which lie `at` these places.
-        out: contiguous, for as many maps (p, q, channels), which lie at `to`.
+        rows, columns: the matrices; no row of theirs is empty.
+        dtype: of the maps, float32 or float64.
     """
-    _multiply(
-        np.uint64(count), maps.view(-1).numpy(), np.uint64(at.image), at.rows, at.columns[columns.columns], columns.weights,
-        out.view(-1).numpy(), np.uint64(to.image), to.rows, to.columns[:: to.run], np.uint64(to.run * channels),
-        rows.columns, rows.weights, np.uint64(channels),
-    )  # fmt: skip
+
+    def __init__(self, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        matrices = [tuple(map(tuple, matrix.to(dtype).tolist())) for matrix in (rows, columns)]
+        self._buffer = len(columns) * rows.shape[1] * _lanes(_NUMBERS[dtype][1])
+        self._function = _compiled(*matrices, dtype)
+
+    def __call__(self, maps: Tensor, at: Layout, *, out: Tensor, to: Layout, count: int, channels: int) -> None:
+        """Multiply maps.
+
+        Args:
+            maps: of `count` maps (h, w, channels), which lie `at` these places; channels follow each other.
+            out: for as many maps (p, q, channels), which lie at `to`.
+        """
+        half = torch.empty(self._buffer, dtype=self._dtype)
+        self._function(
+            count, channels, maps.data_ptr(), at.image, at.rows.ctypes.data, at.columns.ctypes.data,
+            out.data_ptr(), to.image, to.rows.ctypes.data, to.columns.ctypes.data, half.data_ptr(),
+        )  # fmt: skip
 
 
-@compiled
-def _multiply(  # type: ignore[no-untyped-def]
-    count, maps, image_step, starts, columns, column_weights, out, out_step, places, runs, run, rows, row_weights, channels
-):  # fmt: skip
-    """Write `count` maps: along the columns into a buffer, and from there along the rows, a run at a time."""
-    across = np.uint64(len(columns)) * channels
-    half = np.empty(np.uint64(len(starts)) * across, dtype=maps.dtype)
-    one = np.uint64(1)
-    for image in range(count):
-        for row in range(np.uint64(len(starts))):
-            start = image * image_step + starts[row]
-            for column in range(np.uint64(len(columns))):
-                _combine(
-                    maps, start, one, columns[column], column_weights[column], half, row * across + column * channels,
-                    channels,
-                )  # fmt: skip
-        for row in range(np.uint64(len(rows))):
-            place = image * out_step + places[row]
-            for number in range(np.uint64(len(runs))):
-                _combine(half, number * run, across, rows[row], row_weights[row], out, place + runs[number], run)
+@functools.cache
+def _lanes(size: int) -> int:
+    """Return how many numbers of `size` bytes a vector of this processor holds."""
+    return (64 if binding.get_host_cpu_features().get("avx512f") else 32) // size
 
 
-@compiled
-def _combine(source, start, step, columns, weights, out, place, count):  # type: ignore[no-untyped-def]
-    """Write the weighted sum of rows of `count` numbers, of which row i begins at start + i * step, from `place` on."""
-    a, b, u, v = start + columns[0] * step, start + columns[1] * step, weights[0], weights[1]
-    if len(columns) == 2:
-        for c in range(count):
-            out[place + c] = u * source[a + c] + v * source[b + c]
-        return
-    d, e, w, x = start + columns[2] * step, start + columns[3] * step, weights[2], weights[3]
-    if len(columns) == 4:
-        for c in range(count):
-            out[place + c] = u * source[a + c] + v * source[b + c] + w * source[d + c] + x * source[e + c]
-        return
-    f, g, y, z = start + columns[4] * step, start + columns[5] * step, weights[4], weights[5]
-    for c in range(count):
-        out[place + c] = (u * source[a + c] + v * source[b + c] + w * source[d + c] + x * source[e + c]) + (
-            y * source[f + c] + z * source[g + c]
-        )
-    for term in range(6, len(columns), 2):
-        a, b, u, v = start + columns[term] * step, start + columns[term + 1] * step, weights[term], weights[term + 1]
-        for c in range(count):
-            out[place + c] += u * source[a + c] + v * source[b + c]
+@functools.cache
+def _machine() -> binding.TargetMachine:
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    features = binding.get_host_cpu_features().flatten()
+    return binding.Target.from_default_triple().create_target_machine(
+        cpu=binding.get_host_cpu_name(), features=features, opt=3, jit=True
+    )
+
+
+_engines: list[Any] = []  # machine code lives as long as the engine that made it
+
+
+@functools.cache
+def _compiled(
+    rows: tuple[tuple[float, ...], ...], columns: tuple[tuple[float, ...], ...], dtype: torch.dtype
+) -> Callable[..., None]:
+    """Return the machine code of one pair of matrices."""
+    machine = _machine()
+    module = binding.parse_assembly(str(_module(rows, columns, dtype)))
+    module.verify()
+    engine = binding.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    _engines.append(engine)
+    integer, address = ctypes.c_int64, ctypes.c_void_p
+    kind = ctypes.CFUNCTYPE(  # which lets other threads run meanwhile
+        None, integer, integer, address, integer, address, address, address, integer, address, address, address
+    )
+    return kind(engine.get_function_address("multiply"))
+
+
+def _module(rows: tuple[tuple[float, ...], ...], columns: tuple[tuple[float, ...], ...], dtype: torch.dtype) -> ir.Module:
+    number, size = _NUMBERS[dtype]
+    module = ir.Module(name="filtering")
+    module.triple = binding.get_default_triple()
+    many, places = number.as_pointer(), _INTEGER.as_pointer()
+    kind = ir.FunctionType(
+        ir.VoidType(), [_INTEGER, _INTEGER, many, _INTEGER, places, places, many, _INTEGER, places, places, many]
+    )
+    function = ir.Function(module, kind, name="multiply")
+    code = ir.IRBuilder(function.append_basic_block("begin"))
+    count, channels, maps, image, at_rows, at_columns, out, out_image, to_rows, to_columns, half = function.args
+    lanes = _lanes(size)
+    whole = code.sub(channels, code.srem(channels, _integer(lanes)))
+    with _loop(code, _integer(0), count, 1) as n:
+        begin, end = code.mul(n, image), code.mul(n, out_image)
+        for width, first, last in ((lanes, _integer(0), whole), (1, whole, channels)):
+            of_numbers = _Vectors(code, number, size, width)
+            height, across = len(rows[0]), len(columns)
+            with _loop(code, first, last, width) as c:
+                with _loop(code, _integer(0), _integer(height), 1) as row:
+                    start = code.add(code.add(begin, c), _read(code, at_rows, row))
+                    pixels = [
+                        of_numbers.load(maps, code.add(start, _read(code, at_columns, _integer(j))))
+                        for j in range(len(columns[0]))
+                    ]
+                    place = code.mul(row, _integer(across * width))
+                    for i, weights in enumerate(columns):
+                        of_numbers.store(of_numbers.sum(weights, pixels), half, code.add(place, _integer(i * width)))
+                with _loop(code, _integer(0), _integer(across), 1) as column:
+                    place = code.mul(column, _integer(width))
+                    sums = [of_numbers.load(half, code.add(place, _integer(i * across * width))) for i in range(height)]
+                    start = code.add(code.add(end, c), _read(code, to_columns, column))
+                    for i, weights in enumerate(rows):
+                        of_numbers.store(
+                            of_numbers.sum(weights, sums), out, code.add(start, _read(code, to_rows, _integer(i)))
+                        )
+    code.ret_void()
+    return module
+
+
+class _Vectors:
+    """Operations on vectors of `lanes` numbers of `size` bytes."""
+
+    def __init__(self, code: ir.IRBuilder, number: ir.Type, size: int, lanes: int) -> None:
+        self._code, self._number, self._size, self._lanes = code, number, size, lanes
+        self._vector = ir.VectorType(number, lanes)
+
+    def load(self, numbers: ir.Value, place: ir.Value) -> ir.Value:
+        return self._code.load(self._at(numbers, place), align=self._size)
+
+    def store(self, vector: ir.Value, numbers: ir.Value, place: ir.Value) -> None:
+        self._code.store(vector, self._at(numbers, place), align=self._size)
+
+    def sum(self, weights: tuple[float, ...], vectors: list[ir.Value]) -> ir.Value:
+        """Return the weighted sum of vectors, from the first weight that is not 0 on."""
+        total = None
+        for weight, vector in zip(weights, vectors, strict=True):
+            if weight == 0:
+                continue
+            constant = ir.Constant(self._vector, [ir.Constant(self._number, weight)] * self._lanes)
+            product = vector if weight == 1 else self._code.fmul(vector, constant, flags=_NEAR)
+            total = product if total is None else self._code.fadd(total, product, flags=_NEAR)
+        assert total is not None, "a row of the matrix is empty"
+        return total
+
+    def _at(self, numbers: ir.Value, place: ir.Value) -> ir.Value:
+        return self._code.bitcast(self._code.gep(numbers, [place]), self._vector.as_pointer())
+
+
+def _integer(value: int) -> ir.Constant:
+    return ir.Constant(_INTEGER, value)
+
+
+def _read(code: ir.IRBuilder, places: ir.Value, index: ir.Value) -> ir.Value:
+    return code.load(code.gep(places, [index]))
+
+
+@contextmanager
+def _loop(code: ir.IRBuilder, first: ir.Value, last: ir.Value, step: int) -> Iterator[ir.Value]:
+    """Build what is built meanwhile as the body of a loop over an integer from `first` to before `last`."""
+    before, test = code.block, code.append_basic_block("test")
+    body, after = code.append_basic_block("body"), code.append_basic_block("after")
+    code.branch(test)
+    code.position_at_end(test)
+    index = code.phi(_INTEGER)
+    index.add_incoming(first, before)
+    code.cbranch(code.icmp_signed("<", index, last), body, after)
+    code.position_at_end(body)
+    yield index
+    following = code.add(index, _integer(step))
+    index.add_incoming(following, code.block)
+    code.branch(test)
+    code.position_at_end(after)

@@ -74,6 +74,9 @@ class MethodSettings:
         """
         return {}
 
+    def check_batch(self, batch_size: int) -> None:
+        """Raise InputError where the method cannot train on batches of so many images."""
+
 
 class Method(JointEmbedding):
     """A backbone, an expander and a loss; subclasses add what their paper adds.

@@ -67,11 +67,7 @@ def wmse_loss(z: Tensor, z_prime: Tensor, *, order: Tensor, w_size: int, epsilon
     require_one_shape(z, z_prime)
     n, d = z.shape
     require_sub_batch(w_size, dimension=d)
-    if n % w_size != 0:
-        raise InputError(
-            f"pretrain.w_size must divide the images of a batch, but got {w_size} for {n} images; "
-            "change it or pretrain.batch_size, and set pretrain.drop_last to true."
-        )
+    require_whole_sub_batches(n, w_size=w_size)
     with full_precision(z):
         views = torch.stack((z, z_prime)).index_select(1, order)
         y, y_prime = whiten(views.reshape(2, n // w_size, w_size, d), epsilon=epsilon)  # (n / w_size, w_size, d) each
@@ -84,6 +80,15 @@ def require_sub_batch(w_size: int, *, dimension: int) -> None:
         raise InputError(
             f"pretrain.w_size must be at least twice the embeddings' dimension, or their covariance is near singular, but "
             f"got {w_size} for {dimension} dimensions; raise it with pretrain.batch_size, or lower pretrain.dimension."
+        )
+
+
+def require_whole_sub_batches(n: int, *, w_size: int) -> None:
+    """Raise InputError unless n images make whole sub-batches."""
+    if n % w_size != 0:
+        raise InputError(
+            f"pretrain.w_size must divide the images of a batch, but got {w_size} for {n} images; "
+            "change it or pretrain.batch_size, and set pretrain.drop_last to true."
         )
 
 
@@ -103,6 +108,9 @@ class WMSESettings(MethodSettings):
         if not 0 <= self.epsilon < 1:
             raise InputError(f"pretrain.epsilon must be in [0, 1), but got {self.epsilon}; the authors have 0.")
         require_sub_batch(self.w_size, dimension=self.dimension or 1)
+
+    def check_batch(self, batch_size: int) -> None:
+        require_whole_sub_batches(batch_size, w_size=self.w_size)
 
 
 class WMSE(Method):

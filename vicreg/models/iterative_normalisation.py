@@ -71,7 +71,7 @@ class IterativeNormalisation(ViewBatchNorm1d):
         self.running_mean.zero_()
         self.running_whitening.copy_(torch.eye(self.running_whitening.shape[-1], device=self.running_whitening.device))
 
-    def forward(self, input: Tensor) -> Tensor:
+    def _of_views(self, input: Tensor) -> Tensor:
         with torch.autocast(device_type=input.device.type, enabled=False):
             input = input if input.dtype == torch.float64 else input.float()
             if self.training:

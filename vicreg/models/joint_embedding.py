@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vicreg.models.heads import build_expander
 from vicreg.models.live_taps import shared_live_taps
 from vicreg.models.resnet import ResNet, initialise
+from vicreg.models.two_threads import can_encode, encode_side_by_side
 from vicreg.models.view_batchnorm import counted_at_once, normalised_per_view
 
 # How the two views of a training batch go through the network:
@@ -53,6 +54,9 @@ class JointEmbedding(nn.Module):
         """Return the embeddings (N, d_z) of two views (N, C, H, W) of the same images; `passes` is of `VIEW_PASSES`."""
         assert passes in VIEW_PASSES, passes
         with nullcontext() if torch.compiler.is_compiling() else counted_at_once(self):
+            networks = self.backbone, self.expander
+            if passes == "separate" and can_encode(networks, view):
+                return encode_side_by_side(networks, lambda view: self(view)[1], view, view_prime)
             if passes == "separate":
                 with shared_live_taps(self):
                     return self(view)[1], self(view_prime)[1]

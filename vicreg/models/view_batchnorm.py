@@ -4,8 +4,10 @@ The VICReg authors encode one view after the other, so that BatchNorm sees one v
 pass takes fewer and larger operations; with BatchNorm per view the result is the same to rounding.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +16,37 @@ from torch.nn import functional
 from vicreg.models.normalise import COMPILED_TYPES, Running, normalise
 
 
+class Turn:
+    """Lets a second thread through a layer once the first thread, which makes this, has been through."""
+
+    def __init__(self) -> None:
+        self._first = threading.get_ident()
+        self._passed = threading.Event()
+
+    def __enter__(self) -> None:
+        if threading.get_ident() != self._first:
+            self._passed.wait()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Let the second thread through."""
+        self._passed.set()
+
+
 class _PerView:
     """A mixin for torch's BatchNorm: `views` equal parts of a training batch have separate statistics."""
 
     views = 1
     passes: int | None = None  # in `counted_at_once`: training passes since it began
+    turn: AbstractContextManager[None] = nullcontext()  # in `taken_in_turn`: a `Turn`
 
     def forward(self, input: Tensor) -> Tensor:
+        with self.turn:
+            return self._of_views(input)
+
+    def _of_views(self, input: Tensor) -> Tensor:
         if self._is_compiled(input):
             return self._compiled(input)
         if not self.training or self.views == 1:  # type: ignore[attr-defined]
@@ -71,7 +97,8 @@ class _PerView:
 def activated(layer: nn.Module, input: Tensor, residual: Tensor | None = None) -> Tensor:
     """Return ReLU of what a BatchNorm layer makes of an input, to which `residual` is added first if there is one."""
     if isinstance(layer, _PerView) and layer._is_compiled(input) and (residual is None or residual.dtype == input.dtype):
-        return layer._compiled(input, relu=True, residual=residual)
+        with layer.turn:
+            return layer._compiled(input, relu=True, residual=residual)
     output: Tensor = layer(input)
     if residual is not None:
         output += residual
@@ -86,13 +113,39 @@ class ViewBatchNorm2d(_PerView, nn.BatchNorm2d):
     """BatchNorm2d of (views * n, C, H, W)."""
 
 
+def batchnorms(module: nn.Module) -> list[Any]:
+    """Return the layers of `module` that normalise each view by itself."""
+    return [layer for layer in module.modules() if isinstance(layer, _PerView)]
+
+
+@contextmanager
+def taken_in_turn(layers: Sequence[Any]) -> Iterator[Callable[[], None]]:
+    """Let a second thread through each of some `batchnorms` after this one: running statistics then change in this order.
+
+    Yields a function that lets it through all of them, for where this thread has failed.
+    """
+    turns = {layer: Turn() for layer in layers}
+    for layer, turn in turns.items():
+        layer.turn = turn
+
+    def end() -> None:
+        for turn in turns.values():
+            turn.end()
+
+    try:
+        yield end
+    finally:
+        for layer in turns:
+            layer.turn = nullcontext()
+
+
 @contextmanager
 def counted_at_once(module: nn.Module) -> Iterator[None]:
     """Add to the counters of all layers of `module`, `num_batches_tracked`, at the end and in one operation.
 
     Each layer would add to its own in each pass, which on a GPU are 76 launches in a step of a ResNet-34.
     """
-    layers = [layer for layer in module.modules() if isinstance(layer, _PerView)]
+    layers = batchnorms(module)
     for layer in layers:
         layer.passes = 0
     try:
@@ -108,7 +161,7 @@ def counted_at_once(module: nn.Module) -> Iterator[None]:
 @contextmanager
 def normalised_per_view(module: nn.Module, views: int) -> Iterator[None]:
     """Normalise each of `views` equal parts of a training batch separately in all layers of `module`."""
-    layers = [layer for layer in module.modules() if isinstance(layer, _PerView)]
+    layers = batchnorms(module)
     for layer in layers:
         layer.views = views
     try:

@@ -11,7 +11,6 @@ channels, and 3e-7 to 5e-7 on 2 x 2 maps; that of a direct convolution is 1e-7 t
 
 import functools
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from vicreg.kernels.filtering import Layout, Terms, multiply_along, terms_of
+from vicreg.kernels.filtering import AlongBothAxes, Layout
 
 POINTS = (
     0.0,
@@ -28,6 +27,7 @@ POINTS = (
     0.5,
     -2.0,
 )  # and infinity; with 2 for 0.5, as Lavin and Gray have it, errors are 1.5 times as large
+LARGEST = 32  # pixels of a side, of the maps that were measured
 CHUNK = 2 * 2**20  # bytes of sums of pixels at a time, which stay in the cache: the fastest of 1 to 10 MiB on 8 x 8 maps
 
 
@@ -38,12 +38,12 @@ class Filtering(NamedTuple):
     along an axis of `side` pixels are products with the matrices of `Axis`, one for the rows and one for the columns.
     """
 
-    of_taps: tuple[Terms, Terms]  # (P, 3): the sums of a kernel's taps
-    from_taps: tuple[Terms, Terms]  # (3, P), its transpose
-    of_pixels: tuple[Terms, Terms]  # (tiles * P, side): the sums of pixels
-    from_pixels: tuple[Terms, Terms]  # (side, tiles * P), its transpose
-    to_outputs: tuple[Terms, Terms]  # (side, tiles * P): sums of products
-    from_outputs: tuple[Terms, Terms]  # (tiles * P, side), its transpose
+    of_taps: AlongBothAxes  # (P, 3): the sums of a kernel's taps
+    from_taps: AlongBothAxes  # (3, P), its transpose
+    of_pixels: AlongBothAxes  # (tiles * P, side): the sums of pixels
+    from_pixels: AlongBothAxes  # (side, tiles * P), its transpose
+    to_outputs: AlongBothAxes  # (side, tiles * P): sums of products
+    from_outputs: AlongBothAxes  # (tiles * P, side), its transpose
     tiles: tuple[int, int]  # along the rows' axis and along the columns'
     products: tuple[int, int]  # P of each axis
 
@@ -51,22 +51,23 @@ class Filtering(NamedTuple):
 def is_faster(layer: nn.Conv2d, images: Tensor) -> bool:
     """Return whether `convolve` computes this layer faster than torch, in training with batches of 64 and more.
 
-    The layer must have no groups, dilation or bias. Speed of forward and backward, as a multiple of torch's, with batches
-    of 256 on two cores with AVX-512 (AVX2):
+    The layer must have no groups, dilation or bias. Speed of forward and backward, as a multiple of torch's, on one thread
+    of a Xeon with AVX-512 (with oneDNN held to AVX2):
 
-        channels    64          64          128         128         128         256         512         64          32
-        maps        8 x 8       4 x 4       16 x 16     8 x 8       4 x 4       8 x 8       4 x 4       32 x 32     8 x 8
-        speed       1.2 (1.4)   1.1 (1.3)   1.25 (1.4)  1.4 (1.6)   1.4 (1.8)   1.6 (1.9)   2.1 (2.5)   0.7 (1.0)   0.5 (0.7)
+        channels    64          64          128         64          128         64          64          32
+        maps        8 x 8       4 x 4       4 x 4       16 x 16     16 x 16     24 x 24     32 x 32     8 x 8
+        speed       1.4 (2.7)   1.4 (2.7)   1.9 (3.5)   1.3 (2.6)   1.8 (3.7)   1.4 (2.7)   1.4 (2.6)   1.0 (1.8)
 
-    On 2 x 2 maps, as a multiple of the live taps' speed: 256 channels 1.25, 128 channels 1.0 (one thread 1.1), 64 0.8.
+    On 2 x 2 maps, as a multiple of the live taps' speed: 256 channels 1.5, 128 channels 1.1 to 1.3, 64 0.9.
     """
     if images.device.type != "cpu" or images.dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
         return False  # GPU libraries have faster algorithms, and half precision is too coarse for the sums
     if (layer.kernel_size, layer.stride, layer.padding) != ((3, 3), (1, 1), (1, 1)):
         return False
-    least = {2: 128, 4: 64, 8: 64, 16: 128}  # side -> channels
     height, width = images.shape[2:]
-    return height == width in least and min(layer.in_channels, layer.out_channels) >= least[height]
+    if height != width or not (height == 2 or (height % 4 == 0 and 4 <= height <= LARGEST)):
+        return False
+    return min(layer.in_channels, layer.out_channels) >= (128 if height == 2 else 64)
 
 
 def sums_of_taps(weight: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -82,8 +83,8 @@ class _SumsOfTaps(torch.autograd.Function):
         ctx.size = size
         use, (out, _, _, channels) = filtering(*size, taps.dtype), taps.shape
         kernels = taps.new_empty(math.prod(use.products), out, channels)
-        multiply_along(
-            *use.of_taps, taps.contiguous(), _of_maps(3, 3, channels), out=kernels, count=out, channels=channels,
+        use.of_taps(
+            taps.contiguous(), _of_maps(3, 3, channels), out=kernels, count=out, channels=channels,
             to=_places_of_tiles((1, 1), use.products, channels, out * channels),
         )  # fmt: skip
         return kernels
@@ -93,8 +94,8 @@ class _SumsOfTaps(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         use, (_, out, channels) = filtering(*ctx.size, gradient.dtype), gradient.shape
         of_taps = gradient.new_empty(out, 3, 3, channels)
-        multiply_along(
-            *use.from_taps, gradient.contiguous(), _places_of_tiles((1, 1), use.products, channels, out * channels),
+        use.from_taps(
+            gradient.contiguous(), _places_of_tiles((1, 1), use.products, channels, out * channels),
             out=of_taps, to=_of_maps(3, 3, channels), count=out, channels=channels,
         )  # fmt: skip
         return of_taps, None
@@ -157,21 +158,21 @@ class _Workspace:
         """Return the batched product of (K, a, b) and (K, b, c)."""
         return torch.bmm(one, other, out=self._take("product", len(one), one.shape[1], other.shape[2]))
 
-    def spread(self, name: str, along: tuple[Terms, Terms], maps: Tensor, use: "Filtering") -> Tensor:
+    def spread(self, name: str, along: AlongBothAxes, maps: Tensor, use: "Filtering") -> Tensor:
         """Multiply maps (n, H, W, C) by a matrix along each axis, and return them by product: (K, n * tiles, C)."""
         n, channels, (down, across), (p, q) = len(maps), maps.shape[-1], use.tiles, use.products
         sums = self._take(name, n * down * across, p * q, channels)
-        multiply_along(
-            *along, maps, _of_maps(*maps.shape[1:]), out=sums, count=n, channels=channels,
+        along(
+            maps, _of_maps(*maps.shape[1:]), out=sums, count=n, channels=channels,
             to=_of_tiles(use, tile=p * q * channels, product=channels),
         )  # fmt: skip
         return sums.transpose(0, 1)
 
-    def gather(self, along: tuple[Terms, Terms], products: Tensor, use: "Filtering", *, out: Tensor) -> None:
+    def gather(self, along: AlongBothAxes, products: Tensor, use: "Filtering", *, out: Tensor) -> None:
         """Multiply products (K, n * tiles, C) by a matrix along each axis, into the maps `out` (n, H, W, C)."""
         channels = out.shape[-1]
-        multiply_along(
-            *along, products, _of_tiles(use, tile=channels, product=products.stride(0)), out=out,
+        along(
+            products, _of_tiles(use, tile=channels, product=products.stride(0)), out=out,
             to=_of_maps(*out.shape[1:]), count=len(out), channels=channels,
         )  # fmt: skip
 
@@ -179,8 +180,8 @@ class _Workspace:
 @functools.cache
 def _of_maps(height: int, width: int, channels: int) -> Layout:
     """Return where contiguous maps lie."""
-    rows, columns = np.arange(height, dtype=np.uint64), np.arange(width, dtype=np.uint64)
-    return Layout(height * width * channels, rows * np.uint64(width * channels), columns * np.uint64(channels), width)
+    rows, columns = np.arange(height, dtype=np.int64), np.arange(width, dtype=np.int64)
+    return Layout(height * width * channels, rows * width * channels, columns * channels)
 
 
 @functools.cache
@@ -189,8 +190,7 @@ def _places_of_tiles(tiles: tuple[int, int], products: tuple[int, int], tile: in
     (down, across), (p, q) = tiles, products
     rows = np.add.outer(np.arange(down) * across * tile, np.arange(p) * q * product)
     columns = np.add.outer(np.arange(across) * tile, np.arange(q) * product)
-    run = q if tile == p * q * product else 1  # a tile's products of a row follow each other, or each lies by itself
-    return Layout(down * across * tile, rows.ravel().astype(np.uint64), columns.ravel().astype(np.uint64), run)
+    return Layout(down * across * tile, rows.ravel().astype(np.int64), columns.ravel().astype(np.int64))
 
 
 def _of_tiles(use: "Filtering", *, tile: int, product: int) -> Layout:
@@ -221,18 +221,13 @@ def filtering(height: int, width: int, dtype: torch.dtype) -> Filtering:
 
 def _both(rows: "Axis", columns: "Axis", dtype: torch.dtype) -> Filtering:
     """Return the algorithm in two dimensions that the algorithms of both axes make."""
-    axes = (rows, columns)
-
-    def terms(matrices: Sequence[Tensor]) -> tuple[Terms, Terms]:
-        return terms_of(matrices[0].to(dtype)), terms_of(matrices[1].to(dtype))
-
     return Filtering(
-        of_taps=terms([axis.of_taps for axis in axes]),
-        from_taps=terms([axis.of_taps.T for axis in axes]),
-        of_pixels=terms([axis.of_pixels for axis in axes]),
-        from_pixels=terms([axis.of_pixels.T for axis in axes]),
-        to_outputs=terms([axis.to_outputs for axis in axes]),
-        from_outputs=terms([axis.to_outputs.T for axis in axes]),
+        of_taps=AlongBothAxes(rows.of_taps, columns.of_taps, dtype),
+        from_taps=AlongBothAxes(rows.of_taps.T, columns.of_taps.T, dtype),
+        of_pixels=AlongBothAxes(rows.of_pixels, columns.of_pixels, dtype),
+        from_pixels=AlongBothAxes(rows.of_pixels.T, columns.of_pixels.T, dtype),
+        to_outputs=AlongBothAxes(rows.to_outputs, columns.to_outputs, dtype),
+        from_outputs=AlongBothAxes(rows.to_outputs.T, columns.to_outputs.T, dtype),
         tiles=(len(rows.of_pixels) // len(rows.of_taps), len(columns.of_pixels) // len(columns.of_taps)),
         products=(len(rows.of_taps), len(columns.of_taps)),
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 from vicreg.errors import InputError
 from vicreg.kernels.lars import Squares, flat, sum_squares, update
 from vicreg.optim.at_once import EPSILON, step_at_once, step_at_once_with_options
+from vicreg.threads import halves, side_by_side
 
 
 class LARS(torch.optim.Optimizer):
@@ -123,7 +124,18 @@ class LARS(torch.optim.Optimizer):
         is_plain = eta is None and all(p.ndim <= 1 and p.grad is not None and p not in self._joined for p in params)
         if on_cpu and not is_plain:
             lr = float(group["lr"])
-            return [self._update_one(p, group, lr=lr, weight_decay=weight_decay, eta=eta) for p in params]
+
+            @torch.no_grad()  # a thread has a mode of its own
+            def update_these(indices: list[int]) -> dict[int, float | None]:
+                return {i: self._update_one(params[i], group, lr=lr, weight_decay=weight_decay, eta=eta) for i in indices}
+
+            if torch.get_num_threads() == 1:
+                found = update_these(list(range(len(params))))
+            else:
+                one, other = halves([p.numel() for p in params])
+                first, second = side_by_side(lambda: update_these(one), lambda: update_these(other))
+                found = first | second
+            return [found[i] for i in range(len(params))]
         assert on_cpu or not self._joined, "parts of a tensor are joined on a CPU alone"
         momenta = [self._momentum(p) for p in params]
         options: dict[str, Any] = {"momentum": group["momentum"], "weight_decay": weight_decay, "eta": eta}

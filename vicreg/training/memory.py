@@ -7,7 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h, M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
+# glibc's malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST_ARENAS = -1, -3, -8
 
 
 def keep_freed_memory() -> None:
@@ -21,6 +22,7 @@ def keep_freed_memory() -> None:
         library = ctypes.CDLL("libc.so.6")
         library.mallopt(_MMAP_THRESHOLD, 2**30)
         library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+        library.mallopt(_MOST_ARENAS, 1)  # a second thread's own arena would not keep large blocks
 
 
 def place(images: Tensor, device: torch.device) -> Tensor:

@@ -241,6 +241,18 @@ def test_views_that_do_not_differ_are_aligned(model, digits, config):
     assert collapse["embeddings"]["alignment"] == pytest.approx(0, abs=1e-10)
 
 
+def test_the_views_that_collapse_is_measured_on_do_not_depend_on_how_many_images_are_encoded_at_a_time(
+    model, digits, config
+):
+    given = {"views": config.pretrain.views, "size": 8, "device": CPU}
+    whole, parts = (
+        encode_held_out_views(model, digits, settings=dataclasses.replace(config.evaluate, batch_size=n), **given)
+        for n in (512, 7)
+    )
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one.embeddings, other.embeddings, rtol=1e-4, atol=1e-4)
+
+
 def test_surrogate_classes_are_views_of_one_image_and_the_same_every_time(model, digits, config, monkeypatch):
     monkeypatch.setattr("vicreg.evaluation.held_out_views.LIDAR_IMAGES", 7)
     given = {"settings": config.evaluate, "views": config.pretrain.views, "size": 8, "device": CPU}

@@ -164,6 +164,13 @@ def test_a_sub_batch_below_twice_the_dimension_and_one_that_does_not_divide_the_
     )
 
 
+def test_sub_batches_that_do_not_divide_the_batch_are_refused_before_a_run(tiny_config):
+    with pytest.raises(InputError, match=r"pretrain.w_size must divide the images of a batch, but got 16 for 24 images"):
+        tiny_config({"pretrain.method": "wmse", "pretrain.batch_size": 24})
+    untrained = {"pretrain.method": "wmse", "pretrain.batch_size": 24, "pretrain.epochs": 0, "pretrain.warmup_epochs": 0}
+    assert tiny_config(untrained).pretrain.epochs == 0  # takes no step
+
+
 # ---- as a method
 
 

@@ -118,14 +118,18 @@ def test_results_do_not_depend_on_the_number_of_threads():
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            weight = torch.nn.Parameter(torch.randn(700_000, 1, generator=torch.Generator().manual_seed(0)))
-            weight.grad = weight.detach().sin()
-            optimizer = LARS([weight], lr=0.5, weight_decay=0.1, eta=0.02)
+            random = torch.Generator().manual_seed(0)
+            weights = [torch.nn.Parameter(torch.randn(rows, 2, generator=random)) for rows in (350_000, 3, 9_000, 40)]
+            for weight in weights:
+                weight.grad = weight.detach().sin()
+            optimizer = LARS(weights, lr=0.5, weight_decay=0.1, eta=0.02)
             optimizer.step()
-            found.append((weight.detach(), optimizer.gradient_norm))
+            optimizer.step()
+            found.append([*(weight.detach() for weight in weights), optimizer.gradient_norm])
+            assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-    assert all(torch.equal(weight, found[0][0]) and torch.equal(norm, found[0][1]) for weight, norm in found)
+    assert all(torch.equal(one, first) for others in found for one, first in zip(others, found[0], strict=True))
 
 
 @pytest.mark.parametrize("count", [0, 1, 511, 512, 513, 16384, 16385, 100_003])

@@ -15,7 +15,7 @@ and why is printed), 2 for bad input, 130 for Ctrl-C.
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, name, path, positive, scheduler_address, whole
+from study.cli.arguments import Parser, name, path, positive, require_folder, scheduler_address, whole
 from study.cli.command import run_command
 from study.config.places import STORE
 from study.config.values import parse_settings
@@ -30,13 +30,13 @@ from study.execution.session import open_session
 from study.execution.status import print_status
 from study.spec.study_file import available
 from study.verification.rerun import rerun_plan
-from vicreg.errors import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the arguments ask for and return the exit status."""
     arguments = parse_arguments(argv)
-    _require_store(arguments)
+    if arguments.status or arguments.so_far or arguments.again or arguments.measure is not None:  # a run makes a new one
+        require_folder("--store", arguments.store, of="runs", unless=STORE)
     session = open_session(request_of(arguments))
     if arguments.out:
         require_own_folder(arguments.out, session, so_far=arguments.so_far)
@@ -53,13 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.again:
         return rerun_plan(unfold(session, Lookup(session)), session)
     return run_study(session, out=arguments.out, allow_diverged=arguments.allow_diverged)
-
-
-def _require_store(arguments: argparse.Namespace) -> None:
-    """Refuse a store that was named and is not there, where the question is about runs in it; a run makes a new one."""
-    asks = arguments.status or arguments.so_far or arguments.again or arguments.measure is not None
-    if asks and arguments.store != STORE and not arguments.store.is_dir():
-        raise InputError(f"--store must be a folder of runs, but {arguments.store} is none; check its name.")
 
 
 def request_of(arguments: argparse.Namespace) -> Request:

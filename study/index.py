@@ -11,13 +11,12 @@ compared.
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path
+from study.cli.arguments import Parser, path, require_folder
 from study.cli.command import run_command
 from study.config.load import load_params, profile_of
 from study.config.places import CERTIFICATES, INDEX_PAGE, REPORTS, STORE, STUDY_RESULTS
 from study.overview.page import studies_with_results, write_page
 from study.reporting.written import require_free
-from vicreg.errors import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,9 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     params = load_params()
     markdown = arguments.out.parent / "README.md"
-    if arguments.results != STUDY_RESULTS and not arguments.results.is_dir():
-        raise InputError(f"--results must be a folder of results, but {arguments.results} is none; check its name.")
-    require_free(arguments.out.parent)
+    require_folder("--results", arguments.results, of="results", unless=STUDY_RESULTS)
+    require_folder("--store", arguments.store, of="runs", unless=STORE)
+    require_free(arguments.out.parent, page=arguments.out.name)
     written = write_page(
         html=arguments.out,
         markdown=markdown,

@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.cli.arguments import Parser, path
+from study.cli.arguments import Parser, path, require_folder
 from study.cli.command import run_command
 from study.config.places import STORE
 from study.config.storage import hide_password, without_password
@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Copy the runs and print how many were copied, were there, or were left out."""
     arguments = parse_arguments(argv)
     copy, way, address = (copy_from, "from", arguments.source) if arguments.to is None else (copy_to, "to", arguments.to)
-    if arguments.to is not None and not arguments.store.is_dir():
-        raise InputError(f"--store must be a folder of runs, but {arguments.store} is none; check its name.")
+    if arguments.to is not None:
+        require_folder("--store", arguments.store, of="runs")
     if "://" not in address and Path(address).resolve() == arguments.store.resolve():
         raise InputError(f"--{way} must be another place than the store, but both are {arguments.store}; give another.")
     try:

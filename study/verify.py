@@ -11,7 +11,7 @@ Exit status: 0 when everything chosen was reproduced, 1 when something was not, 
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path, positive, share
+from study.cli.arguments import Parser, path, positive, require_folder, share
 from study.cli.command import run_command
 from study.config.load import load_params
 from study.config.places import CERTIFICATES, STORE, STUDY_RESULTS
@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     studies = arguments.study or load_params()["studies"]
     if arguments.out and len(studies) != 1:
         raise InputError(f"--out takes the certificate of one study, but there are {len(studies)}; name one with --study.")
+    require_folder("--store", arguments.store, of="runs", unless=STORE)
     reproduced = True
     for name in studies:
         results = read_results(arguments.results / name)

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1]
 # Lowest first; what stands in one string does not import from one another. Above them come the commands, which are the
 # modules directly in study/, and the benchmarks.
 VICREG = (
-    "errors file_kinds kernels randomness threads torchvision_compat distributed", "files", "data views optim models", "metrics",
-    "methods", "training", "evaluation",
+    "errors file_kinds kernels randomness threads torchvision_compat distributed", "files", "data views optim models",
+    "metrics", "methods", "training", "evaluation",
 )  # fmt: skip
 STUDY = (
     "cli", "config", "runs", "transfer", "spec", "results", "analysis", "execution", "design", "projection", "reporting",

@@ -13,6 +13,7 @@ from study.runs.outcomes import FINISHED
 
 VIEW_PASSES = "pretrain.view_passes"
 MOST_NAMED = 2  # arms in a sentence
+_OPEN = "it is open after correction whether training gains anything over the untrained network"
 
 
 def notes(results: StudyResults, *, network: Sequence[str]) -> list[str]:
@@ -66,8 +67,7 @@ def _published_note(results: StudyResults) -> list[str]:
         return []
     if not compared:
         count = count_of(len(published), "published outcome")
-        open_ = "it is open after correction whether training gains anything over the untrained network"
-        return [f"For {count} ({source}), {open_}."]
+        return [f"For {count} ({source}), {_OPEN}."]
     differing = []
     for arm in compared:
         if arm.agrees is False:
@@ -79,10 +79,7 @@ def _published_note(results: StudyResults) -> list[str]:
     if differing:
         found.append(f"{agree(len(differing), 'One differs', 'Others differ')}: {first_of(differing, MOST_NAMED)}.")
     if untold := len(published) - len(compared):
-        found.append(
-            f"For {count_of(untold, 'other')}, it is open after correction whether training gains anything over the "
-            "untrained network."
-        )
+        found.append(f"For {count_of(untold, 'other')}, {_OPEN}.")
     return found
 
 

@@ -128,26 +128,26 @@ def _power(power: Power | None) -> list[str]:
         sizes = [f"{points(one.detectable)} ({CLASS_NAMES.get(one.name, one.name)})" for one in classes]
         return [
             f"In {share} these seeds would find differences of {listed(sizes)}.",
-            *_range(classes[0], _that_of(classes[0])),
+            *_range(classes[0], whom=_whom(classes[0])),
         ]
     if not LEAST_SHOWN <= power.detectable < 1:
         return [] if power.detectable < 1 else [f"With {count_of(power.n, 'seed')} hardly any difference would be found."]
     said = f"In {share} these seeds would find a difference of {points(power.detectable)}; smaller ones may be missed."
-    return [said, *_range(power.main_class, "it")]
+    return [said, *_range(power.main_class)]
 
 
-def _that_of(one: ClassPower) -> str:
-    """Return whose detectable difference it is."""
-    return f"where {CLASS_NAMES[one.name]} it" if one.name in CLASS_NAMES else f"for {one.name} settings it"
+def _whom(one: ClassPower) -> str:
+    """Return in words whose a class's detectable difference is, with a space after it."""
+    return f"where {CLASS_NAMES[one.name]} " if one.name in CLASS_NAMES else f"for {one.name} settings "
 
 
-def _range(one: ClassPower | None, what: str) -> list[str]:
+def _range(one: ClassPower | None, *, whom: str = "") -> list[str]:
     """Return how uncertain a class's detectable difference is, as its spread is; nothing where that is not known."""
     ends = one.detectable_range if one else None
     if ends is None or not ends[1] < 1:
         return []
     low, high = (points(end) for end in ends)
-    return [f"How runs spread is itself uncertain, so {what} may be {low} to {high} (95 %)."]
+    return [f"How runs spread is itself uncertain: the smallest difference {whom}may lie from {low} to {high} (95 %)."]
 
 
 def _mixed(results: StudyResults, found: Decisions) -> list[str]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vicreg.errors import InputError
+
 _MOST = 1_000_000  # of anything that is counted; more is a slip of the finger, and would fill the memory first
 
 
@@ -116,6 +118,16 @@ def path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:  # `~nobody`
         return Path(text)
+
+
+def require_folder(option: str, folder: Path, *, of: str, unless: Path | None = None) -> None:
+    """Refuse a folder that an option names and that is not there; a default, `unless`, may be still to be made.
+
+    Raises:
+        InputError: for a folder that is none.
+    """
+    if folder != unless and not folder.is_dir():
+        raise InputError(f"{option} must be a folder of {of}, but {folder} is none; check its name.")
 
 
 def _counted(text: str, *, least: int) -> int:

@@ -26,6 +26,7 @@ from study.results.files import FILE, PACKED, kept_path, read_results, results_b
 from study.results.json_values import parse_json, readable
 from study.results.schema import StudyResults
 from study.results.timing import TIMING, read_timing, with_commits, without_commits
+from study.spec.study_file import TAKEN
 from vicreg.errors import InputError
 from vicreg.files import to_json, write_atomically
 
@@ -68,7 +69,7 @@ def require_keepable(folder: Path) -> Path:
     results = read_results(folder / FILE)
     for name in (results.profile, results.study):
         _require_plain(name, folder / FILE)
-    if results.study == Path(MAP).stem:  # whose file would be read as a map
+    if results.study in TAKEN:  # a map's name for one, as which its file would be read
         raise InputError(f"{folder / FILE} must be of a study of another name than {results.study}; rename the study.")
     target = kept_path(results.profile, results.study)
     if target.is_file():

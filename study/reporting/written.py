@@ -15,11 +15,13 @@ _OURS = re.compile(
 _FIGURE = re.compile(r"\]\(figures/([^/()\s]+\.svg)\)")
 
 
-def require_free(folder: Path) -> None:
-    """Refuse a folder as the place of a page whose README.md would take the place of one that no page wrote.
+def require_free(folder: Path, *, page: str = "index.html") -> None:
+    """Refuse a folder as the place of a page whose files would take the place of some that no page wrote.
+
+    A page that lies there is ours where the README.md beside it is.
 
     Raises:
-        InputError: for the project's own folder, and for one whose README.md is someone's own.
+        InputError: for the project's own folder, and for one whose README.md or page is someone's own.
     """
     if (folder / "params.yaml").exists():
         raise InputError(
@@ -27,8 +29,14 @@ def require_free(folder: Path) -> None:
         )
     path = folder / "README.md"
     text = _text_of(path)
-    if path.is_file() and (text is None or (text.strip() and not _OURS.search(text))):
+    is_ours = text is not None and _OURS.search(text) is not None
+    if path.is_file() and not (is_ours or (text is not None and not text.strip())):
         raise InputError(f"--out must not replace a file that no report wrote, but {path} is one; name another folder.")
+    if (folder / page).is_file() and not is_ours:
+        raise InputError(
+            f"--out must not replace a page that no report wrote, but {folder / page} has no README.md of a report beside "
+            "it; remove it or name another folder."
+        )
 
 
 def figures_in(folder: Path) -> list[Path]:

@@ -40,7 +40,7 @@ _MODES_OF = {
 STOPS = ("arms", "grid")  # modes in which decided arms may stop: in the others arms depend on one another
 # Names of arms that a design makes by itself, and what has a meaning where an arm is named on the command line.
 _RESERVED = re.compile(rf"{CHOSEN}$|(trial|pareto|step)-|untrained|.*[@=,]")
-_TAKEN = ("measured", "source-paper", "tsne")  # names under reports/, where each study has a folder
+TAKEN = ("measured", "source-paper", "tsne")  # names under reports/, where each study has a folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,8 +191,8 @@ def _read(name: str, folder: Path) -> dict[str, Any]:
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}."
         raise InputError(f"there is no study {name!r}; {hint}")
     path = folder / f"{name}.yaml"
-    if name in _TAKEN or not is_plain(name):
-        rule = "letters, digits, single spaces and - _ . +, a letter or digit first, and not " + " or ".join(_TAKEN)
+    if name in TAKEN or not is_plain(name):
+        rule = "letters, digits, single spaces and - _ . +, a letter or digit first, and not " + " or ".join(TAKEN)
         raise InputError(f"the file {path.name!r} of a study needs another name: {rule}.")
     try:
         content = read_yaml(path, where=path.name)

@@ -143,8 +143,6 @@ class PretrainSettings:
             _float32(f"pretrain.{name}", getattr(self, name))
         if self.batch_size < 2:
             raise InputError(f"pretrain.batch_size must be at least 2 to estimate a variance, but got {self.batch_size}.")
-        if self.epochs > 0:
-            self.method_settings.check_batch(self.batch_size)
         if self.lr_batch_size is not None:
             _at_least("pretrain.lr_batch_size", self.lr_batch_size, 1)
         peak = peak_learning_rate(base_lr=self.base_lr, batch_size=self.lr_batch_size or self.batch_size)

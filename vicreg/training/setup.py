@@ -76,9 +76,11 @@ def check_fit(settings: PretrainSettings, dataset: Dataset) -> None:
     """Refuse settings that no run on this data set can have. Nothing is built, so it takes no time.
 
     Raises:
-        InputError: for a normalisation or a batch size that does not suit the images.
+        InputError: for a normalisation or a batch size that does not suit the images, or the method.
     """
     normalised(settings, dataset)
+    if settings.epochs > 0:
+        settings.method_settings.check_batch(settings.batch_size)
     steps_per_epoch(settings, training_count(settings, dataset))
     if settings.distributed:
         check_last_batch(settings, training_count(settings, dataset))

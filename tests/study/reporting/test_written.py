@@ -65,6 +65,18 @@ def test_a_readme_that_no_report_wrote_is_refused_and_stays(project, command, ma
     assert (folder / "README.md").read_text() == OWN and (folder / "figures" / "mine.svg").exists()
 
 
+@pytest.mark.parametrize("readme", [None, ""])
+def test_a_page_without_a_reports_readme_beside_it_is_refused(tmp_path, readme):
+    (tmp_path / "index.html").write_text("<p>Mine</p>")
+    if readme is not None:
+        (tmp_path / "README.md").write_text(readme)
+    with pytest.raises(InputError, match=r"index.html has no README.md of a report beside it; remove it or name another"):
+        require_free(tmp_path)
+    require_free(tmp_path, page="other.html")
+    (tmp_path / "README.md").write_text(WRITTEN[0], encoding="utf-8")
+    require_free(tmp_path)
+
+
 def test_only_figures_that_the_report_shows_are_its_own(tmp_path):
     assert figures_in(tmp_path) == []
     (tmp_path / "README.md").write_text("# Mine\n\n![](figures/loss.svg)\n")

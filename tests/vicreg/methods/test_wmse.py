@@ -26,6 +26,7 @@ from vicreg.errors import InputError
 from vicreg.methods.counter_random import permutation
 from vicreg.methods.wmse import WMSE, WMSESettings, whiten, wmse_loss
 from vicreg.metrics.collapse import collapse_trace
+from vicreg.training.setup import check_fit
 
 GIVEN = WMSESettings(dimension=4, w_size=8, epsilon=1e-6)
 SIZES = [(64, 32, 64), (64, 16, 32), (16, 4, 8)]  # n, d and w_size, which must be at least 2 d
@@ -164,11 +165,13 @@ def test_a_sub_batch_below_twice_the_dimension_and_one_that_does_not_divide_the_
     )
 
 
-def test_sub_batches_that_do_not_divide_the_batch_are_refused_before_a_run(tiny_config):
+def test_sub_batches_that_do_not_divide_the_batch_are_refused_before_a_run(tiny_config, digits):
+    changes = {"pretrain.method": "wmse", "pretrain.batch_size": 24}
     with pytest.raises(InputError, match=r"pretrain.w_size must divide the images of a batch, but got 16 for 24 images"):
-        tiny_config({"pretrain.method": "wmse", "pretrain.batch_size": 24})
-    untrained = {"pretrain.method": "wmse", "pretrain.batch_size": 24, "pretrain.epochs": 0, "pretrain.warmup_epochs": 0}
-    assert tiny_config(untrained).pretrain.epochs == 0  # takes no step
+        check_fit(tiny_config(changes).pretrain, digits)
+    untrained = {"pretrain.epochs": 0, "pretrain.warmup_epochs": 0}
+    check_fit(tiny_config({**changes, **untrained}).pretrain, digits)  # takes no step
+    check_fit(tiny_config({**changes, "pretrain.batch_size": 32}).pretrain, digits)
 
 
 # ---- as a method

@@ -1,8 +1,9 @@
 """Two functions side by side, each on a thread of a CPU."""
 
 import functools
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -29,20 +30,21 @@ def side_by_side(
             torch.set_num_threads(share)  # of its own thread alone
         return other()
 
-    torch.set_num_threads(share)
-    future = _second_thread().submit(second)
     try:
+        torch.set_num_threads(share)
+        future = _second_thread().submit(second)
         try:
             first = one()
         finally:
             if finally_ is not None:
                 finally_()
-            failure = future.exception()  # waits for its end
+            wait([future])
     finally:
         torch.set_num_threads(threads)
-    if failure is not None:
-        raise failure
-    return first, future.result()
+    try:
+        return first, future.result()
+    finally:
+        del first, future  # which an error's traceback would hold
 
 
 def halves(sizes: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -59,3 +61,7 @@ def halves(sizes: Sequence[int]) -> tuple[list[int], list[int]]:
 @functools.cache
 def _second_thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="second")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has the pool and not its thread
+    os.register_at_fork(after_in_child=_second_thread.cache_clear)

@@ -1,6 +1,12 @@
 """Two functions side by side: both are called, each with half of the threads, and no error is lost."""
 
+import gc
+import os
+import subprocess
+import sys
 import threading
+import weakref
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,6 +58,48 @@ def test_what_comes_at_the_first_ones_end_lets_the_second_go_on_also_where_the_f
             assert side_by_side(one, lambda gate=gate: gate.wait(10), finally_=gate.set) == (0, True)
         except ValueError:
             assert gate.is_set()
+
+
+def test_a_second_thread_that_cannot_be_started_leaves_the_threads_as_they_were(monkeypatch):
+    class Full:
+        def submit(self, _):
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("vicreg.threads._second_thread", Full)
+    with pytest.raises(RuntimeError, match="can't start"):
+        side_by_side(int, int)
+    assert torch.get_num_threads() == 5
+
+
+def test_an_error_holds_nothing_of_the_other_result(monkeypatch):
+    made = []
+
+    def one() -> torch.nn.Module:
+        made.append(weakref.ref(module := torch.nn.Identity()))
+        return module
+
+    gc.disable()
+    try:
+        with pytest.raises(ValueError, match="other"):
+            side_by_side(one, fails("other"))
+        assert made[0]() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
+def test_a_forked_child_has_a_second_thread_of_its_own():
+    script = """
+import os, torch
+from vicreg.threads import side_by_side
+torch.set_num_threads(2)
+assert side_by_side(int, int) == (0, 0)
+child = os.fork()
+if child == 0:
+    os._exit(side_by_side(lambda: 1, lambda: 2) != (1, 2))
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60, cwd=Path(__file__).parents[2])
 
 
 @pytest.mark.parametrize(

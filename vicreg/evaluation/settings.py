@@ -19,7 +19,7 @@ class EvaluateSettings:
     """The section `evaluate` of `params.yaml`.
 
     Attributes:
-        batch_size: images that are encoded at a time.
+        batch_size: images that are encoded at a time. Views for collapse metrics are drawn of 512 at a time.
         knn: numbers of neighbours; the first is that of the diagnosis.
         knn_temperature: of the neighbours' votes.
         linear: settings of the source paper's linear evaluation.

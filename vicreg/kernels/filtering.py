@@ -49,7 +49,9 @@ class AlongBothAxes:
             maps: of `count` maps (h, w, channels), which lie `at` these places; channels follow each other.
             out: for as many maps (p, q, channels), which lie at `to`.
         """
-        half = torch.empty(self._buffer, dtype=self._dtype)
+        half = torch.empty(self._buffer, dtype=self._dtype, device="cpu")
+        for tensor in (maps, out):
+            assert tensor.dtype == self._dtype and tensor.is_cpu and tensor.is_contiguous(), (tensor.dtype, tensor.stride())
         self._function(
             count, channels, maps.data_ptr(), at.image, at.rows.ctypes.data, at.columns.ctypes.data,
             out.data_ptr(), to.image, to.rows.ctypes.data, to.columns.ctypes.data, half.data_ptr(),
@@ -62,8 +64,8 @@ def _lanes(size: int) -> int:
     return (64 if binding.get_host_cpu_features().get("avx512f") else 32) // size
 
 
-@functools.cache
 def _machine() -> binding.TargetMachine:
+    """Return the description of this processor that one engine takes as its own."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     features = binding.get_host_cpu_features().flatten()
@@ -80,12 +82,11 @@ def _compiled(
     rows: tuple[tuple[float, ...], ...], columns: tuple[tuple[float, ...], ...], dtype: torch.dtype
 ) -> Callable[..., None]:
     """Return the machine code of one pair of matrices."""
-    machine = _machine()
     module = binding.parse_assembly(str(_module(rows, columns, dtype)))
     module.verify()
-    engine = binding.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
+    engine = binding.create_mcjit_compiler(module, _machine())
     _engines.append(engine)
+    engine.finalize_object()
     integer, address = ctypes.c_int64, ctypes.c_void_p
     kind = ctypes.CFUNCTYPE(  # which lets other threads run meanwhile
         None, integer, integer, address, integer, address, address, address, integer, address, address, address

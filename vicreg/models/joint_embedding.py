@@ -55,7 +55,7 @@ class JointEmbedding(nn.Module):
         assert passes in VIEW_PASSES, passes
         with nullcontext() if torch.compiler.is_compiling() else counted_at_once(self):
             networks = self.backbone, self.expander
-            if passes == "separate" and can_encode(networks, view):
+            if passes == "separate" and not self.distributed and can_encode(networks, view, view_prime):
                 return encode_side_by_side(networks, lambda view: self(view)[1], view, view_prime)
             if passes == "separate":
                 with shared_live_taps(self):

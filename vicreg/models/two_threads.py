@@ -18,14 +18,15 @@ from vicreg.models.view_batchnorm import batchnorms, taken_in_turn
 from vicreg.threads import halves, side_by_side
 
 
-def can_encode(networks: Sequence[nn.Module], view: Tensor) -> bool:
-    """Return whether `encode_side_by_side` can take networks and a batch: in training, on two threads of a CPU or more.
+def can_encode(networks: Sequence[nn.Module], *views: Tensor) -> bool:
+    """Return whether `encode_side_by_side` can take networks and views: in training, on two threads of a CPU or more.
 
-    What two passes change must be BatchNorm's statistics alone, which are kept in order.
+    What two passes change must be BatchNorm's statistics alone, which are kept in order. Networks that sum anything over
+    processes must not be given: two threads would do so in an order of their own.
     """
     if torch.compiler.is_compiling() or torch.get_num_threads() < 2:
         return False
-    plain = type(view) is Tensor and view.device.type == "cpu" and not view.requires_grad
+    plain = all(type(view) is Tensor and view.device.type == "cpu" and not view.requires_grad for view in views)
     training = torch.is_grad_enabled() and all(network.training for network in networks)
     if not (plain and training) or is_in_torch_dispatch_mode():  # such a mode, which counts operations, is of one thread
         return False

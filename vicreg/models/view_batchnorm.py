@@ -135,6 +135,7 @@ def taken_in_turn(layers: Sequence[Any]) -> Iterator[Callable[[], None]]:
     try:
         yield end
     finally:
+        end()  # once more: Ctrl-C may have come in the first
         for layer in turns:
             layer.turn = nullcontext()
 

@@ -22,7 +22,7 @@ def keep_freed_memory() -> None:
         library = ctypes.CDLL("libc.so.6")
         library.mallopt(_MMAP_THRESHOLD, 2**30)
         library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
-        library.mallopt(_MOST_ARENAS, 1)  # a second thread's own arena would not keep large blocks
+        library.mallopt(_MOST_ARENAS, 1)  # a new thread's own arena would not keep large blocks
 
 
 def place(images: Tensor, device: torch.device) -> Tensor:

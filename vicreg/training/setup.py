@@ -79,9 +79,13 @@ def check_fit(settings: PretrainSettings, dataset: Dataset) -> None:
         InputError: for a normalisation or a batch size that does not suit the images, or the method.
     """
     normalised(settings, dataset)
+    images = training_count(settings, dataset)
+    steps_per_epoch(settings, images)
     if settings.epochs > 0:
-        settings.method_settings.check_batch(settings.batch_size)
-    steps_per_epoch(settings, training_count(settings, dataset))
+        full, rest = divmod(images, settings.batch_size)
+        sizes = [settings.batch_size] * (full > 0) + [rest] * (rest > 1 and not settings.drop_last)
+        for size in sizes:
+            settings.method_settings.check_batch(size)
     if settings.distributed:
         check_last_batch(settings, training_count(settings, dataset))
 

@@ -22,6 +22,7 @@ from tests.vicreg.methods.helpers import (
     tiny_method,
 )
 from tests.vicreg.methods.host_reads import refused
+from vicreg.data.dataset import Split
 from vicreg.errors import InputError
 from vicreg.methods.counter_random import permutation
 from vicreg.methods.wmse import WMSE, WMSESettings, whiten, wmse_loss
@@ -171,7 +172,12 @@ def test_sub_batches_that_do_not_divide_the_batch_are_refused_before_a_run(tiny_
         check_fit(tiny_config(changes).pretrain, digits)
     untrained = {"pretrain.epochs": 0, "pretrain.warmup_epochs": 0}
     check_fit(tiny_config({**changes, **untrained}).pretrain, digits)  # takes no step
-    check_fit(tiny_config({**changes, "pretrain.batch_size": 32}).pretrain, digits)
+    check_fit(tiny_config({**changes, "pretrain.batch_size": 32, "pretrain.drop_last": True}).pretrain, digits)
+    fewer = dataclasses.replace(digits, train=Split(images=digits.train.images[:40], labels=digits.train.labels[:40]))
+    with pytest.raises(InputError, match="but got 16 for 8 images"):
+        check_fit(tiny_config({**changes, "pretrain.batch_size": 32, "pretrain.drop_last": False}).pretrain, fewer)
+    one_batch = {"pretrain.batch_size": 100, "pretrain.drop_last": False, "pretrain.wmse.w_size": 40}
+    check_fit(tiny_config({**changes, **one_batch}).pretrain, fewer)
 
 
 # ---- as a method

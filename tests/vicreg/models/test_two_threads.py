@@ -2,6 +2,7 @@
 
 import copy
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from vicreg.models import joint_embedding
 from vicreg.models.iterative_normalisation import IterativeNormalisation
 from vicreg.models.joint_embedding import JointEmbedding, build_model
 from vicreg.models.two_threads import can_encode, encode_side_by_side
-from vicreg.models.view_batchnorm import batchnorms
+from vicreg.models.view_batchnorm import batchnorms, taken_in_turn
 
 
 def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -135,7 +136,8 @@ def test_under_autocast_both_views_are_in_bfloat16(model):
 def test_it_is_for_training_on_a_cpu_with_two_threads_and_statistics_of_batchnorm_alone(model, threads):
     networks, view = (model.train(),), noise(4, 3, 32, 32, dtype=torch.float32)
     assert can_encode(networks, view)
-    assert not can_encode(networks, view.to("meta")) and not can_encode(networks, view.clone().requires_grad_())
+    for other in (view.to("meta"), view.clone().requires_grad_()):
+        assert not can_encode(networks, view, other) and not can_encode(networks, other, view)
     with torch.no_grad():
         assert not can_encode(networks, view)
     with FlopCounterMode(display=False):
@@ -149,6 +151,23 @@ def test_it_is_for_training_on_a_cpu_with_two_threads_and_statistics_of_batchnor
     model.train()
     threads(1)
     assert not can_encode(networks, view)
+
+
+def test_a_second_thread_waits_nowhere_once_the_turns_are_over(model):
+    """As where Ctrl-C comes while it is let through."""
+    view, model = noise(4, 3, 32, 32), model.double().train()
+    with ThreadPoolExecutor(1) as pool:
+        with taken_in_turn(batchnorms(model)):
+            waiting = pool.submit(model, view)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+        assert waiting.result(10)[1].shape == (4, 8)
+
+
+def test_parts_of_a_batch_in_several_processes_are_encoded_one_after_the_other(model, used):
+    model.distributed = True  # two threads would gather statistics in an order of their own
+    trained(model, dtype=torch.float32)
+    assert not used
 
 
 def test_a_methods_own_state_does_not_keep_its_networks_from_it(model, used):

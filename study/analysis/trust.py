@@ -147,7 +147,7 @@ def _range(one: ClassPower | None, *, whom: str = "") -> list[str]:
     if ends is None or not ends[1] < 1:
         return []
     low, high = (points(end) for end in ends)
-    return [f"How runs spread is itself uncertain: the smallest difference {whom}may lie from {low} to {high} (95 %)."]
+    return [f"How runs spread is itself uncertain: the smallest difference found {whom}may lie from {low} to {high} (95 %)."]
 
 
 def _mixed(results: StudyResults, found: Decisions) -> list[str]:

@@ -48,7 +48,7 @@ def _processors(found: Machines, differs: Sequence[str]) -> list[str]:
         f"{count} pairs of runs of one seed {agree(same or found.runs, 'is', 'are')} identical, bit for bit.",
     ]
     if differs:
-        sentences.append(f"The {listed(list(differs))} differ too, so not every difference is the machine's.")
+        sentences.append(f"Not every difference is the machine's: they also differ in {listed(list(differs))}.")
     return sentences
 
 

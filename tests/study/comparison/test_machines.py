@@ -113,7 +113,7 @@ def test_a_winner_on_both_machines_names_those_that_tie_with_it(both):
 def test_what_else_differs_is_said_to_have_a_part(both):
     a, b = both
     other = dataclasses.replace(b, recipe={**b.recipe, "pretrain.epochs": 4})
-    assert "The parameters differ too, so not every difference is the machine's." in view(a, other)["notes"]
+    assert "Not every difference is the machine's: they also differ in parameters." in view(a, other)["notes"]
 
 
 def test_every_sentence_has_at_most_25_words(both):

@@ -13,7 +13,7 @@ their order, and what is a tie.
 import argparse
 from collections.abc import Sequence
 
-from study.cli.arguments import Parser, path, require_folder, share
+from study.cli.arguments import Parser, path, share
 from study.cli.command import run_command
 from study.comparison.sources import resolve_results
 from study.comparison.terminal import print_view
@@ -29,7 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     if arguments.out:
         require_free(arguments.out)
-    require_folder("--store", arguments.store, of="runs", unless=STORE)
     a, b = (resolve_results(text, store=arguments.store) for text in (arguments.a, arguments.b))
     margin = load_config().ablate.margin if arguments.margin is None else arguments.margin
     view = build_view(a, b, margin=margin)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from study import ablate, compare, index, pretrain, verify
+from study import ablate, index, pretrain, verify
 from study.cli.command import run_command
 from study.cli.console import Console
 
@@ -88,9 +88,7 @@ def test_a_question_about_a_store_that_is_not_there_is_refused(project, command,
     assert not (project.folder / "stor").exists()
 
 
-@pytest.mark.parametrize(
-    ("main", "asked"), [(verify.main, ["--study", "tiny"]), (compare.main, ["a", "b"]), (index.main, [])]
-)
+@pytest.mark.parametrize(("main", "asked"), [(verify.main, ["--study", "tiny"]), (index.main, [])])
 def test_other_questions_about_such_a_store_are_refused_too(project, command, main, asked):
     status, _, errors = command(main, "--store", "stor", *asked)
     assert (status, errors) == (2, "error: --store must be a folder of runs, but stor is none; check its name.\n")

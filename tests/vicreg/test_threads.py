@@ -71,7 +71,7 @@ def test_a_second_thread_that_cannot_be_started_leaves_the_threads_as_they_were(
     assert torch.get_num_threads() == 5
 
 
-def test_an_error_holds_nothing_of_the_other_result(monkeypatch):
+def test_an_error_holds_nothing_of_the_other_result():
     made = []
 
     def one() -> torch.nn.Module:

@@ -87,7 +87,7 @@ def check_fit(settings: PretrainSettings, dataset: Dataset) -> None:
         for size in sizes:
             settings.method_settings.check_batch(size)
     if settings.distributed:
-        check_last_batch(settings, training_count(settings, dataset))
+        check_last_batch(settings, images)
 
 
 def check_last_batch(settings: PretrainSettings, images: int) -> None:
